@@ -1,0 +1,1 @@
+//! Who wins: first arrival, by the merge rule of each stream.

@@ -1,0 +1,1 @@
+//! Order books and the machine that keeps them true.

@@ -1,0 +1,313 @@
+//! What one engine is told to do. Parsed once, refused whole where it does not make sense.
+//!
+//! Defaults live here and nowhere else in Rust; the Python model repeats them and a test compares the two.
+
+use serde::{Deserialize, Serialize};
+
+use crate::symbol::Venue;
+use crate::table::Table;
+
+/// How prices and sizes stand in the tables.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Numeric {
+    /// `float64`; rows whose numbers a double cannot say carry the flag `lossy`.
+    #[default]
+    Float,
+    /// `decimal128(38, 18)`.
+    Decimal,
+    /// `int64` mantissas with `int8` columns `price_scale` and `size_scale`.
+    Fixed,
+}
+
+/// What a size counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SizeUnit {
+    /// Base units.
+    #[default]
+    Base,
+    /// The exchange's own units (contracts).
+    Native,
+}
+
+/// A stream that a subscription may ask for. Each fills the table of its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stream {
+    /// Trades.
+    Trades,
+    /// Order book, every change.
+    L2,
+    /// Best bid and offer.
+    Bbo,
+}
+
+impl Stream {
+    /// Every stream there is.
+    pub const ALL: [Self; 3] = [Self::Trades, Self::L2, Self::Bbo];
+
+    /// The stream's name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        self.table().name()
+    }
+
+    /// The table that the stream fills.
+    #[must_use]
+    pub const fn table(self) -> Table {
+        match self {
+            Self::Trades => Table::Trades,
+            Self::L2 => Table::L2,
+            Self::Bbo => Table::Bbo,
+        }
+    }
+}
+
+/// Where trades come from, on an exchange that offers two feeds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TradeSource {
+    /// Live: the documented feed. Replay: per symbol the first kind seen.
+    #[default]
+    Auto,
+    /// Aggregated trades (`@aggTrade` on `/market`), documented, about 100 ms late.
+    AggTrade,
+    /// Single fills (`@trade` on `/public`), undocumented, near real time.
+    Trade,
+}
+
+/// Speed of the book stream.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum DepthSpeed {
+    /// Real time, undocumented (`@depth@0ms`).
+    #[serde(rename = "0ms")]
+    Ms0,
+    /// The fastest documented one.
+    #[default]
+    #[serde(rename = "100ms")]
+    Ms100,
+    /// The exchange's default (`@depth`).
+    #[serde(rename = "250ms")]
+    Ms250,
+    /// The slowest.
+    #[serde(rename = "500ms")]
+    Ms500,
+}
+
+/// Is there an exchange at the other end?
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// Connections are opened and peers are judged (acks, first data, silence, retries).
+    #[default]
+    Live,
+    /// A foreign recording: every recorded symbol and stream is accepted and nothing is sent.
+    Replay,
+}
+
+/// Addresses of the exchange: itself, a testnet or the simulator.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Endpoints {
+    /// WebSocket base without the path family, e.g. `wss://fstream.binance.com`.
+    pub ws: String,
+    /// REST base, e.g. `https://fapi.binance.com`.
+    pub rest: String,
+}
+
+/// When a batch closes. Cost: rows wait, and memory holds them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct BatchLimits {
+    /// Rows in one batch of one table, 1 … 1 048 576.
+    pub max_rows: usize,
+    /// Bytes in one batch of one table, 64 KiB … 1 GiB.
+    pub max_bytes: usize,
+    /// Milliseconds that the oldest row may wait for a consumer that is behind, 0 … 60 000.
+    pub max_delay_ms: u64,
+}
+
+impl Default for BatchLimits {
+    fn default() -> Self {
+        Self { max_rows: 8192, max_bytes: 4 << 20, max_delay_ms: 5 }
+    }
+}
+
+/// Rules for order books.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct BookLimits {
+    /// Seconds between full-book rows (`source = checkpoint`), beside the one at every UTC day; 1 … 86 400.
+    pub checkpoint_interval_s: u64,
+    /// Milliseconds that an early event waits for another connection to fill the hole; 0 … 60 000.
+    pub heal_window_ms: u64,
+    /// Events that one book may hold while it has no snapshot or waits for a bridge; the oldest is dropped and
+    /// counted beyond it. 1 … 1 048 576.
+    pub max_held_events: usize,
+    /// Levels that one message may carry; more is rejected. 1 … 4 194 304.
+    pub max_levels: usize,
+}
+
+impl Default for BookLimits {
+    fn default() -> Self {
+        Self { checkpoint_interval_s: 3600, heal_window_ms: 250, max_held_events: 4096, max_levels: 1 << 20 }
+    }
+}
+
+/// Deadlines that judge a peer. Live only: a recording cannot answer what was never asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Deadlines {
+    /// Milliseconds from SUBSCRIBE to its answer.
+    pub ack_ms: u64,
+    /// Milliseconds from SUBSCRIBE to the first data frame of each stream. An ack proves nothing.
+    pub first_data_ms: u64,
+    /// Milliseconds without any data frame after which a connection is dropped, pings or not.
+    pub silence_ms: u64,
+    /// Milliseconds without a frame after which one stream is probed by REST (quiet or dead?).
+    pub stream_silence_ms: u64,
+    /// Milliseconds that a REST reply may take.
+    pub http_ms: u64,
+    /// First upper bound of the full-jitter backoff, milliseconds.
+    pub backoff_base_ms: u64,
+    /// Largest upper bound of the backoff, milliseconds.
+    pub backoff_cap_ms: u64,
+}
+
+impl Default for Deadlines {
+    fn default() -> Self {
+        Self {
+            ack_ms: 10_000,
+            first_data_ms: 30_000,
+            silence_ms: 30_000,
+            stream_silence_ms: 60_000,
+            http_ms: 10_000,
+            backoff_base_ms: 500,
+            backoff_cap_ms: 30_000,
+        }
+    }
+}
+
+/// Everything one engine needs to know. Serialised whole into the `start` row of `raw`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EngineConfig {
+    /// The venue it serves.
+    pub venue: Venue,
+    /// Live or a foreign recording.
+    #[serde(default)]
+    pub mode: Mode,
+    /// Symbols, unified or native. Must be empty in a replay of a foreign recording: everything is accepted there.
+    #[serde(default)]
+    pub symbols: Vec<String>,
+    /// Streams of each symbol.
+    #[serde(default = "default_streams")]
+    pub streams: Vec<Stream>,
+    /// Tables to fill.
+    #[serde(default = "default_tables")]
+    pub tables: Vec<Table>,
+    /// How prices and sizes stand in them.
+    #[serde(default)]
+    pub numeric: Numeric,
+    /// What a size counts.
+    #[serde(default)]
+    pub size_unit: SizeUnit,
+    /// Which trade feed.
+    #[serde(default)]
+    pub trade_source: TradeSource,
+    /// Which book speed.
+    #[serde(default)]
+    pub depth_speed: DepthSpeed,
+    /// Where the exchange is; `None` is the exchange itself.
+    #[serde(default)]
+    pub endpoints: Option<Endpoints>,
+    /// Number of the shard, in every row.
+    #[serde(default)]
+    pub shard: u16,
+    /// Seed of the jitter.
+    #[serde(default)]
+    pub seed: u64,
+    /// When a batch closes.
+    #[serde(default)]
+    pub batch: BatchLimits,
+    /// Rules for order books.
+    #[serde(default)]
+    pub book: BookLimits,
+    /// Deadlines that judge a peer.
+    #[serde(default)]
+    pub deadlines: Deadlines,
+    /// Instruments that one engine may know; more are ignored and counted. 1 … 16 777 216.
+    #[serde(default = "default_max_instruments")]
+    pub max_instruments: usize,
+}
+
+fn default_streams() -> Vec<Stream> {
+    vec![Stream::Trades, Stream::L2]
+}
+
+fn default_tables() -> Vec<Table> {
+    vec![Table::Trades, Table::L2, Table::Bbo, Table::Gaps, Table::Instruments]
+}
+
+const fn default_max_instruments() -> usize {
+    65_536
+}
+
+/// Why a configuration was refused. Every variant names the place and the remedy.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// Not JSON of this shape, or an unknown key.
+    #[error("configuration: {0}")]
+    Shape(String),
+    /// A value outside its bounds.
+    #[error("configuration: {key} = {value} is out of bounds, it takes {bounds}")]
+    Bounds {
+        /// Path of the key.
+        key: &'static str,
+        /// What was given.
+        value: u64,
+        /// What it takes.
+        bounds: &'static str,
+    },
+    /// An exchange that is not there.
+    #[error("exchange {given:?} is not supported; there is: {available}")]
+    Exchange {
+        /// What was given.
+        given: String,
+        /// What there is.
+        available: String,
+    },
+    /// A stream that the exchange does not offer.
+    #[error("stream {given:?} is not offered by {exchange}; there is: {available}")]
+    Stream {
+        /// What was given.
+        given: String,
+        /// By whom.
+        exchange: &'static str,
+        /// What there is.
+        available: String,
+    },
+    /// A table that is not there.
+    #[error("table {given:?} is unknown; there is: {available}")]
+    Table {
+        /// What was given.
+        given: String,
+        /// What there is.
+        available: String,
+    },
+    /// A symbol that cannot be one.
+    #[error("symbol {given:?} cannot be a symbol of {exchange}: {reason}")]
+    Symbol {
+        /// What was given.
+        given: String,
+        /// Of which exchange.
+        exchange: &'static str,
+        /// Why not, and what to write instead.
+        reason: &'static str,
+    },
+    /// Settings that contradict each other.
+    #[error("configuration: {0}")]
+    Contradiction(String),
+}

@@ -1,0 +1,125 @@
+//! What happens to an engine, and what it wants.
+
+use serde::{Deserialize, Serialize};
+
+use crate::symbol::ConnId;
+
+/// A request for REST, by its number in one engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct RequestId(pub u64);
+
+/// Why a connection is down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DownReason {
+    /// It could not be opened: name, address, TLS, timeout.
+    ConnectFailed,
+    /// The upgrade was refused with an HTTP status.
+    Refused,
+    /// The peer sent a Close frame.
+    Closed,
+    /// The stream ended without one.
+    Eof,
+    /// TCP reset or another transport error.
+    Reset,
+    /// The peer broke the WebSocket protocol or a bound.
+    Protocol,
+    /// Our own bytes could not leave.
+    WriteBlocked,
+    /// The engine asked for it.
+    Local,
+}
+
+/// A connection that is down, and what is known of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ConnDown {
+    /// Why.
+    pub reason: DownReason,
+    /// Close code or HTTP status.
+    pub code: Option<u16>,
+    /// The peer's words, control characters escaped, at most 256 bytes.
+    pub detail: String,
+    /// Milliseconds that the peer asks us to stay away (`Retry-After`).
+    pub retry_after_ms: Option<u64>,
+}
+
+/// A REST reply, or the failure to get one (`status` 0).
+#[derive(Clone, Copy, Debug)]
+pub struct HttpReply<'a> {
+    /// The request it answers; `None` in a foreign recording, where the URL tells.
+    pub request: Option<RequestId>,
+    /// URL that was asked.
+    pub url: &'a str,
+    /// HTTP status; 0 when there was no reply at all.
+    pub status: u16,
+    /// `Retry-After` in milliseconds, where given.
+    pub retry_after_ms: Option<u64>,
+    /// Body, decompressed.
+    pub body: &'a [u8],
+}
+
+/// Everything that happens to an engine. Recorded in `raw` in the order taken.
+#[derive(Clone, Copy, Debug)]
+pub enum Input<'a> {
+    /// A connection is up: the upgrade was accepted.
+    ConnUp {
+        /// Which.
+        conn: ConnId,
+        /// Its URL.
+        url: &'a str,
+    },
+    /// A connection is down, or could not be opened.
+    ConnDown {
+        /// Which.
+        conn: ConnId,
+        /// What is known.
+        down: &'a ConnDown,
+    },
+    /// A text or binary message, whole.
+    Frame {
+        /// From which connection.
+        conn: ConnId,
+        /// The payload as received.
+        payload: &'a [u8],
+    },
+    /// A REST reply.
+    Http(HttpReply<'a>),
+    /// [`super::Engine::next_timeout`] has come.
+    Timeout,
+}
+
+/// Everything an engine wants.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Open a connection; [`Input::ConnUp`] or [`Input::ConnDown`] answers.
+    Open {
+        /// Its number.
+        conn: ConnId,
+        /// Where to.
+        url: String,
+    },
+    /// Send a text message.
+    Send {
+        /// On which connection.
+        conn: ConnId,
+        /// The text.
+        text: String,
+    },
+    /// Close a connection; [`Input::ConnDown`] with [`DownReason::Local`] answers.
+    Close {
+        /// Which.
+        conn: ConnId,
+        /// Why, for the log.
+        reason: &'static str,
+    },
+    /// GET a URL; [`Input::Http`] answers, also when it fails.
+    Http {
+        /// Its number.
+        request: RequestId,
+        /// What to get.
+        url: String,
+        /// Its weight in the venue's budget.
+        weight: u32,
+    },
+}
