@@ -1,0 +1,58 @@
+//! Deadlines as data. An entry is checked against the state when it fires, so nothing is ever cancelled.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use super::input::RequestId;
+use crate::symbol::{ConnId, InstrumentId};
+
+/// What a deadline is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Timer {
+    /// Full-book rows are due.
+    Checkpoint,
+    /// A book has waited long enough for another connection to fill its hole.
+    Heal(InstrumentId),
+    /// Missing trades have had their time to come late.
+    HealTrades(InstrumentId),
+    /// Open a connection again.
+    Reconnect(ConnId),
+    /// SUBSCRIBE should have been answered.
+    Ack(ConnId, u64),
+    /// Streams should have spoken, or have not for long.
+    Watch(ConnId),
+    /// A connection should have spoken.
+    Silence(ConnId),
+    /// Ask for a book's snapshot (again).
+    Snapshot(InstrumentId),
+    /// Ask for the reference data (again).
+    Reference,
+    /// A probed stream has had its time to catch up with REST.
+    Recheck(RequestId),
+}
+
+/// All deadlines of one engine.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Timers {
+    heap: BinaryHeap<Reverse<(u64, Timer)>>,
+}
+
+impl Timers {
+    /// Arms `timer` at the monotonic time `at`.
+    pub(super) fn arm(&mut self, at: u64, timer: Timer) {
+        self.heap.push(Reverse((at, timer)));
+    }
+
+    /// The earliest deadline.
+    pub(super) fn next(&self) -> Option<u64> {
+        self.heap.peek().map(|Reverse((at, _))| *at)
+    }
+
+    /// Takes the earliest deadline that has come.
+    pub(super) fn pop_due(&mut self, now: u64) -> Option<Timer> {
+        if self.next()? > now {
+            return None;
+        }
+        self.heap.pop().map(|Reverse((_, timer))| timer)
+    }
+}
