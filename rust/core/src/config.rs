@@ -254,6 +254,57 @@ const fn default_max_instruments() -> usize {
     65_536
 }
 
+/// Reads a subscription, `EXCHANGE:SYMBOL`, e.g. `binance-futures:BTCUSDT`.
+///
+/// # Errors
+/// No colon, or an exchange that is not there (the error lists what there is).
+pub fn parse_subscription(text: &str) -> Result<(Venue, &str), ConfigError> {
+    let Some((exchange, symbol)) = text.split_once(':') else {
+        return Err(ConfigError::Contradiction(format!(
+            "subscription {text:?} has no colon; write EXCHANGE:SYMBOL, e.g. binance-futures:BTCUSDT"
+        )));
+    };
+    Ok((parse_venue(exchange)?, symbol))
+}
+
+/// Reads a venue's id.
+///
+/// # Errors
+/// A venue that is not there; the error lists what there is.
+pub fn parse_venue(text: &str) -> Result<Venue, ConfigError> {
+    Venue::ALL.into_iter().find(|venue| venue.id() == text).ok_or_else(|| ConfigError::Exchange {
+        given: text.to_owned(),
+        available: list(Venue::ALL.map(Venue::id)),
+    })
+}
+
+/// Reads a stream's name.
+///
+/// # Errors
+/// A stream that `venue` does not offer; the error lists what it does.
+pub fn parse_stream(venue: Venue, text: &str) -> Result<Stream, ConfigError> {
+    Stream::ALL.into_iter().find(|stream| stream.name() == text).ok_or_else(|| ConfigError::Stream {
+        given: text.to_owned(),
+        exchange: venue.id(),
+        available: list(Stream::ALL.map(Stream::name)),
+    })
+}
+
+/// Reads a table's name.
+///
+/// # Errors
+/// A table that is not there; the error lists what there is.
+pub fn parse_table(text: &str) -> Result<Table, ConfigError> {
+    Table::ALL.into_iter().find(|table| table.name() == text).ok_or_else(|| ConfigError::Table {
+        given: text.to_owned(),
+        available: list(Table::ALL.map(Table::name)),
+    })
+}
+
+fn list<const N: usize>(names: [&str; N]) -> String {
+    names.join(", ")
+}
+
 /// Why a configuration was refused. Every variant names the place and the remedy.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -310,4 +361,157 @@ pub enum ConfigError {
     /// Settings that contradict each other.
     #[error("configuration: {0}")]
     Contradiction(String),
+}
+
+impl EngineConfig {
+    /// A configuration of `venue` with every default.
+    #[must_use]
+    pub fn new(venue: Venue) -> Self {
+        Self {
+            venue,
+            mode: Mode::default(),
+            symbols: Vec::new(),
+            streams: default_streams(),
+            tables: default_tables(),
+            numeric: Numeric::default(),
+            size_unit: SizeUnit::default(),
+            trade_source: TradeSource::default(),
+            depth_speed: DepthSpeed::default(),
+            endpoints: None,
+            shard: 0,
+            seed: 0,
+            batch: BatchLimits::default(),
+            book: BookLimits::default(),
+            deadlines: Deadlines::default(),
+            max_instruments: default_max_instruments(),
+        }
+    }
+
+    /// Reads a configuration.
+    ///
+    /// # Errors
+    /// Not JSON, an unknown key, a wrong type, or anything that [`Self::check`] refuses.
+    pub fn from_json(text: &str) -> Result<Self, ConfigError> {
+        let config: Self = serde_json::from_str(text).map_err(|e| ConfigError::Shape(e.to_string()))?;
+        config.check()?;
+        Ok(config)
+    }
+
+    /// Checks bounds and contradictions.
+    ///
+    /// # Errors
+    /// The first value that is out of its bounds, with its key and what it takes.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        let bounds: [(&'static str, u64, u64, u64, &'static str); 14] = [
+            ("batch.max_rows", self.batch.max_rows as u64, 1, 1 << 20, "1 to 1048576 rows"),
+            ("batch.max_bytes", self.batch.max_bytes as u64, 1 << 16, 1 << 30, "65536 to 1073741824 bytes"),
+            ("batch.max_delay_ms", self.batch.max_delay_ms, 0, 60_000, "0 to 60000 ms"),
+            ("book.checkpoint_interval_s", self.book.checkpoint_interval_s, 1, 86_400, "1 to 86400 s"),
+            ("book.heal_window_ms", self.book.heal_window_ms, 0, 60_000, "0 to 60000 ms"),
+            ("book.max_held_events", self.book.max_held_events as u64, 1, 1 << 20, "1 to 1048576 events"),
+            ("book.max_levels", self.book.max_levels as u64, 1, 1 << 22, "1 to 4194304 levels"),
+            ("deadlines.ack_ms", self.deadlines.ack_ms, 1, 3_600_000, "1 to 3600000 ms"),
+            ("deadlines.first_data_ms", self.deadlines.first_data_ms, 1, 3_600_000, "1 to 3600000 ms"),
+            ("deadlines.silence_ms", self.deadlines.silence_ms, 1, 3_600_000, "1 to 3600000 ms"),
+            ("deadlines.stream_silence_ms", self.deadlines.stream_silence_ms, 1, 3_600_000, "1 to 3600000 ms"),
+            ("deadlines.http_ms", self.deadlines.http_ms, 1, 3_600_000, "1 to 3600000 ms"),
+            ("deadlines.backoff_cap_ms", self.deadlines.backoff_cap_ms, 1, 3_600_000, "1 to 3600000 ms"),
+            ("max_instruments", self.max_instruments as u64, 1, 1 << 24, "1 to 16777216 instruments"),
+        ];
+        for (key, value, low, high, text) in bounds {
+            if value < low || value > high {
+                return Err(ConfigError::Bounds { key, value, bounds: text });
+            }
+        }
+        if self.deadlines.backoff_base_ms == 0 || self.deadlines.backoff_base_ms > self.deadlines.backoff_cap_ms {
+            return Err(ConfigError::Bounds {
+                key: "deadlines.backoff_base_ms",
+                value: self.deadlines.backoff_base_ms,
+                bounds: "1 ms to deadlines.backoff_cap_ms",
+            });
+        }
+        if self.streams.is_empty() {
+            return Err(ConfigError::Contradiction("streams is empty; name at least one of trades, l2, bbo".into()));
+        }
+        match self.mode {
+            Mode::Replay if !self.symbols.is_empty() => Err(ConfigError::Contradiction(
+                "symbols are given in mode replay, where every recorded symbol is accepted; leave them out".into(),
+            )),
+            Mode::Live if self.symbols.is_empty() => {
+                Err(ConfigError::Contradiction("symbols is empty; name at least one, e.g. BTCUSDT".into()))
+            }
+            Mode::Live => self.symbols.iter().try_for_each(|symbol| self.check_symbol(symbol)),
+            Mode::Replay => Ok(()),
+        }
+    }
+
+    fn check_symbol(&self, symbol: &str) -> Result<(), ConfigError> {
+        let refuse = |reason| Err(ConfigError::Symbol { given: symbol.to_owned(), exchange: self.venue.id(), reason });
+        if symbol.is_empty() || symbol.len() > 64 {
+            return refuse("it takes 1 to 64 bytes");
+        }
+        if symbol.bytes().any(|b| b.is_ascii_lowercase()) {
+            return refuse("symbols are written in upper case, e.g. BTCUSDT");
+        }
+        if symbol.chars().any(|c| !(c.is_alphanumeric() || c == '_' || c == '-')) {
+            return refuse("only letters, digits, '_' and '-' may stand in it, e.g. BTCUSDT or BTCUSDT-261225");
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn live(symbol: &str) -> EngineConfig {
+        EngineConfig { symbols: vec![symbol.into()], ..EngineConfig::new(Venue::BinanceFutures) }
+    }
+
+    #[test]
+    fn unknown_keys_are_refused_in_every_struct() {
+        let good = serde_json::to_value(live("BTCUSDT")).expect("plain data");
+        assert!(EngineConfig::from_json(&good.to_string()).is_ok());
+        for path in ["", "/batch", "/book", "/deadlines"] {
+            let mut bad = good.clone();
+            bad.pointer_mut(path).and_then(|v| v.as_object_mut()).expect("an object").insert("tpyo".into(), 1.into());
+            let error = EngineConfig::from_json(&bad.to_string()).expect_err(path).to_string();
+            assert!(error.contains("tpyo"), "{path}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_value_out_of_bounds_is_named_with_its_key_and_what_it_takes() {
+        let mut config = live("BTCUSDT");
+        config.batch.max_rows = 0;
+        let error = config.check().expect_err("zero rows").to_string();
+        assert!(error.contains("batch.max_rows = 0") && error.contains("1 to 1048576"), "{error}");
+    }
+
+    #[test]
+    fn symbols_that_cannot_be_symbols_are_refused_with_a_remedy() {
+        for bad in ["btcusdt", "", "BTC/USDT", "../x", "BTC USDT"] {
+            let error = live(bad).check().expect_err(bad);
+            assert!(matches!(error, ConfigError::Symbol { .. }), "{bad}: {error}");
+        }
+        for good in ["BTCUSDT", "BTCUSDT-261225", "1000PEPEUSDT", "BTCUSDT_261225", "币安人生USDT"] {
+            live(good).check().expect(good);
+        }
+    }
+
+    #[test]
+    fn what_is_not_there_is_refused_with_what_there_is() {
+        let error = |result: Result<(), ConfigError>| result.expect_err("not there").to_string();
+        assert!(error(parse_subscription("bitmex:XBT").map(drop)).contains("binance-futures"));
+        assert!(error(parse_subscription("BTCUSDT").map(drop)).contains("EXCHANGE:SYMBOL"));
+        assert!(error(parse_stream(Venue::BinanceFutures, "l3").map(drop)).contains("trades, l2, bbo"));
+        assert!(error(parse_table("candles").map(drop)).contains("instruments, raw"));
+        assert_eq!(parse_subscription("binance-futures:BTCUSDT"), Ok((Venue::BinanceFutures, "BTCUSDT")));
+    }
+
+    #[test]
+    fn the_written_defaults_are_the_defaults_of_an_empty_document() {
+        let empty: EngineConfig = serde_json::from_str(r#"{"venue":"binance-futures"}"#).expect("only the venue is needed");
+        assert_eq!(empty, EngineConfig::new(Venue::BinanceFutures));
+    }
 }

@@ -117,6 +117,18 @@ impl DecodedLevels {
         self.wide.as_ref().map_or(self.narrow.scales, |w| w.scales)
     }
 
+    /// How many levels there are on both sides.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.wide.as_ref().map_or(self.narrow.bids.len() + self.narrow.asks.len(), |w| w.bids.len() + w.asks.len())
+    }
+
+    /// True where there is no level.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// Empties everything and sets the scales to start from.
     pub fn reset(&mut self, scales: Scales) {
         self.narrow.reset(scales);

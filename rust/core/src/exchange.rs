@@ -64,9 +64,15 @@ pub enum Peek<'a> {
     Miss,
 }
 
-/// The body behind a [`Head`] is not of the dominant shape: simd-json reads the frame instead. Never an error.
+/// What decoding made of a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ScannerMiss;
-
-/// Why the reference reader refused a frame.
-pub type Rejected = RejectReason;
+pub enum Decoded<T> {
+    /// The event, exact.
+    Event(T),
+    /// Read, and not one of ours.
+    Ignored(IgnoreReason),
+    /// It cannot be read.
+    Rejected(RejectReason),
+    /// Not of the dominant shape: simd-json reads the frame instead. Never an error.
+    Miss,
+}

@@ -2,6 +2,34 @@
 
 use serde::Serialize;
 
+/// What became of a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// It was taken.
+    Accepted,
+    /// It brought nothing new.
+    Duplicate,
+    /// It lies before the book's snapshot.
+    Stale,
+    /// It waits for a snapshot or for a bridge.
+    Held,
+    /// It was read and left no row.
+    Ignored(IgnoreReason),
+    /// It could not be read.
+    Rejected(RejectReason),
+}
+
+/// What became of a REST reply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ReplyOutcome {
+    /// It was taken.
+    Accepted,
+    /// It was read and not needed.
+    Ignored(IgnoreReason),
+    /// It could not be read, or there was none.
+    Rejected(RejectReason),
+}
+
 macro_rules! reasons {
     ($(#[$meta:meta])* $name:ident { $($(#[doc = $doc:literal])* $variant:ident = $text:literal),+ $(,)? }) => {
         $(#[$meta])*
@@ -57,6 +85,8 @@ reasons! {
         SnapshotWhileLive = "snapshot_while_live",
         /// A REST snapshot older than everything held.
         SnapshotTooOld = "snapshot_too_old",
+        /// A REST snapshot that the held diffs leave crossed: not of this book.
+        SnapshotCrossed = "snapshot_crossed",
         /// A reply to a request that nobody waits for.
         UnknownReply = "unknown_reply",
         /// A frame on a connection that is not up.
@@ -151,4 +181,103 @@ pub struct BookReport {
     pub snapshots: u64,
     /// Snapshots taken after the first.
     pub resyncs: u64,
+}
+
+/// Counters of one engine. Each frame and each reply is in exactly one of its outcomes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Counters {
+    pub frames: u64,
+    pub bytes: u64,
+    pub accepted: u64,
+    pub duplicate: u64,
+    pub stale: u64,
+    /// Held now; a held frame moves to the outcome it comes to.
+    pub held: u64,
+    /// Held and then dropped: the buffer was full, or the connection went away.
+    pub held_dropped: u64,
+    pub ignored: ReasonCounts,
+    pub rejected: ReasonCounts,
+    /// Frames that the scanners left to simd-json.
+    pub scanner_miss: u64,
+    pub replies: u64,
+    pub replies_accepted: u64,
+    pub replies_ignored: ReasonCounts,
+    pub replies_rejected: ReasonCounts,
+    pub gaps: u64,
+    /// Rows with a number that the chosen type cannot hold: not written.
+    pub rows_out_of_range: u64,
+    pub connects: u64,
+    pub disconnects: u64,
+    pub timeouts: u64,
+    /// Deletes of levels that the book did not have: normal where the snapshot is cut (§4 step 6).
+    pub unknown_deletes: u64,
+}
+
+impl Counters {
+    pub(crate) fn frame(&mut self, outcome: Outcome) {
+        match outcome {
+            Outcome::Accepted => self.accepted += 1,
+            Outcome::Duplicate => self.duplicate += 1,
+            Outcome::Stale => self.stale += 1,
+            Outcome::Held => self.held += 1,
+            Outcome::Ignored(reason) => self.ignored.add(reason as u8),
+            Outcome::Rejected(reason) => self.rejected.add(reason as u8),
+        }
+    }
+
+    /// A held frame comes to its outcome.
+    pub(crate) fn held_became(&mut self, outcome: Outcome) {
+        self.held -= 1;
+        self.frame(outcome);
+    }
+
+    pub(crate) fn held_dropped(&mut self) {
+        self.held -= 1;
+        self.held_dropped += 1;
+    }
+
+    pub(crate) fn reply(&mut self, outcome: ReplyOutcome) {
+        self.replies += 1;
+        match outcome {
+            ReplyOutcome::Accepted => self.replies_accepted += 1,
+            ReplyOutcome::Ignored(reason) => self.replies_ignored.add(reason as u8),
+            ReplyOutcome::Rejected(reason) => self.replies_rejected.add(reason as u8),
+        }
+    }
+
+    pub(crate) fn to_json(&self) -> serde_json::Value {
+        let ignored = |counts: &ReasonCounts| by_reason(IgnoreReason::ALL.iter().map(|r| (r.name(), counts.get(*r as u8))));
+        let rejected = |counts: &ReasonCounts| by_reason(RejectReason::ALL.iter().map(|r| (r.name(), counts.get(*r as u8))));
+        serde_json::json!({
+            "frames": {
+                "total": self.frames,
+                "accepted": self.accepted,
+                "duplicate": self.duplicate,
+                "stale": self.stale,
+                "held": self.held,
+                "held_dropped": self.held_dropped,
+                "ignored": ignored(&self.ignored),
+                "rejected": rejected(&self.rejected),
+            },
+            "replies": {
+                "total": self.replies,
+                "accepted": self.replies_accepted,
+                "ignored": ignored(&self.replies_ignored),
+                "rejected": rejected(&self.replies_rejected),
+            },
+            "bytes": self.bytes,
+            "scanner_miss": self.scanner_miss,
+            "gaps": self.gaps,
+            "rows_out_of_range": self.rows_out_of_range,
+            "unknown_deletes": self.unknown_deletes,
+            "connects": self.connects,
+            "disconnects": self.disconnects,
+            "timeouts": self.timeouts,
+        })
+    }
+}
+
+/// Only what happened: a reason that never did is left out.
+fn by_reason(counts: impl Iterator<Item = (&'static str, u64)>) -> serde_json::Map<String, serde_json::Value> {
+    counts.filter(|(_, n)| *n > 0).map(|(name, n)| (name.to_owned(), n.into())).collect()
 }

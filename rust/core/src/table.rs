@@ -113,6 +113,7 @@ closed_set! {
         #[doc = "A chain of ids (`pu`, `prevSeqId`)."] Chain = "chain", #[doc = "Contiguous ids."] Sequence = "sequence",
         #[doc = "A checksum."] Checksum = "checksum", #[doc = "A count."] Count = "count",
         #[doc = "A deadline."] Clock = "clock", #[doc = "The shell saw it (a closed socket, a dropped batch)."] Shell = "shell",
+        #[doc = "Bids at or above offers at the end of an event."] Crossed = "crossed",
     }
 }
 closed_set! {

@@ -117,14 +117,14 @@ impl BookSync {
         self.state != SyncState::AwaitingSnapshot
     }
 
-    /// Judges a diff. `others` is true where another live connection carries this book and may fill a hole.
+    /// Judges a diff, before [`Self::note`] is told of it.
     #[must_use]
-    pub fn judge(&self, key: Key, conn: ConnId, others: bool) -> Verdict {
+    pub fn judge(&self, key: Key, conn: ConnId) -> Verdict {
         match self.state {
             SyncState::AwaitingSnapshot | SyncState::Resyncing => return Verdict::Hold,
             SyncState::Live | SyncState::Holding => {}
         }
-        let early = if others { Verdict::Hold } else { Verdict::Gap };
+        let early = if self.may_heal(conn) { Verdict::Hold } else { Verdict::Gap };
         if !self.bridged {
             return if self.is_stale(key, self.id) {
                 Verdict::Stale
@@ -154,6 +154,13 @@ impl BookSync {
     pub fn is_reset(&self, key: Key, event: Option<i64>) -> bool {
         let later = matches!((event, self.last_event), (Some(now), Some(then)) if now > then);
         self.bridged && self.id().is_some_and(|id| key.last < id) && later
+    }
+
+    /// True where another connection than `conn` has not yet come past the book's id and so may fill a hole behind it.
+    /// [`ConnId::NONE`] asks for any connection.
+    #[must_use]
+    pub fn may_heal(&self, conn: ConnId) -> bool {
+        self.chains.iter().any(|(c, last)| *c != conn && *last <= self.id)
     }
 
     /// Notes what a connection delivered, whatever became of it.
@@ -273,24 +280,24 @@ mod tests {
     #[test]
     fn step_1_events_are_buffered_until_there_is_a_snapshot() {
         let sync = BookSync::new(FUTURES);
-        assert_eq!(sync.judge(key(1, 2, 3), A, false), Verdict::Hold);
+        assert_eq!(sync.judge(key(1, 2, 3), A), Verdict::Hold);
         assert_eq!(sync.id(), None);
     }
 
     #[test]
     fn step_3_events_before_the_snapshot_are_dropped_strictly_before_on_futures() {
-        assert_eq!(live_at(FUTURES, 100).judge(key(80, 90, 99), A, false), Verdict::Stale);
-        assert_eq!(live_at(FUTURES, 100).judge(key(80, 90, 100), A, false), Verdict::Apply);
-        assert_eq!(live_at(SPOT, 100).judge(key(89, 90, 100), A, false), Verdict::Stale);
+        assert_eq!(live_at(FUTURES, 100).judge(key(80, 90, 99), A), Verdict::Stale);
+        assert_eq!(live_at(FUTURES, 100).judge(key(80, 90, 100), A), Verdict::Apply);
+        assert_eq!(live_at(SPOT, 100).judge(key(89, 90, 100), A), Verdict::Stale);
     }
 
     #[test]
     fn step_4_the_first_event_covers_the_snapshot_or_follows_it() {
         let sync = live_at(FUTURES, 100);
-        assert_eq!(sync.judge(key(90, 95, 105), A, false), Verdict::Apply, "U <= id <= u");
-        assert_eq!(sync.judge(key(100, 103, 105), A, false), Verdict::Apply, "pu == id");
-        assert_eq!(sync.judge(key(98, 103, 105), A, false), Verdict::Apply, "pu < id < U");
-        assert_eq!(sync.judge(key(101, 103, 105), A, false), Verdict::Gap, "something between is missing");
+        assert_eq!(sync.judge(key(90, 95, 105), A), Verdict::Apply, "U <= id <= u");
+        assert_eq!(sync.judge(key(100, 103, 105), A), Verdict::Apply, "pu == id");
+        assert_eq!(sync.judge(key(98, 103, 105), A), Verdict::Apply, "pu < id < U");
+        assert_eq!(sync.judge(key(101, 103, 105), A), Verdict::Gap, "something between is missing");
     }
 
     #[test]
@@ -305,24 +312,27 @@ mod tests {
     #[test]
     fn step_5_the_chain_holds_or_the_book_is_broken() {
         let sync = bridged_at(100);
-        assert_eq!(sync.judge(key(100, 150, 160), A, false), Verdict::Apply);
-        assert_eq!(sync.judge(key(101, 150, 160), A, false), Verdict::Gap);
-        assert_eq!(sync.judge(key(99, 150, 160), A, false), Verdict::Gap, "the connection contradicts itself");
+        assert_eq!(sync.judge(key(100, 150, 160), A), Verdict::Apply);
+        assert_eq!(sync.judge(key(101, 150, 160), A), Verdict::Gap);
+        assert_eq!(sync.judge(key(99, 150, 160), A), Verdict::Gap, "the connection contradicts itself");
     }
 
     #[test]
     fn step_6_what_is_already_applied_is_a_duplicate() {
         let sync = bridged_at(100);
-        assert_eq!(sync.judge(key(90, 91, 100), A, false), Verdict::Duplicate);
-        assert_eq!(sync.judge(key(90, 91, 100), B, true), Verdict::Duplicate);
+        assert_eq!(sync.judge(key(90, 91, 100), A), Verdict::Duplicate);
+        assert_eq!(sync.judge(key(90, 91, 100), B), Verdict::Duplicate);
     }
 
     #[test]
     fn another_connection_may_cut_the_stream_differently() {
-        let sync = bridged_at(100);
-        assert_eq!(sync.judge(key(95, 96, 105), B, true), Verdict::Apply);
-        assert_eq!(sync.judge(key(105, 106, 110), B, true), Verdict::Hold, "the other one may fill the hole");
-        assert_eq!(sync.judge(key(105, 106, 110), B, false), Verdict::Gap, "nobody is left to fill it");
+        let mut sync = bridged_at(100);
+        assert_eq!(sync.judge(key(95, 96, 105), B), Verdict::Apply);
+        assert_eq!(sync.judge(key(105, 106, 110), B), Verdict::Hold, "the other one may fill the hole");
+        sync.note(key(104, 107, 112), A);
+        assert_eq!(sync.judge(key(105, 106, 110), B), Verdict::Gap, "the other one is past the hole too");
+        sync.forget(A);
+        assert_eq!(sync.judge(key(105, 106, 110), B), Verdict::Gap, "nobody is left to fill it");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use super::input::RequestId;
+use crate::config::Stream;
 use crate::symbol::{ConnId, InstrumentId};
 
 /// What a deadline is for.
@@ -28,7 +28,7 @@ pub(super) enum Timer {
     /// Ask for the reference data (again).
     Reference,
     /// A probed stream has had its time to catch up with REST.
-    Recheck(RequestId),
+    Recheck(InstrumentId, Stream),
 }
 
 /// All deadlines of one engine.

@@ -12,3 +12,8 @@
 //! | `instruments` | `GET /fapi/v1/exchangeInfo` | – | reference data | – | – | §2 documented |
 
 pub mod route;
+
+use crate::book::sync::SyncRules;
+
+/// How its books are kept true (§4, state machine).
+pub const SYNC_RULES: SyncRules = SyncRules { first_may_end_at_snapshot: true };

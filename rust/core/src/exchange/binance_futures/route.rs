@@ -70,6 +70,12 @@ pub fn unsubscribe<'a>(names: impl Iterator<Item = &'a str>, id: u64) -> String 
     request("UNSUBSCRIBE", names, id)
 }
 
+/// A question that a living connection must answer.
+#[must_use]
+pub fn list_subscriptions(id: u64) -> String {
+    serde_json::json!({ "method": "LIST_SUBSCRIPTIONS", "id": id }).to_string()
+}
+
 fn request<'a>(method: &str, names: impl Iterator<Item = &'a str>, id: u64) -> String {
     let params: Vec<&str> = names.collect();
     serde_json::json!({ "method": method, "params": params, "id": id }).to_string()

@@ -1,0 +1,477 @@
+//! The order book of one instrument: the sync machine, the levels and the events that wait.
+
+use std::collections::VecDeque;
+
+use super::carriers::Carriers;
+use super::context::{Context, Origin, Purpose, Subject};
+use super::gaps::{Finding, OpenGap};
+use super::input::RequestId;
+use crate::report::{Outcome, ReplyOutcome};
+use super::timers::Timer;
+use crate::book::OrderBook;
+use crate::book::sync::{BookSync, SnapshotVerdict, SyncRules, SyncState, Verdict};
+use crate::config::Stream;
+use crate::event::{BookHead, DecodedLevels, Scales};
+use crate::exchange::binance_futures::route;
+use crate::exchange::{Decoded, Head, Key};
+use crate::report::{BookReport, IgnoreReason};
+use crate::symbol::ConnId;
+use crate::table::{GapCause, GapEvidence, Repaired, Source, flags};
+
+/// A decoded event that waits for a snapshot or a bridge.
+struct Held {
+    key: Key,
+    head: BookHead,
+    origin: Origin,
+    levels: DecodedLevels,
+}
+
+/// Counters of one book.
+#[derive(Clone, Copy, Debug, Default)]
+struct Stats {
+    updates: u64,
+    accepted: u64,
+    stale: u64,
+    duplicates: u64,
+    held: u64,
+    dropped: u64,
+    gaps: u64,
+    snapshots: u64,
+}
+
+/// See the module.
+pub(super) struct BookStream {
+    native: Box<str>,
+    sync: BookSync,
+    pub book: OrderBook,
+    /// The speed that was taken, where frames name it; the others are ignored.
+    variant: Option<Box<str>>,
+    held: VecDeque<Held>,
+    gap: Option<OpenGap>,
+    /// The id of the last row, also while the book is broken.
+    position: Option<i64>,
+    request: Option<RequestId>,
+    /// A retry is armed.
+    retrying: bool,
+    attempts: u32,
+    heal_until: u64,
+    stats: Stats,
+    pub carriers: Carriers,
+}
+
+impl BookStream {
+    pub(super) fn new(native: &str, rules: SyncRules) -> Self {
+        Self {
+            native: native.into(),
+            sync: BookSync::new(rules),
+            book: OrderBook::new(),
+            variant: None,
+            held: VecDeque::new(),
+            gap: None,
+            position: None,
+            request: None,
+            retrying: false,
+            attempts: 0,
+            heal_until: 0,
+            stats: Stats::default(),
+            carriers: Carriers::default(),
+        }
+    }
+
+    /// Takes a frame that carries a diff. It is decoded only if it is not known yet.
+    pub(super) fn on_depth(
+        &mut self,
+        cx: &mut Context,
+        subject: Subject,
+        origin: Origin,
+        head: &Head<'_>,
+        decode: impl FnOnce(Scales, &mut DecodedLevels) -> Decoded<()>,
+    ) -> Outcome {
+        if !self.is_own_variant(head.variant) {
+            return Outcome::Ignored(IgnoreReason::OtherVariant);
+        }
+        self.carriers.note(origin.conn, cx.now.at.mono);
+        if self.sync.is_reset(head.key, head.times.event) {
+            self.fail(cx, subject, origin, Finding::new(GapCause::IdReset, GapEvidence::Chain));
+        }
+        let verdict = self.sync.judge(head.key, origin.conn);
+        let outcome = match verdict {
+            Verdict::Duplicate => Outcome::Duplicate,
+            Verdict::Stale => Outcome::Stale,
+            Verdict::Hold if self.holds(head.key) => Outcome::Duplicate,
+            Verdict::Apply | Verdict::Hold | Verdict::Gap => match decode(self.book.scales(), &mut cx.levels) {
+                Decoded::Event(()) => self.take(cx, subject, origin, head, verdict),
+                Decoded::Ignored(reason) => return Outcome::Ignored(reason),
+                Decoded::Rejected(reason) => return Outcome::Rejected(reason),
+                Decoded::Miss => return Outcome::Ignored(IgnoreReason::UnknownType),
+            },
+        };
+        self.stats.updates += 1;
+        match outcome {
+            Outcome::Duplicate => self.stats.duplicates += 1,
+            Outcome::Stale => self.stats.stale += 1,
+            Outcome::Held => self.stats.held += 1,
+            Outcome::Accepted | Outcome::Ignored(_) | Outcome::Rejected(_) => {}
+        }
+        self.sync.note(head.key, origin.conn);
+        self.give_up_if_nobody_can_heal(cx, subject, origin);
+        outcome
+    }
+
+    fn take(&mut self, cx: &mut Context, subject: Subject, origin: Origin, head: &Head<'_>, verdict: Verdict) -> Outcome {
+        let book_head = BookHead {
+            times: head.times,
+            is_snapshot: false,
+            first_id: Some(head.key.first),
+            last_id: Some(head.key.last),
+            prev_id: Some(head.key.prev),
+        };
+        match verdict {
+            Verdict::Apply => {
+                self.book.apply(&cx.levels);
+                if !self.book.is_crossed() {
+                    self.accept(cx, subject, origin, head.key, &book_head, None);
+                    if !self.held.is_empty() {
+                        self.drain(cx, subject);
+                    }
+                    return Outcome::Accepted;
+                }
+                self.fail(cx, subject, origin, CROSSED);
+            }
+            Verdict::Gap => self.fail(cx, subject, origin, self.hole_before(head.key)),
+            Verdict::Hold => {
+                if self.sync.state() == SyncState::Live {
+                    self.start_holding(cx, subject);
+                }
+            }
+            Verdict::Duplicate | Verdict::Stale => {}
+        }
+        let levels = std::mem::take(&mut cx.levels);
+        self.hold(cx, Held { key: head.key, head: book_head, origin, levels });
+        if self.sync.state() != SyncState::Holding {
+            self.ask_snapshot(cx, subject);
+        }
+        Outcome::Held
+    }
+
+    /// The diff is in the book: moves the id and emits the row. `levels` is `None` where they are in the scratch.
+    fn accept(
+        &mut self,
+        cx: &mut Context,
+        subject: Subject,
+        origin: Origin,
+        key: Key,
+        head: &BookHead,
+        levels: Option<&DecodedLevels>,
+    ) {
+        self.sync.applied(key, head.times.event);
+        self.stats.accepted += 1;
+        self.emit(cx, subject, origin, head, levels, Source::Ws);
+        self.carriers.last_good = origin.ts_recv;
+    }
+
+    fn emit(
+        &mut self,
+        cx: &mut Context,
+        subject: Subject,
+        origin: Origin,
+        head: &BookHead,
+        levels: Option<&DecodedLevels>,
+        source: Source,
+    ) {
+        let snapshot = if head.is_snapshot { flags::SNAPSHOT } else { 0 };
+        let width = levels.unwrap_or(&cx.levels).len();
+        let row = cx.key(subject, origin, head.times, flags::LAST | snapshot, width);
+        let levels = levels.unwrap_or(&cx.levels);
+        if cx.batches.book(&row, head, self.position, levels, source).is_err() {
+            cx.counters.rows_out_of_range += 1;
+        }
+        self.position = head.last_id;
+    }
+
+    /// Takes a snapshot whose levels are in the scratch.
+    pub(super) fn on_snapshot(&mut self, cx: &mut Context, subject: Subject, origin: Origin, head: &BookHead) -> ReplyOutcome {
+        let Some(id) = head.last_id else { return ReplyOutcome::Ignored(IgnoreReason::UnknownReply) };
+        if cx.live && self.carriers.is_empty() {
+            // Nobody would bring what follows it.
+            return ReplyOutcome::Ignored(IgnoreReason::UnknownReply);
+        }
+        self.held.make_contiguous().sort_by_key(|held| held.key.last);
+        match self.sync.judge_snapshot(id, self.held.iter().map(|held| held.key)) {
+            SnapshotVerdict::WhileLive => return ReplyOutcome::Ignored(IgnoreReason::SnapshotWhileLive),
+            SnapshotVerdict::TooOld => {
+                self.retry_snapshot(cx, subject, 0);
+                return ReplyOutcome::Ignored(IgnoreReason::SnapshotTooOld);
+            }
+            SnapshotVerdict::Take => {}
+        }
+        // Nothing is emitted before the snapshot and all that follows it without a hole stand the test together.
+        let mut trial = self.sync.clone();
+        trial.snapshot_taken(id);
+        self.book.replace(&cx.levels);
+        let mut crossed = self.book.is_crossed();
+        let mut settled = 0;
+        for held in &self.held {
+            match trial.judge(held.key, held.origin.conn) {
+                Verdict::Duplicate | Verdict::Stale => {}
+                Verdict::Apply => {
+                    self.book.apply(&held.levels);
+                    trial.applied(held.key, held.head.times.event);
+                    crossed |= self.book.is_crossed();
+                }
+                Verdict::Hold | Verdict::Gap => break,
+            }
+            settled += 1;
+        }
+        if crossed {
+            self.book.clear();
+            self.retry_snapshot(cx, subject, 0);
+            return ReplyOutcome::Ignored(IgnoreReason::SnapshotCrossed);
+        }
+        if let Some(gap) = self.gap.take() {
+            gap.close(cx, subject, origin, Repaired::None);
+        }
+        self.sync.snapshot_taken(id);
+        self.attempts = 0;
+        self.stats.snapshots += 1;
+        self.emit(cx, subject, origin, head, None, Source::Rest);
+        self.carriers.last_good = origin.ts_recv;
+        for held in self.held.drain(..settled).collect::<Vec<_>>() {
+            self.settle(cx, subject, &held);
+        }
+        self.drain(cx, subject);
+        ReplyOutcome::Accepted
+    }
+
+    /// Emits or counts a held event that the book has taken already or does not need.
+    fn settle(&mut self, cx: &mut Context, subject: Subject, held: &Held) {
+        match self.sync.judge(held.key, held.origin.conn) {
+            Verdict::Apply => {
+                cx.counters.held_became(Outcome::Accepted);
+                self.accept(cx, subject, held.origin, held.key, &held.head, Some(&held.levels));
+            }
+            Verdict::Stale => {
+                cx.counters.held_became(Outcome::Stale);
+                self.stats.stale += 1;
+            }
+            Verdict::Duplicate | Verdict::Hold | Verdict::Gap => {
+                cx.counters.held_became(Outcome::Duplicate);
+                self.stats.duplicates += 1;
+            }
+        }
+    }
+
+    /// Takes what is held as far as it follows without a hole.
+    fn drain(&mut self, cx: &mut Context, subject: Subject) {
+        self.held.make_contiguous().sort_by_key(|held| held.key.last);
+        while let Some(held) = self.held.pop_front() {
+            let verdict = self.sync.judge(held.key, held.origin.conn);
+            let origin = held.origin;
+            let finding = match verdict {
+                Verdict::Duplicate | Verdict::Stale => {
+                    self.settle(cx, subject, &held);
+                    continue;
+                }
+                Verdict::Apply => {
+                    self.book.apply(&held.levels);
+                    if !self.book.is_crossed() {
+                        self.settle(cx, subject, &held);
+                        continue;
+                    }
+                    Some(CROSSED)
+                }
+                Verdict::Gap => Some(self.hole_before(held.key)),
+                Verdict::Hold => None,
+            };
+            self.held.push_front(held);
+            match finding {
+                Some(finding) => self.fail(cx, subject, origin, finding),
+                None => self.start_holding(cx, subject),
+            }
+            return;
+        }
+        self.sync.bridged_over();
+    }
+
+    fn start_holding(&mut self, cx: &mut Context, subject: Subject) {
+        if self.sync.state() == SyncState::Live {
+            self.sync.holding();
+            let wait = cx.config.book.heal_window_ms;
+            self.heal_until = cx.now.at.after(wait.saturating_mul(1_000_000)).mono;
+            cx.arm_in_ms(wait, Timer::Heal(subject.id));
+        }
+    }
+
+    fn hold(&mut self, cx: &mut Context, held: Held) {
+        if self.held.len() >= cx.config.book.max_held_events {
+            self.held.pop_front();
+            self.stats.dropped += 1;
+            cx.counters.held_dropped();
+        }
+        self.held.push_back(held);
+    }
+
+    fn holds(&self, key: Key) -> bool {
+        self.held.iter().rev().any(|held| held.key == key)
+    }
+
+    /// The hole has had its time to be filled.
+    pub(super) fn on_heal_timeout(&mut self, cx: &mut Context, subject: Subject) {
+        if self.sync.state() == SyncState::Holding && cx.now.at.mono >= self.heal_until {
+            self.give_up(cx, subject, Origin { ts_recv: cx.now.at.wall, suspect: 0, conn: ConnId::NONE });
+        }
+    }
+
+    fn give_up_if_nobody_can_heal(&mut self, cx: &mut Context, subject: Subject, origin: Origin) {
+        if self.sync.state() == SyncState::Holding && !self.sync.may_heal(ConnId::NONE) {
+            self.give_up(cx, subject, origin);
+        }
+    }
+
+    fn give_up(&mut self, cx: &mut Context, subject: Subject, origin: Origin) {
+        let first = self.held.iter().min_by_key(|held| held.key.last).map(|held| held.key);
+        let finding = first.map_or(Finding::new(GapCause::Missed, GapEvidence::Chain), |key| self.hole_before(key));
+        self.fail(cx, subject, origin, finding);
+    }
+
+    /// Ids in a chain cannot be counted, only bounded: whatever is missing ends in `(book's id, prev]`.
+    fn hole_before(&self, key: Key) -> Finding {
+        let ids = self.sync.id().map(|id| (id.saturating_add(1), key.prev));
+        Finding { ids, ..Finding::new(GapCause::Missed, GapEvidence::Chain) }
+    }
+
+    /// The book is no longer the exchange's: names the gap and asks for a snapshot.
+    fn fail(&mut self, cx: &mut Context, subject: Subject, origin: Origin, finding: Finding) {
+        if self.sync.id().is_some() {
+            self.stats.gaps += 1;
+            if self.gap.is_none() {
+                self.gap = Some(OpenGap::open(cx, subject, origin, Stream::L2, finding, self.carriers.last_good));
+            }
+        }
+        self.sync.broken();
+        self.ask_snapshot(cx, subject);
+    }
+
+    /// A connection is gone. If it was the last, the book's continuity is, too.
+    pub(super) fn on_conn_down(&mut self, cx: &mut Context, subject: Subject, origin: Origin, finding: Finding) {
+        self.sync.forget(origin.conn);
+        if self.carriers.forget(origin.conn) {
+            self.suspend(cx, subject, origin, finding);
+        } else {
+            self.give_up_if_nobody_can_heal(cx, subject, origin);
+        }
+    }
+
+    /// Whatever comes next does not follow what was: drops what is held; the next event asks for a snapshot.
+    pub(super) fn suspend(&mut self, cx: &mut Context, subject: Subject, origin: Origin, finding: Finding) {
+        for _ in self.held.drain(..) {
+            self.stats.dropped += 1;
+            cx.counters.held_dropped();
+        }
+        if self.sync.id().is_some() && self.gap.is_none() {
+            self.stats.gaps += 1;
+            self.gap = Some(OpenGap::open(cx, subject, origin, Stream::L2, finding, self.carriers.last_good));
+        }
+        self.sync.broken();
+        self.request = None;
+    }
+
+    /// Asks for a snapshot unless one is on its way. In a recording it comes asked for or not.
+    pub(super) fn ask_snapshot(&mut self, cx: &mut Context, subject: Subject) {
+        if cx.live && self.request.is_none() && !self.retrying && self.sync.id().is_none() {
+            let rest = route::snapshot(&cx.endpoints.rest, &self.native);
+            self.request = Some(cx.request(Purpose::Snapshot(subject.id), rest));
+        }
+    }
+
+    /// The reply to `request` is here; false if nobody waits for it any more.
+    pub(super) fn claims(&mut self, request: RequestId) -> bool {
+        let own = self.request == Some(request);
+        if own {
+            self.request = None;
+        }
+        own
+    }
+
+    /// Asks again after a backoff of at least `floor_ms`.
+    pub(super) fn retry_snapshot(&mut self, cx: &mut Context, subject: Subject, floor_ms: u64) {
+        if cx.live && !self.retrying {
+            self.retrying = true;
+            let delay = cx.backoff_ms(self.attempts, floor_ms);
+            self.attempts = self.attempts.saturating_add(1);
+            cx.arm_in_ms(delay, Timer::Snapshot(subject.id));
+        }
+    }
+
+    /// The backoff is over.
+    pub(super) fn on_retry_timeout(&mut self, cx: &mut Context, subject: Subject) {
+        self.retrying = false;
+        if !self.carriers.is_empty() {
+            self.ask_snapshot(cx, subject);
+        }
+    }
+
+    /// Writes the whole book, so that every stored day rebuilds its books alone.
+    pub(super) fn checkpoint(&mut self, cx: &mut Context, subject: Subject, boundary: i64) {
+        let Some(id) = self.sync.id() else { return };
+        let mut levels = std::mem::take(&mut cx.levels);
+        self.book.copy_to(&mut levels);
+        let head = BookHead { is_snapshot: true, last_id: Some(id), ..BookHead::default() };
+        let origin = Origin { ts_recv: boundary, suspect: 0, conn: ConnId::NONE };
+        self.emit(cx, subject, origin, &head, Some(&levels), Source::Checkpoint);
+        cx.levels = levels;
+    }
+
+    fn is_own_variant(&mut self, variant: Option<&str>) -> bool {
+        match (variant, &self.variant) {
+            (None, _) => true,
+            (Some(given), Some(own)) => given == &**own,
+            (Some(given), None) => {
+                self.variant = Some(given.into());
+                true
+            }
+        }
+    }
+
+    /// It has seen a diff or a snapshot.
+    pub(super) fn is_known(&self) -> bool {
+        self.stats.updates > 0 || self.stats.snapshots > 0
+    }
+
+    /// The book's id, where it is live.
+    pub(super) fn id(&self) -> Option<i64> {
+        self.sync.id()
+    }
+
+    pub(super) fn report(&self, exchange: &str, symbol: &str) -> BookReport {
+        let (bid_levels, ask_levels) = self.book.len();
+        let text = |(price, size): (crate::decimal::Decimal, crate::decimal::Decimal)| {
+            (price.trimmed().to_string(), size.trimmed().to_string())
+        };
+        BookReport {
+            exchange: exchange.to_owned(),
+            symbol: symbol.to_owned(),
+            native_symbol: self.native.to_string(),
+            state: self.sync.state().name().to_owned(),
+            last_id: self.position,
+            bid_levels,
+            ask_levels,
+            top10_bid: self.book.bids().take(10).map(text).collect(),
+            top10_ask: self.book.asks().take(10).map(text).collect(),
+            updates: self.stats.updates,
+            accepted: self.stats.accepted,
+            stale: self.stats.stale,
+            duplicates: self.stats.duplicates,
+            held: self.stats.held,
+            dropped: self.stats.dropped,
+            in_flight: self.held.len() as u64,
+            gaps: self.stats.gaps,
+            snapshots: self.stats.snapshots,
+            resyncs: self.stats.snapshots.saturating_sub(1),
+        }
+    }
+}
+
+/// Bids at or above offers after an event: the book is not the exchange's, whatever the ids say.
+const CROSSED: Finding =
+    Finding { cause: GapCause::Missed, evidence: GapEvidence::Crossed, ids: None, missing: None };

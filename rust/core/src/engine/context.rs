@@ -1,0 +1,150 @@
+//! What every machine of the engine writes to: rows, actions, timers, counters. One input at a time.
+
+use std::collections::VecDeque;
+
+use hashbrown::HashMap;
+
+use super::input::{Action, RequestId};
+use super::jitter::Jitter;
+use super::timers::{Timer, Timers};
+use crate::batch::{Batches, RowKey, SymbolId};
+use crate::config::{EngineConfig, Stream};
+use crate::config::Endpoints;
+use crate::event::{DecodedLevels, EventTimes};
+use crate::exchange::binance_futures::route::RestRequest;
+use crate::report::Counters;
+use crate::symbol::{ConnId, Exchange, InstrumentId};
+use crate::table::flags;
+use crate::time::{NS_PER_MS, Stamp};
+
+/// The input being taken.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Now {
+    /// Its number.
+    pub msg_id: i64,
+    /// Rows it has emitted, plus one for the input's own row in `raw`, wanted or not: numbers must not depend on the
+    /// choice of tables.
+    pub row: i32,
+    /// When the shell took it.
+    pub at: Stamp,
+}
+
+/// Where and when a row's content came from: the frame or reply, also of an event held since.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Origin {
+    /// Receive time, clamped per connection.
+    pub ts_recv: i64,
+    /// [`flags::RECV_SUSPECT`] where it had to be clamped or was not recorded.
+    pub suspect: u8,
+    /// The connection.
+    pub conn: ConnId,
+}
+
+/// Whose rows.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Subject {
+    pub id: InstrumentId,
+    pub exchange: Exchange,
+    pub symbol: SymbolId,
+}
+
+/// Why a REST request was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    Snapshot(InstrumentId),
+    Reference,
+    Probe(InstrumentId, Stream),
+}
+
+/// See the module.
+pub(super) struct Context {
+    pub config: EngineConfig,
+    /// False in a foreign recording: peers are not judged and nothing is expected of them.
+    pub live: bool,
+    pub now: Now,
+    pub batches: Batches,
+    pub actions: VecDeque<Action>,
+    pub timers: Timers,
+    pub jitter: Jitter,
+    pub counters: Counters,
+    pub requests: HashMap<RequestId, Purpose>,
+    pub endpoints: Endpoints,
+    /// Where the message being taken is decoded to.
+    pub levels: DecodedLevels,
+    /// The empty text, for rows of no instrument.
+    pub no_symbol: SymbolId,
+    next_request: u64,
+    next_gap: i64,
+}
+
+impl Context {
+    pub(super) fn new(config: EngineConfig, live: bool, endpoints: Endpoints, mut batches: Batches) -> Self {
+        let no_symbol = batches.intern("");
+        let jitter = Jitter::new(config.seed);
+        Self {
+            config,
+            live,
+            now: Now::default(),
+            batches,
+            actions: VecDeque::with_capacity(64),
+            timers: Timers::default(),
+            jitter,
+            counters: Counters::default(),
+            requests: HashMap::new(),
+            endpoints,
+            levels: DecodedLevels::default(),
+            no_symbol,
+            next_request: 0,
+            next_gap: 0,
+        }
+    }
+
+    /// The key of the next row, which takes `width` row numbers.
+    #[inline]
+    pub(super) fn key(&mut self, subject: Subject, origin: Origin, times: EventTimes, mut flags: u8, width: usize) -> RowKey {
+        let row = self.now.row;
+        self.now.row = row.saturating_add(i32::try_from(width.max(1)).unwrap_or(i32::MAX));
+        flags |= origin.suspect;
+        if times.odd || times.event.is_some_and(|event| origin.ts_recv < event) {
+            flags |= flags::RECV_SUSPECT;
+        }
+        RowKey {
+            ts_event: times.event,
+            ts_venue: times.venue,
+            ts_recv: origin.ts_recv,
+            exchange: subject.exchange.into(),
+            symbol: subject.symbol,
+            shard: self.config.shard,
+            msg_id: self.now.msg_id,
+            row,
+            conn: origin.conn,
+            flags,
+        }
+    }
+
+    /// The number of a new gap.
+    pub(super) fn gap_id(&mut self) -> i64 {
+        self.next_gap += 1;
+        self.next_gap
+    }
+
+    /// Asks the shell for a REST reply.
+    pub(super) fn request(&mut self, purpose: Purpose, rest: RestRequest) -> RequestId {
+        self.next_request += 1;
+        let request = RequestId(self.next_request);
+        self.requests.insert(request, purpose);
+        self.actions.push_back(Action::Http { request, url: rest.url, weight: rest.weight });
+        request
+    }
+
+    /// Arms a timer `ms` milliseconds from now.
+    pub(super) fn arm_in_ms(&mut self, ms: u64, timer: Timer) {
+        self.timers.arm(self.now.at.mono.saturating_add(ms.saturating_mul(NS_PER_MS.unsigned_abs())), timer);
+    }
+
+    /// A full-jitter delay in milliseconds for the n-th attempt, not below `floor`.
+    pub(super) fn backoff_ms(&mut self, attempt: u32, floor: u64) -> u64 {
+        let deadlines = self.config.deadlines;
+        self.jitter.backoff(deadlines.backoff_base_ms, deadlines.backoff_cap_ms, attempt).max(floor)
+    }
+}

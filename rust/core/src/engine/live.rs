@@ -1,0 +1,151 @@
+//! Judging peers: deadlines of connections and streams. Live only; a recording cannot answer what was never asked.
+
+use super::context::Purpose;
+use super::gaps::Finding;
+use super::probe::Position;
+use super::timers::Timer;
+use super::{Engine, own_origin};
+use crate::config::Stream;
+use crate::exchange::binance_futures::route;
+use crate::symbol::{ConnId, InstrumentId};
+use crate::table::{GapCause, GapEvidence};
+use crate::time::NS_PER_MS;
+
+/// Time that a stream gets to catch up with what REST said before it is called dead: events of the moment of the
+/// reply may still be on their way (§3: aggregated trades leave 100–200 ms late).
+const CATCH_UP_MS: u64 = 2_000;
+
+impl Engine {
+    pub(super) fn on_judging_timeout(&mut self, timer: Timer) {
+        if !self.cx.live {
+            return;
+        }
+        match timer {
+            Timer::Reconnect(conn) => {
+                if let Some(connection) = self.connections.get_mut(usize::from(conn.0.wrapping_sub(1))) {
+                    connection.open(&mut self.cx);
+                }
+            }
+            Timer::Ack(conn, id) => {
+                if let Some(connection) = self.connections.get_mut(usize::from(conn.0.wrapping_sub(1))) {
+                    connection.on_ack_timeout(&mut self.cx, id);
+                }
+            }
+            Timer::Watch(conn) => self.on_watch_timeout(conn),
+            Timer::Silence(conn) => self.on_silence_timeout(conn),
+            Timer::Snapshot(id) => {
+                if let Some(state) = self.instruments.get(id) {
+                    state.book.on_retry_timeout(&mut self.cx, state.subject);
+                }
+            }
+            Timer::Reference => {
+                let rest = route::reference(&self.cx.endpoints.rest);
+                self.cx.request(Purpose::Reference, rest);
+            }
+            Timer::Recheck(id, stream) => self.on_recheck_timeout(id, stream),
+            Timer::Checkpoint | Timer::Heal(_) | Timer::HealTrades(_) => {}
+        }
+    }
+
+    /// Streams that have not spoken since they were asked for, or not for long, are compared with REST.
+    fn on_watch_timeout(&mut self, conn: ConnId) {
+        let Some(connection) = self.connections.get(usize::from(conn.0.wrapping_sub(1))) else { return };
+        if !connection.is_up() {
+            return;
+        }
+        let (now, since) = (self.cx.now.at.mono, connection.up_since());
+        let deadlines = self.cx.config.deadlines;
+        let overdue: Vec<(InstrumentId, Stream)> = connection
+            .streams
+            .iter()
+            .filter(|s| {
+                let seen = self.instruments.get(s.instrument).and_then(|state| state.seen(s.stream));
+                let (last, limit) = match seen {
+                    Some(seen) if seen >= since => (seen, deadlines.stream_silence_ms),
+                    _ => (since, deadlines.first_data_ms),
+                };
+                now.saturating_sub(last) >= limit.saturating_mul(NS_PER_MS.unsigned_abs())
+            })
+            .map(|s| (s.instrument, s.stream))
+            .collect();
+        for (id, stream) in overdue {
+            self.start_probe(id, stream);
+        }
+        let every = deadlines.first_data_ms.min(deadlines.stream_silence_ms);
+        self.cx.arm_in_ms(every, Timer::Watch(conn));
+    }
+
+    /// A connection without data: it must answer, and its streams are probed at once.
+    fn on_silence_timeout(&mut self, conn: ConnId) {
+        let Some(connection) = self.connections.get_mut(usize::from(conn.0.wrapping_sub(1))) else { return };
+        if connection.on_silence_timeout(&mut self.cx) {
+            let streams: Vec<_> = connection.streams.iter().map(|s| (s.instrument, s.stream)).collect();
+            for (id, stream) in streams {
+                self.start_probe(id, stream);
+            }
+        }
+    }
+
+    fn start_probe(&mut self, id: InstrumentId, stream: Stream) {
+        let Some(state) = self.instruments.get(id) else { return };
+        if std::mem::replace(&mut state.probe(stream).busy, true) {
+            return;
+        }
+        let rest = match stream {
+            Stream::Trades => route::probe_trades(&self.cx.endpoints.rest, &state.native),
+            Stream::L2 | Stream::Bbo => route::probe_book(&self.cx.endpoints.rest, &state.native),
+        };
+        self.cx.request(Purpose::Probe(id, stream), rest);
+    }
+
+    /// REST has told where the stream should be.
+    pub(super) fn on_probed(&mut self, id: InstrumentId, stream: Stream, told: Position) {
+        let Some(state) = self.instruments.get(id) else { return };
+        let own = Position::of(state, stream);
+        let probe = state.probe(stream);
+        match own.or(probe.rest) {
+            Some(own) if told.is_ahead_of(own) => {
+                probe.rest = Some(told);
+                self.cx.arm_in_ms(CATCH_UP_MS, Timer::Recheck(id, stream));
+            }
+            known => {
+                // Quiet. A stream that has never spoken is compared with this next time.
+                probe.busy = false;
+                probe.rest = known.is_none().then_some(told);
+                if stream == Stream::L2 && known.is_none() {
+                    // A dead market sends no diff to start from: its snapshot is its book.
+                    state.book.ask_snapshot(&mut self.cx, state.subject);
+                }
+            }
+        }
+    }
+
+    fn on_recheck_timeout(&mut self, id: InstrumentId, stream: Stream) {
+        let Some(state) = self.instruments.get(id) else { return };
+        let own = Position::of(state, stream);
+        let probe = state.probe(stream);
+        let told = std::mem::take(probe).rest;
+        if let (Some(told), Some(own)) = (told, own)
+            && !told.is_ahead_of(own)
+        {
+            return;
+        }
+        let finding = Finding::new(GapCause::Silence, GapEvidence::Clock);
+        state.suspend(&mut self.cx, own_origin(&self.cx), stream, finding);
+        for connection in &mut self.connections {
+            let Some(name) = connection
+                .streams
+                .iter()
+                .find(|s| s.instrument == id && s.stream == stream)
+                .map(|s| s.name.clone())
+            else {
+                continue;
+            };
+            if connection.is_silent(&self.cx) {
+                connection.close(&mut self.cx, GapCause::Silence, "no data though the market moves");
+            } else {
+                connection.resubscribe(&mut self.cx, &name);
+            }
+        }
+    }
+}

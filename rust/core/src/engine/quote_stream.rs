@@ -1,0 +1,98 @@
+//! The best bid and offer of one instrument: newer wins.
+
+use super::carriers::Carriers;
+use super::context::{Context, Origin, Subject};
+use super::gaps::{Finding, OpenGap};
+use crate::report::Outcome;
+use crate::arbiter::latest::{LatestVerdict, LatestWins};
+use crate::config::Stream;
+use crate::event::{Bbo, Scales};
+use crate::exchange::{Decoded, Head};
+use crate::report::IgnoreReason;
+use crate::table::{GapCause, GapEvidence, Repaired, flags};
+
+/// See the module.
+#[derive(Default)]
+pub(super) struct QuoteStream {
+    latest: LatestWins,
+    last: Option<Bbo>,
+    gap: Option<OpenGap>,
+    pub scales: Scales,
+    pub carriers: Carriers,
+}
+
+impl QuoteStream {
+    /// Takes a frame that carries a quote. It is decoded only if its id is not old.
+    pub(super) fn on_quote(
+        &mut self,
+        cx: &mut Context,
+        subject: Subject,
+        origin: Origin,
+        head: &Head<'_>,
+        decode: impl FnOnce(Scales) -> Decoded<Bbo>,
+    ) -> Outcome {
+        self.carriers.note(origin.conn, cx.now.at.mono);
+        let verdict = self.latest.judge(head.key.last, origin.conn);
+        let mut reset = false;
+        match verdict {
+            LatestVerdict::Newer | LatestVerdict::SameFromWinner => {}
+            LatestVerdict::SameFromOther => return Outcome::Duplicate,
+            LatestVerdict::Older => {
+                let then = self.last.and_then(|last| last.times.event);
+                reset = matches!((head.times.event, then), (Some(now), Some(then)) if now > then);
+                if !reset {
+                    return Outcome::Ignored(IgnoreReason::OlderQuote);
+                }
+            }
+        }
+        let bbo = match decode(self.scales) {
+            Decoded::Event(bbo) => bbo,
+            Decoded::Ignored(reason) => return Outcome::Ignored(reason),
+            Decoded::Rejected(reason) => return Outcome::Rejected(reason),
+            Decoded::Miss => return Outcome::Ignored(IgnoreReason::UnknownType),
+        };
+        if verdict == LatestVerdict::SameFromWinner
+            && self.last.is_some_and(|last| last.bid == bbo.bid && last.ask == bbo.ask)
+        {
+            return Outcome::Duplicate;
+        }
+        if reset {
+            let finding = Finding::new(GapCause::IdReset, GapEvidence::Sequence);
+            self.suspend(cx, subject, origin, finding);
+        }
+        self.latest.take(head.key.last, origin.conn);
+        if let Some(gap) = self.gap.take() {
+            gap.close(cx, subject, origin, Repaired::None);
+        }
+        for (price, size) in [bbo.bid, bbo.ask].into_iter().flatten() {
+            self.scales.price = self.scales.price.max(price.scale);
+            self.scales.size = self.scales.size.max(size.scale);
+        }
+        let key = cx.key(subject, origin, bbo.times, flags::LAST | flags::TOP, 1);
+        if cx.batches.bbo(&key, &bbo).is_err() {
+            cx.counters.rows_out_of_range += 1;
+        }
+        self.last = Some(bbo);
+        self.carriers.last_good = origin.ts_recv;
+        Outcome::Accepted
+    }
+
+    /// A connection is gone. If it was the last, a gap is open until the next quote.
+    pub(super) fn on_conn_down(&mut self, cx: &mut Context, subject: Subject, origin: Origin, finding: Finding) {
+        if self.carriers.forget(origin.conn) {
+            self.suspend(cx, subject, origin, finding);
+        }
+    }
+
+    /// Opens a gap that closes with the next quote.
+    pub(super) fn suspend(&mut self, cx: &mut Context, subject: Subject, origin: Origin, finding: Finding) {
+        if self.gap.is_none() && self.last.is_some() {
+            self.gap = Some(OpenGap::open(cx, subject, origin, Stream::Bbo, finding, self.carriers.last_good));
+        }
+    }
+
+    /// The last quote.
+    pub(super) fn last(&self) -> Option<&Bbo> {
+        self.last.as_ref()
+    }
+}

@@ -1,0 +1,187 @@
+//! The trades of one instrument: each id once, in order of arrival; what is missing is named.
+
+use super::carriers::Carriers;
+use super::context::{Context, Origin, Subject};
+use super::gaps::{Finding, OpenGap};
+use crate::report::Outcome;
+use super::timers::Timer;
+use crate::arbiter::window::{SequenceWindow, Span};
+use crate::config::{Stream, TradeSource};
+use crate::event::{Scales, Trade};
+use crate::exchange::{Decoded, EventKind, Head};
+use crate::report::IgnoreReason;
+use crate::symbol::ConnId;
+use crate::table::{GapCause, GapEvidence, Repaired, flags};
+use crate::time::NS_PER_MS;
+
+/// Ids that another connection may still bring.
+#[derive(Clone, Copy, Debug)]
+struct Awaited {
+    first: i64,
+    last: i64,
+    until: u64,
+    last_good: i64,
+}
+
+/// See the module.
+pub(super) struct TradeStream {
+    /// The feed that was taken; the other one is ignored.
+    kind: Option<EventKind>,
+    window: SequenceWindow,
+    /// Event time of the highest id.
+    high_event: Option<i64>,
+    gap: Option<OpenGap>,
+    awaited: Vec<Awaited>,
+    pub scales: Scales,
+    pub carriers: Carriers,
+}
+
+impl TradeStream {
+    pub(super) fn new(source: TradeSource) -> Self {
+        Self {
+            kind: match source {
+                TradeSource::Auto => None,
+                TradeSource::AggTrade => Some(EventKind::AggTrade),
+                TradeSource::Trade => Some(EventKind::Trade),
+            },
+            window: SequenceWindow::default(),
+            high_event: None,
+            gap: None,
+            awaited: Vec::new(),
+            scales: Scales::default(),
+            carriers: Carriers::default(),
+        }
+    }
+
+    /// Takes a frame that carries one trade (or one row of fills). It is decoded only if its id is fresh.
+    pub(super) fn on_trade<'a>(
+        &mut self,
+        cx: &mut Context,
+        subject: Subject,
+        origin: Origin,
+        head: &Head<'_>,
+        decode: impl FnOnce(Scales) -> Decoded<Trade<'a>>,
+    ) -> Outcome {
+        if *self.kind.get_or_insert(head.kind) != head.kind {
+            return Outcome::Ignored(IgnoreReason::OtherTradeSource);
+        }
+        self.carriers.note(origin.conn, cx.now.at.mono);
+        let id = head.key.last;
+        if self.window.is_too_old(id) {
+            let later = matches!((head.times.event, self.high_event), (Some(now), Some(then)) if now > then);
+            if !later {
+                return Outcome::Ignored(IgnoreReason::TooOld);
+            }
+            self.reset(cx, subject, origin);
+        } else if self.window.contains(id) {
+            return Outcome::Duplicate;
+        }
+        let trade = match decode(self.scales) {
+            Decoded::Event(trade) => trade,
+            // It is no trade, and its id is used up all the same.
+            Decoded::Ignored(reason @ (IgnoreReason::NotMarket | IgnoreReason::ZeroPriceOrSize)) => {
+                self.admit(cx, subject, origin, head);
+                return Outcome::Ignored(reason);
+            }
+            Decoded::Ignored(reason) => return Outcome::Ignored(reason),
+            Decoded::Rejected(reason) => return Outcome::Rejected(reason),
+            Decoded::Miss => return Outcome::Ignored(IgnoreReason::UnknownType),
+        };
+        self.admit(cx, subject, origin, head);
+        self.scales.price = self.scales.price.max(trade.price.scale);
+        self.scales.size = self.scales.size.max(trade.size.scale);
+        let aggregated = if head.kind == EventKind::AggTrade { flags::AGGREGATED } else { 0 };
+        let key = cx.key(subject, origin, trade.times, flags::LAST | aggregated, 1);
+        if cx.batches.trade(&key, &trade).is_err() {
+            cx.counters.rows_out_of_range += 1;
+        }
+        self.carriers.last_good = origin.ts_recv;
+        Outcome::Accepted
+    }
+
+    /// Marks the id as seen and names the hole before it.
+    fn admit(&mut self, cx: &mut Context, subject: Subject, origin: Origin, head: &Head<'_>) {
+        let hole = self.window.insert(head.key.last);
+        if self.window.high() == Some(head.key.last) {
+            self.high_event = head.times.event;
+        }
+        if let Some(mut gap) = self.gap.take() {
+            gap.finding.missing = Some(hole.map_or(0, Span::len));
+            gap.finding.ids = hole.map(|hole| (hole.first, hole.last));
+            gap.close(cx, subject, origin, Repaired::None);
+        } else if let Some(hole) = hole {
+            if self.carriers.others(origin.conn) {
+                let wait = cx.config.book.heal_window_ms;
+                let until = cx.now.at.mono.saturating_add(wait.saturating_mul(NS_PER_MS.unsigned_abs()));
+                let last_good = self.carriers.last_good;
+                self.awaited.push(Awaited { first: hole.first, last: hole.last, until, last_good });
+                cx.arm_in_ms(wait, Timer::HealTrades(subject.id));
+            } else {
+                self.declare(cx, subject, origin, hole, self.carriers.last_good);
+            }
+        }
+    }
+
+    /// Awaited ids whose time is over are gaps.
+    pub(super) fn on_heal_timeout(&mut self, cx: &mut Context, subject: Subject) {
+        let now = cx.now.at;
+        let origin = Origin { ts_recv: now.wall, suspect: 0, conn: ConnId::NONE };
+        let awaited = std::mem::take(&mut self.awaited);
+        for wait in awaited {
+            if wait.until > now.mono {
+                self.awaited.push(wait);
+                continue;
+            }
+            let missing: Vec<Span> = self.window.missing_in(wait.first, wait.last).collect();
+            for hole in missing {
+                self.declare(cx, subject, origin, hole, wait.last_good);
+            }
+        }
+    }
+
+    /// A hole that stays: both rows at once, since the stream goes on.
+    fn declare(&self, cx: &mut Context, subject: Subject, origin: Origin, hole: Span, last_good: i64) {
+        let finding = Finding {
+            cause: GapCause::Missed,
+            evidence: GapEvidence::Sequence,
+            ids: Some((hole.first, hole.last)),
+            missing: Some(hole.len()),
+        };
+        OpenGap::open(cx, subject, origin, Stream::Trades, finding, last_good).close(cx, subject, origin, Repaired::None);
+    }
+
+    /// Ids fell: a new epoch, named.
+    fn reset(&mut self, cx: &mut Context, subject: Subject, origin: Origin) {
+        self.window.reset();
+        self.awaited.clear();
+        let finding = Finding::new(GapCause::IdReset, GapEvidence::Sequence);
+        let gap = self.gap.take().unwrap_or_else(|| {
+            OpenGap::open(cx, subject, origin, Stream::Trades, finding, self.carriers.last_good)
+        });
+        gap.close(cx, subject, origin, Repaired::None);
+    }
+
+    /// A connection is gone. If it was the last, what follows is unknown until the stream speaks again.
+    pub(super) fn on_conn_down(&mut self, cx: &mut Context, subject: Subject, origin: Origin, finding: Finding) {
+        if self.carriers.forget(origin.conn) {
+            self.suspend(cx, subject, origin, finding);
+        }
+    }
+
+    /// Opens a gap that closes with the next trade.
+    pub(super) fn suspend(&mut self, cx: &mut Context, subject: Subject, origin: Origin, finding: Finding) {
+        if self.gap.is_none() && self.window.high().is_some() {
+            self.gap = Some(OpenGap::open(cx, subject, origin, Stream::Trades, finding, self.carriers.last_good));
+        }
+    }
+
+    /// Its ids count single fills, not aggregates.
+    pub(super) fn counts_fills(&self) -> bool {
+        self.kind == Some(EventKind::Trade)
+    }
+
+    /// The highest id seen.
+    pub(super) fn high(&self) -> Option<i64> {
+        self.window.high()
+    }
+}
