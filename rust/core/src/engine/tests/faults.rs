@@ -1,0 +1,93 @@
+//! Frames that no exchange should send.
+
+use super::harness::{A, World, agg_trade, depth, snapshot};
+use crate::table::Table;
+
+#[test]
+fn every_frame_is_in_exactly_one_counter() {
+    let mut world = World::replaying(1);
+    let frames: [&[u8]; 12] = [
+        b"",
+        b"{",
+        b"\xff\xfe",
+        b"\xef\xbb\xbf{}",
+        b"{}{}",
+        b"[]",
+        b"null",
+        br#"{"stream":"btcusdt@kline_1m","data":{"e":"kline","E":1,"s":"BTCUSDT","k":{}}}"#,
+        br#"{"e":"never heard of","E":1}"#,
+        br#"{"result":null,"id":1}"#,
+        br#"{"stream":"btcusdt@aggTrade","data":{"e":"aggTrade","E":1,"a":1,"s":"BTCUSDT","p":"NaN","q":"1","f":1,"l":1,"T":1,"m":true}}"#,
+        br#"{"stream":"btcusdt@aggTrade","data":{"e":"aggTrade","E":1,"a":2,"s":"BTCUSDT","p":"1e400","q":"1","f":1,"l":1,"T":1,"m":true}}"#,
+    ];
+    for frame in frames {
+        world.input(crate::engine::Input::Frame { conn: A, payload: frame });
+    }
+    world.frame(A, &agg_trade(3, "1", "1"));
+    world.frame(A, &depth("BTCUSDT", (1, 2, 3), "", ""));
+    let counters = world.counters();
+    let frames = &counters["frames"];
+    let sum = |v: &serde_json::Value| v.as_object().map_or(0, |o| o.values().filter_map(serde_json::Value::as_u64).sum());
+    let total: u64 = ["accepted", "duplicate", "stale", "held", "held_dropped"]
+        .iter()
+        .filter_map(|k| frames[k].as_u64())
+        .sum::<u64>()
+        + sum(&frames["ignored"])
+        + sum(&frames["rejected"]);
+    assert_eq!(frames["total"], 14);
+    assert_eq!(total, 14, "{counters}");
+    assert_eq!(frames["accepted"], 1);
+    assert_eq!(world.rows(Table::Trades, &["trade_id"]), ["3"]);
+}
+
+#[test]
+fn nesting_a_hundred_thousand_deep_is_rejected() {
+    let mut world = World::replaying(1);
+    let deep = format!("{}1{}", "[".repeat(100_000), "]".repeat(100_000));
+    world.frame(A, &deep);
+    assert_eq!(world.count("/frames/rejected/depth"), 1);
+}
+
+#[test]
+fn more_levels_than_allowed_are_rejected() {
+    let mut config = super::harness::recording();
+    config.book.max_levels = 3;
+    let mut world = World::new(config);
+    world.input(crate::engine::Input::ConnUp { conn: A, url: "" });
+    let four = vec![r#"["1.0","1"]"#; 4].join(",");
+    world.frame(A, &depth("BTCUSDT", (1, 2, 3), &four, ""));
+    assert_eq!(world.count("/frames/rejected/limit"), 1);
+    world.recorded_snapshot(&snapshot(9, &four, ""));
+    assert_eq!(world.count("/replies/rejected/limit"), 1);
+}
+
+#[test]
+fn times_that_cannot_be_are_delivered_and_flagged() {
+    let mut world = World::replaying(1);
+    let micros = agg_trade(1, "1", "1").replace("\"T\":1795348800001", "\"T\":1795348800001000000");
+    world.frame(A, &micros);
+    assert_eq!(world.rows(Table::Trades, &["ts_event", "flags"]), ["|152"]);
+    let future = agg_trade(2, "1", "1").replace("\"T\":1795348800002", "\"T\":1895348800002");
+    world.frame(A, &future);
+    assert_eq!(world.rows(Table::Trades, &["flags"])[1], "152");
+}
+
+#[test]
+fn instruments_are_bounded_and_the_rest_counted() {
+    let mut config = super::harness::recording();
+    config.max_instruments = 10;
+    let mut world = World::new(config);
+    world.input(crate::engine::Input::ConnUp { conn: A, url: "" });
+    for i in 0..100 {
+        world.frame(A, &agg_trade(1, "1", "1").replace("BTCUSDT", &format!("X{i}USDT")));
+    }
+    assert_eq!(world.count("/frames/ignored/too_many_instruments"), 90);
+}
+
+#[test]
+fn a_frame_on_a_connection_that_never_came_up_is_counted() {
+    let mut world = World::replaying(1);
+    world.frame(crate::symbol::ConnId(0), &agg_trade(1, "1", "1"));
+    world.frame(crate::symbol::ConnId(9), &agg_trade(1, "1", "1"));
+    assert_eq!(world.count("/frames/ignored/connection_not_up"), 2);
+}

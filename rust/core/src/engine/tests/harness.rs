@@ -1,0 +1,273 @@
+//! A venue in the test's hands: it feeds inputs, jumps to deadlines and reads rows back as text.
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::{
+    Float64Type, Int8Type, Int32Type, Int64Type, TimestampNanosecondType, UInt8Type, UInt16Type, UInt64Type,
+};
+use arrow_array::{Array, RecordBatch};
+use arrow_schema::{DataType, TimeUnit};
+
+use crate::batch::Batch;
+use crate::config::{EngineConfig, Mode, Stream};
+use crate::engine::{Action, ConnDown, DownReason, Engine, HttpReply, Input, RequestId};
+use crate::symbol::{ConnId, Venue};
+use crate::table::Table;
+use crate::time::{NS_PER_MS, Stamp};
+
+pub const A: ConnId = ConnId(1);
+pub const B: ConnId = ConnId(2);
+/// 2026-11-22 12:00:00 UTC.
+pub const NOON: i64 = 1_795_348_800 * 1_000_000_000;
+
+pub fn config(streams: &[Stream]) -> EngineConfig {
+    EngineConfig {
+        symbols: vec!["BTCUSDT".into()],
+        streams: streams.to_vec(),
+        tables: vec![Table::Trades, Table::L2, Table::Bbo, Table::Gaps, Table::Instruments, Table::Raw],
+        ..EngineConfig::new(Venue::BinanceFutures)
+    }
+}
+
+/// A recording: every symbol is accepted and nobody is judged.
+pub fn recording() -> EngineConfig {
+    EngineConfig { symbols: Vec::new(), mode: Mode::Replay, streams: Stream::ALL.to_vec(), ..config(&Stream::ALL) }
+}
+
+pub struct World {
+    pub engine: Engine,
+    pub now: Stamp,
+    pub actions: Vec<Action>,
+    pub batches: Vec<Batch>,
+}
+
+impl World {
+    pub fn new(config: EngineConfig) -> Self {
+        let now = Stamp { wall: NOON, mono: 1_000_000_000 };
+        let engine = Engine::start(config, "test", now).expect("a good configuration");
+        let mut world = Self { engine, now, actions: Vec::new(), batches: Vec::new() };
+        world.drain();
+        world
+    }
+
+    /// A recording with connection A (and B) up.
+    pub fn replaying(connections: u16) -> Self {
+        let mut world = Self::new(recording());
+        for conn in 1..=connections {
+            world.input(Input::ConnUp { conn: ConnId(conn), url: "wss://fstream.binance.com/stream" });
+        }
+        world
+    }
+
+    /// A live engine for `streams`, its connections up and subscribed, and the actions so far forgotten.
+    pub fn live(streams: &[Stream]) -> Self {
+        let mut world = Self::new(config(streams));
+        world.connect_all();
+        world.actions.clear();
+        world
+    }
+
+    /// Answers every wish to open a connection, and acknowledges the subscriptions.
+    pub fn connect_all(&mut self) {
+        for action in std::mem::take(&mut self.actions) {
+            if let Action::Open { conn, url } = action {
+                self.input(Input::ConnUp { conn, url: &url });
+                self.acknowledge(conn);
+            } else {
+                self.actions.push(action);
+            }
+        }
+    }
+
+    /// Answers every request that was sent on `conn`.
+    pub fn acknowledge(&mut self, conn: ConnId) {
+        let ids: Vec<u64> = self
+            .actions
+            .iter()
+            .filter_map(|action| match action {
+                Action::Send { conn: to, text } if *to == conn => {
+                    serde_json::from_str::<serde_json::Value>(text).ok()?.get("id")?.as_u64()
+                }
+                _ => None,
+            })
+            .collect();
+        for id in ids {
+            self.frame(conn, &format!(r#"{{"result":null,"id":{id}}}"#));
+        }
+    }
+
+    pub fn input(&mut self, input: Input<'_>) {
+        self.engine.handle(self.now, input);
+        self.drain();
+    }
+
+    pub fn frame(&mut self, conn: ConnId, text: &str) {
+        self.input(Input::Frame { conn, payload: text.as_bytes() });
+    }
+
+    pub fn down(&mut self, conn: ConnId, reason: DownReason) {
+        let down = ConnDown { reason, code: None, detail: String::new(), retry_after_ms: None };
+        self.input(Input::ConnDown { conn, down: &down });
+    }
+
+    pub fn reply(&mut self, request: Option<RequestId>, url: &str, status: u16, body: &str) {
+        self.input(Input::Http(HttpReply { request, url, status, retry_after_ms: None, body: body.as_bytes() }));
+    }
+
+    /// A recorded snapshot of BTCUSDT.
+    pub fn recorded_snapshot(&mut self, body: &str) {
+        self.reply(None, "https://fapi.binance.com/fapi/v1/depth?symbol=BTCUSDT&limit=1000", 200, body);
+    }
+
+    /// Lets `ms` milliseconds pass, firing every timer on the way.
+    pub fn pass_ms(&mut self, ms: u64) {
+        let end = self.now.after(ms * NS_PER_MS.unsigned_abs());
+        while let Some(due) = self.engine.next_timeout().filter(|due| due.mono <= end.mono) {
+            self.now = if due.mono > self.now.mono { due } else { self.now };
+            self.input(Input::Timeout);
+        }
+        self.now = end;
+    }
+
+    fn drain(&mut self) {
+        while let Some(action) = self.engine.poll_action() {
+            self.actions.push(action);
+        }
+        while let Some(batch) = self.engine.poll_batch() {
+            self.batches.push(batch);
+        }
+    }
+
+    /// Requests asked for since the actions were last forgotten: number and URL.
+    pub fn requests(&self, part: &str) -> Vec<RequestId> {
+        self.actions
+            .iter()
+            .filter_map(|action| match action {
+                Action::Http { request, url, .. } if url.contains(part) => Some(*request),
+                _ => None,
+            })
+            .collect()
+    }
+
+    pub fn closes(&self) -> usize {
+        self.actions.iter().filter(|a| matches!(a, Action::Close { .. })).count()
+    }
+
+    pub fn opens(&self) -> usize {
+        self.actions.iter().filter(|a| matches!(a, Action::Open { .. })).count()
+    }
+
+    /// The rows of a table so far, the named columns joined by `|`; null is empty.
+    pub fn rows(&mut self, table: Table, columns: &[&str]) -> Vec<String> {
+        self.engine.close_batches();
+        self.drain();
+        rows(&self.batches, table, columns)
+    }
+
+    pub fn counters(&self) -> serde_json::Value {
+        self.engine.counters()
+    }
+
+    pub fn count(&self, pointer: &str) -> u64 {
+        self.counters().pointer(pointer).and_then(serde_json::Value::as_u64).unwrap_or(0)
+    }
+}
+
+pub fn rows(batches: &[Batch], table: Table, columns: &[&str]) -> Vec<String> {
+    batches
+        .iter()
+        .filter(|batch| batch.table == table)
+        .flat_map(|batch| {
+            (0..batch.rows.num_rows()).map(|row| {
+                columns.iter().map(|name| cell(&batch.rows, name, row)).collect::<Vec<_>>().join("|")
+            })
+        })
+        .collect()
+}
+
+/// Every column of every row, for whole-table comparison.
+pub fn all_rows(batches: &[Batch], table: Table) -> Vec<String> {
+    let names: Vec<String> = batches
+        .iter()
+        .find(|batch| batch.table == table)
+        .map(|batch| batch.rows.schema().fields().iter().map(|f| f.name().clone()).collect())
+        .unwrap_or_default();
+    rows(batches, table, &names.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+fn cell(batch: &RecordBatch, name: &str, row: usize) -> String {
+    value(batch.column_by_name(name).unwrap_or_else(|| panic!("no column {name}")).as_ref(), row)
+}
+
+pub fn value(array: &dyn Array, row: usize) -> String {
+    if array.is_null(row) {
+        return String::new();
+    }
+    match array.data_type() {
+        DataType::Int64 => array.as_primitive::<Int64Type>().value(row).to_string(),
+        DataType::Int32 => array.as_primitive::<Int32Type>().value(row).to_string(),
+        DataType::Int8 => array.as_primitive::<Int8Type>().value(row).to_string(),
+        DataType::UInt64 => array.as_primitive::<UInt64Type>().value(row).to_string(),
+        DataType::UInt16 => array.as_primitive::<UInt16Type>().value(row).to_string(),
+        DataType::UInt8 => array.as_primitive::<UInt8Type>().value(row).to_string(),
+        DataType::Float64 => array.as_primitive::<Float64Type>().value(row).to_string(),
+        DataType::Boolean => array.as_boolean().value(row).to_string(),
+        DataType::Utf8 => array.as_string::<i32>().value(row).to_owned(),
+        DataType::Utf8View => array.as_string_view().value(row).to_owned(),
+        DataType::Binary => String::from_utf8_lossy(array.as_binary::<i32>().value(row)).into_owned(),
+        DataType::Timestamp(TimeUnit::Nanosecond, _) => {
+            array.as_primitive::<TimestampNanosecondType>().value(row).to_string()
+        }
+        DataType::Dictionary(_, _) => {
+            let words = array.as_dictionary::<Int8Type>();
+            let key = usize::try_from(words.keys().value(row)).expect("keys start at 0");
+            value(words.values().as_ref(), key)
+        }
+        DataType::List(_) => {
+            let list = array.as_list::<i32>().value(row);
+            let items: Vec<String> = (0..list.len()).map(|i| value(list.as_ref(), i)).collect();
+            format!("[{}]", items.join(","))
+        }
+        other => panic!("no text for {other}"),
+    }
+}
+
+/// A depth diff as the manual shows it (§4).
+pub fn depth(symbol: &str, (pu, first, last): (i64, i64, i64), bids: &str, asks: &str) -> String {
+    depth_at(symbol, (pu, first, last), 1_795_348_800_000 + last, bids, asks)
+}
+
+pub fn depth_at(symbol: &str, (pu, first, last): (i64, i64, i64), time: i64, bids: &str, asks: &str) -> String {
+    let stream = symbol.to_lowercase();
+    format!(
+        r#"{{"stream":"{stream}@depth@100ms","data":{{"e":"depthUpdate","E":{},"T":{time},"s":"{symbol}","U":{first},"u":{last},"pu":{pu},"b":[{bids}],"a":[{asks}]}}}}"#,
+        time + 3
+    )
+}
+
+pub fn snapshot(id: i64, bids: &str, asks: &str) -> String {
+    format!(r#"{{"lastUpdateId":{id},"E":1795348800500,"T":1795348800490,"bids":[{bids}],"asks":[{asks}]}}"#)
+}
+
+pub fn agg_trade(id: i64, price: &str, size: &str) -> String {
+    format!(
+        r#"{{"stream":"btcusdt@aggTrade","data":{{"e":"aggTrade","E":{},"a":{id},"s":"BTCUSDT","p":"{price}","q":"{size}","f":{},"l":{},"T":{},"m":true}}}}"#,
+        1_795_348_800_100 + id,
+        id * 2,
+        id * 2 + 1,
+        1_795_348_800_000 + id,
+    )
+}
+
+pub fn trade(id: i64, kind: &str, size: &str) -> String {
+    let time = 1_795_348_800_000 + id;
+    format!(
+        r#"{{"stream":"btcusdt@trade","data":{{"e":"trade","E":{time},"T":{time},"s":"BTCUSDT","t":{id},"p":"100.5","q":"{size}","X":"{kind}","m":false}}}}"#
+    )
+}
+
+pub fn quote(update: i64, bid: &str, ask: &str) -> String {
+    let time = 1_795_348_800_000 + update;
+    format!(
+        r#"{{"stream":"btcusdt@bookTicker","data":{{"e":"bookTicker","u":{update},"s":"BTCUSDT","b":"{bid}","B":"1.5","a":"{ask}","A":"2","T":{time},"E":{time}}}}}"#
+    )
+}

@@ -1,0 +1,233 @@
+//! Peers are judged: answers, first data, silence, backoff, snapshots that never fit.
+
+use super::harness::{A, B, World, agg_trade, depth, quote, snapshot};
+use crate::config::Stream;
+use crate::engine::{Action, ConnDown, DownReason, HttpReply, Input};
+use crate::table::Table;
+use crate::time::NS_PER_MS;
+
+#[test]
+fn streams_are_asked_for_on_the_half_of_the_exchange_that_delivers_them() {
+    let world = World::new(super::harness::config(&[Stream::Trades, Stream::L2, Stream::Bbo]));
+    let urls: Vec<&str> = world
+        .actions
+        .iter()
+        .filter_map(|a| match a {
+            Action::Open { url, .. } => Some(url.as_str()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(urls, ["wss://fstream.binance.com/public/stream", "wss://fstream.binance.com/market/stream"]);
+}
+
+#[test]
+fn a_subscription_that_is_not_answered_costs_the_connection() {
+    let mut world = World::new(super::harness::config(&[Stream::L2]));
+    let Some(Action::Open { conn, url }) = world.actions.first().cloned() else { panic!("an open comes first") };
+    world.input(Input::ConnUp { conn, url: &url });
+    world.pass_ms(9_999);
+    assert_eq!(world.closes(), 0);
+    world.pass_ms(1);
+    assert_eq!(world.closes(), 1);
+}
+
+#[test]
+fn a_stream_that_never_speaks_though_the_market_moves_is_named_and_asked_for_again() {
+    let mut world = World::live(&[Stream::Trades, Stream::Bbo]);
+    // Trades flow; quotes were acknowledged and never come.
+    for i in 0..15 {
+        world.pass_ms(5_000);
+        world.frame(B, &agg_trade(i + 1, "1", "1"));
+    }
+    let first = world.requests("depth?symbol=BTCUSDT&limit=5");
+    assert!(!first.is_empty(), "an acknowledgement proves nothing: REST is asked");
+    world.reply(Some(first[0]), "", 200, &snapshot(5, r#"["100","1"]"#, r#"["101","1"]"#));
+    world.actions.clear();
+    world.pass_ms(30_000);
+    let second = world.requests("depth?symbol=BTCUSDT&limit=5");
+    world.reply(Some(second[0]), "", 200, &snapshot(9, r#"["102","1"]"#, r#"["103","1"]"#));
+    world.pass_ms(2_000);
+    let resubscribed = world.actions.iter().any(|a| matches!(a, Action::Send { text, .. } if text.contains("UNSUBSCRIBE")));
+    let reconnected = world.closes() > 0;
+    assert!(resubscribed || reconnected, "{:?}", world.actions);
+}
+
+#[test]
+fn a_stream_that_is_merely_quiet_is_left_alone() {
+    let mut world = World::live(&[Stream::Trades]);
+    world.frame(A, &agg_trade(7, "1", "1"));
+    for _ in 0..20 {
+        world.pass_ms(30_000);
+        for request in world.requests("aggTrades") {
+            world.reply(Some(request), "", 200, r#"[{"a":7,"p":"1","q":"1","f":14,"l":15,"T":1,"m":true}]"#);
+        }
+        world.acknowledge(A);
+        world.actions.clear();
+    }
+    assert_eq!(world.closes(), 0);
+    assert!(world.rows(Table::Gaps, &["cause"]).is_empty());
+}
+
+#[test]
+fn a_stream_that_missed_trades_is_dead_and_the_gap_begins_at_its_last_trade() {
+    let mut world = World::live(&[Stream::Trades]);
+    world.frame(A, &agg_trade(7, "1", "1"));
+    let last = world.now.wall;
+    world.pass_ms(30_000);
+    world.acknowledge(A);
+    let request = world.requests("aggTrades")[0];
+    world.reply(Some(request), "", 200, r#"[{"a":9,"p":"1","q":"1","f":18,"l":19,"T":1,"m":true}]"#);
+    assert!(world.rows(Table::Gaps, &["cause"]).is_empty(), "it may still be on its way");
+    world.pass_ms(2_000);
+    assert_eq!(
+        world.rows(Table::Gaps, &["stream", "cause", "evidence", "ts_last_good"]),
+        [format!("trades|silence|clock|{last}")]
+    );
+    assert_eq!(world.closes(), 1, "the whole connection is silent");
+}
+
+#[test]
+fn a_half_open_connection_shows_itself_by_not_answering() {
+    let mut world = World::live(&[Stream::L2]);
+    world.frame(A, &depth("BTCUSDT", (1, 2, 3), "", ""));
+    world.pass_ms(30_000);
+    assert_eq!(world.closes(), 0);
+    world.pass_ms(10_000);
+    assert_eq!(world.closes(), 1);
+}
+
+#[test]
+fn attempts_are_spread_and_grow_rarer_while_a_peer_accepts_and_cuts() {
+    let mut world = World::live(&[Stream::Trades]);
+    world.frame(A, &agg_trade(1, "1", "1"));
+    let mut attempts = 0;
+    let end = world.now.mono + 600_000 * NS_PER_MS.unsigned_abs();
+    world.down(A, DownReason::Closed);
+    while world.now.mono < end {
+        world.pass_ms(100);
+        if world.opens() > 0 {
+            attempts += 1;
+            world.connect_all();
+            world.actions.clear();
+            world.pass_ms(100);
+            world.down(A, DownReason::Closed);
+        }
+    }
+    assert!((15..120).contains(&attempts), "{attempts} attempts in ten minutes");
+    assert_eq!(world.rows(Table::Gaps, &["cause", "ts_resumed"]), ["disconnect|"], "one outage, still open");
+}
+
+#[test]
+fn a_peer_that_says_when_to_come_back_is_obeyed() {
+    let mut world = World::live(&[Stream::Trades]);
+    let down = ConnDown {
+        reason: DownReason::Refused,
+        code: Some(429),
+        detail: "Too Many Requests".into(),
+        retry_after_ms: Some(45_000),
+    };
+    world.input(Input::ConnDown { conn: A, down: &down });
+    world.pass_ms(44_999);
+    assert_eq!(world.opens(), 0);
+    world.pass_ms(30_001);
+    assert_eq!(world.opens(), 1);
+}
+
+#[test]
+fn a_snapshot_that_never_overlaps_is_never_published() {
+    let mut world = World::live(&[Stream::L2]);
+    for i in 0..100 {
+        let base = 1_000 + i * 10;
+        world.frame(A, &depth("BTCUSDT", (base - 10, base - 9, base), "", ""));
+        for request in world.requests("depth?symbol=BTCUSDT&limit=1000") {
+            world.reply(Some(request), "", 200, &snapshot(5, r#"["100","1"]"#, ""));
+        }
+        world.actions.clear();
+        world.pass_ms(1_000);
+    }
+    assert!(world.rows(Table::L2, &["last_id"]).is_empty());
+    assert_eq!(world.engine.books()[0].state, "awaiting_snapshot");
+    assert!(world.count("/replies/ignored/snapshot_too_old") > 5);
+    assert!(world.rows(Table::Gaps, &["cause"]).is_empty());
+}
+
+#[test]
+fn failing_snapshots_leave_trades_flowing_and_are_asked_for_with_a_backoff() {
+    let mut world = World::live(&[Stream::Trades, Stream::L2]);
+    let mut asked = 0;
+    for i in 0..600 {
+        world.frame(A, &depth("BTCUSDT", (i * 10, i * 10 + 1, i * 10 + 10), "", ""));
+        world.frame(B, &agg_trade(i + 1, "1", "1"));
+        for request in world.requests("depth?symbol=BTCUSDT&limit=1000") {
+            asked += 1;
+            world.reply(Some(request), "", 503, "");
+        }
+        world.actions.clear();
+        world.pass_ms(1_000);
+    }
+    assert!((10..120).contains(&asked), "{asked} requests in ten minutes");
+    assert_eq!(world.rows(Table::Trades, &["trade_id"]).len(), 600);
+    assert!(world.rows(Table::L2, &["last_id"]).is_empty());
+}
+
+#[test]
+fn a_snapshot_of_another_symbol_is_not_taken() {
+    let mut world = World::live(&[Stream::L2]);
+    world.frame(A, &depth("BTCUSDT", (20, 21, 30), r#"["60000.0","1"]"#, r#"["60001.0","1"]"#));
+    let request = world.requests("depth")[0];
+    world.reply(Some(request), "", 200, &snapshot(25, r#"["3000.0","1"]"#, r#"["3001.0","1"]"#));
+    assert!(world.rows(Table::L2, &["last_id"]).is_empty());
+    assert_eq!(world.count("/replies/ignored/snapshot_crossed"), 1);
+}
+
+#[test]
+fn a_snapshot_that_lags_is_bridged_by_what_was_held() {
+    let mut world = World::live(&[Stream::L2]);
+    for i in 1..=10 {
+        world.frame(A, &depth("BTCUSDT", (i * 10, i * 10 + 1, i * 10 + 10), r#"["100.0","1"]"#, ""));
+    }
+    let request = world.requests("depth")[0];
+    world.reply(Some(request), "", 200, &snapshot(45, r#"["100.0","2"]"#, r#"["101.0","1"]"#));
+    assert_eq!(world.engine.books()[0].last_id, Some(110));
+    assert_eq!(world.engine.books()[0].resyncs, 0);
+}
+
+#[test]
+fn held_events_are_bounded_and_the_oldest_dropped_and_counted() {
+    let mut config = super::harness::config(&[Stream::L2]);
+    config.book.max_held_events = 10;
+    let mut world = World::new(config);
+    world.connect_all();
+    for i in 1..=100 {
+        world.frame(A, &depth("BTCUSDT", (i * 10, i * 10 + 1, i * 10 + 10), "", ""));
+    }
+    let book = &world.engine.books()[0];
+    assert_eq!((book.in_flight, book.dropped), (10, 90));
+    assert_eq!((world.count("/frames/held"), world.count("/frames/held_dropped")), (10, 90));
+}
+
+#[test]
+fn data_nobody_asked_for_is_counted_and_makes_no_instrument() {
+    let mut world = World::live(&[Stream::Bbo]);
+    world.frame(A, &quote(1, "1", "2").replace("BTCUSDT", "ETHUSDT"));
+    world.frame(A, &agg_trade(1, "1", "1"));
+    assert_eq!(world.count("/frames/ignored/unsolicited"), 1);
+    assert_eq!(world.count("/frames/ignored/unrequested_stream"), 1);
+}
+
+#[test]
+fn a_late_reply_to_a_forgotten_request_is_ignored() {
+    let mut world = World::live(&[Stream::L2]);
+    world.frame(A, &depth("BTCUSDT", (20, 21, 30), "", ""));
+    let request = world.requests("depth")[0];
+    world.down(A, DownReason::Eof);
+    world.input(Input::Http(HttpReply {
+        request: Some(request),
+        url: "",
+        status: 200,
+        retry_after_ms: None,
+        body: snapshot(25, "", "").as_bytes(),
+    }));
+    assert!(world.rows(Table::L2, &["last_id"]).is_empty());
+    assert_eq!(world.count("/replies/ignored/unknown_reply"), 1);
+}

@@ -1,0 +1,175 @@
+//! A replay of the recorded inputs gives the same rows of every table, in the same order.
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::{TimestampNanosecondType, UInt8Type, UInt16Type, UInt64Type};
+use proptest::prelude::*;
+
+use super::harness::{A, B, World, agg_trade, all_rows, config, depth, quote, snapshot, trade, value};
+use crate::config::Stream;
+use crate::engine::raw::read_headers;
+use crate::engine::{Action, ConnDown, DownReason, Engine, HttpReply, Input, RequestId, StartRecord};
+use crate::symbol::ConnId;
+use crate::table::{Table, flags};
+use crate::time::Stamp;
+
+/// Feeds the rows of `raw` to a new engine.
+fn replay(world: &mut World) -> World {
+    world.engine.close_batches();
+    while let Some(batch) = world.engine.poll_batch() {
+        world.batches.push(batch);
+    }
+    let mut again: Option<World> = None;
+    for batch in world.batches.iter().filter(|b| b.table == Table::Raw) {
+        let rows = &batch.rows;
+        let column = |name: &str| rows.column_by_name(name).expect("a column of raw");
+        let payloads = column("payload").as_binary::<i32>();
+        for row in 0..rows.num_rows() {
+            let wall = column("ts_recv").as_primitive::<TimestampNanosecondType>().value(row);
+            let mono = column("ts_mono").as_primitive::<UInt64Type>().value(row);
+            let conn = ConnId(column("conn_id").as_primitive::<UInt16Type>().value(row));
+            let timed = column("flags").as_primitive::<UInt8Type>().value(row) & flags::RECV_SUSPECT == 0;
+            let text = |name: &str| value(column(name).as_ref(), row);
+            let payload = payloads.value(row);
+            let at = Stamp { wall, mono };
+            let kind = text("kind");
+            if kind == "start" {
+                let record: StartRecord = serde_json::from_slice(payload).expect("a start record");
+                let engine = Engine::start(record.config, &record.build, at).expect("it started before");
+                again = Some(World { engine, now: at, actions: Vec::new(), batches: Vec::new() });
+                continue;
+            }
+            let again = again.as_mut().expect("start comes first");
+            let (url, headers) = (text("url"), text("headers"));
+            let down: ConnDown;
+            let input = match kind.as_str() {
+                "conn_up" => Input::ConnUp { conn, url: &url },
+                "conn_down" => {
+                    down = serde_json::from_slice(payload).expect("what was recorded");
+                    Input::ConnDown { conn, down: &down }
+                }
+                "frame" => Input::Frame { conn, payload },
+                "http" => Input::Http(HttpReply {
+                    request: text("request_id").parse().ok().map(RequestId),
+                    url: &url,
+                    status: text("status").parse().expect("a status"),
+                    retry_after_ms: read_headers(&headers),
+                    body: payload,
+                }),
+                _ => Input::Timeout,
+            };
+            if timed {
+                again.engine.handle(at, input);
+            } else {
+                again.engine.handle(at, input);
+            }
+        }
+    }
+    again.expect("there is a start row")
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Frame(bool, String),
+    Reply(i64, u16),
+    Down(bool, DownReason),
+    Up,
+    Pass(u64),
+    Clock(i64),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let frame = prop_oneof![
+        (0i64..40).prop_map(|i| depth("BTCUSDT", (i * 10, i * 10 + 1, i * 10 + 10), r#"["100.0","1"]"#, r#"["101","2"]"#)),
+        (0i64..40, 0i64..12).prop_map(|(i, d)| depth("BTCUSDT", (i * 10 - d, i * 10 + 1, i * 10 + 10), "", r#"["99.5","1"]"#)),
+        (0i64..60).prop_map(|i| agg_trade(i, "100.25", "1.5")),
+        (0i64..60).prop_map(|i| trade(i, "MARKET", "0.001")),
+        (0i64..60).prop_map(|i| quote(i, "100", "100.5")),
+        Just("{\"result\":null,\"id\":1}".to_owned()),
+        "[ -~]{0,60}",
+    ];
+    prop_oneof![
+        8 => (any::<bool>(), frame).prop_map(|(b, f)| Step::Frame(b, f)),
+        2 => (0i64..400, prop_oneof![Just(200u16), Just(429), Just(0)]).prop_map(|(id, s)| Step::Reply(id, s)),
+        1 => (any::<bool>(), prop_oneof![Just(DownReason::Reset), Just(DownReason::Closed)]).prop_map(|(b, r)| Step::Down(b, r)),
+        2 => Just(Step::Up),
+        2 => (0u64..40_000).prop_map(Step::Pass),
+        1 => (-5_000_000_000i64..5_000_000_000).prop_map(Step::Clock),
+    ]
+}
+
+fn run(world: &mut World, steps: &[Step]) {
+    for step in steps {
+        let conn = |second: &bool| if *second { B } else { A };
+        match step {
+            Step::Frame(second, text) => world.frame(conn(second), text),
+            Step::Reply(id, status) => {
+                let asked = world.actions.iter().find_map(|a| match a {
+                    Action::Http { request, url, .. } => Some((*request, url.clone())),
+                    _ => None,
+                });
+                if let Some((request, url)) = asked {
+                    world.actions.retain(|a| !matches!(a, Action::Http { request: r, .. } if *r == request));
+                    world.reply(Some(request), &url, *status, &snapshot(*id, r#"["100.0","5"]"#, r#"["101.0","5"]"#));
+                }
+            }
+            Step::Down(second, reason) => world.down(conn(second), *reason),
+            Step::Up => world.connect_all(),
+            Step::Pass(ms) => world.pass_ms(*ms),
+            Step::Clock(by) => world.now.wall += by,
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn recorded_inputs_give_the_same_rows(steps in prop::collection::vec(step(), 0..120)) {
+        let mut world = World::new(config(&Stream::ALL));
+        world.connect_all();
+        run(&mut world, &steps);
+        let mut again = replay(&mut world);
+        again.engine.close_batches();
+        while let Some(batch) = again.engine.poll_batch() {
+            again.batches.push(batch);
+        }
+        for table in Table::ALL {
+            prop_assert_eq!(all_rows(&again.batches, table), all_rows(&world.batches, table), "{}", table.name());
+        }
+        prop_assert_eq!(again.counters(), world.counters());
+    }
+
+    #[test]
+    fn every_frame_has_one_outcome_and_no_live_book_is_crossed(steps in prop::collection::vec(step(), 0..120)) {
+        let mut world = World::new(config(&Stream::ALL));
+        world.connect_all();
+        run(&mut world, &steps);
+        let counters = world.counters();
+        let frames = &counters["frames"];
+        let sum = |v: &serde_json::Value| -> u64 {
+            v.as_object().map_or(0, |o| o.values().filter_map(serde_json::Value::as_u64).sum())
+        };
+        let plain: u64 = ["accepted", "duplicate", "stale", "held", "held_dropped"].iter().filter_map(|k| frames[k].as_u64()).sum();
+        prop_assert_eq!(frames["total"].as_u64(), Some(plain + sum(&frames["ignored"]) + sum(&frames["rejected"])));
+        let in_flight: u64 = world.engine.books().iter().map(|b| b.in_flight).sum();
+        prop_assert_eq!(frames["held"].as_u64(), Some(in_flight));
+        for book in world.engine.books() {
+            if let (true, Some(bid), Some(ask)) = (book.state == "live", book.top10_bid.first(), book.top10_ask.first()) {
+                prop_assert!(bid.0.parse::<f64>().ok() < ask.0.parse::<f64>().ok());
+            }
+        }
+    }
+
+    #[test]
+    fn l2_always_chains(steps in prop::collection::vec(step(), 0..120)) {
+        let mut world = World::new(config(&Stream::ALL));
+        world.connect_all();
+        run(&mut world, &steps);
+        let mut last = String::new();
+        for row in world.rows(Table::L2, &["prev_id", "last_id"]) {
+            let (prev, id) = row.split_once('|').expect("two columns");
+            prop_assert_eq!(prev, &last);
+            last = id.to_owned();
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! Trades and quotes: each once, in order of arrival, and what is missing is named.
+
+use super::harness::{A, B, World, agg_trade, quote, trade};
+use crate::config::Stream;
+use crate::engine::DownReason;
+use crate::table::Table;
+
+const GAPS: [&str; 7] = ["stream", "cause", "evidence", "missing", "first_missing", "last_missing", "ts_resumed"];
+
+#[test]
+fn a_row_of_fills_says_everything_the_exchange_says() {
+    let mut world = World::replaying(1);
+    world.frame(A, &agg_trade(7, "76916.10", "0.010"));
+    assert_eq!(
+        world.rows(
+            Table::Trades,
+            &["symbol", "exchange", "trade_id", "side", "price", "size", "count", "first_id", "last_id", "condition", "source", "flags"]
+        ),
+        ["BTCUSDT|binance-futures|7|sell|76916.1|0.01|2|14|15|regular|ws|144"]
+    );
+}
+
+#[test]
+fn a_missing_id_is_a_gap_of_known_size_before_the_next_trade() {
+    let mut world = World::replaying(1);
+    for id in [1, 2, 6] {
+        world.frame(A, &agg_trade(id, "1", "1"));
+    }
+    let gaps = world.rows(Table::Gaps, &GAPS);
+    assert_eq!(gaps.len(), 2);
+    assert_eq!(gaps[0], "trades|missed|sequence|3|3|5|");
+    assert!(gaps[1].starts_with("trades|missed|sequence|3|3|5|1"), "closed at once: {}", gaps[1]);
+    let gap = world.rows(Table::Gaps, &["msg_id", "row"]);
+    let trades = world.rows(Table::Trades, &["msg_id", "row"]);
+    assert_eq!((gap[0].as_str(), gap[1].as_str(), trades[2].as_str()), ("4|1", "4|2", "4|3"));
+}
+
+#[test]
+fn a_copy_from_another_connection_is_dropped_and_a_late_original_is_delivered() {
+    let mut world = World::replaying(2);
+    world.frame(B, &agg_trade(1, "1", "1"));
+    for (conn, id) in [(A, 1), (A, 3), (B, 2), (A, 2), (B, 3)] {
+        world.frame(conn, &agg_trade(id, "1", "1"));
+    }
+    world.pass_ms(1_000);
+    assert_eq!(world.rows(Table::Trades, &["trade_id"]), ["1", "3", "2"]);
+    assert_eq!(world.count("/frames/duplicate"), 3);
+    assert!(world.rows(Table::Gaps, &GAPS).is_empty(), "it came within the window");
+}
+
+#[test]
+fn what_no_connection_brings_within_the_window_is_a_gap() {
+    let mut world = World::replaying(2);
+    for (conn, id) in [(A, 1), (B, 1), (A, 4), (B, 3)] {
+        world.frame(conn, &agg_trade(id, "1", "1"));
+    }
+    world.pass_ms(250);
+    assert_eq!(world.rows(Table::Gaps, &GAPS)[0], "trades|missed|sequence|1|2|2|");
+    world.frame(B, &agg_trade(2, "1", "1"));
+    assert_eq!(world.rows(Table::Trades, &["trade_id"]), ["1", "4", "3", "2"], "later still is late, not lost");
+}
+
+#[test]
+fn the_first_kind_of_trade_seen_is_taken_and_the_other_ignored() {
+    let mut world = World::replaying(1);
+    world.frame(A, &trade(5, "MARKET", "1"));
+    world.frame(A, &agg_trade(1, "1", "1"));
+    assert_eq!(world.rows(Table::Trades, &["trade_id"]), ["5"]);
+    assert_eq!(world.count("/frames/ignored/other_trade_source"), 1);
+}
+
+#[test]
+fn what_is_no_trade_is_ignored_with_its_reason_and_leaves_no_hole() {
+    let mut world = World::replaying(1);
+    for (id, kind, size) in [(1, "MARKET", "1"), (2, "INSURANCE_FUND", "1"), (3, "MARKET", "0"), (4, "MARKET", "1")] {
+        world.frame(A, &trade(id, kind, size));
+    }
+    assert_eq!(world.rows(Table::Trades, &["trade_id"]), ["1", "4"]);
+    assert_eq!(world.count("/frames/ignored/not_market"), 1);
+    assert_eq!(world.count("/frames/ignored/zero_price_or_size"), 1);
+    assert!(world.rows(Table::Gaps, &GAPS).is_empty());
+}
+
+#[test]
+fn a_disconnect_is_one_gap_a_stream_closed_with_what_was_missed() {
+    let mut world = World::live(&[Stream::Trades]);
+    world.frame(A, &agg_trade(1, "1", "1"));
+    world.down(A, DownReason::Closed);
+    assert_eq!(world.rows(Table::Gaps, &GAPS), ["trades|disconnect|shell||||"]);
+    world.pass_ms(60_000);
+    world.connect_all();
+    world.frame(A, &agg_trade(5, "1", "1"));
+    let gaps = world.rows(Table::Gaps, &GAPS);
+    assert_eq!(gaps.len(), 2);
+    assert!(gaps[1].starts_with("trades|disconnect|shell|3|2|4|1"), "{}", gaps[1]);
+}
+
+#[test]
+fn quotes_are_taken_while_their_ids_rise() {
+    let mut world = World::replaying(2);
+    world.frame(A, &quote(10, "100", "101"));
+    world.frame(B, &quote(10, "100", "101"));
+    world.frame(B, &quote(12, "100", "102"));
+    world.frame(A, &quote(11, "100", "101"));
+    assert_eq!(
+        world.rows(Table::Bbo, &["update_id", "bid_price", "bid_size", "ask_price", "ask_size", "conn_id", "flags"]),
+        ["10|100|1.5|101|2|1|192", "12|100|1.5|102|2|2|192"]
+    );
+    assert_eq!((world.count("/frames/duplicate"), world.count("/frames/ignored/older_quote")), (1, 1));
+}
+
+#[test]
+fn receive_times_never_fall_on_one_connection_and_say_when_they_had_to_be_held() {
+    let mut world = World::replaying(2);
+    world.now.wall += 10_000_000_000;
+    world.frame(A, &agg_trade(1, "1", "1"));
+    world.now.wall -= 5_000_000_000;
+    world.frame(A, &agg_trade(2, "1", "1"));
+    world.frame(B, &agg_trade(3, "1", "1"));
+    let noon = super::harness::NOON;
+    assert_eq!(
+        world.rows(Table::Trades, &["ts_recv", "flags"]),
+        [
+            format!("{}|144", noon + 10_000_000_000),
+            format!("{}|152", noon + 10_000_000_000),
+            format!("{}|144", noon + 5_000_000_000)
+        ]
+    );
+}
