@@ -130,7 +130,11 @@ pub struct BatchLimits {
 
 impl Default for BatchLimits {
     fn default() -> Self {
-        Self { max_rows: 8192, max_bytes: 4 << 20, max_delay_ms: 5 }
+        Self {
+            max_rows: 8192,
+            max_bytes: 4 << 20,
+            max_delay_ms: 5,
+        }
     }
 }
 
@@ -151,7 +155,12 @@ pub struct BookLimits {
 
 impl Default for BookLimits {
     fn default() -> Self {
-        Self { checkpoint_interval_s: 3600, heal_window_ms: 250, max_held_events: 4096, max_levels: 1 << 20 }
+        Self {
+            checkpoint_interval_s: 3600,
+            heal_window_ms: 250,
+            max_held_events: 4096,
+            max_levels: 1 << 20,
+        }
     }
 }
 
@@ -247,7 +256,13 @@ fn default_streams() -> Vec<Stream> {
 }
 
 fn default_tables() -> Vec<Table> {
-    vec![Table::Trades, Table::L2, Table::Bbo, Table::Gaps, Table::Instruments]
+    vec![
+        Table::Trades,
+        Table::L2,
+        Table::Bbo,
+        Table::Gaps,
+        Table::Instruments,
+    ]
 }
 
 const fn default_max_instruments() -> usize {

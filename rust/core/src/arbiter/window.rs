@@ -1,0 +1,581 @@
+//! Contiguous ids: what was seen, what is missing, in constant memory.
+
+use super::Metrics;
+
+/// Ids that a window spans unless told otherwise.
+pub const DEFAULT_BITS: usize = 4096;
+
+/// What is known of a range of ids before anything is done with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// None of them was seen.
+    Fresh,
+    /// Some were: decode, and ask id by id.
+    PartlyKnown,
+    /// There is nothing new in it: each was seen or is too old to judge.
+    Known,
+    /// All of them lie below the window.
+    TooOld,
+}
+
+/// What became of one id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Seen {
+    /// New: the next one, the first of all, or one from before the first that came late.
+    New,
+    /// New, and beyond the next one: the ids between are missing.
+    Jump {
+        /// First missing id.
+        first_missing: i64,
+        /// Last missing id.
+        last_missing: i64,
+    },
+    /// New, and was missing until now.
+    Repaired,
+    /// Seen before.
+    Duplicate,
+    /// Below the window: seen or not, nobody knows. A late copy, unless its event is later than that of the highest
+    /// id: then ids have fallen, and [`SequenceWindow::reset`] opens a new epoch.
+    TooOld,
+}
+
+impl Seen {
+    /// True where the event is to be passed on.
+    #[must_use]
+    pub const fn is_new(self) -> bool {
+        matches!(self, Self::New | Self::Jump { .. } | Self::Repaired)
+    }
+}
+
+/// What became of a range of ids. `fresh + duplicates + too_old` is its length.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RangeSeen {
+    /// Ids seen for the first time.
+    pub fresh: u64,
+    /// Of these, ids that were missing until now.
+    pub repaired: u64,
+    /// Ids seen before.
+    pub duplicates: u64,
+    /// Ids below the window.
+    pub too_old: u64,
+    /// First and last id left out before the range.
+    pub jump: Option<(i64, i64)>,
+}
+
+/// A high-water mark and one bit for each of the ids behind it.
+///
+/// The first id ever starts the window: nothing before it is missing. An id from before the start that is within
+/// reach of the window is new (another connection had an earlier start) and is told from its repetition, but what
+/// lies between it and the start is still not missing. Ids below the window are too old to judge. What slides out of
+/// the window without having come is [abandoned](Self::abandoned): it can only be too old from then on.
+///
+/// Every operation takes a time bounded by the size of the window, however far the ids jump.
+#[derive(Clone, Debug)]
+pub struct SequenceWindow {
+    /// Bit `id mod bits`; meaningful for `low() ..= high`, and 0 for ids from before the start that did not come.
+    words: Box<[u64]>,
+    /// Start and highest id.
+    span: Option<(i64, i64)>,
+    abandoned: u64,
+    metrics: Metrics,
+}
+
+impl Default for SequenceWindow {
+    fn default() -> Self {
+        Self::new(DEFAULT_BITS)
+    }
+}
+
+impl SequenceWindow {
+    /// A window over at least `bits` ids: rounded up to a power of two, at least 64, at most 2^30.
+    #[must_use]
+    pub fn new(bits: usize) -> Self {
+        let bits = bits.clamp(64, 1 << 30).next_power_of_two();
+        Self {
+            words: vec![0; bits / 64].into_boxed_slice(),
+            span: None,
+            abandoned: 0,
+            metrics: Metrics::default(),
+        }
+    }
+
+    /// The highest id seen.
+    #[must_use]
+    pub fn high(&self) -> Option<i64> {
+        self.span.map(|(_, high)| high)
+    }
+
+    /// The lowest id that can still be judged.
+    #[must_use]
+    pub fn low(&self) -> Option<i64> {
+        self.span.map(|(_, high)| self.low_of(high))
+    }
+
+    /// Ids that were missing when they slid out of the window.
+    #[must_use]
+    pub fn abandoned(&self) -> u64 {
+        self.abandoned
+    }
+
+    /// What was counted since the beginning; a new epoch does not clear it.
+    #[must_use]
+    pub fn metrics(&self) -> Metrics {
+        self.metrics
+    }
+
+    /// Forgets all ids: the next one starts a new epoch.
+    pub fn reset(&mut self) {
+        self.words.fill(0);
+        self.span = None;
+    }
+
+    /// What is known of `first..=last` (in either order). Changes and counts nothing: a frame that is dropped on this
+    /// verdict is counted by [`Self::insert_range`], which then costs little and changes no bit.
+    #[must_use]
+    pub fn check(&self, first: i64, last: i64) -> Verdict {
+        let (first, last) = (first.min(last), first.max(last));
+        let Some((_, high)) = self.span else {
+            return Verdict::Fresh;
+        };
+        let low = self.low_of(high);
+        if last < low {
+            return Verdict::TooOld;
+        }
+        let seen = self.ones(first.max(low), last.min(high));
+        let judged = last.abs_diff(first.max(low)).saturating_add(1);
+        match (seen == judged, seen == 0 && first >= low) {
+            (true, _) => Verdict::Known,
+            (_, true) => Verdict::Fresh,
+            _ => Verdict::PartlyKnown,
+        }
+    }
+
+    /// Takes one id.
+    #[inline]
+    pub fn insert(&mut self, id: i64) -> Seen {
+        let Some((start, high)) = self.span else {
+            self.start(id);
+            self.metrics.fresh += 1;
+            return Seen::New;
+        };
+        if id > high {
+            self.slide(id, false);
+            self.set(id);
+            self.metrics.fresh += 1;
+            if id - 1 == high {
+                return Seen::New;
+            }
+            self.metrics.jumps += 1;
+            return Seen::Jump {
+                first_missing: high + 1,
+                last_missing: id - 1,
+            };
+        }
+        if id < self.low_of(high) {
+            self.metrics.too_old += 1;
+            return Seen::TooOld;
+        }
+        let (word, bit) = self.place(id);
+        if self.words[word] >> bit & 1 == 1 {
+            self.metrics.duplicates += 1;
+            return Seen::Duplicate;
+        }
+        self.words[word] |= 1 << bit;
+        self.metrics.fresh += 1;
+        if id < start {
+            return Seen::New;
+        }
+        self.metrics.repaired += 1;
+        Seen::Repaired
+    }
+
+    /// Takes `first..=last` (in either order), of any length.
+    pub fn insert_range(&mut self, first: i64, last: i64) -> RangeSeen {
+        let (first, last) = (first.min(last), first.max(last));
+        let mut seen = RangeSeen::default();
+        let (start, high) = match self.span {
+            Some(span) => span,
+            None => {
+                self.start(first);
+                seen.fresh = 1;
+                (first, first)
+            }
+        };
+        let low = self.low_of(high);
+        // The part that lies below the window, the part in it, and the part beyond it.
+        if first < low {
+            seen.too_old = last.min(low - 1).abs_diff(first) + 1;
+        }
+        if last >= low && first <= high {
+            let (from, to) = (first.max(low), last.min(high));
+            let known = self.ones(from, to);
+            let before_start = if from < start {
+                let to = to.min(start - 1);
+                to.abs_diff(from) + 1 - self.ones(from, to)
+            } else {
+                0
+            };
+            let new = to.abs_diff(from) + 1 - known;
+            // The id that has just started the window is no duplicate of itself.
+            seen.duplicates = known - seen.fresh;
+            seen.repaired = new - before_start;
+            seen.fresh += new;
+            self.write(from, to, true);
+        }
+        if last > high {
+            let from = first.max(high + 1);
+            if from - 1 > high {
+                seen.jump = Some((high + 1, from - 1));
+                self.metrics.jumps += 1;
+            }
+            self.slide(from, false);
+            self.set(from);
+            self.slide(last, true);
+            seen.fresh = seen.fresh.saturating_add(last.abs_diff(from) + 1);
+        }
+        self.metrics.fresh = self.metrics.fresh.saturating_add(seen.fresh);
+        self.metrics.repaired += seen.repaired;
+        self.metrics.duplicates += seen.duplicates;
+        self.metrics.too_old = self.metrics.too_old.saturating_add(seen.too_old);
+        seen
+    }
+
+    /// What is missing and may still come: first and last id of each hole, lowest first.
+    pub fn missing(&self) -> impl Iterator<Item = (i64, i64)> + '_ {
+        let (mut from, high) = self
+            .span
+            .map_or((1, 0), |(start, high)| (start.max(self.low_of(high)), high));
+        std::iter::from_fn(move || {
+            // The highest id was seen, so every hole ends below it.
+            let first = self.find(from, high, false)?;
+            from = self.find(first, high, true)?;
+            Some((first, from - 1))
+        })
+    }
+
+    fn bits(&self) -> usize {
+        self.words.len() * 64
+    }
+
+    fn low_of(&self, high: i64) -> i64 {
+        high.saturating_sub_unsigned(self.bits() as u64 - 1)
+    }
+
+    #[inline]
+    fn place(&self, id: i64) -> (usize, u32) {
+        // Masking the low bits is the modulo, for negative ids too.
+        let slot = id as usize & (self.bits() - 1);
+        (slot / 64, (slot % 64) as u32)
+    }
+
+    fn set(&mut self, id: i64) {
+        let (word, bit) = self.place(id);
+        self.words[word] |= 1 << bit;
+    }
+
+    fn start(&mut self, id: i64) {
+        self.span = Some((id, id));
+        self.set(id);
+    }
+
+    /// Moves the high-water mark up to `high`; `seen` tells whether the ids passed on the way were seen.
+    #[inline]
+    fn slide(&mut self, high: i64, seen: bool) {
+        let Some((start, old_high)) = self.span else {
+            return;
+        };
+        let (old_low, low) = (self.low_of(old_high), self.low_of(high));
+        if low > start {
+            let (from, to) = (old_low.max(start), old_high.min(low - 1));
+            if from <= to {
+                self.abandoned = self
+                    .abandoned
+                    .saturating_add(to.abs_diff(from) + 1 - self.ones(from, to));
+            }
+            if !seen && low - 1 > old_high {
+                self.abandoned = self.abandoned.saturating_add((low - 1).abs_diff(old_high));
+            }
+        }
+        if old_high < high {
+            self.write((old_high + 1).max(low), high, seen);
+        }
+        self.span = Some((start, high));
+    }
+
+    /// How many of `from..=to`, all within the window, were seen; 0 for an empty range.
+    fn ones(&self, from: i64, to: i64) -> u64 {
+        self.masks(from, to)
+            .map(|(_, word, mask)| u64::from((self.words[word] & mask).count_ones()))
+            .sum()
+    }
+
+    fn write(&mut self, from: i64, to: i64, seen: bool) {
+        for (_, word, mask) in masks(self.words.len(), from, to) {
+            if seen {
+                self.words[word] |= mask;
+            } else {
+                self.words[word] &= !mask;
+            }
+        }
+    }
+
+    /// The first of `from..=to`, all within the window, that was or was not seen.
+    fn find(&self, from: i64, to: i64, seen: bool) -> Option<i64> {
+        self.masks(from, to).find_map(|(base, word, mask)| {
+            let wanted = if seen {
+                self.words[word]
+            } else {
+                !self.words[word]
+            } & mask;
+            (wanted != 0).then(|| base + i64::from(wanted.trailing_zeros()))
+        })
+    }
+
+    fn masks(&self, from: i64, to: i64) -> impl Iterator<Item = (i64, usize, u64)> + use<> {
+        masks(self.words.len(), from, to)
+    }
+}
+
+/// A range of ids by words of the ring: the id of the word's bit 0, the word, and the bits that lie in the range.
+fn masks(words: usize, from: i64, to: i64) -> impl Iterator<Item = (i64, usize, u64)> {
+    let mut next = (from <= to).then_some(from);
+    std::iter::from_fn(move || {
+        let at = next?;
+        let end = to.min(at | 63);
+        next = if end < to { Some(end + 1) } else { None };
+        let mask = (u64::MAX << (at & 63)) & (u64::MAX >> (63 - (end & 63)));
+        Some((at & !63, (at >> 6) as usize & (words - 1), mask))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Every id ever seen, and the rules of the window in words.
+    struct Model {
+        bits: i128,
+        start: Option<i128>,
+        high: i128,
+        seen: BTreeSet<i128>,
+    }
+
+    impl Model {
+        fn low(&self) -> i128 {
+            (self.high - self.bits + 1).max(i128::from(i64::MIN))
+        }
+
+        fn insert(&mut self, id: i64) -> Seen {
+            let id = i128::from(id);
+            let Some(start) = self.start else {
+                (self.start, self.high) = (Some(id), id);
+                self.seen.insert(id);
+                return Seen::New;
+            };
+            if id < self.low() {
+                return Seen::TooOld;
+            }
+            if !self.seen.insert(id) {
+                return Seen::Duplicate;
+            }
+            let high = self.high;
+            self.high = high.max(id);
+            if id > high + 1 {
+                Seen::Jump {
+                    first_missing: (high + 1) as i64,
+                    last_missing: (id - 1) as i64,
+                }
+            } else if id == high + 1 || id < start {
+                Seen::New
+            } else {
+                Seen::Repaired
+            }
+        }
+
+        fn missing(&self) -> Vec<i64> {
+            let Some(start) = self.start else {
+                return Vec::new();
+            };
+            (start.max(self.low())..=self.high)
+                .filter(|id| !self.seen.contains(id))
+                .map(|id| id as i64)
+                .collect()
+        }
+
+        fn abandoned(&self) -> u64 {
+            let Some(start) = self.start else { return 0 };
+            if self.low() <= start {
+                return 0;
+            }
+            let seen = self.seen.range(start..self.low()).count() as u64;
+            (self.low() - start) as u64 - seen
+        }
+    }
+
+    #[derive(Clone, Debug)]
+    enum Op {
+        One(i64),
+        Range(i64, i64),
+        Reset,
+    }
+
+    /// Ids near a base, with now and then a jump of about the window's size.
+    fn ops(base: i64) -> impl Strategy<Value = Vec<Op>> {
+        let near = (-30i64..200).prop_map(move |by| base.saturating_add(by));
+        let far = (-300i64..900).prop_map(move |by| base.saturating_add(by));
+        let id = prop_oneof![9 => near, 1 => far].boxed();
+        let range = (id.clone(), prop_oneof![0i64..6, 0i64..300])
+            .prop_map(|(first, n)| Op::Range(first, first.saturating_add(n)));
+        proptest::collection::vec(
+            prop_oneof![12 => id.prop_map(Op::One), 4 => range, 1 => Just(Op::Reset)],
+            1..120,
+        )
+    }
+
+    fn bases() -> impl Strategy<Value = i64> {
+        prop_oneof![
+            Just(0),
+            Just(1 << 40),
+            Just(i64::MIN),
+            Just(i64::MIN + 70),
+            Just(i64::MAX - 150),
+            Just(i64::MAX)
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn the_window_says_what_a_set_of_all_ids_says(ops in bases().prop_flat_map(ops), bits in prop_oneof![Just(64usize), Just(100), Just(256)]) {
+            let mut window = SequenceWindow::new(bits);
+            let fresh = || Model { bits: bits.next_power_of_two() as i128, start: None, high: 0, seen: BTreeSet::new() };
+            let mut model = fresh();
+            let mut abandoned_before = 0;
+            for op in ops {
+                match op {
+                    Op::One(id) => prop_assert_eq!(window.insert(id), model.insert(id)),
+                    Op::Reset => {
+                        window.reset();
+                        abandoned_before += model.abandoned();
+                        model = fresh();
+                    }
+                    Op::Range(first, last) => {
+                        let verdict = window.check(first, last);
+                        let before = window.clone();
+                        let seen = window.insert_range(last, first);
+                        let (mut expected, mut first_jump) = (RangeSeen::default(), None);
+                        // The range is judged as one: what it pushes out of the window itself is not too old.
+                        for id in first..=last {
+                            let outcome = if i128::from(id) < model.low() && model.start.is_some() { Seen::TooOld } else { Seen::New };
+                            expected.too_old += u64::from(outcome == Seen::TooOld);
+                        }
+                        for id in first..=last {
+                            match model.insert(id) {
+                                Seen::TooOld => continue,
+                                Seen::Duplicate => expected.duplicates += 1,
+                                Seen::Repaired => { expected.repaired += 1; expected.fresh += 1 }
+                                Seen::New => expected.fresh += 1,
+                                Seen::Jump { first_missing, last_missing } => {
+                                    expected.fresh += 1;
+                                    first_jump = Some((first_missing, last_missing));
+                                }
+                            }
+                        }
+                        expected.jump = first_jump;
+                        prop_assert_eq!(seen, expected);
+                        let length = last.abs_diff(first) + 1;
+                        let wanted = if seen.too_old == length { Verdict::TooOld }
+                            else if seen.fresh == 0 { Verdict::Known }
+                            else if seen.fresh == length { Verdict::Fresh }
+                            else { Verdict::PartlyKnown };
+                        prop_assert_eq!(verdict, wanted, "{:?}", before);
+                    }
+                }
+                prop_assert_eq!(window.high().map(i128::from), model.start.map(|_| model.high));
+                let missing: Vec<i64> = window.missing().flat_map(|(first, last)| first..=last).collect();
+                prop_assert_eq!(missing, model.missing());
+                prop_assert_eq!(window.abandoned(), abandoned_before + model.abandoned());
+            }
+        }
+    }
+
+    #[test]
+    fn a_hole_is_named_when_it_opens_and_when_it_is_filled() {
+        let mut window = SequenceWindow::default();
+        assert_eq!(
+            window.insert(100),
+            Seen::New,
+            "nothing is missing before the first"
+        );
+        assert_eq!(
+            window.insert(104),
+            Seen::Jump {
+                first_missing: 101,
+                last_missing: 103
+            }
+        );
+        assert_eq!(window.insert(102), Seen::Repaired);
+        assert_eq!(window.insert(102), Seen::Duplicate);
+        assert_eq!(
+            window.missing().collect::<Vec<_>>(),
+            [(101, 101), (103, 103)]
+        );
+        assert_eq!(
+            window.insert(98),
+            Seen::New,
+            "another connection began earlier"
+        );
+        assert_eq!(window.insert(98), Seen::Duplicate);
+        assert_eq!(window.missing().count(), 2, "99 was never promised");
+        let wanted = Metrics {
+            fresh: 4,
+            duplicates: 2,
+            jumps: 1,
+            repaired: 1,
+            ..Metrics::default()
+        };
+        assert_eq!(window.metrics(), wanted);
+    }
+
+    #[test]
+    fn ids_that_fall_are_too_old_until_a_new_epoch_is_opened() {
+        let mut window = SequenceWindow::new(64);
+        window.insert(1_000_000);
+        assert_eq!(window.insert(5), Seen::TooOld);
+        assert_eq!(window.check(1, 5), Verdict::TooOld);
+        window.reset();
+        assert_eq!(window.check(1, 5), Verdict::Fresh);
+        assert_eq!(window.insert(5), Seen::New);
+        assert_eq!(window.insert(6), Seen::New);
+    }
+
+    #[test]
+    fn a_jump_from_end_to_end_of_the_ids_takes_no_longer_than_any_other() {
+        let mut window = SequenceWindow::new(64);
+        window.insert(i64::MIN);
+        let jump = Seen::Jump {
+            first_missing: i64::MIN + 1,
+            last_missing: i64::MAX - 1,
+        };
+        assert_eq!(window.insert(i64::MAX), jump);
+        assert_eq!(
+            window.missing().collect::<Vec<_>>(),
+            [(i64::MAX - 63, i64::MAX - 1)]
+        );
+        assert_eq!(window.abandoned(), u64::MAX - 64);
+        assert_eq!(window.insert(i64::MIN), Seen::TooOld);
+
+        let mut window = SequenceWindow::new(64);
+        assert_eq!(window.check(i64::MIN, i64::MAX), Verdict::Fresh);
+        assert_eq!(
+            window.insert_range(i64::MIN, i64::MAX).fresh,
+            u64::MAX,
+            "saturated: one more than a u64"
+        );
+        assert_eq!(window.missing().count(), 0);
+        assert_eq!(window.abandoned(), 0);
+        assert_eq!(window.check(i64::MIN, i64::MAX), Verdict::Known);
+    }
+}
