@@ -20,6 +20,18 @@ pub enum Numeric {
     Fixed,
 }
 
+impl Numeric {
+    /// The mode's name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Float => "float",
+            Self::Decimal => "decimal",
+            Self::Fixed => "fixed",
+        }
+    }
+}
+
 /// What a size counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -29,6 +41,17 @@ pub enum SizeUnit {
     Base,
     /// The exchange's own units (contracts).
     Native,
+}
+
+impl SizeUnit {
+    /// The unit's name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Base => "base",
+            Self::Native => "native",
+        }
+    }
 }
 
 /// A stream that a subscription may ask for. Each fills the table of its name.

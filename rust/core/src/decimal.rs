@@ -31,6 +31,13 @@ pub fn pow10(n: u8) -> Option<i128> {
     10i128.checked_pow(u32::from(n))
 }
 
+/// `10^n` as a double, where a double holds it exactly (up to 10^22).
+#[inline]
+#[must_use]
+pub fn f64_pow10(n: u8) -> Option<f64> {
+    F64_POW10.get(usize::from(n)).copied()
+}
+
 impl Decimal {
     /// A number from its parts.
     #[must_use]
