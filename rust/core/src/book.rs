@@ -4,6 +4,7 @@
 //! everything an `i128` can say, is the oracle of the ladder's tests, and the refuge of a book that outgrows an `i64`.
 
 mod ladder;
+pub mod sync;
 mod tree;
 
 

@@ -190,11 +190,10 @@ impl Engine {
             Err(reason) => return Outcome::Rejected(reason),
         };
         let head = match message.peek() {
-            Ok(Peek::Event(head)) => head,
-            Ok(Peek::Ignored(reason)) => return Outcome::Ignored(reason),
-            Ok(Peek::Answer) => return self.on_answer(origin.conn, payload),
-            Ok(Peek::Miss) => return Outcome::Ignored(IgnoreReason::UnknownType),
-            Err(reason) => return Outcome::Rejected(reason),
+            Peek::Event(head) => head,
+            Peek::Ignored(reason) => return Outcome::Ignored(reason),
+            Peek::Answer => return self.on_answer(origin.conn, payload),
+            Peek::Miss => return Outcome::Ignored(IgnoreReason::UnknownType),
         };
         let instrument = match admit(cx, instruments, connections, reference, origin, &head) {
             Ok(instrument) => instrument,

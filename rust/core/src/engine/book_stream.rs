@@ -6,7 +6,6 @@ use super::carriers::Carriers;
 use super::context::{Context, Origin, Purpose, Subject};
 use super::gaps::{Finding, OpenGap};
 use super::input::RequestId;
-use crate::report::{Outcome, ReplyOutcome};
 use super::timers::Timer;
 use crate::book::OrderBook;
 use crate::book::sync::{BookSync, SnapshotVerdict, SyncRules, SyncState, Verdict};
@@ -14,7 +13,7 @@ use crate::config::Stream;
 use crate::event::{BookHead, DecodedLevels, Scales};
 use crate::exchange::binance_futures::route;
 use crate::exchange::{Decoded, Head, Key};
-use crate::report::{BookReport, IgnoreReason};
+use crate::report::{BookReport, IgnoreReason, Outcome, RejectReason, ReplyOutcome};
 use crate::symbol::ConnId;
 use crate::table::{GapCause, GapEvidence, Repaired, Source, flags};
 
@@ -85,7 +84,7 @@ impl BookStream {
         subject: Subject,
         origin: Origin,
         head: &Head<'_>,
-        decode: impl FnOnce(Scales, &mut DecodedLevels) -> Decoded<()>,
+        decode: impl FnOnce(Scales, &mut DecodedLevels) -> Decoded<BookHead>,
     ) -> Outcome {
         if !self.is_own_variant(head.variant) {
             return Outcome::Ignored(IgnoreReason::OtherVariant);
@@ -100,7 +99,7 @@ impl BookStream {
             Verdict::Stale => Outcome::Stale,
             Verdict::Hold if self.holds(head.key) => Outcome::Duplicate,
             Verdict::Apply | Verdict::Hold | Verdict::Gap => match decode(self.book.scales(), &mut cx.levels) {
-                Decoded::Event(()) => self.take(cx, subject, origin, head, verdict),
+                Decoded::Event(book_head) => self.take(cx, subject, origin, head, &book_head, verdict),
                 Decoded::Ignored(reason) => return Outcome::Ignored(reason),
                 Decoded::Rejected(reason) => return Outcome::Rejected(reason),
                 Decoded::Miss => return Outcome::Ignored(IgnoreReason::UnknownType),
@@ -118,19 +117,23 @@ impl BookStream {
         outcome
     }
 
-    fn take(&mut self, cx: &mut Context, subject: Subject, origin: Origin, head: &Head<'_>, verdict: Verdict) -> Outcome {
-        let book_head = BookHead {
-            times: head.times,
-            is_snapshot: false,
-            first_id: Some(head.key.first),
-            last_id: Some(head.key.last),
-            prev_id: Some(head.key.prev),
-        };
+    fn take(
+        &mut self,
+        cx: &mut Context,
+        subject: Subject,
+        origin: Origin,
+        head: &Head<'_>,
+        book_head: &BookHead,
+        verdict: Verdict,
+    ) -> Outcome {
         match verdict {
             Verdict::Apply => {
-                self.book.apply(&cx.levels);
+                match self.book.apply(&cx.levels) {
+                    Ok(unknown) => cx.counters.unknown_deletes += unknown as u64,
+                    Err(_) => return Outcome::Rejected(RejectReason::Range),
+                }
                 if !self.book.is_crossed() {
-                    self.accept(cx, subject, origin, head.key, &book_head, None);
+                    self.accept(cx, subject, origin, head.key, book_head, None);
                     if !self.held.is_empty() {
                         self.drain(cx, subject);
                     }
@@ -147,7 +150,7 @@ impl BookStream {
             Verdict::Duplicate | Verdict::Stale => {}
         }
         let levels = std::mem::take(&mut cx.levels);
-        self.hold(cx, Held { key: head.key, head: book_head, origin, levels });
+        self.hold(cx, Held { key: head.key, head: *book_head, origin, levels });
         if self.sync.state() != SyncState::Holding {
             self.ask_snapshot(cx, subject);
         }
@@ -208,14 +211,14 @@ impl BookStream {
         // Nothing is emitted before the snapshot and all that follows it without a hole stand the test together.
         let mut trial = self.sync.clone();
         trial.snapshot_taken(id);
-        self.book.replace(&cx.levels);
+        let mut bad = self.book.replace(&cx.levels).is_err();
         let mut crossed = self.book.is_crossed();
         let mut settled = 0;
         for held in &self.held {
             match trial.judge(held.key, held.origin.conn) {
                 Verdict::Duplicate | Verdict::Stale => {}
                 Verdict::Apply => {
-                    self.book.apply(&held.levels);
+                    bad |= self.book.apply(&held.levels).is_err();
                     trial.applied(held.key, held.head.times.event);
                     crossed |= self.book.is_crossed();
                 }
@@ -223,9 +226,12 @@ impl BookStream {
             }
             settled += 1;
         }
-        if crossed {
+        if crossed || bad {
             self.book.clear();
             self.retry_snapshot(cx, subject, 0);
+            if bad {
+                return ReplyOutcome::Rejected(RejectReason::Range);
+            }
             return ReplyOutcome::Ignored(IgnoreReason::SnapshotCrossed);
         }
         if let Some(gap) = self.gap.take() {
@@ -273,8 +279,7 @@ impl BookStream {
                     continue;
                 }
                 Verdict::Apply => {
-                    self.book.apply(&held.levels);
-                    if !self.book.is_crossed() {
+                    if self.book.apply(&held.levels).is_ok() && !self.book.is_crossed() {
                         self.settle(cx, subject, &held);
                         continue;
                     }

@@ -4,17 +4,21 @@ use super::carriers::Carriers;
 use super::context::{Context, Origin, Subject};
 use super::gaps::{Finding, OpenGap};
 use crate::report::Outcome;
-use crate::arbiter::latest::{LatestVerdict, LatestWins};
+use crate::arbiter::{Latest, LatestWins};
 use crate::config::Stream;
+use crate::decimal::Decimal;
 use crate::event::{Bbo, Scales};
 use crate::exchange::{Decoded, Head};
 use crate::report::IgnoreReason;
 use crate::table::{GapCause, GapEvidence, Repaired, flags};
 
+/// What a quote says, whatever its times.
+type Says = (Option<(Decimal, Decimal)>, Option<(Decimal, Decimal)>);
+
 /// See the module.
 #[derive(Default)]
 pub(super) struct QuoteStream {
-    latest: LatestWins,
+    latest: LatestWins<Says>,
     last: Option<Bbo>,
     gap: Option<OpenGap>,
     pub scales: Scales,
@@ -32,15 +36,19 @@ impl QuoteStream {
         decode: impl FnOnce(Scales) -> Decoded<Bbo>,
     ) -> Outcome {
         self.carriers.note(origin.conn, cx.now.at.mono);
-        let verdict = self.latest.judge(head.key.last, origin.conn);
+        let verdict = self.latest.check(head.key.last, origin.conn);
         let mut reset = false;
         match verdict {
-            LatestVerdict::Newer | LatestVerdict::SameFromWinner => {}
-            LatestVerdict::SameFromOther => return Outcome::Duplicate,
-            LatestVerdict::Older => {
+            Latest::Newer | Latest::SameId => {}
+            Latest::Duplicate => {
+                self.latest.drop_unseen(verdict);
+                return Outcome::Duplicate;
+            }
+            Latest::Older => {
                 let then = self.last.and_then(|last| last.times.event);
                 reset = matches!((head.times.event, then), (Some(now), Some(then)) if now > then);
                 if !reset {
+                    self.latest.drop_unseen(verdict);
                     return Outcome::Ignored(IgnoreReason::OlderQuote);
                 }
             }
@@ -51,16 +59,14 @@ impl QuoteStream {
             Decoded::Rejected(reason) => return Outcome::Rejected(reason),
             Decoded::Miss => return Outcome::Ignored(IgnoreReason::UnknownType),
         };
-        if verdict == LatestVerdict::SameFromWinner
-            && self.last.is_some_and(|last| last.bid == bbo.bid && last.ask == bbo.ask)
-        {
-            return Outcome::Duplicate;
-        }
         if reset {
+            self.latest.reset();
             let finding = Finding::new(GapCause::IdReset, GapEvidence::Sequence);
             self.suspend(cx, subject, origin, finding);
         }
-        self.latest.take(head.key.last, origin.conn);
+        if self.latest.take(head.key.last, origin.conn, (bbo.bid, bbo.ask)) == Latest::Duplicate {
+            return Outcome::Duplicate;
+        }
         if let Some(gap) = self.gap.take() {
             gap.close(cx, subject, origin, Repaired::None);
         }

@@ -5,7 +5,7 @@ use super::context::{Context, Origin, Subject};
 use super::gaps::{Finding, OpenGap};
 use crate::report::Outcome;
 use super::timers::Timer;
-use crate::arbiter::window::{SequenceWindow, Span};
+use crate::arbiter::{SequenceWindow, Verdict, window::Seen};
 use crate::config::{Stream, TradeSource};
 use crate::event::{Scales, Trade};
 use crate::exchange::{Decoded, EventKind, Head};
@@ -14,11 +14,28 @@ use crate::symbol::ConnId;
 use crate::table::{GapCause, GapEvidence, Repaired, flags};
 use crate::time::NS_PER_MS;
 
+/// Ids that did not come, first and last.
+#[derive(Clone, Copy, Debug)]
+struct Hole {
+    first: i64,
+    last: i64,
+}
+
+impl Hole {
+    fn len(self) -> i64 {
+        self.last.saturating_sub(self.first).saturating_add(1)
+    }
+
+    fn overlap(self, (first, last): (i64, i64)) -> Option<Self> {
+        let both = Self { first: self.first.max(first), last: self.last.min(last) };
+        (both.first <= both.last).then_some(both)
+    }
+}
+
 /// Ids that another connection may still bring.
 #[derive(Clone, Copy, Debug)]
 struct Awaited {
-    first: i64,
-    last: i64,
+    hole: Hole,
     until: u64,
     last_good: i64,
 }
@@ -66,28 +83,33 @@ impl TradeStream {
             return Outcome::Ignored(IgnoreReason::OtherTradeSource);
         }
         self.carriers.note(origin.conn, cx.now.at.mono);
-        let id = head.key.last;
-        if self.window.is_too_old(id) {
-            let later = matches!((head.times.event, self.high_event), (Some(now), Some(then)) if now > then);
-            if !later {
-                return Outcome::Ignored(IgnoreReason::TooOld);
+        let mut reset = false;
+        match self.window.check(head.key.last, head.key.last) {
+            Verdict::Fresh | Verdict::PartlyKnown => {}
+            Verdict::Known => {
+                self.window.insert(head.key.last);
+                return Outcome::Duplicate;
             }
-            self.reset(cx, subject, origin);
-        } else if self.window.contains(id) {
-            return Outcome::Duplicate;
+            Verdict::TooOld => {
+                reset = matches!((head.times.event, self.high_event), (Some(now), Some(then)) if now > then);
+                if !reset {
+                    self.window.insert(head.key.last);
+                    return Outcome::Ignored(IgnoreReason::TooOld);
+                }
+            }
         }
         let trade = match decode(self.scales) {
             Decoded::Event(trade) => trade,
             // It is no trade, and its id is used up all the same.
             Decoded::Ignored(reason @ (IgnoreReason::NotMarket | IgnoreReason::ZeroPriceOrSize)) => {
-                self.admit(cx, subject, origin, head);
+                self.admit(cx, subject, origin, head, reset);
                 return Outcome::Ignored(reason);
             }
             Decoded::Ignored(reason) => return Outcome::Ignored(reason),
             Decoded::Rejected(reason) => return Outcome::Rejected(reason),
             Decoded::Miss => return Outcome::Ignored(IgnoreReason::UnknownType),
         };
-        self.admit(cx, subject, origin, head);
+        self.admit(cx, subject, origin, head, reset);
         self.scales.price = self.scales.price.max(trade.price.scale);
         self.scales.size = self.scales.size.max(trade.size.scale);
         let aggregated = if head.kind == EventKind::AggTrade { flags::AGGREGATED } else { 0 };
@@ -100,13 +122,19 @@ impl TradeStream {
     }
 
     /// Marks the id as seen and names the hole before it.
-    fn admit(&mut self, cx: &mut Context, subject: Subject, origin: Origin, head: &Head<'_>) {
-        let hole = self.window.insert(head.key.last);
+    fn admit(&mut self, cx: &mut Context, subject: Subject, origin: Origin, head: &Head<'_>, reset: bool) {
+        if reset {
+            self.reset(cx, subject, origin);
+        }
+        let hole = match self.window.insert(head.key.last) {
+            Seen::Jump { first_missing, last_missing } => Some(Hole { first: first_missing, last: last_missing }),
+            Seen::New | Seen::Repaired | Seen::Duplicate | Seen::TooOld => None,
+        };
         if self.window.high() == Some(head.key.last) {
             self.high_event = head.times.event;
         }
         if let Some(mut gap) = self.gap.take() {
-            gap.finding.missing = Some(hole.map_or(0, Span::len));
+            gap.finding.missing = Some(hole.map_or(0, Hole::len));
             gap.finding.ids = hole.map(|hole| (hole.first, hole.last));
             gap.close(cx, subject, origin, Repaired::None);
         } else if let Some(hole) = hole {
@@ -114,7 +142,7 @@ impl TradeStream {
                 let wait = cx.config.book.heal_window_ms;
                 let until = cx.now.at.mono.saturating_add(wait.saturating_mul(NS_PER_MS.unsigned_abs()));
                 let last_good = self.carriers.last_good;
-                self.awaited.push(Awaited { first: hole.first, last: hole.last, until, last_good });
+                self.awaited.push(Awaited { hole, until, last_good });
                 cx.arm_in_ms(wait, Timer::HealTrades(subject.id));
             } else {
                 self.declare(cx, subject, origin, hole, self.carriers.last_good);
@@ -132,7 +160,7 @@ impl TradeStream {
                 self.awaited.push(wait);
                 continue;
             }
-            let missing: Vec<Span> = self.window.missing_in(wait.first, wait.last).collect();
+            let missing: Vec<Hole> = self.window.missing().filter_map(|hole| wait.hole.overlap(hole)).collect();
             for hole in missing {
                 self.declare(cx, subject, origin, hole, wait.last_good);
             }
@@ -140,7 +168,7 @@ impl TradeStream {
     }
 
     /// A hole that stays: both rows at once, since the stream goes on.
-    fn declare(&self, cx: &mut Context, subject: Subject, origin: Origin, hole: Span, last_good: i64) {
+    fn declare(&self, cx: &mut Context, subject: Subject, origin: Origin, hole: Hole, last_good: i64) {
         let finding = Finding {
             cause: GapCause::Missed,
             evidence: GapEvidence::Sequence,
