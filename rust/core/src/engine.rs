@@ -28,6 +28,7 @@ mod trade_stream;
 mod tests;
 
 pub use input::{Action, ConnDown, DownReason, HttpReply, Input, RequestId};
+pub use raw::Headers;
 pub use start::StartRecord;
 
 use crate::batch::Batch;
@@ -65,21 +66,17 @@ pub struct Engine {
 impl Engine {
     /// Takes one input. Rows go into the builders, wishes into the queue of actions.
     pub fn handle(&mut self, at: Stamp, input: Input<'_>) {
-        self.take(Some(at.wall), at.mono, input);
+        self.handle_recorded(Some(at.wall), at.mono, input);
     }
 
-    /// As [`Self::handle`], for an input whose wall time was not recorded: the last known one stands in, at the start
-    /// the time of the first event, and every row says so (flag 8).
-    pub fn handle_untimed(&mut self, mono: u64, input: Input<'_>) {
-        self.take(None, mono, input);
-    }
-
-    fn take(&mut self, wall: Option<i64>, mono: u64, input: Input<'_>) {
+    /// As [`Self::handle`], for an input whose wall time may not have been recorded: then the last known one stands
+    /// in, at the start the time of the first event, and every row says so (flag 8).
+    pub fn handle_recorded(&mut self, recorded: Option<i64>, mono: u64, input: Input<'_>) {
         let peeked = match input {
             Input::Frame { payload, .. } => Some(peek::peek(payload)),
             _ => None,
         };
-        let (wall, suspect) = match (wall, self.last_wall, &peeked) {
+        let (wall, suspect) = match (recorded, self.last_wall, &peeked) {
             (Some(wall), _, _) => (wall, 0),
             (None, Some(last), _) => (last, flags::RECV_SUSPECT),
             (None, None, Some(Peek::Event(head))) => (head.times.event.unwrap_or(0), flags::RECV_SUSPECT),
@@ -92,7 +89,7 @@ impl Engine {
         self.cx.now = Now { msg_id: self.cx.now.msg_id + 1, row: 1, at: Stamp { wall, mono } };
         self.arm_checkpoint();
         let origin = self.origin(&input, wall, suspect);
-        self.record(origin, &input);
+        self.record(origin, recorded, &input);
         match input {
             Input::Frame { payload, .. } => {
                 self.cx.counters.frames += 1;
@@ -100,7 +97,7 @@ impl Engine {
                 let outcome = match peeked {
                     Some(Peek::Event(head)) => self.on_event(origin, payload, &head),
                     Some(Peek::Ignored(reason)) => Outcome::Ignored(reason),
-                    Some(Peek::Answer) => self.on_answer(origin.conn, payload),
+                    Some(Peek::Answer) => on_answer(&mut self.cx, &mut self.connections, origin.conn, payload),
                     Some(Peek::Miss) | None => self.on_odd_frame(origin, payload),
                 };
                 self.cx.counters.frame(outcome);
@@ -124,12 +121,8 @@ impl Engine {
             Input::Frame { conn, .. } | Input::ConnUp { conn, .. } | Input::ConnDown { conn, .. } => *conn,
             Input::Http(_) | Input::Timeout => ConnId::NONE,
         };
-        let (ts_recv, clamped) = self.connection(conn).map_or((wall, 0), |c| c.clamp(wall));
+        let (ts_recv, clamped) = find(&mut self.connections, conn).map_or((wall, 0), |c| c.clamp(wall));
         Origin { ts_recv, suspect: suspect | clamped, conn }
-    }
-
-    fn connection(&mut self, conn: ConnId) -> Option<&mut Connection> {
-        self.connections.get_mut(usize::from(conn.0).checked_sub(1)?)
     }
 
     /// A frame of a dominant shape: arbitrated by its head, decoded only if it brings something new.
@@ -192,7 +185,7 @@ impl Engine {
         let head = match message.peek() {
             Peek::Event(head) => head,
             Peek::Ignored(reason) => return Outcome::Ignored(reason),
-            Peek::Answer => return self.on_answer(origin.conn, payload),
+            Peek::Answer => return on_answer(cx, connections, origin.conn, payload),
             Peek::Miss => return Outcome::Ignored(IgnoreReason::UnknownType),
         };
         let instrument = match admit(cx, instruments, connections, reference, origin, &head) {
@@ -212,17 +205,6 @@ impl Engine {
             }
             EventKind::Bbo => instrument.quotes.on_quote(cx, subject, origin, &head, |scales| message.bbo(scales)),
         }
-    }
-
-    fn on_answer(&mut self, conn: ConnId, payload: &[u8]) -> Outcome {
-        let Self { cx, connections, .. } = self;
-        let connection = usize::from(conn.0).checked_sub(1).and_then(|i| connections.get_mut(i));
-        if let (Some(answer), Some(connection)) = (route::read_answer(payload), connection)
-            && cx.live
-        {
-            connection.on_answer(cx, &answer);
-        }
-        Outcome::Ignored(IgnoreReason::Answer)
     }
 
     /// Full-book rows are due at every UTC day and at every whole interval; armed as soon as a time is known.
@@ -287,7 +269,7 @@ impl Engine {
             }
         }
         let Self { cx, connections, .. } = self;
-        if let Some(connection) = usize::from(conn.0).checked_sub(1).and_then(|i| connections.get_mut(i)) {
+        if let Some(connection) = find(connections, conn) {
             connection.on_up(cx);
         }
     }
@@ -295,7 +277,7 @@ impl Engine {
     fn on_conn_down(&mut self, origin: Origin, conn: ConnId, down: &ConnDown) {
         self.cx.counters.disconnects += 1;
         let Self { cx, connections, instruments, .. } = self;
-        let Some(connection) = usize::from(conn.0).checked_sub(1).and_then(|i| connections.get_mut(i)) else { return };
+        let Some(connection) = find(connections, conn) else { return };
         let cause = connection.on_down(cx, down);
         let finding = Finding::new(cause, crate::table::GapEvidence::Shell);
         for instrument in instruments.iter_mut() {
@@ -353,6 +335,19 @@ impl Engine {
     }
 }
 
+/// The connection of this number, if there is one.
+fn find(connections: &mut [Connection], conn: ConnId) -> Option<&mut Connection> {
+    connections.get_mut(usize::from(conn.0).checked_sub(1)?)
+}
+
+/// An answer to something we sent.
+fn on_answer(cx: &mut Context, connections: &mut [Connection], conn: ConnId, payload: &[u8]) -> Outcome {
+    if let (true, Some(answer), Some(connection)) = (cx.live, route::read_answer(payload), find(connections, conn)) {
+        connection.on_answer(cx, &answer);
+    }
+    Outcome::Ignored(IgnoreReason::Answer)
+}
+
 /// The instrument of a data frame, if its stream was asked for.
 fn admit<'i>(
     cx: &mut Context,
@@ -362,7 +357,7 @@ fn admit<'i>(
     origin: Origin,
     head: &Head<'_>,
 ) -> Result<&'i mut InstrumentState, Outcome> {
-    let Some(connection) = usize::from(origin.conn.0).checked_sub(1).and_then(|i| connections.get_mut(i)) else {
+    let Some(connection) = find(connections, origin.conn) else {
         return Err(Outcome::Ignored(IgnoreReason::ConnectionNotUp));
     };
     connection.on_data(cx.now);

@@ -4,7 +4,7 @@ use super::context::Purpose;
 use super::gaps::Finding;
 use super::probe::Position;
 use super::timers::Timer;
-use super::{Engine, own_origin};
+use super::{Engine, find, own_origin};
 use crate::config::Stream;
 use crate::exchange::binance_futures::route;
 use crate::symbol::{ConnId, InstrumentId};
@@ -22,12 +22,12 @@ impl Engine {
         }
         match timer {
             Timer::Reconnect(conn) => {
-                if let Some(connection) = self.connections.get_mut(usize::from(conn.0.wrapping_sub(1))) {
+                if let Some(connection) = find(&mut self.connections, conn) {
                     connection.open(&mut self.cx);
                 }
             }
             Timer::Ack(conn, id) => {
-                if let Some(connection) = self.connections.get_mut(usize::from(conn.0.wrapping_sub(1))) {
+                if let Some(connection) = find(&mut self.connections, conn) {
                     connection.on_ack_timeout(&mut self.cx, id);
                 }
             }
@@ -49,7 +49,7 @@ impl Engine {
 
     /// Streams that have not spoken since they were asked for, or not for long, are compared with REST.
     fn on_watch_timeout(&mut self, conn: ConnId) {
-        let Some(connection) = self.connections.get(usize::from(conn.0.wrapping_sub(1))) else { return };
+        let Some(connection) = find(&mut self.connections, conn) else { return };
         if !connection.is_up() {
             return;
         }
@@ -77,7 +77,7 @@ impl Engine {
 
     /// A connection without data: it must answer, and its streams are probed at once.
     fn on_silence_timeout(&mut self, conn: ConnId) {
-        let Some(connection) = self.connections.get_mut(usize::from(conn.0.wrapping_sub(1))) else { return };
+        let Some(connection) = find(&mut self.connections, conn) else { return };
         if connection.on_silence_timeout(&mut self.cx) {
             let streams: Vec<_> = connection.streams.iter().map(|s| (s.instrument, s.stream)).collect();
             for (id, stream) in streams {
@@ -131,7 +131,8 @@ impl Engine {
             return;
         }
         let finding = Finding::new(GapCause::Silence, GapEvidence::Clock);
-        state.suspend(&mut self.cx, own_origin(&self.cx), stream, finding);
+        let origin = own_origin(&self.cx);
+        state.suspend(&mut self.cx, origin, stream, finding);
         for connection in &mut self.connections {
             let Some(name) = connection
                 .streams

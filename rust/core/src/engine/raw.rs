@@ -1,62 +1,89 @@
 //! Every input is a row of `raw` before anything else happens.
 
 use super::context::{Origin, Subject};
-use super::input::{HttpReply, Input};
+use super::input::Input;
 use super::{Engine, NO_TIMES};
 use crate::batch::RawRow;
 use crate::symbol::{Exchange, InstrumentId};
 use crate::table::InputKind;
 
-/// What is kept of a reply's headers, as the `headers` column writes it.
-#[must_use]
-pub fn headers_text(reply: &HttpReply<'_>) -> Option<String> {
-    reply.retry_after_ms.map(|ms| format!("retry-after-ms: {ms}"))
+/// What the `headers` column of a row keeps beside the payload: a line each, empty where there is nothing to keep.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Headers {
+    /// `retry-after-ms`: what a reply asks for.
+    pub retry_after_ms: Option<u64>,
+    /// `wall`: the wall time as the shell gave it, where `ts_recv` had to differ from it; the inner `None` is
+    /// `unknown`, a time that was not recorded.
+    pub wall: Option<Option<i64>>,
 }
 
-/// Reads back what [`headers_text`] wrote.
-#[must_use]
-pub fn read_headers(text: &str) -> Option<u64> {
-    text.strip_prefix("retry-after-ms: ")?.parse().ok()
+impl Headers {
+    /// Reads the column back; what it does not know it leaves out.
+    #[must_use]
+    pub fn read(text: &str) -> Self {
+        let mut headers = Self::default();
+        for line in text.lines() {
+            match line.split_once(": ") {
+                Some(("retry-after-ms", value)) => headers.retry_after_ms = value.parse().ok(),
+                Some(("wall", "unknown")) => headers.wall = Some(None),
+                Some(("wall", value)) => headers.wall = value.parse().ok().map(Some),
+                _ => {}
+            }
+        }
+        headers
+    }
+
+    fn text(self) -> Option<String> {
+        let retry = self.retry_after_ms.map(|ms| format!("retry-after-ms: {ms}"));
+        let wall = self.wall.map(|wall| wall.map_or("wall: unknown".to_owned(), |wall| format!("wall: {wall}")));
+        match (retry, wall) {
+            (Some(retry), Some(wall)) => Some(format!("{retry}\n{wall}")),
+            (retry, wall) => retry.or(wall),
+        }
+    }
 }
 
 impl Engine {
-    pub(super) fn record(&mut self, origin: Origin, input: &Input<'_>) {
+    pub(super) fn record(&mut self, origin: Origin, wall: Option<i64>, input: &Input<'_>) {
         if !self.cx.batches.is_wanted(crate::table::Table::Raw) {
             return;
         }
-        match input {
-            Input::Frame { payload, .. } => {
-                self.record_parts(origin, InputKind::Frame, None, None, None, None, payload);
+        let headers = Headers {
+            retry_after_ms: if let Input::Http(reply) = input { reply.retry_after_ms } else { None },
+            wall: (wall != Some(origin.ts_recv)).then_some(wall),
+        };
+        let headers = headers.text();
+        let down;
+        let bare = RawRow {
+            ts_mono: self.cx.now.at.mono,
+            kind: InputKind::Timeout,
+            request_id: None,
+            status: None,
+            headers: headers.as_deref(),
+            url: None,
+            payload: b"",
+        };
+        let row = match input {
+            Input::Frame { payload, .. } => RawRow { kind: InputKind::Frame, payload, ..bare },
+            Input::ConnUp { url, .. } => RawRow { kind: InputKind::ConnUp, url: Some(url), ..bare },
+            Input::ConnDown { down: told, .. } => {
+                down = serde_json::to_vec(told).unwrap_or_default();
+                RawRow { kind: InputKind::ConnDown, payload: &down, ..bare }
             }
-            Input::ConnUp { url, .. } => {
-                self.record_parts(origin, InputKind::ConnUp, None, None, None, Some(url), b"");
-            }
-            Input::ConnDown { down, .. } => {
-                let payload = serde_json::to_vec(down).unwrap_or_default();
-                self.record_parts(origin, InputKind::ConnDown, None, None, None, None, &payload);
-            }
-            Input::Http(reply) => {
-                let headers = headers_text(reply);
-                let request = reply.request.map(|r| r.0);
-                let status = Some(reply.status);
-                let url = Some(reply.url);
-                self.record_parts(origin, InputKind::Http, request, status, headers.as_deref(), url, reply.body);
-            }
-            Input::Timeout => self.record_parts(origin, InputKind::Timeout, None, None, None, None, b""),
-        }
+            Input::Http(reply) => RawRow {
+                kind: InputKind::Http,
+                request_id: reply.request.map(|request| request.0),
+                status: Some(reply.status),
+                url: Some(reply.url),
+                payload: reply.body,
+                ..bare
+            },
+            Input::Timeout => bare,
+        };
+        self.record_row(origin, &row);
     }
 
-    #[allow(clippy::too_many_arguments)] // the columns of one row
-    pub(super) fn record_parts(
-        &mut self,
-        origin: Origin,
-        kind: InputKind,
-        request_id: Option<u64>,
-        status: Option<u16>,
-        headers: Option<&str>,
-        url: Option<&str>,
-        payload: &[u8],
-    ) {
+    pub(super) fn record_row(&mut self, origin: Origin, raw: &RawRow<'_>) {
         let symbol = self.cx.no_symbol;
         // Number 0 is kept for the input itself, so that the other rows' numbers do not depend on this table.
         let subject = Subject { id: InstrumentId(u32::MAX), exchange: Exchange::BinanceFutures, symbol };
@@ -64,9 +91,7 @@ impl Engine {
         let mut key = self.cx.key(subject, origin, NO_TIMES, 0, 1);
         key.exchange = self.cx.config.venue.into();
         self.cx.now.row = row;
-        let ts_mono = self.cx.now.at.mono;
-        let raw = RawRow { ts_mono, kind, request_id, status, headers, url, payload };
-        if self.cx.batches.raw(&key, &raw).is_err() {
+        if self.cx.batches.raw(&key, raw).is_err() {
             self.cx.counters.rows_out_of_range += 1;
         }
     }

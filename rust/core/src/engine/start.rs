@@ -10,7 +10,7 @@ use super::instrument::Instruments;
 use super::replies::Reference;
 use super::timers::Timer;
 use super::{Engine, own_origin};
-use crate::batch::{BatchConfig, Batches};
+use crate::batch::{BatchConfig, Batches, RawRow};
 use crate::config::{ConfigError, EngineConfig, Mode};
 use crate::exchange::binance_futures::wire::WireReader;
 use crate::exchange::binance_futures::{instruments, route};
@@ -60,7 +60,16 @@ impl Engine {
         };
         let origin = Origin { ts_recv: at.wall, ..own_origin(&engine.cx) };
         let payload = serde_json::to_vec(&record).map_err(|e| ConfigError::Shape(e.to_string()))?;
-        engine.record_parts(origin, InputKind::Start, None, None, None, None, &payload);
+        let row = RawRow {
+            ts_mono: at.mono,
+            kind: InputKind::Start,
+            request_id: None,
+            status: None,
+            headers: None,
+            url: None,
+            payload: &payload,
+        };
+        engine.record_row(origin, &row);
         if live {
             for connection in &mut engine.connections {
                 connection.open(&mut engine.cx);

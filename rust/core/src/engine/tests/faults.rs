@@ -64,10 +64,10 @@ fn more_levels_than_allowed_are_rejected() {
 #[test]
 fn times_that_cannot_be_are_delivered_and_flagged() {
     let mut world = World::replaying(1);
-    let micros = agg_trade(1, "1", "1").replace("\"T\":1795348800001", "\"T\":1795348800001000000");
+    let micros = agg_trade(1, "1", "1").replace("\"T\":1795348700001", "\"T\":1795348700001000000");
     world.frame(A, &micros);
     assert_eq!(world.rows(Table::Trades, &["ts_event", "flags"]), ["|152"]);
-    let future = agg_trade(2, "1", "1").replace("\"T\":1795348800002", "\"T\":1895348800002");
+    let future = agg_trade(2, "1", "1").replace("\"T\":1795348700002", "\"T\":1895348800002");
     world.frame(A, &future);
     assert_eq!(world.rows(Table::Trades, &["flags"])[1], "152");
 }

@@ -233,7 +233,7 @@ pub fn value(array: &dyn Array, row: usize) -> String {
 
 /// A depth diff as the manual shows it (§4).
 pub fn depth(symbol: &str, (pu, first, last): (i64, i64, i64), bids: &str, asks: &str) -> String {
-    depth_at(symbol, (pu, first, last), 1_795_348_800_000 + last, bids, asks)
+    depth_at(symbol, (pu, first, last), 1_795_348_700_000 + last, bids, asks)
 }
 
 pub fn depth_at(symbol: &str, (pu, first, last): (i64, i64, i64), time: i64, bids: &str, asks: &str) -> String {
@@ -245,28 +245,28 @@ pub fn depth_at(symbol: &str, (pu, first, last): (i64, i64, i64), time: i64, bid
 }
 
 pub fn snapshot(id: i64, bids: &str, asks: &str) -> String {
-    format!(r#"{{"lastUpdateId":{id},"E":1795348800500,"T":1795348800490,"bids":[{bids}],"asks":[{asks}]}}"#)
+    format!(r#"{{"lastUpdateId":{id},"E":1795348700500,"T":1795348700490,"bids":[{bids}],"asks":[{asks}]}}"#)
 }
 
 pub fn agg_trade(id: i64, price: &str, size: &str) -> String {
     format!(
         r#"{{"stream":"btcusdt@aggTrade","data":{{"e":"aggTrade","E":{},"a":{id},"s":"BTCUSDT","p":"{price}","q":"{size}","f":{},"l":{},"T":{},"m":true}}}}"#,
-        1_795_348_800_100 + id,
+        1_795_348_700_100 + id,
         id * 2,
         id * 2 + 1,
-        1_795_348_800_000 + id,
+        1_795_348_700_000 + id,
     )
 }
 
 pub fn trade(id: i64, kind: &str, size: &str) -> String {
-    let time = 1_795_348_800_000 + id;
+    let time = 1_795_348_700_000 + id;
     format!(
         r#"{{"stream":"btcusdt@trade","data":{{"e":"trade","E":{time},"T":{time},"s":"BTCUSDT","t":{id},"p":"100.5","q":"{size}","X":"{kind}","m":false}}}}"#
     )
 }
 
 pub fn quote(update: i64, bid: &str, ask: &str) -> String {
-    let time = 1_795_348_800_000 + update;
+    let time = 1_795_348_700_000 + update;
     format!(
         r#"{{"stream":"btcusdt@bookTicker","data":{{"e":"bookTicker","u":{update},"s":"BTCUSDT","b":"{bid}","B":"1.5","a":"{ask}","A":"2","T":{time},"E":{time}}}}}"#
     )

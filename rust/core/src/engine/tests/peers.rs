@@ -38,12 +38,16 @@ fn a_stream_that_never_speaks_though_the_market_moves_is_named_and_asked_for_aga
     for i in 0..15 {
         world.pass_ms(5_000);
         world.frame(B, &agg_trade(i + 1, "1", "1"));
+        world.acknowledge(A);
     }
     let first = world.requests("depth?symbol=BTCUSDT&limit=5");
     assert!(!first.is_empty(), "an acknowledgement proves nothing: REST is asked");
     world.reply(Some(first[0]), "", 200, &snapshot(5, r#"["100","1"]"#, r#"["101","1"]"#));
     world.actions.clear();
-    world.pass_ms(30_000);
+    for _ in 0..6 {
+        world.pass_ms(5_000);
+        world.acknowledge(A);
+    }
     let second = world.requests("depth?symbol=BTCUSDT&limit=5");
     world.reply(Some(second[0]), "", 200, &snapshot(9, r#"["102","1"]"#, r#"["103","1"]"#));
     world.pass_ms(2_000);

@@ -1,15 +1,14 @@
 //! A replay of the recorded inputs gives the same rows of every table, in the same order.
 
 use arrow_array::cast::AsArray;
-use arrow_array::types::{TimestampNanosecondType, UInt8Type, UInt16Type, UInt64Type};
+use arrow_array::types::{TimestampNanosecondType, UInt16Type, UInt64Type};
 use proptest::prelude::*;
 
 use super::harness::{A, B, World, agg_trade, all_rows, config, depth, quote, snapshot, trade, value};
 use crate::config::Stream;
-use crate::engine::raw::read_headers;
-use crate::engine::{Action, ConnDown, DownReason, Engine, HttpReply, Input, RequestId, StartRecord};
+use crate::engine::{Action, ConnDown, DownReason, Engine, Headers, HttpReply, Input, RequestId, StartRecord};
 use crate::symbol::ConnId;
-use crate::table::{Table, flags};
+use crate::table::Table;
 use crate::time::Stamp;
 
 /// Feeds the rows of `raw` to a new engine.
@@ -27,7 +26,6 @@ fn replay(world: &mut World) -> World {
             let wall = column("ts_recv").as_primitive::<TimestampNanosecondType>().value(row);
             let mono = column("ts_mono").as_primitive::<UInt64Type>().value(row);
             let conn = ConnId(column("conn_id").as_primitive::<UInt16Type>().value(row));
-            let timed = column("flags").as_primitive::<UInt8Type>().value(row) & flags::RECV_SUSPECT == 0;
             let text = |name: &str| value(column(name).as_ref(), row);
             let payload = payloads.value(row);
             let at = Stamp { wall, mono };
@@ -39,7 +37,7 @@ fn replay(world: &mut World) -> World {
                 continue;
             }
             let again = again.as_mut().expect("start comes first");
-            let (url, headers) = (text("url"), text("headers"));
+            let (url, headers) = (text("url"), Headers::read(&text("headers")));
             let down: ConnDown;
             let input = match kind.as_str() {
                 "conn_up" => Input::ConnUp { conn, url: &url },
@@ -52,16 +50,12 @@ fn replay(world: &mut World) -> World {
                     request: text("request_id").parse().ok().map(RequestId),
                     url: &url,
                     status: text("status").parse().expect("a status"),
-                    retry_after_ms: read_headers(&headers),
+                    retry_after_ms: headers.retry_after_ms,
                     body: payload,
                 }),
                 _ => Input::Timeout,
             };
-            if timed {
-                again.engine.handle(at, input);
-            } else {
-                again.engine.handle(at, input);
-            }
+            again.engine.handle_recorded(headers.wall.unwrap_or(Some(wall)), mono, input);
         }
     }
     again.expect("there is a start row")
