@@ -359,7 +359,9 @@ mod tests {
         #[test]
         fn digits_are_those_of_the_standard_library(number in any::<i64>(), shift in 0u32..64) {
             let number = number >> shift;
-            prop_assert_eq!(decimal_digits(number, &mut [0; MAX_DIGITS]), number.to_string().as_bytes());
+            let mut out = [0; MAX_DIGITS];
+            let expected = number.to_string();
+            prop_assert_eq!(decimal_digits(number, &mut out), expected.as_bytes());
         }
     }
 
