@@ -1,0 +1,204 @@
+//! A recording of what some client saw.
+
+use std::path::PathBuf;
+
+use xtrader_core::config::{EngineConfig, Mode, Stream};
+use xtrader_core::engine::{Engine, HttpReply, Input};
+use xtrader_core::symbol::{ConnId, Venue};
+use xtrader_core::time::{Stamp, ms_to_ns};
+
+use super::{BUILD, Machine, Pace, ReplayOptions, Step, Tally, origin};
+use crate::capture::{CaptureReader, Direction};
+use crate::error::RuntimeError;
+
+/// Lines that are looked through for a first time, where the recording begins without one.
+const LOOK_AHEAD: usize = 4096;
+
+/// Feeds a capture line by line.
+pub(super) struct Foreign {
+    reader: CaptureReader,
+    venue: Venue,
+    clock: Clock,
+    conns: Conns,
+    /// The reader is at a line that was not due yet.
+    loaded: bool,
+}
+
+impl Foreign {
+    pub(super) fn open(options: ReplayOptions) -> Result<(Self, Engine), RuntimeError> {
+        let given = options.venue()?;
+        let prelude = Prelude::read(&options.paths)?;
+        let venue = origin::venue(&prelude.path, prelude.url.as_deref(), given)?;
+        let mut config = EngineConfig::new(venue);
+        config.mode = Mode::Replay;
+        config.streams = options.streams.unwrap_or_else(|| Stream::ALL.to_vec());
+        config.tables = options.tables.unwrap_or(config.tables);
+        config.numeric = options.numeric.unwrap_or_default();
+        config.size_unit = options.size_unit.unwrap_or_default();
+        config.trade_source = options.trade_source.unwrap_or_default();
+        config.batch = options.batch;
+        config.book = options.book.unwrap_or_default();
+        let clock = Clock::new(prelude.begin);
+        let engine = Engine::start(config, BUILD, clock.now())?;
+        let reader = CaptureReader::open(&options.paths)?;
+        Ok((Self::new(reader, venue, clock), engine))
+    }
+
+    fn new(reader: CaptureReader, venue: Venue, clock: Clock) -> Self {
+        Self { reader, venue, clock, conns: Conns::default(), loaded: false }
+    }
+
+    pub(super) fn bytes(&self) -> (u64, u64) {
+        (self.reader.bytes_read(), self.reader.bytes_total())
+    }
+
+    /// Hands over the next line, and before it every timeout that was due by then.
+    pub(super) fn step(
+        &mut self,
+        engine: &mut impl Machine,
+        pace: &mut Pace,
+        tally: &mut Tally,
+    ) -> Result<Step, RuntimeError> {
+        if !self.loaded && !self.reader.advance()? {
+            return Ok(Step::End);
+        }
+        self.loaded = true;
+        let line = self.reader.line()?;
+        let (at, recorded) = (self.clock.at(line.recv_ns), line.recv_ns.is_some());
+        if let Some(wait) = pace.wait(at.mono) {
+            return Ok(Step::NotDue(wait));
+        }
+        self.loaded = false;
+        while let Some(due) = engine.next_timeout().filter(|due| due.mono <= at.mono) {
+            engine.take(due, true, Input::Timeout);
+        }
+        if line.direction == Direction::Http {
+            let url = line.url.unwrap_or_default();
+            let reply =
+                HttpReply { request: None, url, status: 200, retry_after_ms: None, body: line.frame.as_bytes() };
+            engine.take(at, recorded, Input::Http(reply));
+            tally.replies += 1;
+            return Ok(Step::Taken);
+        }
+        let conn = match self.conns.find(line.conn) {
+            Some(conn) => conn,
+            None => {
+                let url = line.url.unwrap_or_default();
+                let Some(conn) = self.conns.add(line.conn) else {
+                    let problem = format!("more than {} connections in one recording", u16::MAX);
+                    return Err(self.reader.misfit(problem));
+                };
+                engine.take(at, recorded, Input::ConnUp { conn, url });
+                tally.connections += 1;
+                if let Some(host) = origin::host(url) {
+                    let other = origin::of_host(self.reader.path(), Some(&host))?;
+                    if other.is_some_and(|other| other != self.venue) {
+                        return Err(self.reader.misfit(format!("{host:?} is another exchange than the first url's")));
+                    }
+                }
+                conn
+            }
+        };
+        if line.direction == Direction::Out {
+            tally.sent += 1;
+            return Ok(Step::Taken);
+        }
+        engine.take(at, recorded, Input::Frame { conn, payload: line.frame.as_bytes() });
+        tally.frames += 1;
+        tally.bytes += line.frame.len() as u64;
+        Ok(Step::Taken)
+    }
+}
+
+/// What has to be known before the first line is handed over.
+struct Prelude {
+    path: PathBuf,
+    url: Option<String>,
+    begin: i64,
+}
+
+impl Prelude {
+    fn read(paths: &[PathBuf]) -> Result<Self, RuntimeError> {
+        let mut reader = CaptureReader::open(paths)?;
+        let mut prelude = Self { path: paths.first().cloned().unwrap_or_default(), url: None, begin: 0 };
+        for number in 0..LOOK_AHEAD {
+            if !reader.advance()? {
+                break;
+            }
+            let line = reader.line()?;
+            let (url, begin) = (line.url.map(str::to_owned), line.recv_ns.or_else(|| event_time(line.frame)));
+            if number == 0 {
+                prelude.url = url;
+                prelude.path = reader.path().to_owned();
+            }
+            if let Some(begin) = begin {
+                prelude.begin = begin;
+                break;
+            }
+        }
+        Ok(prelude)
+    }
+}
+
+/// The time that a frame itself bears, for recordings that begin without a receive time.
+fn event_time(frame: &str) -> Option<i64> {
+    let value: serde_json::Value = serde_json::from_str(frame).ok()?;
+    let event = value.get("data").unwrap_or(&value);
+    let ms = ["T", "E"].iter().find_map(|key| event.get(key).and_then(serde_json::Value::as_i64))?;
+    ms_to_ns(ms)
+}
+
+/// Both clocks of the engine from the one that was recorded.
+struct Clock {
+    begin: i64,
+    wall: i64,
+    mono: u64,
+}
+
+impl Clock {
+    fn new(begin: i64) -> Self {
+        Self { begin, wall: begin, mono: 0 }
+    }
+
+    fn now(&self) -> Stamp {
+        Stamp { wall: self.wall, mono: self.mono }
+    }
+
+    /// The stamp of a line. The wall clock is as recorded, else the last one known; the other never falls.
+    fn at(&mut self, recv_ns: Option<i64>) -> Stamp {
+        if let Some(wall) = recv_ns {
+            self.wall = wall;
+            let since = i128::from(wall) - i128::from(self.begin);
+            self.mono = self.mono.max(u64::try_from(since.max(0)).unwrap_or(u64::MAX));
+        }
+        self.now()
+    }
+}
+
+/// Numbers for the recorder's names of connections: 1, 2, … in order of appearance.
+#[derive(Default)]
+struct Conns {
+    names: Vec<String>,
+    last: usize,
+}
+
+impl Conns {
+    /// Lines of one connection come in runs and there are few of them, so the last one is tried first.
+    fn find(&mut self, name: &str) -> Option<ConnId> {
+        if self.names.get(self.last).is_none_or(|last| last != name) {
+            self.last = self.names.iter().position(|known| known == name)?;
+        }
+        number(self.last)
+    }
+
+    fn add(&mut self, name: &str) -> Option<ConnId> {
+        let conn = number(self.names.len())?;
+        self.last = self.names.len();
+        self.names.push(name.to_owned());
+        Some(conn)
+    }
+}
+
+fn number(index: usize) -> Option<ConnId> {
+    u16::try_from(index + 1).ok().map(ConnId)
+}
