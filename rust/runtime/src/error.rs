@@ -96,6 +96,12 @@ pub enum RuntimeError {
         #[source]
         source: parquet::errors::ParquetError,
     },
+    /// An earlier write to this store failed, so what came after it is not stored: see that error.
+    #[error("{}: an earlier write failed, rows after it are not stored", path.display())]
+    Incomplete {
+        /// The folder of the store.
+        path: PathBuf,
+    },
     /// A batch that is not of its table: a defect of whoever built it.
     #[error("table {table}: {problem}")]
     Batch {

@@ -301,17 +301,33 @@ impl Replay {
     }
 }
 
+/// When an input came: the wall time only where it was recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct At {
+    wall: Option<i64>,
+    mono: u64,
+}
+
+impl From<Stamp> for At {
+    fn from(stamp: Stamp) -> Self {
+        Self { wall: Some(stamp.wall), mono: stamp.mono }
+    }
+}
+
 /// What a feed drives: the engine, or a witness in tests.
 trait Machine {
-    /// Takes one input. `recorded`: its receive time is one.
-    fn take(&mut self, at: Stamp, recorded: bool, input: Input<'_>);
+    /// Takes one input.
+    fn take(&mut self, at: At, input: Input<'_>);
     /// When the timer is due.
     fn next_timeout(&self) -> Option<Stamp>;
 }
 
 impl Machine for Engine {
-    fn take(&mut self, at: Stamp, _recorded: bool, input: Input<'_>) {
-        self.handle(at, input);
+    fn take(&mut self, at: At, input: Input<'_>) {
+        match at.wall {
+            Some(wall) => self.handle(Stamp { wall, mono: at.mono }, input),
+            None => self.handle_untimed(at.mono, input),
+        }
         // Nothing is sent in a replay, so every wish is dropped.
         while self.poll_action().is_some() {}
     }

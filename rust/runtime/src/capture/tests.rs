@@ -88,7 +88,7 @@ fn a_bad_line_names_file_line_and_remedy() {
     assert!(text.contains("bad.jsonl, line 3: ") && text.contains("column") && text.contains(REMEDY), "{text}");
     for (bad, names) in [
         (r#"{"recv_ns":1.5,"conn":"c","dir":"in","frame":""}"#, "1.5"),
-        (r#"{"recv_ns":99999999999999999999,"conn":"c","dir":"in","frame":""}"#, "99999999999999999999"),
+        (r#"{"recv_ns":99999999999999999999,"conn":"c","dir":"in","frame":""}"#, "i64"),
         (r#"{"recv_ns":1,"conn":"c","dir":"inn","frame":""}"#, "inn"),
         (r#"{"recv_ns":1,"dir":"in","frame":""}"#, "conn"),
         (r#"{"recv_ns":1,"conn":"c","dir":"in"}"#, "frame"),

@@ -5,14 +5,11 @@ use std::path::PathBuf;
 use xtrader_core::config::{EngineConfig, Mode, Stream};
 use xtrader_core::engine::{Engine, HttpReply, Input};
 use xtrader_core::symbol::{ConnId, Venue};
-use xtrader_core::time::{Stamp, ms_to_ns};
+use xtrader_core::time::Stamp;
 
-use super::{BUILD, Machine, Pace, ReplayOptions, Step, Tally, origin};
+use super::{At, BUILD, Machine, Pace, ReplayOptions, Step, Tally, origin};
 use crate::capture::{CaptureReader, Direction};
 use crate::error::RuntimeError;
-
-/// Lines that are looked through for a first time, where the recording begins without one.
-const LOOK_AHEAD: usize = 4096;
 
 /// Feeds a capture line by line.
 pub(super) struct Foreign {
@@ -38,14 +35,13 @@ impl Foreign {
         config.trade_source = options.trade_source.unwrap_or_default();
         config.batch = options.batch;
         config.book = options.book.unwrap_or_default();
-        let clock = Clock::new(prelude.begin);
-        let engine = Engine::start(config, BUILD, clock.now())?;
-        let reader = CaptureReader::open(&options.paths)?;
-        Ok((Self::new(reader, venue, clock), engine))
+        let at = Stamp { wall: prelude.recv_ns.unwrap_or(0), mono: 0 };
+        let engine = Engine::start(config, BUILD, at)?;
+        Ok((Self::new(CaptureReader::open(&options.paths)?, venue), engine))
     }
 
-    fn new(reader: CaptureReader, venue: Venue, clock: Clock) -> Self {
-        Self { reader, venue, clock, conns: Conns::default(), loaded: false }
+    fn new(reader: CaptureReader, venue: Venue) -> Self {
+        Self { reader, venue, clock: Clock::default(), conns: Conns::default(), loaded: false }
     }
 
     pub(super) fn bytes(&self) -> (u64, u64) {
@@ -64,19 +60,19 @@ impl Foreign {
         }
         self.loaded = true;
         let line = self.reader.line()?;
-        let (at, recorded) = (self.clock.at(line.recv_ns), line.recv_ns.is_some());
+        let at = At { wall: line.recv_ns, mono: self.clock.at(line.recv_ns) };
         if let Some(wait) = pace.wait(at.mono) {
             return Ok(Step::NotDue(wait));
         }
         self.loaded = false;
         while let Some(due) = engine.next_timeout().filter(|due| due.mono <= at.mono) {
-            engine.take(due, true, Input::Timeout);
+            engine.take(due.into(), Input::Timeout);
         }
         if line.direction == Direction::Http {
             let url = line.url.unwrap_or_default();
             let reply =
                 HttpReply { request: None, url, status: 200, retry_after_ms: None, body: line.frame.as_bytes() };
-            engine.take(at, recorded, Input::Http(reply));
+            engine.take(at, Input::Http(reply));
             tally.replies += 1;
             return Ok(Step::Taken);
         }
@@ -88,14 +84,13 @@ impl Foreign {
                     let problem = format!("more than {} connections in one recording", u16::MAX);
                     return Err(self.reader.misfit(problem));
                 };
-                engine.take(at, recorded, Input::ConnUp { conn, url });
-                tally.connections += 1;
-                if let Some(host) = origin::host(url) {
-                    let other = origin::of_host(self.reader.path(), Some(&host))?;
-                    if other.is_some_and(|other| other != self.venue) {
-                        return Err(self.reader.misfit(format!("{host:?} is another exchange than the first url's")));
-                    }
+                let other = origin::host(url).filter(|host| origin::of_host(host).is_some_and(|id| id != self.venue.id()));
+                if let Some(host) = other {
+                    let problem = format!("host {host:?} is another exchange than {}", self.venue.id());
+                    return Err(self.reader.misfit(problem));
                 }
+                engine.take(at, Input::ConnUp { conn, url });
+                tally.connections += 1;
                 conn
             }
         };
@@ -103,75 +98,47 @@ impl Foreign {
             tally.sent += 1;
             return Ok(Step::Taken);
         }
-        engine.take(at, recorded, Input::Frame { conn, payload: line.frame.as_bytes() });
+        engine.take(at, Input::Frame { conn, payload: line.frame.as_bytes() });
         tally.frames += 1;
         tally.bytes += line.frame.len() as u64;
         Ok(Step::Taken)
     }
 }
 
-/// What has to be known before the first line is handed over.
+/// What has to be known before the first line is handed over: the first line.
 struct Prelude {
     path: PathBuf,
     url: Option<String>,
-    begin: i64,
+    recv_ns: Option<i64>,
 }
 
 impl Prelude {
     fn read(paths: &[PathBuf]) -> Result<Self, RuntimeError> {
         let mut reader = CaptureReader::open(paths)?;
-        let mut prelude = Self { path: paths.first().cloned().unwrap_or_default(), url: None, begin: 0 };
-        for number in 0..LOOK_AHEAD {
-            if !reader.advance()? {
-                break;
-            }
-            let line = reader.line()?;
-            let (url, begin) = (line.url.map(str::to_owned), line.recv_ns.or_else(|| event_time(line.frame)));
-            if number == 0 {
-                prelude.url = url;
-                prelude.path = reader.path().to_owned();
-            }
-            if let Some(begin) = begin {
-                prelude.begin = begin;
-                break;
-            }
+        if !reader.advance()? {
+            return Ok(Self { path: paths.first().cloned().unwrap_or_default(), url: None, recv_ns: None });
         }
-        Ok(prelude)
+        let line = reader.line()?;
+        let (url, recv_ns) = (line.url.map(str::to_owned), line.recv_ns);
+        Ok(Self { path: reader.path().to_owned(), url, recv_ns })
     }
 }
 
-/// The time that a frame itself bears, for recordings that begin without a receive time.
-fn event_time(frame: &str) -> Option<i64> {
-    let value: serde_json::Value = serde_json::from_str(frame).ok()?;
-    let event = value.get("data").unwrap_or(&value);
-    let ms = ["T", "E"].iter().find_map(|key| event.get(key).and_then(serde_json::Value::as_i64))?;
-    ms_to_ns(ms)
-}
-
-/// Both clocks of the engine from the one that was recorded.
+/// The engine's monotonic clock, from the wall clock that was recorded: it begins with the first time known, and where
+/// the recorded one falls it stands still.
+#[derive(Default)]
 struct Clock {
-    begin: i64,
-    wall: i64,
+    begin: Option<i64>,
     mono: u64,
 }
 
 impl Clock {
-    fn new(begin: i64) -> Self {
-        Self { begin, wall: begin, mono: 0 }
-    }
-
-    fn now(&self) -> Stamp {
-        Stamp { wall: self.wall, mono: self.mono }
-    }
-
-    /// The stamp of a line. The wall clock is as recorded, else the last one known; the other never falls.
-    fn at(&mut self, recv_ns: Option<i64>) -> Stamp {
+    fn at(&mut self, recv_ns: Option<i64>) -> u64 {
         if let Some(wall) = recv_ns {
-            self.wall = wall;
-            let since = i128::from(wall) - i128::from(self.begin);
+            let since = i128::from(wall) - i128::from(*self.begin.get_or_insert(wall));
             self.mono = self.mono.max(u64::try_from(since.max(0)).unwrap_or(u64::MAX));
         }
-        self.now()
+        self.mono
     }
 }
 

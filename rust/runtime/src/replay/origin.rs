@@ -62,8 +62,9 @@ pub(super) fn supported() -> String {
 /// The venue of a recording. `given` decides where the recording says nothing, and must not contradict it.
 pub(super) fn venue(path: &Path, url: Option<&str>, given: Option<Venue>) -> Result<Venue, RuntimeError> {
     let host = url.and_then(host);
-    if let Some(venue) = of_host(path, host.as_deref())? {
-        return agree(path, venue, given, || format!("host {:?}", host.as_deref().unwrap_or_default()));
+    if let Some((host, id)) = host.as_deref().and_then(|host| Some((host, of_host(host)?))) {
+        let found = || format!("host {host:?}");
+        return agree(path, known(path, id, found)?, given, found);
     }
     if let Some(venue) = given {
         return Ok(venue);
@@ -78,14 +79,11 @@ pub(super) fn venue(path: &Path, url: Option<&str>, given: Option<Venue>) -> Res
     known(path, id, || format!("name {name:?}"))
 }
 
-/// The venue that a host belongs to; `None` for a host nobody here knows (a simulator, a proxy).
-pub(super) fn of_host(path: &Path, host: Option<&str>) -> Result<Option<Venue>, RuntimeError> {
-    let Some(host) = host else { return Ok(None) };
-    let below = |parent: &str| {
-        host.strip_suffix(parent).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
-    };
-    let Some((_, id)) = HOSTS.iter().find(|(parent, _)| below(parent)) else { return Ok(None) };
-    known(path, id, || format!("host {host:?}")).map(Some)
+/// The exchange that a host belongs to; `None` for a host nobody here knows (a simulator, a proxy).
+pub(super) fn of_host(host: &str) -> Option<&'static str> {
+    let below =
+        |parent: &str| host.strip_suffix(parent).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
+    HOSTS.iter().find(|(parent, _)| below(parent)).map(|(_, id)| *id)
 }
 
 /// The host of a URL, in lower case.

@@ -1,11 +1,9 @@
 //! A recording of our own: the inputs of an engine as it took them.
 
-use serde::Deserialize;
-use xtrader_core::config::{ConfigError, EngineConfig};
-use xtrader_core::engine::{ConnDown, Engine, HttpReply, Input, RequestId};
+use xtrader_core::engine::{ConnDown, Engine, HttpReply, Input, RequestId, StartRecord, read_headers};
 use xtrader_core::table::{InputKind, flags};
 
-use super::{Machine, Pace, ReplayOptions, Step, Tally};
+use super::{At, Machine, Pace, ReplayOptions, Step, Tally};
 use crate::error::RuntimeError;
 use crate::raw::{RawReader, RawRow};
 
@@ -15,20 +13,6 @@ pub(super) struct Own {
     options: ReplayOptions,
     /// The reader is at a row that was not due yet.
     loaded: bool,
-}
-
-/// Payload of a `start` row.
-#[derive(Deserialize)]
-struct Start {
-    config: EngineConfig,
-    build: String,
-}
-
-/// What is kept of a reply's headers.
-#[derive(Default, Deserialize)]
-struct Headers {
-    #[serde(default)]
-    retry_after_ms: Option<u64>,
 }
 
 impl Own {
@@ -46,8 +30,7 @@ impl Own {
         options.venue()?;
         let mut reader = RawReader::open(&options.paths)?;
         if !reader.advance()? {
-            let empty = ConfigError::Contradiction("the raw table has no rows, so there is nothing to replay".to_owned());
-            return Err(empty.into());
+            return Err(RuntimeError::Options("the raw table has no rows: there is nothing to replay".to_owned()));
         }
         let engine = start(&reader, &options)?;
         Ok((Self { reader, options, loaded: false }, engine))
@@ -86,7 +69,7 @@ impl Own {
 /// The engine that a `start` row began, with what the caller wants otherwise.
 fn start(reader: &RawReader, options: &ReplayOptions) -> Result<Engine, RuntimeError> {
     let row = reader.row()?;
-    let start: Start = serde_json::from_slice(row.payload)
+    let start: StartRecord = serde_json::from_slice(row.payload)
         .map_err(|error| reader.misfit(format!("the `start` row cannot be read ({error})")))?;
     let mut config = start.config;
     if let Some(given) = options.venue()?.filter(|given| *given != config.venue) {
@@ -107,7 +90,9 @@ fn start(reader: &RawReader, options: &ReplayOptions) -> Result<Engine, RuntimeE
 
 /// One row as the input it was.
 fn feed(row: &RawRow<'_>, engine: &mut impl Machine, tally: &mut Tally) -> Result<(), String> {
-    let recorded = row.flags & flags::RECV_SUSPECT == 0;
+    // The engine fell back on the last time it knew, and will again.
+    let untimed = row.flags & flags::RECV_SUSPECT != 0;
+    let at = At { wall: (!untimed).then_some(row.at.wall), mono: row.at.mono };
     let down: ConnDown;
     let input = match row.kind {
         InputKind::ConnUp => {
@@ -125,17 +110,12 @@ fn feed(row: &RawRow<'_>, engine: &mut impl Machine, tally: &mut Tally) -> Resul
             Input::Frame { conn: row.conn, payload: row.payload }
         }
         InputKind::Http => {
-            let headers: Headers = match row.headers {
-                None => Headers::default(),
-                Some(text) => serde_json::from_str(text)
-                    .map_err(|error| format!("the headers of the `http` row cannot be read ({error})"))?,
-            };
             tally.replies += 1;
             Input::Http(HttpReply {
                 request: row.request.map(RequestId),
                 url: row.url.unwrap_or_default(),
                 status: row.status.unwrap_or(0),
-                retry_after_ms: headers.retry_after_ms,
+                retry_after_ms: row.headers.and_then(read_headers),
                 body: row.payload,
             })
         }
@@ -144,6 +124,6 @@ fn feed(row: &RawRow<'_>, engine: &mut impl Machine, tally: &mut Tally) -> Resul
             return Err(format!("an input of kind {} cannot be replayed by this build", row.kind.name()));
         }
     };
-    engine.take(row.at, recorded, input);
+    engine.take(at, input);
     Ok(())
 }
