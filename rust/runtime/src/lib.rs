@@ -1,1 +1,14 @@
-//! runtime
+//! The shells around the engine: sockets and recordings feed it, sinks drain it.
+//!
+//! [`replay`] drives an engine from recordings: foreign ones read by [`capture`], our own by [`raw`]. [`store`] writes
+//! batches to Parquet.
+
+pub mod capture;
+pub mod error;
+pub mod raw;
+pub mod replay;
+pub mod store;
+#[cfg(test)]
+mod testing;
+
+pub use error::RuntimeError;

@@ -1,0 +1,185 @@
+#![allow(clippy::unwrap_used)]
+
+use std::io::Write;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use proptest::prelude::*;
+
+use super::*;
+use crate::testing::Folder;
+
+type Owned = (Option<i64>, String, Direction, Option<String>, String);
+
+fn all(paths: &[PathBuf]) -> Result<Vec<Owned>, RuntimeError> {
+    let mut reader = CaptureReader::open(paths)?;
+    let mut lines = Vec::new();
+    while reader.advance()? {
+        let line = reader.line()?;
+        let url = line.url.map(str::to_owned);
+        lines.push((line.recv_ns, line.conn.to_owned(), line.direction, url, line.frame.to_owned()));
+    }
+    assert_eq!(reader.bytes_read(), reader.bytes_total());
+    Ok(lines)
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn problem(folder: &Folder, bytes: &[u8]) -> String {
+    all(&[folder.file("bad.jsonl", bytes)]).unwrap_err().to_string()
+}
+
+#[test]
+fn a_line_is_read_with_its_escapes_undone() {
+    let folder = Folder::new();
+    let path = folder.file(
+        "a.jsonl",
+        br#"{"recv_ns":7,"conn":"ws\u002d1","dir":"in","url":"wss:\/\/x/a","frame":"{\"s\":\"\\u00e9\u00e9\ud83d\ude00\"}\n\t"}
+{"frame":"plain","dir":"out","conn":"ws-1","recv_ns":null,"later_key":[1,{"a":2}]}
+"#,
+    );
+    let lines = all(&[path]).unwrap();
+    assert_eq!(
+        lines,
+        [
+            (
+                Some(7),
+                "ws-1".into(),
+                Direction::In,
+                Some("wss://x/a".into()),
+                "{\"s\":\"\\u00e9\u{e9}\u{1f600}\"}\n\t".into()
+            ),
+            (None, "ws-1".into(), Direction::Out, None, "plain".into()),
+        ]
+    );
+}
+
+#[test]
+fn blank_lines_crlf_a_byte_order_mark_and_a_missing_last_newline_change_nothing() {
+    let folder = Folder::new();
+    let line = r#"{"recv_ns":1,"conn":"c","dir":"in","frame":"{}"}"#;
+    let plain = folder.file("a.jsonl", format!("{line}\n{line}\n").as_bytes());
+    let odd = folder.file("b.jsonl", format!("\u{feff}{line}\r\n\r\n  \n{line}").as_bytes());
+    assert_eq!(all(&[odd]).unwrap(), all(&[plain]).unwrap());
+}
+
+#[test]
+fn a_folder_is_its_recordings_by_name_and_paths_keep_their_order() {
+    let folder = Folder::new();
+    let line = |conn: &str| format!(r#"{{"recv_ns":1,"conn":"{conn}","dir":"in","frame":""}}"#);
+    folder.file("b.jsonl", line("b").as_bytes());
+    folder.file("a.jsonl.gz", &gzip(line("a").as_bytes()));
+    folder.file("README.md", b"no recording");
+    let other = Folder::new();
+    let first = other.file("z.txt", line("z").as_bytes());
+    let lines = all(&[first, folder.path().to_owned()]).unwrap();
+    assert_eq!(lines.iter().map(|line| line.1.as_str()).collect::<Vec<_>>(), ["z", "a", "b"]);
+}
+
+#[test]
+fn a_bad_line_names_file_line_and_remedy() {
+    let folder = Folder::new();
+    let good = r#"{"recv_ns":1,"conn":"c","dir":"in","frame":""}"#;
+    let text = problem(&folder, format!("{good}\n\n{{\"recv_ns\":1,\n").as_bytes());
+    assert!(text.contains("bad.jsonl, line 3: ") && text.contains("column") && text.contains(REMEDY), "{text}");
+    for (bad, names) in [
+        (r#"{"recv_ns":1.5,"conn":"c","dir":"in","frame":""}"#, "1.5"),
+        (r#"{"recv_ns":99999999999999999999,"conn":"c","dir":"in","frame":""}"#, "i64"),
+        (r#"{"recv_ns":1,"conn":"c","dir":"inn","frame":""}"#, "inn"),
+        (r#"{"recv_ns":1,"dir":"in","frame":""}"#, "conn"),
+        (r#"{"recv_ns":1,"conn":"c","dir":"in"}"#, "frame"),
+        (r#"{"recv_ns":1,"conn":"c","dir":"in","frame":{}}"#, "frame"),
+        (r#"{"recv_ns":1,"conn":"c","dir":"in","frame":"\ud800"}"#, "surrogate"),
+        (r#"{"recv_ns":1,"conn":"c","dir":"http","frame":""}"#, "url"),
+        (r#"{"recv_ns":1,"conn":"c","dir":"in","frame":""} x"#, "trailing"),
+        ("[]", "column"),
+    ] {
+        let text = problem(&folder, bad.as_bytes());
+        assert!(text.contains("line 1: ") && text.contains(names), "{bad}: {text}");
+    }
+    let text = problem(&folder, b"{\"recv_ns\":1,\"conn\":\"c\",\"dir\":\"in\",\"frame\":\"\xFF\"}");
+    assert!(text.contains("line 1: "), "{text}");
+}
+
+#[test]
+fn a_cut_gzip_gives_its_whole_lines_and_then_an_error() {
+    let folder = Folder::new();
+    let line = r#"{"recv_ns":1,"conn":"c","dir":"in","frame":"xyz"}"#;
+    let bytes = gzip(format!("{line}\n").repeat(1000).as_bytes());
+    let path = folder.file("cut.jsonl.gz", &bytes[..bytes.len() - 8]);
+    let mut reader = CaptureReader::open(&[path]).unwrap();
+    let mut lines = 0;
+    let error = loop {
+        match reader.advance() {
+            Ok(true) => lines += 1,
+            Ok(false) => panic!("a cut file must not look whole"),
+            Err(error) => break error.to_string(),
+        }
+    };
+    assert_eq!(lines, 1000);
+    assert!(error.contains("gzip"), "{error}");
+}
+
+#[test]
+fn what_is_no_recording_is_said_so() {
+    let folder = Folder::new();
+    assert!(matches!(
+        CaptureReader::open(&[folder.path().to_owned()]),
+        Err(RuntimeError::NotARecording { .. })
+    ));
+    assert!(matches!(CaptureReader::open(&[folder.path().join("nowhere")]), Err(RuntimeError::Io { .. })));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// serde_json is the oracle: whatever it writes, in any spelling, is read back, from any cut into gzip members.
+    #[test]
+    fn any_text_survives_in_any_spelling_and_any_gzip_members(
+        frames in proptest::collection::vec(any::<String>(), 1..8),
+        spelling in 0_u8..3,
+        crlf: bool,
+        cuts in proptest::collection::vec(any::<proptest::sample::Index>(), 0..5),
+    ) {
+        let mut bytes = Vec::new();
+        for (index, frame) in frames.iter().enumerate() {
+            let text = match spelling {
+                0 => serde_json::to_string(frame).unwrap(),
+                1 => format!("\"{}\"", frame.encode_utf16().map(|unit| format!("\\u{unit:04x}")).collect::<String>()),
+                _ => serde_json::to_string(frame).unwrap().replace('/', "\\/"),
+            };
+            bytes.extend_from_slice(format!(r#"{{"recv_ns":{index},"conn":"c","dir":"in","frame":{text}}}"#).as_bytes());
+            bytes.extend_from_slice(if crlf { b"\r\n" } else { b"\n" });
+        }
+        let folder = Folder::new();
+        let plain = folder.file("a.jsonl", &bytes);
+        let mut at: Vec<usize> = cuts.iter().map(|cut| cut.index(bytes.len())).collect();
+        at.extend([0, bytes.len()]);
+        at.sort_unstable();
+        let members: Vec<u8> = at.windows(2).flat_map(|pair| gzip(&bytes[pair[0]..pair[1]])).collect();
+        let zipped = folder.file("a.jsonl.gz", &members);
+        let lines = all(&[plain]).unwrap();
+        let read: Vec<&str> = lines.iter().map(|line| line.4.as_str()).collect();
+        prop_assert_eq!(read, frames.iter().map(String::as_str).collect::<Vec<_>>());
+        prop_assert_eq!(all(&[zipped]).unwrap(), lines);
+    }
+
+    /// However the reader's buffer cuts the bytes, the lines are the same.
+    #[test]
+    fn lines_do_not_depend_on_the_size_of_the_reads(text in "[a\n\r]{0,64}", size in 1_usize..9) {
+        let mut reader = std::io::BufReader::with_capacity(size, text.as_bytes());
+        let (mut lines, mut line) = (Vec::new(), Vec::new());
+        while read_line(&mut reader, &mut line).unwrap() {
+            lines.push(String::from_utf8(std::mem::take(&mut line)).unwrap());
+        }
+        let mut naive: Vec<String> = text.split('\n').map(str::to_owned).collect();
+        if naive.last().is_some_and(String::is_empty) {
+            naive.pop();
+        }
+        prop_assert_eq!(lines, naive);
+    }
+}

@@ -1,0 +1,356 @@
+//! Drives the engine from recordings: nothing is sent, nobody is judged, and the same input gives the same rows.
+//!
+//! A *foreign* recording ([`crate::capture`]) holds what some client saw; the timers that shape data run on its receive
+//! times. An *own* recording ([`crate::raw`]) holds the inputs of an engine, timeouts among them; they are handed over
+//! as they were.
+
+mod foreign;
+mod origin;
+mod own;
+mod pace;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use xtrader_core::batch::Batch;
+use xtrader_core::config::{BatchLimits, BookLimits, ConfigError, Numeric, SizeUnit, Stream, TradeSource};
+use xtrader_core::engine::{Engine, Input};
+use xtrader_core::symbol::Venue;
+use xtrader_core::table::Table;
+use xtrader_core::time::Stamp;
+
+use crate::error::RuntimeError;
+use crate::raw;
+use foreign::Foreign;
+use own::Own;
+use pace::Pace;
+
+/// What this build calls itself in the `start` row of `raw`.
+const BUILD: &str = concat!("xtrader ", env!("CARGO_PKG_VERSION"));
+
+/// How fast.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Speed {
+    /// As fast as it goes.
+    #[default]
+    Max,
+    /// As fast as it was.
+    #[serde(alias = "1")]
+    Real,
+}
+
+/// What to replay, and into what. What is left out is as it was recorded, in an own recording, and otherwise the default.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ReplayOptions {
+    /// Recordings, in this order: capture files (`.jsonl`, `.jsonl.gz`), folders of them, or what `collect` wrote with
+    /// table `raw`.
+    pub paths: Vec<PathBuf>,
+    /// Id of the exchange, where the recording does not tell.
+    pub exchange: Option<String>,
+    /// Tables to fill; else `trades, l2, bbo, gaps, instruments`.
+    pub tables: Option<Vec<Table>>,
+    /// Streams to take; else all. Foreign recordings only.
+    pub streams: Option<Vec<Stream>>,
+    /// How prices and sizes stand in the tables; else `float`.
+    pub numeric: Option<Numeric>,
+    /// What a size counts; else base units.
+    pub size_unit: Option<SizeUnit>,
+    /// Which of two trade feeds; else per symbol the first kind seen. Foreign recordings only.
+    pub trade_source: Option<TradeSource>,
+    /// How fast.
+    pub speed: Speed,
+    /// When a batch closes. `max_delay_ms` plays no part: at full speed nobody waits, and at real speed a batch closes
+    /// when the next input is not due yet.
+    pub batch: BatchLimits,
+    /// Rules for order books. Foreign recordings only.
+    pub book: Option<BookLimits>,
+}
+
+impl ReplayOptions {
+    fn venue(&self) -> Result<Option<Venue>, RuntimeError> {
+        let Some(given) = &self.exchange else { return Ok(None) };
+        let venue = Venue::ALL.into_iter().find(|venue| venue.id() == given);
+        let unknown = || ConfigError::Exchange { given: given.clone(), available: origin::supported() };
+        Ok(Some(venue.ok_or_else(unknown)?))
+    }
+}
+
+/// How far a replay is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Progress {
+    /// Bytes of the files that are behind us, compressed where they are.
+    pub bytes_read: u64,
+    /// Bytes of all files.
+    pub bytes_total: u64,
+    /// Frames handed to the engine.
+    pub frames: u64,
+}
+
+/// What [`Replay::next_within`] has to say.
+#[derive(Debug)]
+pub enum Next {
+    /// A closed batch.
+    Batch(Batch),
+    /// Time is up and there is no batch yet: look around and ask again.
+    Waiting,
+    /// There are no more.
+    End,
+}
+
+/// A replay, to be pulled batch by batch.
+pub struct Replay {
+    feed: Feed,
+    engine: Engine,
+    /// The engine whose turn comes when this one has given out its batches.
+    next: Option<Box<Engine>>,
+    pace: Pace,
+    tally: Tally,
+    /// Counters of engines that are over: an own recording may hold several, one after the other.
+    past: Value,
+    ended: bool,
+    failure: Option<RuntimeError>,
+    begun: Instant,
+    elapsed: Option<Duration>,
+}
+
+enum Feed {
+    Foreign(Box<Foreign>),
+    Own(Box<Own>),
+}
+
+/// What was handed over, and what came out.
+#[derive(Default)]
+struct Tally {
+    frames: u64,
+    bytes: u64,
+    replies: u64,
+    sent: u64,
+    connections: u64,
+    rows: [u64; Table::ALL.len()],
+}
+
+/// What became of one step.
+enum Step {
+    /// One input was taken.
+    Taken,
+    /// The next one is due in this time.
+    NotDue(Duration),
+    /// The next input begins another engine.
+    Restart(Box<Engine>),
+    /// There is nothing more.
+    End,
+}
+
+impl Replay {
+    /// Opens recordings and starts an engine.
+    ///
+    /// # Errors
+    /// Paths that hold no recording, an exchange that is unknown or not supported, options that make no sense.
+    pub fn open(options: ReplayOptions) -> Result<Self, RuntimeError> {
+        let own = match options.paths.split_first() {
+            None => return Err(RuntimeError::Options("nothing to replay: name at least one recording".to_owned())),
+            Some((first, rest)) => {
+                let own = raw::is_raw(first);
+                if rest.iter().any(|path| raw::is_raw(path) != own) {
+                    let mixed = "captures and our own raw tables cannot be replayed as one recording: name either";
+                    return Err(RuntimeError::Options(mixed.to_owned()));
+                }
+                own
+            }
+        };
+        let pace = Pace::new(options.speed);
+        let (feed, engine) = if own {
+            let (feed, engine) = Own::open(options)?;
+            (Feed::Own(Box::new(feed)), engine)
+        } else {
+            let (feed, engine) = Foreign::open(options)?;
+            (Feed::Foreign(Box::new(feed)), engine)
+        };
+        Ok(Self {
+            feed,
+            engine,
+            next: None,
+            pace,
+            tally: Tally::default(),
+            past: Value::Null,
+            ended: false,
+            failure: None,
+            begun: Instant::now(),
+            elapsed: None,
+        })
+    }
+
+    /// The next batch; `None` at the end. Blocks as long as it takes: see [`Self::next_within`].
+    ///
+    /// # Errors
+    /// The recording cannot be read further. Every row of what came before has been handed out by then.
+    pub fn next_batch(&mut self) -> Result<Option<Batch>, RuntimeError> {
+        loop {
+            match self.next_within(Duration::from_secs(1))? {
+                Next::Batch(batch) => return Ok(Some(batch)),
+                Next::Waiting => {}
+                Next::End => return Ok(None),
+            }
+        }
+    }
+
+    /// The next batch, if there is one before `patience` is over, so that a caller can look for signals.
+    ///
+    /// # Errors
+    /// The recording cannot be read further. Every row of what came before has been handed out by then.
+    pub fn next_within(&mut self, patience: Duration) -> Result<Next, RuntimeError> {
+        /// Steps between two looks at the clock.
+        const STRIDE: u32 = 32;
+        let begun = Instant::now();
+        let mut steps = 0_u32;
+        loop {
+            if let Some(batch) = self.engine.poll_batch() {
+                let rows = batch.rows.num_rows() as u64;
+                self.tally.rows[batch.table as usize] += rows;
+                return Ok(Next::Batch(batch));
+            }
+            if let Some(next) = self.next.take() {
+                self.past = added(self.past.take(), self.engine.counters());
+                self.engine = *next;
+            }
+            if self.ended {
+                return self.failure.take().map_or(Ok(Next::End), Err);
+            }
+            match self.step() {
+                Ok(Step::Taken) => {
+                    steps = steps.wrapping_add(1);
+                    if steps.is_multiple_of(STRIDE) && begun.elapsed() >= patience {
+                        return Ok(Next::Waiting);
+                    }
+                }
+                Ok(Step::NotDue(wait)) => {
+                    if self.engine.open_rows().is_some() {
+                        self.engine.close_batches();
+                        continue;
+                    }
+                    let left = patience.saturating_sub(begun.elapsed());
+                    if left.is_zero() {
+                        return Ok(Next::Waiting);
+                    }
+                    std::thread::sleep(wait.min(left));
+                }
+                Ok(Step::Restart(engine)) => {
+                    self.engine.close_batches();
+                    self.next = Some(engine);
+                }
+                Ok(Step::End) => self.end(None),
+                Err(error) => self.end(Some(error)),
+            }
+        }
+    }
+
+    /// How far it is.
+    #[must_use]
+    pub fn progress(&self) -> Progress {
+        let (bytes_read, bytes_total) = match &self.feed {
+            Feed::Foreign(foreign) => foreign.bytes(),
+            Feed::Own(own) => own.bytes(),
+        };
+        Progress { bytes_read, bytes_total, frames: self.tally.frames }
+    }
+
+    /// What was replayed and what came of it: the object that `xtrader replay --json` prints.
+    #[must_use]
+    pub fn report(&self) -> Value {
+        let rows: serde_json::Map<String, Value> = Table::ALL
+            .into_iter()
+            .zip(self.tally.rows)
+            .filter(|(_, rows)| *rows > 0)
+            .map(|(table, rows)| (table.name().to_owned(), rows.into()))
+            .collect();
+        let elapsed = self.elapsed.unwrap_or_else(|| self.begun.elapsed()).as_secs_f64();
+        let rate = if elapsed > 0.0 { self.tally.frames as f64 / elapsed } else { 0.0 };
+        json!({
+            "frames": self.tally.frames,
+            "bytes": self.tally.bytes,
+            "replies": self.tally.replies,
+            "sent": self.tally.sent,
+            "connections": self.tally.connections,
+            "rows": rows,
+            "counters": added(self.past.clone(), self.engine.counters()),
+            "books": self.engine.books(),
+            "elapsed_s": elapsed,
+            "frames_per_s": rate,
+        })
+    }
+
+    fn step(&mut self) -> Result<Step, RuntimeError> {
+        match &mut self.feed {
+            Feed::Foreign(foreign) => foreign.step(&mut self.engine, &mut self.pace, &mut self.tally),
+            Feed::Own(own) => own.step(&mut self.engine, &mut self.pace, &mut self.tally),
+        }
+    }
+
+    fn end(&mut self, failure: Option<RuntimeError>) {
+        self.engine.close_batches();
+        self.failure = failure;
+        self.ended = true;
+        self.elapsed = Some(self.begun.elapsed());
+    }
+}
+
+/// When an input came: the wall time only where it was recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct At {
+    wall: Option<i64>,
+    mono: u64,
+}
+
+impl From<Stamp> for At {
+    fn from(stamp: Stamp) -> Self {
+        Self { wall: Some(stamp.wall), mono: stamp.mono }
+    }
+}
+
+/// What a feed drives: the engine, or a witness in tests.
+trait Machine {
+    /// Takes one input.
+    fn take(&mut self, at: At, input: Input<'_>);
+    /// When the timer is due.
+    fn next_timeout(&self) -> Option<Stamp>;
+}
+
+impl Machine for Engine {
+    fn take(&mut self, at: At, input: Input<'_>) {
+        match at.wall {
+            Some(wall) => self.handle(Stamp { wall, mono: at.mono }, input),
+            None => self.handle_untimed(at.mono, input),
+        }
+        // Nothing is sent in a replay, so every wish is dropped.
+        while self.poll_action().is_some() {}
+    }
+
+    fn next_timeout(&self) -> Option<Stamp> {
+        Self::next_timeout(self)
+    }
+}
+
+/// Two reports of counters as one: numbers add up, whatever else is in them is the later one's.
+fn added(earlier: Value, later: Value) -> Value {
+    match (earlier, later) {
+        (Value::Object(mut earlier), Value::Object(later)) => {
+            for (key, value) in later {
+                let sum = added(earlier.remove(&key).unwrap_or_default(), value);
+                earlier.insert(key, sum);
+            }
+            Value::Object(earlier)
+        }
+        (Value::Number(a), Value::Number(b)) => match (a.as_u64(), b.as_u64()) {
+            (Some(a), Some(b)) => a.saturating_add(b).into(),
+            _ => b.into(),
+        },
+        (_, later) => later,
+    }
+}

@@ -1,0 +1,129 @@
+//! A recording of our own: the inputs of an engine as it took them.
+
+use xtrader_core::engine::{ConnDown, Engine, HttpReply, Input, RequestId, StartRecord, read_headers};
+use xtrader_core::table::{InputKind, flags};
+
+use super::{At, Machine, Pace, ReplayOptions, Step, Tally};
+use crate::error::RuntimeError;
+use crate::raw::{RawReader, RawRow};
+
+/// Feeds a `raw` table row by row.
+pub(super) struct Own {
+    reader: RawReader,
+    options: ReplayOptions,
+    /// The reader is at a row that was not due yet.
+    loaded: bool,
+}
+
+impl Own {
+    pub(super) fn open(options: ReplayOptions) -> Result<(Self, Engine), RuntimeError> {
+        let fixed = [
+            ("streams", options.streams.is_some()),
+            ("trade_source", options.trade_source.is_some()),
+            ("book", options.book.is_some()),
+        ];
+        if let Some((name, _)) = fixed.iter().find(|(_, given)| *given) {
+            return Err(RuntimeError::Options(format!(
+                "{name} is as it was recorded in a replay of our own raw table; leave it out"
+            )));
+        }
+        options.venue()?;
+        let mut reader = RawReader::open(&options.paths)?;
+        if !reader.advance()? {
+            return Err(RuntimeError::Options("the raw table has no rows: there is nothing to replay".to_owned()));
+        }
+        let engine = start(&reader, &options)?;
+        Ok((Self { reader, options, loaded: false }, engine))
+    }
+
+    pub(super) fn bytes(&self) -> (u64, u64) {
+        (self.reader.bytes_read(), self.reader.bytes_total())
+    }
+
+    /// Hands over the next row.
+    pub(super) fn step(
+        &mut self,
+        engine: &mut impl Machine,
+        pace: &mut Pace,
+        tally: &mut Tally,
+    ) -> Result<Step, RuntimeError> {
+        if !self.loaded && !self.reader.advance()? {
+            return Ok(Step::End);
+        }
+        self.loaded = true;
+        let row = self.reader.row()?;
+        if row.kind == InputKind::Start {
+            self.loaded = false;
+            pace.restart();
+            return start(&self.reader, &self.options).map(|engine| Step::Restart(Box::new(engine)));
+        }
+        if let Some(wait) = pace.wait(row.at.mono) {
+            return Ok(Step::NotDue(wait));
+        }
+        self.loaded = false;
+        feed(&row, engine, tally).map_err(|problem| self.reader.misfit(problem))?;
+        Ok(Step::Taken)
+    }
+}
+
+/// The engine that a `start` row began, with what the caller wants otherwise.
+fn start(reader: &RawReader, options: &ReplayOptions) -> Result<Engine, RuntimeError> {
+    let row = reader.row()?;
+    let start: StartRecord = serde_json::from_slice(row.payload)
+        .map_err(|error| reader.misfit(format!("the `start` row cannot be read ({error})")))?;
+    let mut config = start.config;
+    if let Some(given) = options.venue()?.filter(|given| *given != config.venue) {
+        return Err(RuntimeError::Options(format!(
+            "the recording is of {}, not {}; leave the exchange out",
+            config.venue.id(),
+            given.id()
+        )));
+    }
+    if let Some(tables) = &options.tables {
+        config.tables.clone_from(tables);
+    }
+    config.numeric = options.numeric.unwrap_or(config.numeric);
+    config.size_unit = options.size_unit.unwrap_or(config.size_unit);
+    config.batch = options.batch;
+    Ok(Engine::start(config, &start.build, row.at)?)
+}
+
+/// One row as the input it was.
+fn feed(row: &RawRow<'_>, engine: &mut impl Machine, tally: &mut Tally) -> Result<(), String> {
+    // The engine fell back on the last time it knew, and will again.
+    let untimed = row.flags & flags::RECV_SUSPECT != 0;
+    let at = At { wall: (!untimed).then_some(row.at.wall), mono: row.at.mono };
+    let down: ConnDown;
+    let input = match row.kind {
+        InputKind::ConnUp => {
+            tally.connections += 1;
+            Input::ConnUp { conn: row.conn, url: row.url.unwrap_or_default() }
+        }
+        InputKind::ConnDown => {
+            down = serde_json::from_slice(row.payload)
+                .map_err(|error| format!("the `conn_down` row cannot be read ({error})"))?;
+            Input::ConnDown { conn: row.conn, down: &down }
+        }
+        InputKind::Frame => {
+            tally.frames += 1;
+            tally.bytes += row.payload.len() as u64;
+            Input::Frame { conn: row.conn, payload: row.payload }
+        }
+        InputKind::Http => {
+            tally.replies += 1;
+            Input::Http(HttpReply {
+                request: row.request.map(RequestId),
+                url: row.url.unwrap_or_default(),
+                status: row.status.unwrap_or(0),
+                retry_after_ms: row.headers.and_then(read_headers),
+                body: row.payload,
+            })
+        }
+        InputKind::Timeout => Input::Timeout,
+        InputKind::Start | InputKind::Checkpoint | InputKind::Command => {
+            return Err(format!("an input of kind {} cannot be replayed by this build", row.kind.name()));
+        }
+    };
+    engine.take(at, input);
+    Ok(())
+}
