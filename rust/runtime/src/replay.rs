@@ -324,10 +324,7 @@ trait Machine {
 
 impl Machine for Engine {
     fn take(&mut self, at: At, input: Input<'_>) {
-        match at.wall {
-            Some(wall) => self.handle(Stamp { wall, mono: at.mono }, input),
-            None => self.handle_untimed(at.mono, input),
-        }
+        self.handle_recorded(at.wall, at.mono, input);
         // Nothing is sent in a replay, so every wish is dropped.
         while self.poll_action().is_some() {}
     }

@@ -1,7 +1,8 @@
 //! A recording of our own: the inputs of an engine as it took them.
 
-use xtrader_core::engine::{ConnDown, Engine, HttpReply, Input, RequestId, StartRecord, read_headers};
-use xtrader_core::table::{InputKind, flags};
+use xtrader_core::config::EngineConfig;
+use xtrader_core::engine::{ConnDown, Engine, Headers, HttpReply, Input, RequestId, StartRecord};
+use xtrader_core::table::InputKind;
 
 use super::{At, Machine, Pace, ReplayOptions, Step, Tally};
 use crate::error::RuntimeError;
@@ -79,9 +80,7 @@ fn start(reader: &RawReader, options: &ReplayOptions) -> Result<Engine, RuntimeE
             given.id()
         )));
     }
-    if let Some(tables) = &options.tables {
-        config.tables.clone_from(tables);
-    }
+    config.tables = options.tables.clone().unwrap_or_else(|| EngineConfig::new(config.venue).tables);
     config.numeric = options.numeric.unwrap_or(config.numeric);
     config.size_unit = options.size_unit.unwrap_or(config.size_unit);
     config.batch = options.batch;
@@ -90,9 +89,8 @@ fn start(reader: &RawReader, options: &ReplayOptions) -> Result<Engine, RuntimeE
 
 /// One row as the input it was.
 fn feed(row: &RawRow<'_>, engine: &mut impl Machine, tally: &mut Tally) -> Result<(), String> {
-    // The engine fell back on the last time it knew, and will again.
-    let untimed = row.flags & flags::RECV_SUSPECT != 0;
-    let at = At { wall: (!untimed).then_some(row.at.wall), mono: row.at.mono };
+    let headers = row.headers.map(Headers::read).unwrap_or_default();
+    let at = At { wall: headers.wall.unwrap_or(Some(row.at.wall)), mono: row.at.mono };
     let down: ConnDown;
     let input = match row.kind {
         InputKind::ConnUp => {
@@ -115,7 +113,7 @@ fn feed(row: &RawRow<'_>, engine: &mut impl Machine, tally: &mut Tally) -> Resul
                 request: row.request.map(RequestId),
                 url: row.url.unwrap_or_default(),
                 status: row.status.unwrap_or(0),
-                retry_after_ms: row.headers.and_then(read_headers),
+                retry_after_ms: headers.retry_after_ms,
                 body: row.payload,
             })
         }
