@@ -2,6 +2,7 @@
 //! the words they share.
 
 pub mod binance_futures;
+mod levels;
 
 use crate::event::EventTimes;
 use crate::report::{IgnoreReason, RejectReason};
@@ -64,9 +65,15 @@ pub enum Peek<'a> {
     Miss,
 }
 
-/// The body behind a [`Head`] is not of the dominant shape: simd-json reads the frame instead. Never an error.
+/// What decoding made of the body of a frame, by whichever path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ScannerMiss;
-
-/// Why the reference reader refused a frame.
-pub type Rejected = RejectReason;
+pub enum Decoded<T> {
+    /// An event.
+    Event(T),
+    /// Read, and it makes no row.
+    Ignored(IgnoreReason),
+    /// Not to be taken. Only the reference reader says so.
+    Rejected(RejectReason),
+    /// Not of the dominant shape: the reference reader takes the frame. Only scanners say so.
+    Miss,
+}

@@ -15,8 +15,7 @@ const SYMBOL: [bool; 256] = {
     let mut table = [false; 256];
     let mut b = 0;
     while b < 128 {
-        table[b] =
-            (b as u8).is_ascii_uppercase() || (b as u8).is_ascii_digit() || b == b'_' as usize;
+        table[b] = (b as u8).is_ascii_uppercase() || (b as u8).is_ascii_digit() || b == b'_' as usize;
         b += 1;
     }
     table
@@ -143,6 +142,16 @@ impl<'a> Cursor<'a> {
         Some(unsafe { std::str::from_utf8_unchecked(rest.get_unchecked(..n)) })
     }
 
+    /// Steps over the symbol in a stream's name: lower-case letters, digits and `_`.
+    #[inline(always)]
+    #[must_use]
+    pub fn stream_symbol(&mut self) -> Option<()> {
+        let lower = |b: &u8| b.is_ascii_lowercase() || b.is_ascii_digit() || *b == b'_';
+        let n = self.rest().iter().position(|b| !lower(b)).filter(|n| *n > 0)?;
+        self.at += n;
+        Some(())
+    }
+
     /// A plain number at `scale` and the quote behind it; see [`crate::fixed`].
     #[inline(always)]
     #[must_use]
@@ -198,17 +207,7 @@ impl<'a> Cursor<'a> {
     }
 }
 
-const TEN_TO: [u64; 9] = [
-    1,
-    10,
-    100,
-    1_000,
-    10_000,
-    100_000,
-    1_000_000,
-    10_000_000,
-    100_000_000,
-];
+const TEN_TO: [u64; 9] = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000];
 
 #[cfg(test)]
 mod tests;

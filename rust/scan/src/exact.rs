@@ -20,11 +20,7 @@ impl Exact {
     #[must_use]
     pub fn at_scale(self, scale: u8) -> Option<i128> {
         let by = 10u128.checked_pow(u32::from(scale.checked_sub(self.scale)?))?;
-        let magnitude = self
-            .mantissa
-            .unsigned_abs()
-            .checked_mul(by)
-            .filter(|m| *m < LIMIT)?;
+        let magnitude = self.mantissa.unsigned_abs().checked_mul(by).filter(|m| *m < LIMIT)?;
         signed_magnitude(self.mantissa < 0, magnitude)
     }
 }
@@ -72,9 +68,7 @@ pub fn exact(text: &[u8]) -> Result<Exact, NumberError> {
             pending_zeros = pending_zeros.saturating_add(1);
             continue;
         }
-        let scaled = 10u128
-            .checked_pow(pending_zeros.saturating_add(1))
-            .and_then(|by| magnitude.checked_mul(by));
+        let scaled = 10u128.checked_pow(pending_zeros.saturating_add(1)).and_then(|by| magnitude.checked_mul(by));
         match scaled.and_then(|m| m.checked_add(digit)) {
             _ if magnitude == 0 => magnitude = digit,
             Some(m) if m < LIMIT => magnitude = m,
@@ -83,33 +77,19 @@ pub fn exact(text: &[u8]) -> Result<Exact, NumberError> {
         pending_zeros = 0;
     }
     if magnitude == 0 {
-        return Ok(Exact {
-            mantissa: 0,
-            scale: 0,
-        });
+        return Ok(Exact { mantissa: 0, scale: 0 });
     }
     if overflow {
         return Err(NumberError::Range);
     }
     // value = magnitude × 10^shift
     let behind_point = i64::try_from(fraction.len()).map_err(|_| NumberError::Range)?;
-    let shift = exponent
-        .saturating_add(i64::from(pending_zeros))
-        .saturating_sub(behind_point);
+    let shift = exponent.saturating_add(i64::from(pending_zeros)).saturating_sub(behind_point);
     let scale = if shift < 0 {
-        u8::try_from(shift.unsigned_abs())
-            .ok()
-            .filter(|s| u32::from(*s) <= MAX_DIGITS)
-            .ok_or(NumberError::Range)?
+        u8::try_from(shift.unsigned_abs()).ok().filter(|s| u32::from(*s) <= MAX_DIGITS).ok_or(NumberError::Range)?
     } else {
-        let by = u32::try_from(shift)
-            .ok()
-            .and_then(|s| 10u128.checked_pow(s))
-            .ok_or(NumberError::Range)?;
-        magnitude = magnitude
-            .checked_mul(by)
-            .filter(|m| *m < LIMIT)
-            .ok_or(NumberError::Range)?;
+        let by = u32::try_from(shift).ok().and_then(|s| 10u128.checked_pow(s)).ok_or(NumberError::Range)?;
+        magnitude = magnitude.checked_mul(by).filter(|m| *m < LIMIT).ok_or(NumberError::Range)?;
         0
     };
     let mantissa = signed_magnitude(negative, magnitude).ok_or(NumberError::Range)?;
@@ -125,12 +105,7 @@ pub fn unsigned(text: &[u8]) -> Result<u64, NumberError> {
     if digits.is_empty() || !rest.is_empty() {
         return Err(NumberError::Syntax);
     }
-    digits
-        .iter()
-        .try_fold(0u64, |v, d| {
-            v.checked_mul(10)?.checked_add(u64::from(d - b'0'))
-        })
-        .ok_or(NumberError::Range)
+    digits.iter().try_fold(0u64, |v, d| v.checked_mul(10)?.checked_add(u64::from(d - b'0'))).ok_or(NumberError::Range)
 }
 
 /// Reads `text` as an integer, with `-` or without.
@@ -143,30 +118,19 @@ pub fn signed(text: &[u8]) -> Result<i64, NumberError> {
         _ => (false, text),
     };
     let magnitude = unsigned(digits)?;
-    let value = if negative {
-        0i64.checked_sub_unsigned(magnitude)
-    } else {
-        i64::try_from(magnitude).ok()
-    };
+    let value = if negative { 0i64.checked_sub_unsigned(magnitude) } else { i64::try_from(magnitude).ok() };
     value.ok_or(NumberError::Range)
 }
 
 fn split_digits(text: &[u8]) -> (&[u8], &[u8]) {
-    let n = text
-        .iter()
-        .position(|b| !b.is_ascii_digit())
-        .unwrap_or(text.len());
+    let n = text.iter().position(|b| !b.is_ascii_digit()).unwrap_or(text.len());
     text.split_at(n)
 }
 
 /// The value of `e5`, `E-5`, `e+5` or nothing; saturated, since beyond a few dozen the size no longer matters.
 fn exponent(text: &[u8]) -> Result<i64, NumberError> {
     let Some((b'e' | b'E', text)) = text.split_first() else {
-        return if text.is_empty() {
-            Ok(0)
-        } else {
-            Err(NumberError::Syntax)
-        };
+        return if text.is_empty() { Ok(0) } else { Err(NumberError::Syntax) };
     };
     let (negative, text) = match text.split_first() {
         Some((b'-', rest)) => (true, rest),
@@ -177,9 +141,7 @@ fn exponent(text: &[u8]) -> Result<i64, NumberError> {
     if digits.is_empty() || !rest.is_empty() {
         return Err(NumberError::Syntax);
     }
-    let value = digits.iter().fold(0i64, |v, d| {
-        v.saturating_mul(10).saturating_add(i64::from(d - b'0'))
-    });
+    let value = digits.iter().fold(0i64, |v, d| v.saturating_mul(10).saturating_add(i64::from(d - b'0')));
     Ok(if negative { -value } else { value })
 }
 

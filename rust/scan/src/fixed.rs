@@ -49,8 +49,7 @@ pub fn fixed(bytes: &[u8], at: usize, scale: u8) -> Option<(i64, usize)> {
             }
             let end = point + 1 + fraction;
             let kept = fraction.min(wanted);
-            if fraction == 0 || bytes.get(end) != Some(&b'"') || !swar::zeros(tail, kept, fraction)
-            {
+            if fraction == 0 || bytes.get(end) != Some(&b'"') || !swar::zeros(tail, kept, fraction) {
                 return None;
             }
             let behind = swar::value(tail, kept) as i64 * POW10[wanted - kept];
@@ -84,9 +83,7 @@ fn by_digit(bytes: &[u8], at: usize, wanted: usize) -> Option<(i64, usize)> {
     let value = whole
         .iter()
         .chain(kept)
-        .try_fold(0i64, |v, d| {
-            v.checked_mul(10)?.checked_add(i64::from(d - b'0'))
-        })?
+        .try_fold(0i64, |v, d| v.checked_mul(10)?.checked_add(i64::from(d - b'0')))?
         .checked_mul(POW10[wanted - kept.len()])?;
     (value < POW10[SAFE_DIGITS]).then_some((value, at + end))
 }

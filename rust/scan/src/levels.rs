@@ -38,14 +38,7 @@ pub enum Stop {
 /// Reads `["p","q"],["p","q"]]` from `at`, the `[` of a level, to the end of the list, handing each level out as
 /// mantissas at `scales`; at most `room` of them.
 #[inline]
-pub fn levels(
-    isa: Isa,
-    bytes: &[u8],
-    at: usize,
-    scales: LevelScales,
-    room: usize,
-    push: impl FnMut(i64, i64),
-) -> Run {
+pub fn levels(isa: Isa, bytes: &[u8], at: usize, scales: LevelScales, room: usize, push: impl FnMut(i64, i64)) -> Run {
     match isa.0 {
         Set::Scalar => scalar(bytes, at, scales, room, push),
         #[cfg(target_arch = "x86_64")]
@@ -55,19 +48,10 @@ pub fn levels(
     }
 }
 
-fn scalar(
-    bytes: &[u8],
-    mut at: usize,
-    scales: LevelScales,
-    room: usize,
-    mut push: impl FnMut(i64, i64),
-) -> Run {
+fn scalar(bytes: &[u8], mut at: usize, scales: LevelScales, room: usize, mut push: impl FnMut(i64, i64)) -> Run {
     for _ in 0..room {
         let Some((price, size, end)) = level(bytes, at, scales) else {
-            return Run {
-                at,
-                stop: Stop::Odd,
-            };
+            return Run { at, stop: Stop::Odd };
         };
         match bytes.get(end) {
             Some(b',') => {
@@ -76,23 +60,14 @@ fn scalar(
             }
             Some(b']') => {
                 push(price, size);
-                return Run {
-                    at: end + 1,
-                    stop: Stop::Closed,
-                };
+                return Run { at: end + 1, stop: Stop::Closed };
             }
             _ => {
-                return Run {
-                    at,
-                    stop: Stop::Odd,
-                };
+                return Run { at, stop: Stop::Odd };
             }
         }
     }
-    Run {
-        at,
-        stop: Stop::Full,
-    }
+    Run { at, stop: Stop::Full }
 }
 
 /// One level: its mantissas and the byte behind it.

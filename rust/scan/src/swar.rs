@@ -6,10 +6,7 @@ const HIGH_BITS: u64 = 0x8080_8080_8080_8080;
 /// The eight bytes at `at`, first byte lowest; `None` where the slice ends before.
 #[inline(always)]
 pub(crate) fn load(bytes: &[u8], at: usize) -> Option<u64> {
-    bytes
-        .get(at..)?
-        .first_chunk::<8>()
-        .map(|chunk| u64::from_le_bytes(*chunk))
+    bytes.get(at..)?.first_chunk::<8>().map(|chunk| u64::from_le_bytes(*chunk))
 }
 
 /// How many of the eight bytes are digits before the first that is none.

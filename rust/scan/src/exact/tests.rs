@@ -3,38 +3,23 @@ use super::*;
 use proptest::prelude::*;
 
 /// Schoolbook arithmetic on digit strings: strips signs, moves the point, counts digits. No integers involved.
-fn oracle(
-    negative: bool,
-    whole: &str,
-    fraction: &str,
-    exponent: i64,
-) -> Result<Exact, NumberError> {
+fn oracle(negative: bool, whole: &str, fraction: &str, exponent: i64) -> Result<Exact, NumberError> {
     let digits = format!("{whole}{fraction}");
     let mut point = whole.len() as i64 + exponent; // digits before the point
     let trimmed = digits.trim_start_matches('0');
     point -= (digits.len() - trimmed.len()) as i64;
     let trimmed = trimmed.trim_end_matches('0');
     if trimmed.is_empty() {
-        return Ok(Exact {
-            mantissa: 0,
-            scale: 0,
-        });
+        return Ok(Exact { mantissa: 0, scale: 0 });
     }
     let n = trimmed.len() as i64;
-    let (length, scale) = if point >= n {
-        (point, 0)
-    } else {
-        (n, n - point)
-    };
+    let (length, scale) = if point >= n { (point, 0) } else { (n, n - point) };
     if length > 38 || scale > 38 {
         return Err(NumberError::Range);
     }
     let padded = format!("{trimmed}{}", "0".repeat((length - n) as usize));
     let magnitude: i128 = padded.parse().unwrap();
-    Ok(Exact {
-        mantissa: if negative { -magnitude } else { magnitude },
-        scale: scale as u8,
-    })
+    Ok(Exact { mantissa: if negative { -magnitude } else { magnitude }, scale: scale as u8 })
 }
 
 proptest! {
@@ -87,13 +72,7 @@ proptest! {
 
 #[test]
 fn forms_that_exchanges_send() {
-    let is = |text: &str, mantissa, scale| {
-        assert_eq!(
-            exact(text.as_bytes()),
-            Ok(Exact { mantissa, scale }),
-            "{text}"
-        )
-    };
+    let is = |text: &str, mantissa, scale| assert_eq!(exact(text.as_bytes()), Ok(Exact { mantissa, scale }), "{text}");
     is("3.0e6", 3_000_000, 0);
     is("1.4E-3", 14, 4);
     is("7.5040", 7504, 3);
@@ -130,14 +109,7 @@ fn forms_that_are_refused() {
     ] {
         no(text, NumberError::Syntax);
     }
-    for text in [
-        "1e400",
-        "1e38",
-        "1e-39",
-        &"9".repeat(39),
-        &"7".repeat(400),
-        "1e99999999999999999999",
-    ] {
+    for text in ["1e400", "1e38", "1e-39", &"9".repeat(39), &"7".repeat(400), "1e99999999999999999999"] {
         no(text, NumberError::Range);
     }
 }

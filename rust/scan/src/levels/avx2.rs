@@ -2,11 +2,11 @@
 //! side in one register. Whatever does not fit that window goes to the scalar twin, level by level.
 
 use std::arch::x86_64::{
-    __m128i, __m256i, _blsr_u32, _bzhi_u32, _mm_cvtsi128_si64, _mm_loadu_si128, _mm_set1_epi8,
-    _mm256_and_si256, _mm256_castsi256_si128, _mm256_cmpeq_epi8, _mm256_cmpgt_epi8,
-    _mm256_extract_epi64, _mm256_loadu_si256, _mm256_madd_epi16, _mm256_maddubs_epi16,
-    _mm256_min_epu8, _mm256_movemask_epi8, _mm256_packus_epi32, _mm256_set_m128i, _mm256_set1_epi8,
-    _mm256_set1_epi16, _mm256_set1_epi32, _mm256_shuffle_epi8, _mm256_sub_epi8, _tzcnt_u32,
+    __m128i, __m256i, _blsr_u32, _bzhi_u32, _mm_cvtsi128_si64, _mm_loadu_si128, _mm_set1_epi8, _mm256_and_si256,
+    _mm256_castsi256_si128, _mm256_cmpeq_epi8, _mm256_cmpgt_epi8, _mm256_extract_epi64, _mm256_loadu_si256,
+    _mm256_madd_epi16, _mm256_maddubs_epi16, _mm256_min_epu8, _mm256_movemask_epi8, _mm256_packus_epi32,
+    _mm256_set_m128i, _mm256_set1_epi8, _mm256_set1_epi16, _mm256_set1_epi32, _mm256_shuffle_epi8, _mm256_sub_epi8,
+    _tzcnt_u32,
 };
 
 use super::{LevelScales, Run, Stop, level};
@@ -49,18 +49,12 @@ pub(super) fn levels(
     mut push: impl FnMut(i64, i64),
 ) -> Run {
     for _ in 0..room {
-        let found = match bytes
-            .get(at..)
-            .and_then(|rest| rest.first_chunk::<WINDOW>())
-        {
+        let found = match bytes.get(at..).and_then(|rest| rest.first_chunk::<WINDOW>()) {
             Some(window) => pair(window, scales).map(|(price, size, len)| (price, size, at + len)),
             None => None,
         };
         let Some((price, size, end)) = found.or_else(|| level(bytes, at, scales)) else {
-            return Run {
-                at,
-                stop: Stop::Odd,
-            };
+            return Run { at, stop: Stop::Odd };
         };
         match bytes.get(end) {
             Some(b',') => {
@@ -69,23 +63,14 @@ pub(super) fn levels(
             }
             Some(b']') => {
                 push(price, size);
-                return Run {
-                    at: end + 1,
-                    stop: Stop::Closed,
-                };
+                return Run { at: end + 1, stop: Stop::Closed };
             }
             _ => {
-                return Run {
-                    at,
-                    stop: Stop::Odd,
-                };
+                return Run { at, stop: Stop::Odd };
             }
         }
     }
-    Run {
-        at,
-        stop: Stop::Full,
-    }
+    Run { at, stop: Stop::Full }
 }
 
 /// The level that `window` starts with, and its length; `None` sends it to the scalar twin.
@@ -105,11 +90,7 @@ fn pair(window: &[u8; WINDOW], scales: LevelScales) -> Option<(i64, i64, usize)>
     let behind = _blsr_u32(quotes);
     let size_at = price_end + BETWEEN;
     let closing = _tzcnt_u32(_blsr_u32(behind));
-    if price_end > DIGITS
-        || _tzcnt_u32(behind) + 1 != size_at
-        || closing > 31
-        || closing - size_at > DIGITS
-    {
+    if price_end > DIGITS || _tzcnt_u32(behind) + 1 != size_at || closing > 31 || closing - size_at > DIGITS {
         return None;
     }
     // Between the quotes stand digits and points only.
@@ -119,12 +100,7 @@ fn pair(window: &[u8; WINDOW], scales: LevelScales) -> Option<(i64, i64, usize)>
     }
     let price = text(_bzhi_u32(points, price_end), zeros, price_end, scales.price)?;
     let size_end = closing - size_at;
-    let size = text(
-        _bzhi_u32(points >> size_at, size_end),
-        zeros >> size_at,
-        size_end,
-        scales.size,
-    )?;
+    let size = text(_bzhi_u32(points >> size_at, size_end), zeros >> size_at, size_end, scales.size)?;
 
     let comma = window[OPEN + 1 + price_end as usize];
     let close = window[OPEN + 1 + closing as usize];
@@ -132,14 +108,7 @@ fn pair(window: &[u8; WINDOW], scales: LevelScales) -> Option<(i64, i64, usize)>
         return None;
     }
     // SAFETY: `size_at` is at most 18, so these 16 bytes end before byte 36 of the 40.
-    let size_text = unsafe {
-        _mm_loadu_si128(
-            window
-                .as_ptr()
-                .add(OPEN + size_at as usize)
-                .cast::<__m128i>(),
-        )
-    };
+    let size_text = unsafe { _mm_loadu_si128(window.as_ptr().add(OPEN + size_at as usize).cast::<__m128i>()) };
     let both = _mm256_set_m128i(size_text, _mm256_castsi256_si128(v));
     let (price, size) = integers(both, price, size, scales);
     Some((price, size, OPEN + closing as usize + 2))
@@ -167,24 +136,13 @@ fn text(points: u32, zeros: u32, end: u32, scale: u8) -> Option<Text> {
 fn integers(texts: __m256i, price: Text, size: Text, scales: LevelScales) -> (i64, i64) {
     // Bytes behind the closing quote count as zeros: they stand for fraction digits that were not written.
     let lanes = _mm256_set_m128i(slide(16), slide(16));
-    let ends = _mm256_set_m128i(
-        _mm_set1_epi8(size.end as i8),
-        _mm_set1_epi8(price.end as i8),
-    );
-    let digits = _mm256_and_si256(
-        _mm256_sub_epi8(texts, _mm256_set1_epi8(b'0' as i8)),
-        _mm256_cmpgt_epi8(ends, lanes),
-    );
+    let ends = _mm256_set_m128i(_mm_set1_epi8(size.end as i8), _mm_set1_epi8(price.end as i8));
+    let digits = _mm256_and_si256(_mm256_sub_epi8(texts, _mm256_set1_epi8(b'0' as i8)), _mm256_cmpgt_epi8(ends, lanes));
     // Right-aligned without the point: lane `j` takes byte `j - (16 - wanted digits)`, one more from the point on.
     // Lanes before the first digit have the high bit set and become zero.
-    let base = _mm256_set_m128i(
-        slide(size.whole + u32::from(scales.size)),
-        slide(price.whole + u32::from(scales.price)),
-    );
-    let last_whole = _mm256_set_m128i(
-        _mm_set1_epi8(size.whole as i8 - 1),
-        _mm_set1_epi8(price.whole as i8 - 1),
-    );
+    let base =
+        _mm256_set_m128i(slide(size.whole + u32::from(scales.size)), slide(price.whole + u32::from(scales.price)));
+    let last_whole = _mm256_set_m128i(_mm_set1_epi8(size.whole as i8 - 1), _mm_set1_epi8(price.whole as i8 - 1));
     let from = _mm256_sub_epi8(base, _mm256_cmpgt_epi8(base, last_whole));
     let aligned = _mm256_shuffle_epi8(digits, from);
     // 16 digits → 8 pairs → 4 fours → 2 eights.
@@ -192,10 +150,7 @@ fn integers(texts: __m256i, price: Text, size: Text, scales: LevelScales) -> (i6
     let fours = _mm256_madd_epi16(pairs, _mm256_set1_epi32(0x0001_0064));
     let packed = _mm256_packus_epi32(fours, fours);
     let eights = _mm256_madd_epi16(packed, _mm256_set1_epi32(0x0001_2710));
-    (
-        join(_mm_cvtsi128_si64(_mm256_castsi256_si128(eights))),
-        join(_mm256_extract_epi64::<2>(eights)),
-    )
+    (join(_mm_cvtsi128_si64(_mm256_castsi256_si128(eights))), join(_mm256_extract_epi64::<2>(eights)))
 }
 
 /// Two groups of eight digits, the higher one in the lower half.

@@ -5,21 +5,14 @@ type Found = (Vec<(i64, i64)>, Run);
 
 fn run(isa: Isa, bytes: &[u8], at: usize, scales: LevelScales, room: usize) -> Found {
     let mut found = Vec::new();
-    let run = levels(isa, bytes, at, scales, room, |price, size| {
-        found.push((price, size))
-    });
+    let run = levels(isa, bytes, at, scales, room, |price, size| found.push((price, size)));
     (found, run)
 }
 
 /// Both twins, which must agree.
 fn both(bytes: &[u8], at: usize, scales: LevelScales, room: usize) -> Found {
     let scalar = run(Isa::SCALAR, bytes, at, scales, room);
-    assert_eq!(
-        run(Isa::best(), bytes, at, scales, room),
-        scalar,
-        "{}",
-        String::from_utf8_lossy(bytes)
-    );
+    assert_eq!(run(Isa::best(), bytes, at, scales, room), scalar, "{}", String::from_utf8_lossy(bytes));
     scalar
 }
 
@@ -84,32 +77,8 @@ proptest! {
 fn a_list_that_fills_the_room_is_closed_and_one_more_is_not() {
     let scales = LevelScales { price: 1, size: 0 };
     let text = br#"["1.5","2"],["2","0"]]"#;
-    assert_eq!(
-        both(text, 0, scales, 2),
-        (
-            vec![(15, 2), (20, 0)],
-            Run {
-                at: text.len(),
-                stop: Stop::Closed
-            }
-        )
-    );
-    assert_eq!(
-        both(text, 0, scales, 1),
-        (
-            vec![(15, 2)],
-            Run {
-                at: 12,
-                stop: Stop::Full
-            }
-        )
-    );
-    assert_eq!(
-        both(b"", 0, scales, 1).1,
-        Run {
-            at: 0,
-            stop: Stop::Odd
-        }
-    );
+    assert_eq!(both(text, 0, scales, 2), (vec![(15, 2), (20, 0)], Run { at: text.len(), stop: Stop::Closed }));
+    assert_eq!(both(text, 0, scales, 1), (vec![(15, 2)], Run { at: 12, stop: Stop::Full }));
+    assert_eq!(both(b"", 0, scales, 1).1, Run { at: 0, stop: Stop::Odd });
     assert_eq!(both(b"", usize::MAX, scales, 1).1.stop, Stop::Odd);
 }
