@@ -2,6 +2,7 @@
 //! the words they share.
 
 pub mod binance_futures;
+mod levels;
 
 use crate::event::EventTimes;
 use crate::report::{IgnoreReason, RejectReason};
@@ -64,15 +65,15 @@ pub enum Peek<'a> {
     Miss,
 }
 
-/// What decoding made of a body.
+/// What decoding made of the body of a frame, by whichever path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decoded<T> {
-    /// The event, exact.
+    /// An event.
     Event(T),
-    /// Read, and not one of ours.
+    /// Read, and it makes no row.
     Ignored(IgnoreReason),
-    /// It cannot be read.
+    /// Not to be taken. Only the reference reader says so.
     Rejected(RejectReason),
-    /// Not of the dominant shape: simd-json reads the frame instead. Never an error.
+    /// Not of the dominant shape: the reference reader takes the frame. Only scanners say so.
     Miss,
 }

@@ -1,1 +1,24 @@
-//! scan
+//! Byte and digit kernels: how a frame's text becomes numbers, exactly and fast.
+//!
+//! The only crate of the engine with `unsafe` code, all of it in [`levels`]'s vector kernel and in one conversion of
+//! checked ASCII; everything else is safe Rust on slices. Each vector kernel has a scalar twin that is its oracle;
+//! [`Isa`] chooses between them once, at run time.
+//!
+//! - [`exact`] any decimal text, slowly: the oracle of everything faster.
+//! - [`fixed`] the plain texts that exchanges send, straight into an `i64` at a wanted scale.
+//! - [`Cursor`] walks a frame of a known shape: literals, integers, symbols, numbers.
+//! - [`levels()`] a list of `["price","size"]` pairs.
+#![deny(unsafe_op_in_unsafe_fn, clippy::undocumented_unsafe_blocks)]
+
+mod cursor;
+mod exact;
+mod fixed;
+mod isa;
+mod levels;
+mod swar;
+
+pub use cursor::Cursor;
+pub use exact::{Exact, MAX_DIGITS, NumberError, exact, signed, unsigned};
+pub use fixed::fixed;
+pub use isa::Isa;
+pub use levels::{LevelScales, Run, Stop, levels};

@@ -51,6 +51,4 @@ pub(super) struct Probe {
     pub busy: bool,
     /// What REST said: of a stream that has never spoken the first time, else while a recheck is armed.
     pub rest: Option<Position>,
-    /// When the recheck is due.
-    pub recheck_at: u64,
 }

@@ -11,7 +11,14 @@
 //! | `bbo` | `<s>@bookTicker` on `/public` | `bookTicker` | best bid and offer | `T`, `E` | `latest` on `u` | §5 documented |
 //! | `instruments` | `GET /fapi/v1/exchangeInfo` | – | reference data | – | – | §2 documented |
 
+pub mod instruments;
+pub mod normalize;
+pub mod peek;
 pub mod route;
+pub mod wire;
+
+#[cfg(test)]
+mod two_paths;
 
 use crate::book::sync::SyncRules;
 

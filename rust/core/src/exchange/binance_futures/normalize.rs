@@ -1,0 +1,282 @@
+//! From the body of a frame straight into fixed point (§3–§5).
+//!
+//! Decoding resumes where [`super::peek`] stopped and reads to the last byte: closing braces and nothing behind them,
+//! so a torn frame or two documents in one never make a row. Anything but the shapes the exchange sends is a
+//! [`Decoded::Miss`], numbers beyond their type and lists beyond their bound included: [`super::wire`] names the reason.
+
+use xtrader_scan::{Cursor, Isa, LevelScales, Stop, exact, levels};
+
+use crate::decimal::Decimal;
+use crate::event::{Bbo, BookHead, DecodedLevels, EventTimes, Level, Scales, Trade, TradeId};
+use crate::exchange::levels::{BookSide, decimal, push};
+use crate::exchange::{Decoded, EventKind, Head};
+use crate::report::IgnoreReason;
+use crate::table::{Condition, Side, Source};
+use crate::time::ms_to_ns;
+
+/// The levels of a `depthUpdate` into `out`, at `scales` or finer; `max_levels` counts both sides.
+pub fn decode_depth(
+    frame: &[u8],
+    head: &Head<'_>,
+    scales: Scales,
+    max_levels: usize,
+    out: &mut DecodedLevels,
+) -> Decoded<BookHead> {
+    depth(Isa::best(), frame, head, scales, max_levels, out).unwrap_or(Decoded::Miss)
+}
+
+/// The trade of an `aggTrade` or `trade` frame, numbers at `scales` or finer.
+#[must_use]
+pub fn decode_trade(frame: &[u8], head: &Head<'_>, scales: Scales) -> Decoded<Trade<'static>> {
+    trade(frame, head, scales).unwrap_or(Decoded::Miss)
+}
+
+/// The quote of a `bookTicker` frame, numbers at `scales` or finer.
+#[must_use]
+pub fn decode_bbo(frame: &[u8], head: &Head<'_>, scales: Scales) -> Decoded<Bbo> {
+    bbo(frame, head, scales).unwrap_or(Decoded::Miss)
+}
+
+/// `[…],"a":[…]` and the end of the frame.
+pub(super) fn depth(
+    isa: Isa,
+    frame: &[u8],
+    head: &Head<'_>,
+    scales: Scales,
+    max_levels: usize,
+    out: &mut DecodedLevels,
+) -> Option<Decoded<BookHead>> {
+    out.reset(scales);
+    let mut c = Cursor::new(frame, head.resume);
+    side(isa, frame, &mut c, BookSide::Bids, max_levels, out)?;
+    c.expect(br#","a":"#)?;
+    side(isa, frame, &mut c, BookSide::Asks, max_levels, out)?;
+    let product = end(frame, &mut c)?;
+    Some(book(product, head, out))
+}
+
+/// One side: the kernel takes run after run of plain levels, and between them each odd one is read exactly.
+fn side(
+    isa: Isa,
+    frame: &[u8],
+    c: &mut Cursor<'_>,
+    side: BookSide,
+    max_levels: usize,
+    out: &mut DecodedLevels,
+) -> Option<()> {
+    c.expect(b"[")?;
+    if c.eat(b"]") {
+        return Some(());
+    }
+    loop {
+        let room = max_levels.checked_sub(out.count())?;
+        if out.wide.is_none() {
+            let scales = LevelScales { price: out.narrow.scales.price, size: out.narrow.scales.size };
+            let list = out.narrow.side_mut(side);
+            let run = levels(isa, frame, c.at(), scales, room, |price, size| list.push(Level { price, size }));
+            c.set(run.at);
+            match run.stop {
+                Stop::Closed => return Some(()),
+                Stop::Full => return None,
+                Stop::Odd => {}
+            }
+        }
+        if out.count() >= max_levels {
+            return None;
+        }
+        odd_level(c, side, out)?;
+        if !c.eat(b",") {
+            return c.expect(b"]");
+        }
+    }
+}
+
+#[cold]
+fn odd_level(c: &mut Cursor<'_>, side: BookSide, out: &mut DecodedLevels) -> Option<()> {
+    c.expect(b"[\"")?;
+    let price = exact(c.text()?).ok()?;
+    c.expect(b",\"")?;
+    let size = exact(c.text()?).ok()?;
+    c.expect(b"]")?;
+    push(out, side, price, size).ok()
+}
+
+/// `P","q":"Q",[…]"m":true` and the end of the frame.
+fn trade(frame: &[u8], head: &Head<'_>, scales: Scales) -> Option<Decoded<Trade<'static>>> {
+    let mut c = Cursor::new(frame, head.resume);
+    let price = number(&mut c, scales.price)?;
+    c.expect(br#","q":""#)?;
+    let size = number(&mut c, scales.size)?;
+    // The quantity without RPI orders, since 2025-12-31.
+    if c.eat(br#","nq":""#) {
+        c.skip_number()?;
+    }
+    let (fills, is_market) = match head.kind {
+        EventKind::AggTrade => {
+            c.expect(br#","f":"#)?;
+            let first = c.integer()?;
+            c.expect(br#","l":"#)?;
+            let last = c.integer()?;
+            c.expect(br#","T":"#)?;
+            c.integer()?;
+            (Fills { first: Some(first), last: Some(last) }, true)
+        }
+        EventKind::Trade => {
+            c.expect(br#","X":""#)?;
+            (Fills::default(), c.symbol()? == "MARKET")
+        }
+        EventKind::Depth | EventKind::Bbo => return None,
+    };
+    let buyer_is_maker = if c.eat(br#","m":true"#) {
+        true
+    } else if c.eat(br#","m":false"#) {
+        false
+    } else {
+        return None;
+    };
+    let product = end(frame, &mut c)?;
+    Some(TradeBody { price, size, fills, is_market, buyer_is_maker }.judge(product, head))
+}
+
+/// `b","B":"B","a":"a","A":"A","T":T,"E":E` and the end of the frame.
+fn bbo(frame: &[u8], head: &Head<'_>, scales: Scales) -> Option<Decoded<Bbo>> {
+    if head.kind != EventKind::Bbo {
+        return None;
+    }
+    let mut c = Cursor::new(frame, head.resume);
+    let bid_price = number(&mut c, scales.price)?;
+    c.expect(br#","B":""#)?;
+    let bid_size = number(&mut c, scales.size)?;
+    c.expect(br#","a":""#)?;
+    let ask_price = number(&mut c, scales.price)?;
+    c.expect(br#","A":""#)?;
+    let ask_size = number(&mut c, scales.size)?;
+    c.expect(br#","T":"#)?;
+    c.integer()?;
+    c.expect(br#","E":"#)?;
+    c.integer()?;
+    let product = end(frame, &mut c)?;
+    Some(quote(product, head, (bid_price, bid_size), (ask_price, ask_size)))
+}
+
+/// A price or size and the quote behind it.
+#[inline(always)]
+fn number(c: &mut Cursor<'_>, scale: u8) -> Option<Decimal> {
+    match c.fixed(scale) {
+        Some(mantissa) => Some(Decimal::new(i128::from(mantissa), scale)),
+        None => odd_number(c, scale),
+    }
+}
+
+#[cold]
+fn odd_number(c: &mut Cursor<'_>, scale: u8) -> Option<Decimal> {
+    decimal(c.text()?, scale).ok()
+}
+
+/// The product family, the closing braces and nothing behind them.
+#[inline(always)]
+fn end(frame: &[u8], c: &mut Cursor<'_>) -> Option<Product> {
+    let product = if c.eat(br#","st":"#) { Product::of(c.integer()?) } else { Product::Ours };
+    c.expect(b"}")?;
+    if frame.starts_with(br#"{"stream""#) {
+        c.expect(b"}")?;
+    }
+    c.is_at_end().then_some(product)
+}
+
+/// Whose event it is (`st`, since 2026-06-30): all-market streams carry both families on both hosts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Product {
+    Ours,
+    Other,
+}
+
+impl Product {
+    pub(super) fn of(st: i64) -> Self {
+        if st == 1 { Self::Ours } else { Self::Other }
+    }
+}
+
+/// Times in milliseconds, as an event has them.
+pub(super) fn times(event_ms: i64, sent_ms: i64) -> EventTimes {
+    let (event, venue) = (ms_to_ns(event_ms), ms_to_ns(sent_ms));
+    EventTimes { event, venue, odd: event.is_none() || venue.is_none() }
+}
+
+/// What is left to say of a book change once its levels are in `out`.
+pub(super) fn book(product: Product, head: &Head<'_>, out: &mut DecodedLevels) -> Decoded<BookHead> {
+    if product == Product::Other {
+        out.reset(out.scales());
+        return Decoded::Ignored(IgnoreReason::OtherProduct);
+    }
+    Decoded::Event(BookHead {
+        times: head.times,
+        is_snapshot: false,
+        first_id: Some(head.key.first),
+        last_id: Some(head.key.last),
+        prev_id: Some(head.key.prev),
+    })
+}
+
+/// The fills that an aggregate stands for.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Fills {
+    pub(super) first: Option<i64>,
+    pub(super) last: Option<i64>,
+}
+
+/// A trade's body, read and not yet judged.
+pub(super) struct TradeBody {
+    pub(super) price: Decimal,
+    pub(super) size: Decimal,
+    pub(super) fills: Fills,
+    /// `X` is `MARKET` or not there: insurance fund and ADL fills are no trades (§3).
+    pub(super) is_market: bool,
+    pub(super) buyer_is_maker: bool,
+}
+
+impl TradeBody {
+    pub(super) fn judge(self, product: Product, head: &Head<'_>) -> Decoded<Trade<'static>> {
+        if product == Product::Other {
+            return Decoded::Ignored(IgnoreReason::OtherProduct);
+        }
+        if !self.is_market {
+            return Decoded::Ignored(IgnoreReason::NotMarket);
+        }
+        if self.price.is_zero() || self.size.is_zero() {
+            return Decoded::Ignored(IgnoreReason::ZeroPriceOrSize);
+        }
+        let Fills { first, last } = self.fills;
+        let count = first.zip(last).and_then(|(first, last)| last.checked_sub(first)?.checked_add(1));
+        Decoded::Event(Trade {
+            times: head.times,
+            id: TradeId::Number(head.key.last),
+            side: if self.buyer_is_maker { Side::Sell } else { Side::Buy },
+            price: self.price,
+            size: self.size,
+            count: count.filter(|n| *n > 0),
+            first_id: first,
+            last_id: last,
+            seq: None,
+            condition: Condition::Regular,
+            source: Source::Ws,
+        })
+    }
+}
+
+/// A quote; a side without price and size is not there.
+pub(super) fn quote(
+    product: Product,
+    head: &Head<'_>,
+    bid: (Decimal, Decimal),
+    ask: (Decimal, Decimal),
+) -> Decoded<Bbo> {
+    if product == Product::Other {
+        return Decoded::Ignored(IgnoreReason::OtherProduct);
+    }
+    let side = |(price, size): (Decimal, Decimal)| (!price.is_zero() || !size.is_zero()).then_some((price, size));
+    Decoded::Event(Bbo { times: head.times, bid: side(bid), ask: side(ask), update_id: Some(head.key.last) })
+}
+
+#[cfg(test)]
+mod tests;

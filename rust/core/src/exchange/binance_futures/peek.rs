@@ -1,0 +1,274 @@
+//! One forward pass over the head of a frame: kind, symbol, ids and times, without a look at the body (§3–§5).
+//!
+//! Taken are the shapes that the exchange really sends, in the key orders of 2021, 2024 and 2026, raw or combined, and
+//! nothing else: whatever differs by one byte is a [`Peek::Miss`] and simd-json reads it. What the head says of a frame
+//! that later turns out to be damaged is what the reader would have said of it undamaged; rows only come from
+//! [`super::normalize`], which reads to the last byte.
+
+use xtrader_scan::Cursor;
+
+use super::normalize::times;
+use crate::event::EventTimes;
+use crate::exchange::{EventKind, Head, Key, Peek};
+use crate::report::IgnoreReason;
+
+/// Event types of streams that nobody here asks for (§1, §5).
+pub(super) const UNREQUESTED: [&str; 11] = [
+    "kline",
+    "continuous_kline",
+    "24hrTicker",
+    "24hrMiniTicker",
+    "markPriceUpdate",
+    "forceOrder",
+    "contractInfo",
+    "compositeIndex",
+    "assetIndexUpdate",
+    "tradingSession",
+    "openInterest",
+];
+
+/// What the name of a stream says, behind the `@` or the `!`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Feed<'a> {
+    /// Book changes at a speed.
+    Depth(&'a str),
+    /// Images of the top of the book, or a book with other orders in it.
+    PartialDepth,
+    AggTrade,
+    Trade,
+    BookTicker,
+    Other,
+}
+
+impl<'a> Feed<'a> {
+    /// Reads a stream's name, e.g. `btcusdt@depth@100ms` or `!bookTicker`.
+    pub(super) fn of(stream: &'a str) -> Self {
+        let feed = match stream.strip_prefix('!') {
+            Some(all_market) => all_market,
+            None => stream.split_once('@').map_or("", |(_, feed)| feed),
+        };
+        match feed {
+            "aggTrade" => Self::AggTrade,
+            "trade" => Self::Trade,
+            "bookTicker" => Self::BookTicker,
+            _ if feed.starts_with("rpiDepth") => Self::PartialDepth,
+            _ => match feed.strip_prefix("depth") {
+                Some(speed) if speed.is_empty() || speed.starts_with('@') => Self::Depth(speed),
+                Some(rest) if rest.starts_with(|c: char| c.is_ascii_digit()) => Self::PartialDepth,
+                _ => Self::Other,
+            },
+        }
+    }
+
+    /// What [`Head::variant`] says for an event of `kind` that came on this feed.
+    pub(super) fn variant(self, kind: EventKind) -> Option<&'a str> {
+        match (self, kind) {
+            (Self::Depth(speed), EventKind::Depth) => Some(speed),
+            (Self::AggTrade, EventKind::AggTrade)
+            | (Self::Trade, EventKind::Trade)
+            | (Self::BookTicker, EventKind::Bbo) => Some(""),
+            _ => None,
+        }
+    }
+}
+
+/// What the head of `frame` says.
+#[must_use]
+pub fn peek(frame: &[u8]) -> Peek<'_> {
+    scan(frame).unwrap_or(Peek::Miss)
+}
+
+fn scan(frame: &[u8]) -> Option<Peek<'_>> {
+    let mut c = Cursor::new(frame, 0);
+    let feed = if c.eat(br#"{"stream":""#) {
+        let feed = feed(&mut c)?;
+        c.expect(br#","data":{"e":""#)?;
+        Some(feed)
+    } else if c.eat(br#"{"e":""#) {
+        None
+    } else {
+        return answer(&c);
+    };
+    let kind = if c.eat(br#"bookTicker","u":"#) {
+        EventKind::Bbo
+    } else if c.eat(br#"trade","E":"#) {
+        EventKind::Trade
+    } else if c.eat(br#"depthUpdate","E":"#) {
+        EventKind::Depth
+    } else if c.eat(br#"aggTrade","E":"#) {
+        EventKind::AggTrade
+    } else {
+        return unrequested(&mut c);
+    };
+    let variant = match feed {
+        None => None,
+        Some(Feed::PartialDepth) if kind == EventKind::Depth => {
+            return Some(Peek::Ignored(IgnoreReason::PartialDepth));
+        }
+        Some(feed) => Some(feed.variant(kind)?),
+    };
+    let (symbol, key, times, resume) = match kind {
+        EventKind::Depth => depth(&mut c)?,
+        EventKind::AggTrade => agg_trade(&mut c)?,
+        EventKind::Trade => trade(&mut c)?,
+        EventKind::Bbo => book_ticker(&mut c)?,
+    };
+    Some(Peek::Event(Head { kind, symbol, variant, key, times, resume }))
+}
+
+type Fields<'a> = (&'a str, Key, EventTimes, usize);
+
+/// `E,"T":T,"s":"S",["ps":"S",]"U":U,"u":u,"pu":pu,"b":` and there decoding resumes.
+#[inline(always)]
+fn depth<'a>(c: &mut Cursor<'a>) -> Option<Fields<'a>> {
+    let sent = c.integer()?;
+    c.expect(br#","T":"#)?;
+    let event = c.integer()?;
+    c.expect(br#","s":""#)?;
+    let symbol = c.symbol()?;
+    pair(c)?;
+    c.expect(br#","U":"#)?;
+    let first = c.integer()?;
+    c.expect(br#","u":"#)?;
+    let last = c.integer()?;
+    c.expect(br#","pu":"#)?;
+    let prev = c.integer()?;
+    c.expect(br#","b":"#)?;
+    Some((symbol, Key { prev, first, last }, times(event, sent), c.at()))
+}
+
+/// `E,"a":a,"s":"S",["ps":"S",]"p":` where decoding resumes; its time stands near the end.
+#[inline(always)]
+fn agg_trade<'a>(c: &mut Cursor<'a>) -> Option<Fields<'a>> {
+    let sent = c.integer()?;
+    c.expect(br#","a":"#)?;
+    let id = c.integer()?;
+    c.expect(br#","s":""#)?;
+    let symbol = c.symbol()?;
+    pair(c)?;
+    c.expect(br#","p":""#)?;
+    let resume = c.at();
+    c.skip_number()?;
+    c.expect(br#","q":""#)?;
+    c.skip_number()?;
+    if c.eat(br#","nq":""#) {
+        c.skip_number()?;
+    }
+    c.expect(br#","f":"#)?;
+    c.integer()?;
+    c.expect(br#","l":"#)?;
+    c.integer()?;
+    c.expect(br#","T":"#)?;
+    let event = c.integer()?;
+    Some((symbol, single(id), times(event, sent), resume))
+}
+
+/// `E,"T":T,"s":"S",["ps":"S",]"t":t,"p":` where decoding resumes.
+#[inline(always)]
+fn trade<'a>(c: &mut Cursor<'a>) -> Option<Fields<'a>> {
+    let sent = c.integer()?;
+    c.expect(br#","T":"#)?;
+    let event = c.integer()?;
+    c.expect(br#","s":""#)?;
+    let symbol = c.symbol()?;
+    pair(c)?;
+    c.expect(br#","t":"#)?;
+    let id = c.integer()?;
+    c.expect(br#","p":""#)?;
+    Some((symbol, single(id), times(event, sent), c.at()))
+}
+
+/// `u,"s":"S",["ps":"S",]"b":` where decoding resumes; its times stand at the end.
+#[inline(always)]
+fn book_ticker<'a>(c: &mut Cursor<'a>) -> Option<Fields<'a>> {
+    let id = c.integer()?;
+    c.expect(br#","s":""#)?;
+    let symbol = c.symbol()?;
+    pair(c)?;
+    c.expect(br#","b":""#)?;
+    let resume = c.at();
+    c.skip_number()?;
+    c.expect(br#","B":""#)?;
+    c.skip_number()?;
+    c.expect(br#","a":""#)?;
+    c.skip_number()?;
+    c.expect(br#","A":""#)?;
+    c.skip_number()?;
+    c.expect(br#","T":"#)?;
+    let event = c.integer()?;
+    c.expect(br#","E":"#)?;
+    let sent = c.integer()?;
+    Some((symbol, single(id), times(event, sent), resume))
+}
+
+/// The key of an event that carries one id.
+pub(super) fn single(id: i64) -> Key {
+    Key { prev: id.saturating_sub(1), first: id, last: id }
+}
+
+/// Since the integration of the two product families payloads name the pair beside the symbol.
+#[inline(always)]
+fn pair(c: &mut Cursor<'_>) -> Option<()> {
+    if c.eat(br#","ps":""#) {
+        c.symbol()?;
+    }
+    Some(())
+}
+
+/// The name of a stream, up to and with its closing quote.
+#[inline(always)]
+fn feed(c: &mut Cursor<'_>) -> Option<Feed<'static>> {
+    if !c.eat(b"!") {
+        c.stream_symbol()?;
+        c.expect(b"@")?;
+    }
+    let feed = if c.eat(br#"bookTicker""#) {
+        Feed::BookTicker
+    } else if c.eat(br#"depth@100ms""#) {
+        Feed::Depth("@100ms")
+    } else if c.eat(br#"depth@0ms""#) {
+        Feed::Depth("@0ms")
+    } else if c.eat(br#"aggTrade""#) {
+        Feed::AggTrade
+    } else if c.eat(br#"trade""#) {
+        Feed::Trade
+    } else {
+        rare_feed(c)?
+    };
+    Some(feed)
+}
+
+#[cold]
+fn rare_feed(c: &mut Cursor<'_>) -> Option<Feed<'static>> {
+    let name = c.text()?;
+    Some(match name {
+        b"depth" => Feed::Depth(""),
+        b"depth@500ms" => Feed::Depth("@500ms"),
+        _ if name.starts_with(b"rpiDepth") => Feed::PartialDepth,
+        _ => match name.strip_prefix(b"depth") {
+            Some([digit, ..]) if digit.is_ascii_digit() => Feed::PartialDepth,
+            // A speed nobody knows yet: the reader names it.
+            Some(_) => return None,
+            None => Feed::Other,
+        },
+    })
+}
+
+/// An event type that is known and that nobody asked for.
+#[cold]
+fn unrequested<'a>(c: &mut Cursor<'_>) -> Option<Peek<'a>> {
+    let kind = c.text()?;
+    let known = UNREQUESTED.iter().any(|known| known.as_bytes() == kind);
+    (known && c.next() == Some(b',')).then_some(Peek::Ignored(IgnoreReason::UnrequestedKind))
+}
+
+/// Acks and errors begin with a key that no event has.
+#[cold]
+fn answer<'a>(c: &Cursor<'_>) -> Option<Peek<'a>> {
+    let frame = c.rest();
+    let answers: [&[u8]; 3] = [br#"{"result":"#, br#"{"error":"#, br#"{"code":"#];
+    answers.iter().any(|start| frame.starts_with(start)).then_some(Peek::Answer)
+}
+
+#[cfg(test)]
+mod tests;

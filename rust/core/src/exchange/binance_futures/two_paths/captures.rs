@@ -1,0 +1,99 @@
+//! The two paths on recorded frames. They are not part of the repository; where they are absent the tests say so, and
+//! where continuous integration runs they must be there.
+
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+
+use flate2::read::GzDecoder;
+
+use super::*;
+
+/// The recordings beside the repository.
+#[allow(clippy::print_stderr)]
+pub(super) fn captures() -> Option<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/captures");
+    if root.is_dir() {
+        return Some(root);
+    }
+    assert!(std::env::var_os("CI").is_none(), "no recordings at {}", root.display());
+    eprintln!("skipped: no recordings at {}", root.display());
+    None
+}
+
+fn files(root: &Path) -> Vec<PathBuf> {
+    let list = |folder: &str| std::fs::read_dir(root.join(folder)).unwrap().map(|entry| entry.unwrap().path());
+    let synthetic = list("synthetic").filter(|path| path.to_string_lossy().contains("binance_usdm"));
+    list("binance_usdm").chain(synthetic).collect()
+}
+
+#[derive(serde::Deserialize)]
+struct Line {
+    dir: String,
+    url: Option<String>,
+    frame: String,
+}
+
+fn lines(path: &Path) -> impl Iterator<Item = Line> {
+    let file = std::fs::File::open(path).unwrap();
+    let text: Box<dyn Read> =
+        if path.extension().is_some_and(|e| e == "gz") { Box::new(GzDecoder::new(file)) } else { Box::new(file) };
+    BufReader::new(text).lines().map(|line| serde_json::from_str(&line.unwrap()).unwrap())
+}
+
+/// Plain digits without trailing zeros.
+fn canon(text: &serde_json::Value) -> String {
+    let text = text.as_str().unwrap();
+    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { text }.to_owned()
+}
+
+#[test]
+fn every_recorded_frame_is_read_alike_and_its_trades_are_exact() {
+    let Some(root) = captures() else { return };
+    let mut reader = WireReader::default();
+    let (mut frames, mut taken, mut trades) = (0usize, 0usize, 0usize);
+    for frame in files(&root).iter().flat_map(|path| lines(path)).filter(|line| line.dir == "in").map(|l| l.frame) {
+        frames += 1;
+        // The whole range of scales, from too coarse to finer than what the exchange writes.
+        let scales = [Scales { price: 0, size: 0 }, SCALES, Scales { price: 8, size: 8 }][frames % 3];
+        if agree(&mut reader, frame.as_bytes(), scales).unwrap() {
+            taken += 1;
+        }
+        let Peek::Event(head) = peek(frame.as_bytes()) else { continue };
+        if let Decoded::Event(trade) = decode_trade(frame.as_bytes(), &head, scales) {
+            trades += 1;
+            let parsed: serde_json::Value = serde_json::from_str(&frame).unwrap();
+            let data = parsed.get("data").unwrap_or(&parsed);
+            assert_eq!(trade.price.trimmed().to_string(), canon(&data["p"]));
+            assert_eq!(trade.size.trimmed().to_string(), canon(&data["q"]));
+            assert_eq!(trade.times.event, Some(data["T"].as_i64().unwrap() * 1_000_000));
+        }
+    }
+    assert!(trades > 100, "{trades} trades in {frames} frames");
+    assert_eq!(taken, frames, "the scanner knows every recorded shape");
+}
+
+#[test]
+fn every_recorded_snapshot_holds_the_numbers_of_a_second_parser() {
+    let Some(root) = captures() else { return };
+    let is_depth = |line: &Line| line.dir == "http" && line.url.as_deref().is_some_and(|url| url.contains("/depth?"));
+    let mut out = DecodedLevels::default();
+    let mut snapshots = 0;
+    for line in files(&root).iter().flat_map(|path| lines(path)).filter(is_depth) {
+        snapshots += 1;
+        let head = read_snapshot(line.frame.as_bytes(), SCALES, 1 << 20, &mut out).unwrap();
+        let parsed: serde_json::Value = serde_json::from_str(&line.frame).unwrap();
+        assert_eq!(head.last_id, parsed["lastUpdateId"].as_i64());
+        assert_eq!(head.times.venue, Some(parsed["E"].as_i64().unwrap() * 1_000_000));
+        let scales = out.narrow.scales;
+        for (name, side) in [("bids", &out.narrow.bids), ("asks", &out.narrow.asks)] {
+            let texts = parsed[name].as_array().unwrap();
+            assert_eq!(side.len(), texts.len());
+            for (level, text) in side.iter().zip(texts) {
+                let price = Decimal::new(i128::from(level.price), scales.price).trimmed().to_string();
+                let size = Decimal::new(i128::from(level.size), scales.size).trimmed().to_string();
+                assert_eq!((price, size), (canon(&text[0]), canon(&text[1])));
+            }
+        }
+    }
+    assert!(snapshots > 3, "{snapshots} snapshots");
+}

@@ -1,0 +1,120 @@
+//! Filling [`DecodedLevels`] with numbers that need more room than the levels before them.
+
+use xtrader_scan::{Exact, NumberError};
+
+use crate::decimal::Decimal;
+use crate::event::{DecodedLevels, Level, Levels, Scales};
+use crate::report::RejectReason;
+
+/// A side of the book.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum BookSide {
+    Bids,
+    Asks,
+}
+
+impl<M> Levels<M> {
+    pub(crate) fn side_mut(&mut self, side: BookSide) -> &mut Vec<Level<M>> {
+        match side {
+            BookSide::Bids => &mut self.bids,
+            BookSide::Asks => &mut self.asks,
+        }
+    }
+
+    /// Levels of both sides.
+    pub(crate) fn count(&self) -> usize {
+        self.bids.len() + self.asks.len()
+    }
+
+    fn sides(&mut self) -> impl Iterator<Item = &mut Level<M>> {
+        self.bids.iter_mut().chain(&mut self.asks)
+    }
+}
+
+impl DecodedLevels {
+    /// Levels of both sides, whichever form they have.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.wide.as_ref().map_or_else(|| self.narrow.count(), |wide| wide.count())
+    }
+}
+
+impl From<NumberError> for RejectReason {
+    fn from(error: NumberError) -> Self {
+        match error {
+            NumberError::Syntax => Self::Schema,
+            NumberError::Range => Self::Range,
+        }
+    }
+}
+
+/// A price or size of a single event: at `scale`, or finer where its digits ask for it.
+pub(crate) fn decimal(text: &[u8], scale: u8) -> Result<Decimal, RejectReason> {
+    let number = xtrader_scan::exact(text)?;
+    let scale = scale.max(number.scale);
+    Ok(Decimal::new(number.at_scale(scale).ok_or(RejectReason::Range)?, scale))
+}
+
+/// Appends one level. A finer number rescales the levels before it; one that an `i64` cannot hold makes the whole
+/// message wide.
+pub(crate) fn push(out: &mut DecodedLevels, side: BookSide, price: Exact, size: Exact) -> Result<(), RejectReason> {
+    let now = out.scales();
+    let wanted = Scales { price: now.price.max(price.scale), size: now.size.max(size.scale) };
+    if wanted != now {
+        rescale(out, now, wanted)?;
+    }
+    let price = price.at_scale(wanted.price).ok_or(RejectReason::Range)?;
+    let size = size.at_scale(wanted.size).ok_or(RejectReason::Range)?;
+    if out.wide.is_none()
+        && let (Ok(price), Ok(size)) = (i64::try_from(price), i64::try_from(size))
+    {
+        out.narrow.side_mut(side).push(Level { price, size });
+        return Ok(());
+    }
+    wide(out).side_mut(side).push(Level { price, size });
+    Ok(())
+}
+
+/// The wide form, made from the narrow one if there is none yet.
+fn wide(out: &mut DecodedLevels) -> &mut Levels<i128> {
+    let DecodedLevels { narrow, wide } = out;
+    wide.get_or_insert_with(|| {
+        let widened = |list: &mut Vec<Level>| {
+            list.drain(..).map(|l| Level { price: i128::from(l.price), size: i128::from(l.size) }).collect()
+        };
+        let (bids, asks) = (widened(&mut narrow.bids), widened(&mut narrow.asks));
+        Box::new(Levels { scales: narrow.scales, bids, asks })
+    })
+}
+
+#[cold]
+fn rescale(out: &mut DecodedLevels, from: Scales, to: Scales) -> Result<(), RejectReason> {
+    // By way of `Exact`, which holds the bound of 38 digits.
+    let at = |mantissa: i128, from: u8, to: u8| Exact { mantissa, scale: from }.at_scale(to).ok_or(RejectReason::Range);
+    if out.wide.is_none() {
+        let fits = |mantissa: i64, from: u8, to: u8| {
+            at(i128::from(mantissa), from, to).is_ok_and(|m| i64::try_from(m).is_ok())
+        };
+        let all = out.narrow.sides().all(|l| fits(l.price, from.price, to.price) && fits(l.size, from.size, to.size));
+        if all {
+            let narrow =
+                |m: i64, from, to| i64::try_from(at(i128::from(m), from, to)?).map_err(|_| RejectReason::Range);
+            for level in out.narrow.sides() {
+                level.price = narrow(level.price, from.price, to.price)?;
+                level.size = narrow(level.size, from.size, to.size)?;
+            }
+            out.narrow.scales = to;
+            return Ok(());
+        }
+    }
+    let wide = wide(out);
+    for level in wide.sides() {
+        level.price = at(level.price, from.price, to.price)?;
+        level.size = at(level.size, from.size, to.size)?;
+    }
+    wide.scales = to;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;
