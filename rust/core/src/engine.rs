@@ -318,6 +318,12 @@ impl Engine {
         self.oldest_open.filter(|_| rows > 0).map(|since| (rows, since))
     }
 
+    /// The tables it fills.
+    #[must_use]
+    pub fn tables(&self) -> &[crate::table::Table] {
+        &self.cx.config.tables
+    }
+
     /// Counters: every frame and reply in exactly one.
     #[must_use]
     pub fn counters(&self) -> serde_json::Value {

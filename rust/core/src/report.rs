@@ -140,6 +140,15 @@ impl ReasonCounts {
     }
 }
 
+/// Levels of both sides of a book.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Depth {
+    /// Bid levels.
+    pub bid: usize,
+    /// Ask levels.
+    pub ask: usize,
+}
+
 /// One book in a report.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct BookReport {
@@ -153,10 +162,8 @@ pub struct BookReport {
     pub state: String,
     /// The book's id.
     pub last_id: Option<i64>,
-    /// Bid levels.
-    pub bid_levels: usize,
-    /// Ask levels.
-    pub ask_levels: usize,
+    /// How many levels it has.
+    pub levels: Depth,
     /// Best ten bids, best first: price and size as plain decimal texts.
     pub top10_bid: Vec<(String, String)>,
     /// Best ten offers, best first.

@@ -267,7 +267,7 @@ impl Replay {
         let rows: serde_json::Map<String, Value> = Table::ALL
             .into_iter()
             .zip(self.tally.rows)
-            .filter(|(_, rows)| *rows > 0)
+            .filter(|(table, _)| self.engine.tables().contains(table))
             .map(|(table, rows)| (table.name().to_owned(), rows.into()))
             .collect();
         let elapsed = self.elapsed.unwrap_or_else(|| self.begun.elapsed()).as_secs_f64();

@@ -13,7 +13,7 @@ use crate::config::Stream;
 use crate::event::{BookHead, DecodedLevels, Scales};
 use crate::exchange::binance_futures::route;
 use crate::exchange::{Decoded, Head, Key};
-use crate::report::{BookReport, IgnoreReason, Outcome, RejectReason, ReplyOutcome};
+use crate::report::{BookReport, Depth, IgnoreReason, Outcome, RejectReason, ReplyOutcome};
 use crate::symbol::ConnId;
 use crate::table::{GapCause, GapEvidence, Repaired, Source, flags};
 
@@ -449,7 +449,7 @@ impl BookStream {
     }
 
     pub(super) fn report(&self, exchange: &str, symbol: &str) -> BookReport {
-        let (bid_levels, ask_levels) = self.book.len();
+        let (bid, ask) = self.book.len();
         let text = |(price, size): (crate::decimal::Decimal, crate::decimal::Decimal)| {
             (price.trimmed().to_string(), size.trimmed().to_string())
         };
@@ -459,8 +459,7 @@ impl BookStream {
             native_symbol: self.native.to_string(),
             state: self.sync.state().name().to_owned(),
             last_id: self.position,
-            bid_levels,
-            ask_levels,
+            levels: Depth { bid, ask },
             top10_bid: self.book.bids().take(10).map(text).collect(),
             top10_ask: self.book.asks().take(10).map(text).collect(),
             updates: self.stats.updates,

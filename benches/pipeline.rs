@@ -1,0 +1,308 @@
+//! Nanoseconds and allocations per frame, by stage, on recorded captures. `benches/pipeline.py` runs it and puts
+//! `orjson.loads` of the same frames beside it.
+//!
+//!     pipeline [--rounds N] [--core N] CAPTURE…
+//!
+//! Stages are cumulative: `peek` reads the head, `decode` every frame to its end (without arbitration), `book` is the
+//! engine with no table to fill, `columns` the engine with trades, l2 and bbo in `float`. Only frames are timed; REST
+//! replies are handed over in between. Each figure is the best of N rounds over the whole capture.
+#![allow(clippy::print_stdout, clippy::unwrap_used, missing_docs)]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::hint::black_box;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use simd_json::{Buffers, Tape};
+use xtrader_core::config::{EngineConfig, Mode, Stream};
+use xtrader_core::engine::{Engine, HttpReply, Input};
+use xtrader_core::event::{DecodedLevels, Scales};
+use xtrader_core::exchange::binance_futures::{normalize, peek, wire::WireReader};
+use xtrader_core::exchange::{Decoded, EventKind, Peek};
+use xtrader_core::symbol::{ConnId, Venue};
+use xtrader_core::table::Table;
+use xtrader_core::time::Stamp;
+use xtrader_runtime::capture::{CaptureReader, Direction};
+
+/// Counts what this thread asks of the system's allocator.
+struct Counting;
+
+thread_local! {
+    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+}
+
+fn count() {
+    let _ = ALLOCATIONS.try_with(|n| n.set(n.get() + 1));
+}
+
+fn allocations() -> u64 {
+    ALLOCATIONS.with(Cell::get)
+}
+
+// SAFETY: hands every call on to `System` unchanged.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count();
+        // SAFETY: the caller's promises are handed on.
+        unsafe { System.alloc(layout) }
+    }
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        count();
+        // SAFETY: the caller's promises are handed on.
+        unsafe { System.alloc_zeroed(layout) }
+    }
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        count();
+        // SAFETY: the caller's promises are handed on.
+        unsafe { System.realloc(pointer, layout, size) }
+    }
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: the caller's promises are handed on.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// One line of a capture, in memory.
+enum Line {
+    Frame { conn: ConnId, at: Stamp, text: Vec<u8> },
+    Reply { at: Stamp, url: String, body: Vec<u8> },
+}
+
+struct Capture {
+    lines: Vec<Line>,
+    connections: u16,
+    frames: usize,
+    bytes: usize,
+}
+
+impl Capture {
+    fn read(path: &PathBuf) -> Self {
+        let mut reader = CaptureReader::open(std::slice::from_ref(path)).unwrap();
+        let mut names: Vec<String> = Vec::new();
+        let (mut lines, mut frames, mut bytes, mut wall) = (Vec::new(), 0, 0, 0);
+        while reader.advance().unwrap() {
+            let line = reader.line().unwrap();
+            wall = line.recv_ns.unwrap_or(wall);
+            let at = Stamp { wall, mono: wall.unsigned_abs() };
+            match line.direction {
+                Direction::Out => {}
+                Direction::Http => lines.push(Line::Reply {
+                    at,
+                    url: line.url.unwrap_or_default().to_owned(),
+                    body: line.frame.as_bytes().to_vec(),
+                }),
+                Direction::In => {
+                    let known = names.iter().position(|name| name == line.conn);
+                    let index = known.unwrap_or_else(|| {
+                        names.push(line.conn.to_owned());
+                        names.len() - 1
+                    });
+                    frames += 1;
+                    bytes += line.frame.len();
+                    let conn = ConnId(u16::try_from(index + 1).unwrap());
+                    lines.push(Line::Frame { conn, at, text: line.frame.as_bytes().to_vec() });
+                }
+            }
+        }
+        Self { lines, connections: u16::try_from(names.len()).unwrap(), frames, bytes }
+    }
+
+    fn texts(&self) -> impl Iterator<Item = &[u8]> {
+        self.lines.iter().filter_map(|line| match line {
+            Line::Frame { text, .. } => Some(text.as_slice()),
+            Line::Reply { .. } => None,
+        })
+    }
+
+    fn engine(&self, tables: &[Table]) -> Engine {
+        let config = EngineConfig {
+            mode: Mode::Replay,
+            streams: Stream::ALL.to_vec(),
+            tables: tables.to_vec(),
+            ..EngineConfig::new(Venue::BinanceFutures)
+        };
+        let at = match self.lines.first() {
+            Some(Line::Frame { at, .. } | Line::Reply { at, .. }) => *at,
+            None => Stamp::default(),
+        };
+        let mut engine = Engine::start(config, "bench", at).unwrap();
+        for conn in 1..=self.connections {
+            engine.handle(at, Input::ConnUp { conn: ConnId(conn), url: "" });
+        }
+        engine
+    }
+
+    /// Nanoseconds that `on_frame` takes for all frames.
+    fn time(&self, mut on_frame: impl FnMut(&[u8])) -> Duration {
+        let begin = Instant::now();
+        self.texts().for_each(&mut on_frame);
+        begin.elapsed()
+    }
+
+    fn simd_json_tape(&self) -> Duration {
+        let (mut scratch, mut buffers, mut tape) = (Vec::new(), Buffers::default(), Tape(Vec::new()));
+        self.time(|text| {
+            scratch.clear();
+            scratch.extend_from_slice(text);
+            let mut empty = std::mem::replace(&mut tape, Tape(Vec::new())).reset();
+            simd_json::fill_tape(&mut scratch, &mut buffers, &mut empty).unwrap();
+            black_box(&empty);
+            tape = empty.reset();
+        })
+    }
+
+    fn peek(&self) -> Duration {
+        self.time(|text| {
+            black_box(peek::peek(text));
+        })
+    }
+
+    fn decode(&self) -> Duration {
+        let (mut levels, mut reader) = (DecodedLevels::default(), WireReader::default());
+        let mut missed = 0_u64;
+        let spent = self.time(|text| {
+            let scales = Scales { price: 2, size: 3 };
+            let miss = match peek::peek(text) {
+                Peek::Event(head) => match head.kind {
+                    EventKind::Depth => {
+                        let decoded = normalize::decode_depth(text, &head, scales, 1 << 20, &mut levels);
+                        matches!(black_box(decoded), Decoded::Miss)
+                    }
+                    EventKind::AggTrade | EventKind::Trade => {
+                        matches!(black_box(normalize::decode_trade(text, &head, scales)), Decoded::Miss)
+                    }
+                    EventKind::Bbo => matches!(black_box(normalize::decode_bbo(text, &head, scales)), Decoded::Miss),
+                },
+                Peek::Miss => true,
+                Peek::Answer | Peek::Ignored(_) => false,
+            };
+            if miss {
+                missed += 1;
+                let _ = black_box(reader.read(text).is_ok());
+            }
+        });
+        black_box(missed);
+        spent
+    }
+
+    /// The engine over the whole capture; frames alone are timed.
+    fn engine_time(&self, tables: &[Table]) -> Duration {
+        let mut engine = self.engine(tables);
+        let mut spent = Duration::ZERO;
+        let mut begin = Instant::now();
+        for line in &self.lines {
+            match line {
+                Line::Frame { conn, at, text } => {
+                    engine.handle(*at, Input::Frame { conn: *conn, payload: text });
+                    while let Some(batch) = engine.poll_batch() {
+                        black_box(batch);
+                    }
+                }
+                Line::Reply { at, url, body } => {
+                    spent += begin.elapsed();
+                    reply(&mut engine, *at, url, body);
+                    begin = Instant::now();
+                }
+            }
+        }
+        spent + begin.elapsed()
+    }
+
+    /// Allocations per frame between batch closes, and per batch close, in the second half of the capture.
+    fn allocation_counts(&self, tables: &[Table]) -> (f64, f64) {
+        let mut engine = self.engine(tables);
+        let (mut quiet, mut quiet_frames, mut closing, mut batches) = (0, 0_u64, 0, 0_u64);
+        for (n, line) in self.lines.iter().enumerate() {
+            match line {
+                Line::Reply { at, url, body } => reply(&mut engine, *at, url, body),
+                Line::Frame { conn, at, text } => {
+                    let before = allocations();
+                    engine.handle(*at, Input::Frame { conn: *conn, payload: text });
+                    let mut closed = 0;
+                    while let Some(batch) = engine.poll_batch() {
+                        closed += 1;
+                        drop(black_box(batch));
+                    }
+                    let during = allocations() - before;
+                    if n < self.lines.len() / 2 {
+                        continue;
+                    }
+                    if closed > 0 {
+                        closing += during;
+                        batches += closed;
+                    } else {
+                        quiet += during;
+                        quiet_frames += 1;
+                    }
+                }
+            }
+        }
+        if batches == 0 {
+            let before = allocations();
+            engine.close_batches();
+            while let Some(batch) = engine.poll_batch() {
+                batches += 1;
+                drop(black_box(batch));
+            }
+            closing = allocations() - before;
+        }
+        (quiet as f64 / quiet_frames.max(1) as f64, closing as f64 / batches.max(1) as f64)
+    }
+}
+
+fn reply(engine: &mut Engine, at: Stamp, url: &str, body: &[u8]) {
+    engine.handle(at, Input::Http(HttpReply { request: None, url, status: 200, retry_after_ms: None, body }));
+    while let Some(batch) = engine.poll_batch() {
+        drop(batch);
+    }
+    while engine.poll_action().is_some() {}
+}
+
+const TABLES: [Table; 3] = [Table::Trades, Table::L2, Table::Bbo];
+
+fn main() {
+    let mut rounds = 5_u32;
+    let mut paths = Vec::new();
+    let mut args = std::env::args().skip(1);
+    while let Some(arg) = args.next() {
+        match arg.as_str() {
+            "--rounds" => rounds = args.next().and_then(|n| n.parse().ok()).expect("--rounds takes a number"),
+            "--core" => {
+                let id = args.next().and_then(|n| n.parse().ok()).expect("--core takes a number");
+                core_affinity::set_for_current(core_affinity::CoreId { id });
+            }
+            // What `cargo bench` adds.
+            "--bench" => {}
+            path => paths.push(PathBuf::from(path)),
+        }
+    }
+    let captures: Vec<serde_json::Value> = paths
+        .iter()
+        .map(|path| {
+            let capture = Capture::read(path);
+            let frames = capture.frames.max(1) as f64;
+            let best = |stage: &dyn Fn() -> Duration| {
+                let nanos = (0..rounds.max(1)).map(|_| stage().as_nanos()).min().unwrap_or(0);
+                (nanos as f64 / frames * 10.0).round() / 10.0
+            };
+            let (per_frame, per_batch) = capture.allocation_counts(&TABLES);
+            serde_json::json!({
+                "capture": path,
+                "frames": capture.frames,
+                "bytes": capture.bytes,
+                "simd_json_tape": best(&|| capture.simd_json_tape()),
+                "peek": best(&|| capture.peek()),
+                "decode": best(&|| capture.decode()),
+                "book": best(&|| capture.engine_time(&[])),
+                "columns": best(&|| capture.engine_time(&TABLES)),
+                "allocations_per_frame": per_frame,
+                "allocations_per_batch": per_batch,
+            })
+        })
+        .collect();
+    println!("{}", serde_json::json!({ "captures": captures }));
+}
