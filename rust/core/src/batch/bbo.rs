@@ -30,9 +30,9 @@ struct Row<N> {
 impl<N: Number> Quotes<N> {
     #[inline]
     pub(super) fn push(&mut self, key: &RowKey, bbo: &Bbo) -> Result<(), OutOfRange> {
-        let sides = [bbo.bid, bbo.ask];
-        let prices = some::<N, 2>(sides.map(|side| side.map(|(price, _)| price)))?;
-        let sizes = some::<N, 2>(sides.map(|side| side.map(|(_, size)| size)))?;
+        let (bid, ask) = (bbo.bid.as_ref(), bbo.ask.as_ref());
+        let prices = some::<N, 2>([bid.map(|(price, _)| price), ask.map(|(price, _)| price)])?;
+        let sizes = some::<N, 2>([bid.map(|(_, size)| size), ask.map(|(_, size)| size)])?;
         let mut key = *key;
         if prices.lossy || sizes.lossy {
             key.flags |= flags::LOSSY;

@@ -13,6 +13,7 @@ use crate::table::{
 };
 
 use super::schema::{BOOK_SIDES, UTC};
+use super::symbols::{PADDED, SymbolText};
 
 /// Rows in a block: one word of validity bits, and few enough to stay in the nearest cache while every column reads
 /// them.
@@ -161,14 +162,7 @@ impl Text {
     pub(super) fn new(rows: usize) -> Self {
         let mut offsets = Vec::with_capacity(rows + 1);
         offsets.push(0);
-        Self { offsets, bytes: Vec::with_capacity(rows * USUAL_TEXT) }
-    }
-
-    #[inline]
-    pub(super) fn extend<'t, R>(&mut self, block: &[R], text: impl Fn(&R) -> &'t str) {
-        for row in block {
-            self.push(text(row).as_bytes());
-        }
+        Self { offsets, bytes: Vec::with_capacity(rows * USUAL_TEXT + PADDED) }
     }
 
     #[inline]
@@ -177,11 +171,34 @@ impl Text {
         self.end();
     }
 
-    /// Appends the decimal digits of a number.
+    #[inline]
+    pub(super) fn push_symbol(&mut self, symbol: &SymbolText) {
+        let length = symbol.text.len();
+        if length <= PADDED {
+            self.push_padded(&symbol.padded, length);
+        } else {
+            self.push(symbol.text.as_bytes());
+        }
+    }
+
+    /// Appends a number's decimal digits: ids of trades go through here.
     #[inline]
     pub(super) fn push_number(&mut self, number: i64) {
-        let mut digits = [0; MAX_DIGITS];
-        self.bytes.extend_from_slice(decimal_digits(number, &mut digits));
+        match u64::try_from(number) {
+            Ok(number) if number < SIXTEEN_DIGITS => {
+                let (digits, length) = decimal_digits(number);
+                self.push_padded(&digits, length);
+            }
+            _ => self.push(number.to_string().as_bytes()),
+        }
+    }
+
+    /// Appends the first `length` bytes by a copy of constant length: a store or two instead of a call.
+    #[inline]
+    fn push_padded<const N: usize>(&mut self, padded: &[u8; N], length: usize) {
+        let end = self.bytes.len() + length;
+        self.bytes.extend_from_slice(padded);
+        self.bytes.truncate(end);
         self.end();
     }
 
@@ -196,42 +213,30 @@ impl Text {
     }
 }
 
-/// Digits and sign of the longest `i64`.
-const MAX_DIGITS: usize = 20;
+const EIGHT_DIGITS: u64 = 100_000_000;
+const SIXTEEN_DIGITS: u64 = EIGHT_DIGITS * EIGHT_DIGITS;
 
-/// `00` to `99`.
-const PAIRS: [[u8; 2]; 100] = {
-    let mut pairs = [[0; 2]; 100];
-    let mut i = 0;
-    while i < 100 {
-        pairs[i] = [b'0' + (i / 10) as u8, b'0' + (i % 10) as u8];
-        i += 1;
-    }
-    pairs
-};
-
-/// The number as text, without the formatting machinery: ids of trades go through here.
+/// The digits of a number below 10^16, padded, and how many they are. They are made in a register and stored at once:
+/// a copy that waits for single bytes costs more than the digits.
 #[inline]
-fn decimal_digits(number: i64, out: &mut [u8; MAX_DIGITS]) -> &[u8] {
-    let mut rest = number.unsigned_abs();
-    let mut at = MAX_DIGITS;
-    while rest >= 100 {
-        at -= 2;
-        out[at..at + 2].copy_from_slice(&PAIRS[(rest % 100) as usize]);
-        rest /= 100;
-    }
-    if rest >= 10 {
-        at -= 2;
-        out[at..at + 2].copy_from_slice(&PAIRS[rest as usize]);
-    } else {
-        at -= 1;
-        out[at] = b'0' + rest as u8;
-    }
-    if number < 0 {
-        at -= 1;
-        out[at] = b'-';
-    }
-    &out[at..]
+fn decimal_digits(number: u64) -> ([u8; PADDED], usize) {
+    let digits =
+        u128::from(eight_digits(number / EIGHT_DIGITS)) | (u128::from(eight_digits(number % EIGHT_DIGITS)) << u64::BITS);
+    let leading_zeros = (digits.trailing_zeros() as usize / 8).min(PADDED - 1);
+    let text = (digits | u128::from_le_bytes([b'0'; PADDED])) >> (leading_zeros * 8);
+    (text.to_le_bytes(), PADDED - leading_zeros)
+}
+
+/// The eight decimal digits of a number below 10^8, the first one in the lowest byte: halves, quarters and eighths are
+/// divided side by side in one word.
+#[inline]
+const fn eight_digits(number: u64) -> u64 {
+    let halves = (number / 10_000) | ((number % 10_000) << 32);
+    // 10 486 / 2^20 is a hundredth for all numbers below 10 000, 103 / 2^10 a tenth for all below 100.
+    let hundreds = ((halves * 10_486) >> 20) & 0x0000_007f_0000_007f;
+    let quarters = hundreds | ((halves - hundreds * 100) << 16);
+    let tens = ((quarters * 103) >> 10) & 0x000f_000f_000f_000f;
+    tens | ((quarters - tens * 10) << 8)
 }
 
 /// Texts of an open batch, in one buffer. A row holds where its text lies.
@@ -353,22 +358,28 @@ impl Default for Words {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use arrow_array::cast::AsArray;
     use proptest::prelude::*;
+
+    fn digits_of(number: i64) -> String {
+        let mut text = Text::new(1);
+        text.push_number(number);
+        text.array().as_string::<i32>().value(0).to_owned()
+    }
 
     proptest! {
         #[test]
         fn digits_are_those_of_the_standard_library(number in any::<i64>(), shift in 0u32..64) {
             let number = number >> shift;
-            let mut out = [0; MAX_DIGITS];
-            let expected = number.to_string();
-            prop_assert_eq!(decimal_digits(number, &mut out), expected.as_bytes());
+            prop_assert_eq!(digits_of(number), number.to_string());
         }
     }
 
     #[test]
-    fn the_longest_numbers_fit() {
-        for number in [i64::MIN, i64::MAX, 0, -1, 9, 10, 99, 100] {
-            assert_eq!(decimal_digits(number, &mut [0; MAX_DIGITS]), number.to_string().as_bytes());
+    fn digits_at_the_edges() {
+        let limit = SIXTEEN_DIGITS.cast_signed();
+        for number in [i64::MIN, i64::MAX, 0, -1, 9, 10, 99, 100, limit - 1, limit] {
+            assert_eq!(digits_of(number), number.to_string());
         }
     }
 

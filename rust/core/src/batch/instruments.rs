@@ -49,8 +49,9 @@ impl<N: Number> Instruments<N> {
         valid_from: i64,
         valid_to: Option<i64>,
     ) -> Result<(), OutOfRange> {
-        let prices = some::<N, 3>([instrument.tick_size, instrument.min_notional, instrument.strike])?;
-        let sizes = some::<N, 2>([instrument.lot_size, Some(instrument.multiplier)])?;
+        let prices = [&instrument.tick_size, &instrument.min_notional, &instrument.strike];
+        let prices = some::<N, 3>(prices.map(Option::as_ref))?;
+        let sizes = some::<N, 2>([instrument.lot_size.as_ref(), Some(&instrument.multiplier)])?;
         let [lot_size, multiplier] = sizes.values;
         let mut key = *key;
         if prices.lossy || sizes.lossy {

@@ -90,7 +90,7 @@ impl<'a> KeyColumns<'a> {
         self.ts_venue.extend(block, |r| key(r).ts_venue);
         self.ts_recv.extend(block, |r| key(r).ts_recv);
         self.exchange.extend(block, |r| key(r).exchange.0);
-        self.symbol.extend(block, |r| self.context.symbols.text(key(r).symbol));
+        block.iter().for_each(|r| self.symbol.push_symbol(self.context.symbols.text(key(r).symbol)));
         self.shard.extend(block, |r| key(r).shard);
         self.msg_id.extend(block, |r| key(r).msg_id);
         self.row.extend(block, |r| key(r).row);

@@ -172,7 +172,8 @@ pub(super) struct Numbers<T> {
 }
 
 /// One number that is always there.
-#[inline]
+// Always inline: a result that goes through memory costs more than the number.
+#[inline(always)]
 pub(super) fn one<N: Number>(given: Decimal) -> Result<Numbers<N>, OutOfRange> {
     let Some(value) = N::encode(given, given.scale) else {
         return one(shorter(given)?);
@@ -181,20 +182,21 @@ pub(super) fn one<N: Number>(given: Decimal) -> Result<Numbers<N>, OutOfRange> {
 }
 
 /// Numbers that may be missing. In `fixed` they share the smallest scale that says them all.
-#[inline]
+#[inline(always)]
 pub(super) fn some<N: Number, const K: usize>(
-    given: [Option<Decimal>; K],
+    given: [Option<&Decimal>; K],
 ) -> Result<Numbers<[Option<N>; K]>, OutOfRange> {
-    let mut numbers = Numbers { values: [None; K], scale: None, lossy: false };
-    let Some(scale) = given.iter().flatten().map(|d| d.scale).max() else {
-        return Ok(numbers);
+    let scale = match N::NUMERIC {
+        Numeric::Fixed => given.iter().flatten().map(|d| d.scale).max(),
+        Numeric::Float | Numeric::Decimal => None,
     };
+    let mut numbers = Numbers { values: [None; K], scale: scale.map(column_scale).transpose()?, lossy: false };
     for (value, given) in numbers.values.iter_mut().zip(given) {
-        let Some(given) = given else { continue };
-        *value = Some(N::encode(given, scale).ok_or(OutOfRange)?);
-        numbers.lossy |= N::is_lossy(given);
+        if let Some(given) = given {
+            *value = Some(N::encode(*given, scale.unwrap_or_default()).ok_or(OutOfRange)?);
+            numbers.lossy |= N::is_lossy(*given);
+        }
     }
-    numbers.scale = Some(column_scale(scale)?);
     Ok(numbers)
 }
 

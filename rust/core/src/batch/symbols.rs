@@ -11,10 +11,20 @@ impl SymbolId {
     pub const NONE: Self = Self(0);
 }
 
+/// Bytes of the texts that are copied without a look at their length. Most symbols are shorter.
+pub(super) const PADDED: usize = 16;
+
+/// A text, and its first bytes padded with zeros.
+#[derive(Debug)]
+pub(super) struct SymbolText {
+    pub(super) padded: [u8; PADDED],
+    pub(super) text: Box<str>,
+}
+
 /// Rows carry the number; the text is looked up when a batch closes.
 #[derive(Debug)]
 pub(super) struct Symbols {
-    texts: Vec<Box<str>>,
+    texts: Vec<SymbolText>,
     by_text: HashMap<Box<str>, SymbolId>,
 }
 
@@ -32,13 +42,15 @@ impl Symbols {
             return *id;
         }
         let id = SymbolId(u32::try_from(self.texts.len()).expect("engines know far fewer instruments than 2^32"));
-        self.texts.push(text.into());
+        let mut padded = [0; PADDED];
+        padded.iter_mut().zip(text.as_bytes()).for_each(|(to, from)| *to = *from);
+        self.texts.push(SymbolText { padded, text: text.into() });
         self.by_text.insert(text.into(), id);
         id
     }
 
     #[inline]
-    pub(super) fn text(&self, id: SymbolId) -> &str {
+    pub(super) fn text(&self, id: SymbolId) -> &SymbolText {
         &self.texts[id.0 as usize]
     }
 }
