@@ -89,7 +89,7 @@ fn start(reader: &RawReader, options: &ReplayOptions) -> Result<Engine, RuntimeE
 }
 
 /// One row as the input it was.
-fn feed(row: &RawRow<'_>, engine: &mut impl Machine, tally: &mut Tally) -> Result<(), String> {
+pub(super) fn feed(row: &RawRow<'_>, engine: &mut impl Machine, tally: &mut Tally) -> Result<(), String> {
     // The engine fell back on the last time it knew, and will again.
     let untimed = row.flags & flags::RECV_SUSPECT != 0;
     let at = At { wall: (!untimed).then_some(row.at.wall), mono: row.at.mono };
