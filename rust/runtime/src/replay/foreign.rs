@@ -40,7 +40,7 @@ impl Foreign {
         Ok((Self::new(CaptureReader::open(&options.paths)?, venue), engine))
     }
 
-    fn new(reader: CaptureReader, venue: Venue) -> Self {
+    pub(super) fn new(reader: CaptureReader, venue: Venue) -> Self {
         Self { reader, venue, clock: Clock::default(), conns: Conns::default(), loaded: false }
     }
 

@@ -88,7 +88,7 @@ fn start(reader: &RawReader, options: &ReplayOptions) -> Result<Engine, RuntimeE
 }
 
 /// One row as the input it was.
-fn feed(row: &RawRow<'_>, engine: &mut impl Machine, tally: &mut Tally) -> Result<(), String> {
+pub(super) fn feed(row: &RawRow<'_>, engine: &mut impl Machine, tally: &mut Tally) -> Result<(), String> {
     let headers = row.headers.map(Headers::read).unwrap_or_default();
     let at = At { wall: headers.wall.unwrap_or(Some(row.at.wall)), mono: row.at.mono };
     let down: ConnDown;
