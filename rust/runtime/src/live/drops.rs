@@ -1,6 +1,5 @@
 //! Dropped batches as rows of `gaps`: what the consumer missed is data, like what the exchange withheld.
 
-use arrow_array::Array;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Int32Type, Int64Type, TimestampNanosecondType};
 use xtrader_core::batch::{Batch, BatchConfig, Batches, GapRow, KeyExchange, RowKey, SymbolId};

@@ -64,6 +64,8 @@ pub struct Rest {
     answered: VecDeque<Reply>,
     /// When the first that waits may try again (monotonic).
     resume_at: Option<u64>,
+    /// The account with the host asked last. For the report.
+    account: Option<Shared>,
     /// Requests sent.
     pub sent: u64,
     /// Requests that got no reply.
@@ -99,6 +101,7 @@ impl Rest {
             running: FuturesUnordered::new(),
             answered: VecDeque::new(),
             resume_at: None,
+            account: None,
             sent: 0,
             failed: 0,
             last_problem: None,
@@ -115,6 +118,7 @@ impl Rest {
             let problem = format!("{} requests wait already", self.limits.max_waiting);
             return self.answered.push_back(unanswered(request, url, None, problem));
         }
+        self.account = Some(account.clone());
         self.waiting.push_back(Request { id: request, url, weight, account });
     }
 
@@ -145,6 +149,13 @@ impl Rest {
     #[must_use]
     pub fn in_flight(&self) -> (usize, usize) {
         (self.waiting.len(), self.running.len())
+    }
+
+    /// Weight spent in the running minute, and milliseconds for which the host refuses us.
+    #[must_use]
+    pub fn account(&self, now: Stamp) -> Option<(u32, u64)> {
+        let account = self.account.as_ref()?.lock();
+        Some((account.used(now), account.banned_for_ms(now)))
     }
 
     fn send_what_may(&mut self, now: Stamp) {

@@ -336,6 +336,9 @@ impl<E: Drive> Shard<E> {
     /// The connection is over: tells the engine, and answers the peer's close if it was one.
     fn down(&mut self, i: usize, down: &ConnDown) {
         let slot = &mut self.slots[i];
+        if matches!(slot.state, State::Down) {
+            return;
+        }
         let conn = slot.conn;
         slot.counts.last_down = Some(down.clone());
         if let State::Up(socket) = std::mem::replace(&mut slot.state, State::Down) {
@@ -395,23 +398,15 @@ impl<E: Drive> Shard<E> {
                 let State::Up(socket) = &mut self.slots[i].state else { return };
                 match socket.send(text) {
                     Ok(()) => self.slots[i].flag.raise(),
-                    Err(down) => self.down_from_inside(i, &down),
+                    Err(down) => self.down(i, &down),
                 }
             }
             Action::Close { conn, reason } => {
                 if let Some(i) = self.slots.iter().position(|s| s.conn == conn) {
-                    self.down_from_inside(i, &down(DownReason::Local, reason));
+                    self.down(i, &down(DownReason::Local, reason));
                 }
             }
             Action::Http { request, url, weight } => self.rest.ask(request, url, weight),
-        }
-    }
-
-    /// As [`Self::down`], while actions are being carried out: those that follow from it join their queue.
-    fn down_from_inside(&mut self, i: usize, down: &ConnDown) {
-        let is_down = matches!(self.slots[i].state, State::Down);
-        if !is_down {
-            self.down(i, down);
         }
     }
 

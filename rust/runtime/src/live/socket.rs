@@ -90,11 +90,13 @@ impl Socket {
         self.transport.holds_more()
     }
 
-    /// One read.
+    /// One read, when every event of the last one has been taken.
     ///
     /// # Errors
     /// The connection is over.
     pub fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), ConnDown>> {
+        let last_read = self.transport.last_read().mono;
+        self.began = self.reader.is_under_way().then(|| self.began.unwrap_or(last_read));
         let mut buf = ReadBuf::new(self.reader.space());
         let read = ready!(Pin::new(&mut self.transport).poll_read(cx, &mut buf));
         let n = buf.filled().len();
@@ -129,16 +131,12 @@ impl Socket {
             }
             Ok(Some(Event::Pong)) => Ok(Step::Other),
             Ok(Some(Event::Close { code, reason })) => {
-                self.close(code.unwrap_or(1000));
+                say_close(&mut self.closing, &mut self.outbox, code.unwrap_or(1000));
                 Err(ConnDown { reason: DownReason::Closed, code, detail: escaped(reason), retry_after_ms: None })
             }
-            Ok(None) => {
-                let at = self.transport.last_read().mono;
-                self.began = self.reader.is_under_way().then(|| self.began.unwrap_or(at));
-                Ok(Step::Drained)
-            }
+            Ok(None) => Ok(Step::Drained),
             Err(e) => {
-                self.close(e.close_code());
+                say_close(&mut self.closing, &mut self.outbox, e.close_code());
                 Err(ConnDown { code: Some(e.close_code()), ..down(DownReason::Protocol, &e.to_string()) })
             }
         }
@@ -217,7 +215,7 @@ impl Socket {
     /// Closes politely within `close_ms`: says so, and reads (and discards) until the peer ends the connection.
     /// Yields how many messages were discarded.
     pub async fn retire(mut self) -> u64 {
-        self.close(1000);
+        say_close(&mut self.closing, &mut self.outbox, 1000);
         let deadline = Duration::from_millis(self.limits.close_ms);
         let mut discarded = 0;
         let farewell = poll_fn(|cx| self.poll_farewell(cx, &mut discarded));
@@ -242,14 +240,6 @@ impl Socket {
             if ready!(self.poll_read(cx)).is_err() {
                 return Poll::Ready(());
             }
-        }
-    }
-
-    /// Queues a close frame, once.
-    fn close(&mut self, code: u16) {
-        if !self.closing {
-            self.closing = true;
-            self.outbox.close(code);
         }
     }
 
@@ -279,5 +269,13 @@ impl Socket {
             0 => what.to_owned(),
             lost => format!("{what}; {lost} bytes of an unfinished message are discarded"),
         }
+    }
+}
+
+/// Queues a close frame, once.
+fn say_close(closing: &mut bool, outbox: &mut Outbox, code: u16) {
+    if !*closing {
+        *closing = true;
+        outbox.close(code);
     }
 }

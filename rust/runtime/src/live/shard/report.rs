@@ -10,11 +10,15 @@ impl<E: Drive> Shard<E> {
     pub(super) fn report(&self) -> Value {
         let now = sys::now();
         let (waiting, running) = self.rest.in_flight();
+        let (weight_used, banned_for_ms) = self.rest.account(now).unwrap_or_default();
         let mut report = self.engine.report();
         report["connections"] = self.slots.iter().map(connection).collect();
         report["rest"] = json!({
             "sent": self.rest.sent,
             "failed": self.rest.failed,
+            "weight_used": weight_used,
+            "weight_per_min": self.options.rest.weight_per_min,
+            "banned_for_ms": banned_for_ms,
             "waiting": waiting,
             "running": running,
             "last_problem": self.rest.last_problem,
