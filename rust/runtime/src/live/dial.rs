@@ -1,0 +1,142 @@
+//! From a URL to an open WebSocket: name, address, TLS, upgrade. One future with one deadline; the shard goes on
+//! with its other connections meanwhile.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+use socket2::SockRef;
+use tokio::net::{TcpStream, lookup_host};
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use url::Url;
+use xtrader_core::engine::{ConnDown, DownReason};
+
+use super::address::{is_loopback_ip, is_secure};
+use super::down::down;
+use super::options::NetLimits;
+use super::transport::{Stamped, Transport};
+use super::upgrade::upgrade;
+
+/// An open WebSocket.
+#[derive(Debug)]
+pub struct Dialled {
+    /// Its bytes.
+    pub transport: Transport,
+    /// Bytes that came behind the answer to the upgrade.
+    pub tail: Vec<u8>,
+    /// The address that answered.
+    pub peer: SocketAddr,
+}
+
+/// Dials within `connect_ms`.
+pub async fn dial(url: Url, tls: Arc<ClientConfig>, limits: NetLimits) -> Result<Dialled, ConnDown> {
+    let deadline = Duration::from_millis(limits.connect_ms);
+    timeout(deadline, open(&url, tls, &limits)).await.unwrap_or_else(|_| {
+        Err(failed(&format!("not open within {} ms (name, TCP, TLS and upgrade together)", limits.connect_ms)))
+    })
+}
+
+async fn open(url: &Url, tls: Arc<ClientConfig>, limits: &NetLimits) -> Result<Dialled, ConnDown> {
+    let host = url.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
+    let port = url.port_or_known_default().unwrap_or_default();
+    // getaddrinfo may hang for long: tokio asks on a thread of its own.
+    let found = lookup_host((host, port)).await.map_err(|e| failed(&format!("name {host:?}: {e}")))?;
+    let addresses: Vec<SocketAddr> = found.filter(|a| is_secure(url) || is_loopback_ip(a.ip())).collect();
+    let (tcp, peer) = connect(&addresses, limits).await?;
+    let mut transport = if is_secure(url) {
+        let name = ServerName::try_from(host.to_owned()).map_err(|e| failed(&format!("name {host:?}: {e}")))?;
+        let stream = TlsConnector::from(tls)
+            .connect(name, Stamped::new(tcp))
+            .await
+            .map_err(|e| failed(&format!("TLS with {peer}: {e}")))?;
+        Transport::Tls(Box::new(stream))
+    } else {
+        Transport::Plain(Stamped::new(tcp))
+    };
+    let tail = upgrade(&mut transport, url).await?;
+    Ok(Dialled { transport, tail, peer })
+}
+
+/// The first address that accepts, each within its own deadline: a dead one costs `address_ms`, not the connection.
+async fn connect(addresses: &[SocketAddr], limits: &NetLimits) -> Result<(TcpStream, SocketAddr), ConnDown> {
+    let mut problems = Vec::new();
+    for address in alternating(addresses) {
+        match timeout(Duration::from_millis(limits.address_ms), TcpStream::connect(address)).await {
+            Ok(Ok(tcp)) => {
+                tune(&tcp, limits);
+                return Ok((tcp, address));
+            }
+            Ok(Err(e)) => problems.push(format!("{address}: {e}")),
+            Err(_) => problems.push(format!("{address}: no answer within {} ms", limits.address_ms)),
+        }
+    }
+    if problems.is_empty() {
+        problems.push("the name has no address that may be used".to_owned());
+    }
+    Err(failed(&problems.join("; ")))
+}
+
+/// IPv6 and IPv4 in turn, in the resolver's order: a family that is black-holed costs one deadline, not many.
+fn alternating(addresses: &[SocketAddr]) -> Vec<SocketAddr> {
+    let first_is_v6 = addresses.first().is_some_and(SocketAddr::is_ipv6);
+    let (mut first, mut second): (Vec<_>, Vec<_>) = addresses.iter().partition(|a| a.is_ipv6() == first_is_v6);
+    let mut order = Vec::with_capacity(addresses.len());
+    first.reverse();
+    second.reverse();
+    while let (Some(address), rest) = (first.pop(), &mut second) {
+        order.push(address);
+        order.extend(rest.pop());
+    }
+    second.reverse();
+    order.extend(second);
+    order
+}
+
+/// Small messages leave at once. Best effort: a system that refuses is slower, not wrong.
+fn tune(tcp: &TcpStream, limits: &NetLimits) {
+    let socket = SockRef::from(tcp);
+    if let Err(error) = socket.set_tcp_nodelay(true) {
+        tracing::debug!(%error, "TCP_NODELAY refused");
+    }
+    if let Some(bytes) = limits.recv_buffer_bytes
+        && let Err(error) = socket.set_recv_buffer_size(bytes)
+    {
+        tracing::debug!(%error, bytes, "SO_RCVBUF refused");
+    }
+}
+
+fn failed(detail: &str) -> ConnDown {
+    down(DownReason::ConnectFailed, detail)
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[test]
+    fn address_families_take_turns() {
+        let a = |s: &str| s.parse::<SocketAddr>().expect("an address");
+        let given = [a("[::1]:1"), a("[::2]:1"), a("[::3]:1"), a("1.1.1.1:1")];
+        assert_eq!(alternating(&given), [a("[::1]:1"), a("1.1.1.1:1"), a("[::2]:1"), a("[::3]:1")]);
+        assert_eq!(alternating(&given[3..]), given[3..]);
+        assert_eq!(alternating(&[]), []);
+    }
+
+    #[tokio::test]
+    async fn the_next_address_is_tried_when_the_first_is_dead() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let alive = listener.local_addr().expect("bound");
+        let dead = TcpListener::bind("127.0.0.1:0").await.expect("a port").local_addr().expect("bound");
+        let limits = NetLimits::default();
+        let (_, peer) = connect(&[dead, alive], &limits).await.expect("the second answers");
+        assert_eq!(peer, alive);
+        let refused = connect(&[dead], &limits).await.expect_err("nobody there");
+        assert_eq!(refused.reason, DownReason::ConnectFailed);
+        assert!(refused.detail.contains(&dead.to_string()), "{}", refused.detail);
+    }
+}

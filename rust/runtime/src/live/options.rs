@@ -1,0 +1,271 @@
+//! What a live stream is told to do, and the bounds of every number.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+use xtrader_core::config::{ConfigError, EngineConfig};
+
+use super::address::{self, Service};
+use super::error::LiveError;
+use super::sys;
+
+/// What happens when the consumer is behind and its queue is full.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Policy {
+    /// Sockets are not read until there is room: nothing is lost here, but an exchange drops a reader that is too slow.
+    Block,
+    /// The oldest batches go. The consumer sees what is new, and what it missed as rows of `gaps`.
+    #[default]
+    DropOldest,
+    /// New batches go. The consumer keeps what it has not read yet, and sees what it missed as rows of `gaps`.
+    DropNewest,
+}
+
+/// Everything one live stream needs to know.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LiveOptions {
+    /// What the engine is to do.
+    pub engine: EngineConfig,
+    /// What happens when the queue is full.
+    #[serde(default)]
+    pub policy: Policy,
+    /// Bytes of closed batches that wait for the consumer, 1 MiB … 1 TiB. One batch is always let in.
+    #[serde(default = "default_queue_bytes")]
+    pub queue_bytes: usize,
+    /// A consumer that has read everything gets the next rows at once, in small batches. False: batches close only by
+    /// rows, bytes and `max_delay_ms`, which costs less per row (collectors).
+    #[serde(default = "default_eager")]
+    pub eager: bool,
+    /// Core that the shard's thread is pinned to. Refused on fewer than 4 cores unless forced.
+    #[serde(default)]
+    pub pin_core: Option<usize>,
+    /// The shard never sleeps: it takes a whole core and saves the time of waking up. Refused on fewer than 4 cores
+    /// unless forced.
+    #[serde(default)]
+    pub spin: bool,
+    /// Pin and spin on any machine.
+    #[serde(default)]
+    pub force: bool,
+    /// PEM file of authorities that are trusted beside the platform's own (a proxy, a simulator with TLS). There is no
+    /// way to trust everybody.
+    #[serde(default)]
+    pub extra_ca: Option<PathBuf>,
+    /// Bounds of every connection.
+    #[serde(default)]
+    pub net: NetLimits,
+    /// Bounds of REST, shared by all streams of the process that talk to the same host.
+    #[serde(default)]
+    pub rest: RestLimits,
+}
+
+/// Bounds of every connection.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct NetLimits {
+    /// Milliseconds for name, TCP, TLS and upgrade together, 1 … 600 000.
+    pub connect_ms: u64,
+    /// Milliseconds that one address may take to accept before the next is tried, 1 … 600 000.
+    pub address_ms: u64,
+    /// Milliseconds that our bytes may wait for a peer that does not read, 1 … 600 000.
+    pub write_ms: u64,
+    /// Milliseconds from the first byte of a message to its last, 1 … 600 000.
+    pub assembly_ms: u64,
+    /// Milliseconds that a polite close may take, 0 … 60 000. Stopping takes no longer than this.
+    pub close_ms: u64,
+    /// Bytes of one message, 1 KiB … 1 GiB; more is refused from the header. Memory: up to twice this per connection
+    /// while such a message arrives.
+    pub max_message_bytes: usize,
+    /// Bytes of ours that may wait on one connection, 1 KiB … 1 GiB.
+    pub max_write_bytes: usize,
+    /// Bytes that one read takes at most, 8 KiB … 16 MiB. Memory: this much per connection.
+    pub read_buffer_bytes: usize,
+    /// Bytes of the kernel's receive buffer, 4 KiB … 1 GiB; none leaves it to the kernel, which adapts it. The kernel
+    /// may give less (`net.core.rmem_max`).
+    pub recv_buffer_bytes: Option<usize>,
+    /// Messages of ours per second and connection, pongs included, 1 … 1000; as many again in a burst. Binance cuts a
+    /// connection at more than 10.
+    pub messages_per_s: u32,
+    /// Connections opened per five minutes and host, by the whole process, 1 … 100 000. Binance allows 300 per address.
+    pub connects_per_5min: u32,
+}
+
+impl Default for NetLimits {
+    fn default() -> Self {
+        Self {
+            connect_ms: 10_000,
+            address_ms: 3_000,
+            write_ms: 5_000,
+            assembly_ms: 10_000,
+            close_ms: 500,
+            max_message_bytes: 16 << 20,
+            max_write_bytes: 256 << 10,
+            read_buffer_bytes: 64 << 10,
+            recv_buffer_bytes: None,
+            messages_per_s: 4,
+            connects_per_5min: 240,
+        }
+    }
+}
+
+/// Bounds of REST.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RestLimits {
+    /// Weight spent per UTC clock minute and host, by the whole process, 1 … 1 000 000. Binance allows 2400 per address;
+    /// the rest is left to others behind the same address.
+    pub weight_per_min: u32,
+    /// Requests under way at once, 1 … 64.
+    pub max_concurrent: usize,
+    /// Requests that wait for their turn, 1 … 65 536; more fail at once.
+    pub max_waiting: usize,
+    /// Bytes of one reply, decompressed, 1 KiB … 1 GiB; more is refused.
+    pub max_body_bytes: usize,
+}
+
+impl Default for RestLimits {
+    fn default() -> Self {
+        Self { weight_per_min: 2000, max_concurrent: 4, max_waiting: 4096, max_body_bytes: 16 << 20 }
+    }
+}
+
+const fn default_queue_bytes() -> usize {
+    64 << 20
+}
+
+const fn default_eager() -> bool {
+    true
+}
+
+/// Fewest cores on which a shard may have one for itself.
+const MIN_CORES: usize = 4;
+
+impl LiveOptions {
+    /// These defaults around an engine's configuration.
+    #[must_use]
+    pub fn new(engine: EngineConfig) -> Self {
+        Self {
+            engine,
+            policy: Policy::default(),
+            queue_bytes: default_queue_bytes(),
+            eager: default_eager(),
+            pin_core: None,
+            spin: false,
+            force: false,
+            extra_ca: None,
+            net: NetLimits::default(),
+            rest: RestLimits::default(),
+        }
+    }
+
+    /// From JSON, as the Python side writes it.
+    ///
+    /// # Errors
+    /// Not this shape, or an unknown key.
+    pub fn from_json(text: &str) -> Result<Self, LiveError> {
+        serde_json::from_str(text).map_err(|e| ConfigError::Shape(e.to_string()).into())
+    }
+
+    /// Judges what can be judged before anything is opened.
+    ///
+    /// # Errors
+    /// A number out of bounds, an endpoint that must not be dialled, or a machine that has no core to spare.
+    pub fn check(&self) -> Result<(), LiveError> {
+        self.check_bounds()?;
+        if let Some(endpoints) = &self.engine.endpoints {
+            address::parse(&endpoints.ws, Service::WebSocket).map_err(|e| LiveError::Options(format!("ws {e}")))?;
+            address::parse(&endpoints.rest, Service::Rest).map_err(|e| LiveError::Options(format!("rest {e}")))?;
+        }
+        let cores = sys::cores();
+        if (self.spin || self.pin_core.is_some()) && cores < MIN_CORES && !self.force {
+            return Err(LiveError::Options(format!(
+                "spin and pin_core take a core for one shard alone, and this process has {cores} (at least {MIN_CORES} \
+                 are wanted); leave them out, or set force = true"
+            )));
+        }
+        Ok(())
+    }
+
+    fn check_bounds(&self) -> Result<(), ConfigError> {
+        const KIB: u64 = 1 << 10;
+        const GIB: u64 = 1 << 30;
+        let (net, rest) = (&self.net, &self.rest);
+        let ms = "1 … 600000";
+        let bytes = "1024 … 1073741824";
+        let checks: [(&'static str, u64, u64, u64, &'static str); 15] = [
+            ("queue_bytes", self.queue_bytes as u64, 1 << 20, 1 << 40, "1048576 … 1099511627776"),
+            ("net.connect_ms", net.connect_ms, 1, 600_000, ms),
+            ("net.address_ms", net.address_ms, 1, 600_000, ms),
+            ("net.write_ms", net.write_ms, 1, 600_000, ms),
+            ("net.assembly_ms", net.assembly_ms, 1, 600_000, ms),
+            ("net.close_ms", net.close_ms, 0, 60_000, "0 … 60000"),
+            ("net.max_message_bytes", net.max_message_bytes as u64, KIB, GIB, bytes),
+            ("net.max_write_bytes", net.max_write_bytes as u64, KIB, GIB, bytes),
+            ("net.read_buffer_bytes", net.read_buffer_bytes as u64, 8 * KIB, 16 << 20, "8192 … 16777216"),
+            ("net.recv_buffer_bytes", net.recv_buffer_bytes.unwrap_or(4096) as u64, 4 * KIB, GIB, "4096 … 1073741824"),
+            ("net.messages_per_s", net.messages_per_s.into(), 1, 1000, "1 … 1000"),
+            ("net.connects_per_5min", net.connects_per_5min.into(), 1, 100_000, "1 … 100000"),
+            ("rest.weight_per_min", rest.weight_per_min.into(), 1, 1_000_000, "1 … 1000000"),
+            ("rest.max_concurrent", rest.max_concurrent as u64, 1, 64, "1 … 64"),
+            ("rest.max_waiting", rest.max_waiting as u64, 1, 65_536, "1 … 65536"),
+        ];
+        let body = ("rest.max_body_bytes", rest.max_body_bytes as u64, KIB, GIB, bytes);
+        for (key, value, low, high, bounds) in checks.into_iter().chain([body]) {
+            if !(low..=high).contains(&value) {
+                return Err(ConfigError::Bounds { key, value, bounds });
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MINIMAL: &str = r#"{"engine": {"venue": "binance-futures"}}"#;
+
+    #[test]
+    fn a_venue_is_enough() {
+        let options = LiveOptions::from_json(MINIMAL).expect("defaults");
+        assert_eq!(options, LiveOptions::new(options.engine.clone()));
+        options.check().expect("the defaults are within their bounds");
+    }
+
+    #[test]
+    fn a_misspelt_key_is_named() {
+        for (text, key) in [
+            (r#"{"engine": {"venue": "binance-futures"}, "polcy": "block"}"#, "polcy"),
+            (r#"{"engine": {"venue": "binance-futures"}, "net": {"conect_ms": 1}}"#, "conect_ms"),
+            (r#"{"engine": {"venue": "binance-futures"}, "rest": {"weight": 1}}"#, "weight"),
+            (r#"{"engine": {"venue": "binance-futures", "symbol": "x"}}"#, "symbol"),
+        ] {
+            let error = LiveOptions::from_json(text).expect_err("unknown key").to_string();
+            assert!(error.contains(key), "{error}");
+        }
+    }
+
+    #[test]
+    fn numbers_out_of_bounds_and_plain_text_endpoints_are_refused() {
+        let base = LiveOptions::from_json(MINIMAL).expect("defaults");
+        let mut low = base.clone();
+        low.net.connect_ms = 0;
+        assert!(low.check().expect_err("out of bounds").to_string().contains("net.connect_ms = 0"));
+        let mut plain = base;
+        plain.engine.endpoints = Some(xtrader_core::config::Endpoints {
+            ws: "ws://fstream.binance.com".to_owned(),
+            rest: "https://fapi.binance.com".to_owned(),
+        });
+        assert!(plain.check().expect_err("plain text").to_string().contains("use wss://"));
+    }
+
+    #[test]
+    fn a_core_of_its_own_is_refused_where_there_are_few() {
+        let mut options = LiveOptions::from_json(MINIMAL).expect("defaults");
+        options.spin = true;
+        assert_eq!(options.check().is_ok(), sys::cores() >= MIN_CORES);
+        options.force = true;
+        options.check().expect("forced");
+    }
+}

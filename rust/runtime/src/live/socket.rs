@@ -1,0 +1,281 @@
+//! One open WebSocket: bytes in, messages out, pongs and closes answered, deadlines kept.
+
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::timeout;
+use xtrader_core::engine::{ConnDown, DownReason};
+use xtrader_core::time::Stamp;
+
+use super::dial::Dialled;
+use super::down::{down, escaped};
+use super::options::NetLimits;
+use super::outbox::Outbox;
+use super::rate::Rate;
+use super::sys;
+use super::transport::Transport;
+use super::wire::{Event, Reader};
+
+const NS_PER_MS: u64 = 1_000_000;
+
+/// What one step found.
+#[derive(Debug)]
+pub enum Step<'a> {
+    /// A message, as it came.
+    Message(&'a [u8]),
+    /// Something that concerns the connection alone.
+    Other,
+    /// Nothing more until the next read.
+    Drained,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Socket {
+    transport: Transport,
+    reader: Reader,
+    outbox: Outbox,
+    limits: NetLimits,
+    /// When the message under way began (monotonic).
+    began: Option<u64>,
+    /// When the rate lets the next of our messages go.
+    resume_at: Option<u64>,
+    /// Bytes lie in the layers below.
+    unflushed: bool,
+    /// A close frame is queued or sent.
+    closing: bool,
+    /// Bytes read.
+    pub bytes: u64,
+    /// Messages handed over.
+    pub messages: u64,
+    /// Pings received.
+    pub pings: u64,
+}
+
+impl Socket {
+    /// Takes over an open connection.
+    #[must_use]
+    pub fn new(dialled: Dialled, limits: NetLimits) -> Self {
+        let mut reader = Reader::new(limits.read_buffer_bytes, limits.max_message_bytes);
+        reader.extend(&dialled.tail);
+        let rate = Rate::new(limits.messages_per_s, 1_000 * NS_PER_MS / u64::from(limits.messages_per_s.max(1)));
+        Self {
+            bytes: dialled.tail.len() as u64,
+            transport: dialled.transport,
+            reader,
+            outbox: Outbox::new(limits.max_write_bytes, rate),
+            limits,
+            began: None,
+            resume_at: None,
+            unflushed: false,
+            closing: false,
+            messages: 0,
+            pings: 0,
+        }
+    }
+
+    /// When the last read returned: the stamp of every message it brought.
+    #[must_use]
+    pub fn stamp(&self) -> Stamp {
+        self.transport.last_read()
+    }
+
+    /// The last read brought more than the buffer took.
+    #[must_use]
+    pub fn holds_more(&self) -> bool {
+        self.transport.holds_more()
+    }
+
+    /// One read, when every event of the last one has been taken.
+    ///
+    /// # Errors
+    /// The connection is over.
+    pub fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), ConnDown>> {
+        let last_read = self.transport.last_read().mono;
+        self.began = self.reader.is_under_way().then(|| self.began.unwrap_or(last_read));
+        let mut buf = ReadBuf::new(self.reader.space());
+        let read = ready!(Pin::new(&mut self.transport).poll_read(cx, &mut buf));
+        let n = buf.filled().len();
+        Poll::Ready(match read {
+            Ok(()) if n == 0 => Err(self.ended()),
+            Ok(()) => {
+                self.reader.filled(n);
+                self.bytes = self.bytes.saturating_add(n as u64);
+                Ok(())
+            }
+            // A TLS peer that went without saying so.
+            Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => Err(self.ended()),
+            Err(e) => Err(self.broke(&e)),
+        })
+    }
+
+    /// One step through what the last read brought. Pings, pongs and closes are dealt with here.
+    ///
+    /// # Errors
+    /// The peer closed, or broke the protocol or a bound: [`Self::retire`] sends the answer.
+    pub fn step(&mut self) -> Result<Step<'_>, ConnDown> {
+        match self.reader.next_event() {
+            Ok(Some(Event::Message(payload))) => {
+                self.messages = self.messages.saturating_add(1);
+                self.began = None;
+                Ok(Step::Message(payload))
+            }
+            Ok(Some(Event::Ping(payload))) => {
+                self.pings = self.pings.saturating_add(1);
+                self.outbox.pong(payload);
+                Ok(Step::Other)
+            }
+            Ok(Some(Event::Pong)) => Ok(Step::Other),
+            Ok(Some(Event::Close { code, reason })) => {
+                say_close(&mut self.closing, &mut self.outbox, code.unwrap_or(1000));
+                Err(ConnDown { reason: DownReason::Closed, code, detail: escaped(reason), retry_after_ms: None })
+            }
+            Ok(None) => Ok(Step::Drained),
+            Err(e) => {
+                say_close(&mut self.closing, &mut self.outbox, e.close_code());
+                Err(ConnDown { code: Some(e.close_code()), ..down(DownReason::Protocol, &e.to_string()) })
+            }
+        }
+    }
+
+    /// Queues a text message; [`Self::poll_write`] sends it.
+    ///
+    /// # Errors
+    /// More waits than allowed: the connection is over.
+    pub fn send(&mut self, text: String) -> Result<(), ConnDown> {
+        self.outbox.text(text).map_err(|_| {
+            down(DownReason::WriteBlocked, &format!("more than {} bytes wait to be sent", self.limits.max_write_bytes))
+        })
+    }
+
+    /// Writes what may leave now.
+    ///
+    /// # Errors
+    /// The connection is over.
+    pub fn poll_write(&mut self, cx: &mut Context<'_>, now: u64) -> Result<(), ConnDown> {
+        loop {
+            self.resume_at = self.outbox.fill(now);
+            if self.outbox.pending().is_empty() {
+                break;
+            }
+            match Pin::new(&mut self.transport).poll_write(cx, self.outbox.pending()) {
+                Poll::Ready(Ok(0)) => return Err(down(DownReason::Reset, "the system takes no more bytes")),
+                Poll::Ready(Ok(n)) => {
+                    self.outbox.wrote(n);
+                    self.unflushed = true;
+                }
+                Poll::Ready(Err(e)) => return Err(self.broke(&e)),
+                Poll::Pending => {
+                    self.outbox.stuck(now);
+                    return Ok(());
+                }
+            }
+        }
+        if self.unflushed {
+            match Pin::new(&mut self.transport).poll_flush(cx) {
+                Poll::Ready(Ok(())) => {
+                    self.unflushed = false;
+                    self.outbox.wrote(0);
+                }
+                Poll::Ready(Err(e)) => return Err(self.broke(&e)),
+                Poll::Pending => self.outbox.stuck(now),
+            }
+        }
+        Ok(())
+    }
+
+    /// When [`Self::check`] or [`Self::poll_write`] has something to do without any input.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<u64> {
+        [self.write_deadline(), self.assembly_deadline(), self.resume_at].into_iter().flatten().min()
+    }
+
+    /// Judges the deadlines. True where something may be written now.
+    ///
+    /// # Errors
+    /// One has passed: the connection is over.
+    pub fn check(&self, now: u64) -> Result<bool, ConnDown> {
+        let limits = &self.limits;
+        if self.write_deadline().is_some_and(|at| at <= now) {
+            let detail = format!("the peer has taken nothing for {} ms", limits.write_ms);
+            return Err(down(DownReason::WriteBlocked, &detail));
+        }
+        if self.assembly_deadline().is_some_and(|at| at <= now) {
+            let held = self.reader.under_way();
+            let detail = format!("a message is not complete after {} ms ({held} bytes so far)", limits.assembly_ms);
+            return Err(down(DownReason::Protocol, &detail));
+        }
+        Ok(self.resume_at.is_some_and(|at| at <= now))
+    }
+
+    /// Closes politely within `close_ms`: says so, and reads (and discards) until the peer ends the connection.
+    /// Yields how many messages were discarded.
+    pub async fn retire(mut self) -> u64 {
+        say_close(&mut self.closing, &mut self.outbox, 1000);
+        let deadline = Duration::from_millis(self.limits.close_ms);
+        let mut discarded = 0;
+        let farewell = poll_fn(|cx| self.poll_farewell(cx, &mut discarded));
+        // Whatever is left undone then is the system's: dropping the socket frees it.
+        let _ = timeout(deadline, farewell).await;
+        discarded
+    }
+
+    fn poll_farewell(&mut self, cx: &mut Context<'_>, discarded: &mut u64) -> Poll<()> {
+        if self.poll_write(cx, sys::now().mono).is_err() {
+            return Poll::Ready(());
+        }
+        loop {
+            loop {
+                match self.step() {
+                    Ok(Step::Message(_)) => *discarded = discarded.saturating_add(1),
+                    Ok(Step::Other) => {}
+                    Ok(Step::Drained) => break,
+                    Err(_) => return Poll::Ready(()),
+                }
+            }
+            if ready!(self.poll_read(cx)).is_err() {
+                return Poll::Ready(());
+            }
+        }
+    }
+
+    fn write_deadline(&self) -> Option<u64> {
+        self.outbox.stuck_since().map(|since| since.saturating_add(self.limits.write_ms.saturating_mul(NS_PER_MS)))
+    }
+
+    fn assembly_deadline(&self) -> Option<u64> {
+        self.began.map(|began| began.saturating_add(self.limits.assembly_ms.saturating_mul(NS_PER_MS)))
+    }
+
+    fn ended(&self) -> ConnDown {
+        down(DownReason::Eof, &self.in_the_middle("the peer ended the connection without a close frame"))
+    }
+
+    fn broke(&self, e: &io::Error) -> ConnDown {
+        let reason = match e.kind() {
+            // What rustls makes of bytes that are no TLS.
+            io::ErrorKind::InvalidData => DownReason::Protocol,
+            _ => DownReason::Reset,
+        };
+        down(reason, &self.in_the_middle(&e.to_string()))
+    }
+
+    fn in_the_middle(&self, what: &str) -> String {
+        match self.reader.under_way() {
+            0 => what.to_owned(),
+            lost => format!("{what}; {lost} bytes of an unfinished message are discarded"),
+        }
+    }
+}
+
+/// Queues a close frame, once.
+fn say_close(closing: &mut bool, outbox: &mut Outbox, code: u16) {
+    if !*closing {
+        *closing = true;
+        outbox.close(code);
+    }
+}

@@ -1,0 +1,50 @@
+//! The only place of the live shell that asks the operating system directly: clocks, cores, process ids.
+
+use xtrader_core::time::Stamp;
+
+#[cfg(unix)]
+fn clock_ns(clock: libc::clockid_t) -> i64 {
+    let mut t = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: `t` is a valid, writable timespec for the whole call and the kernel writes nothing else. The two clocks
+    // asked for exist on every supported system; were the call to fail, `t` would stay zero.
+    unsafe { libc::clock_gettime(clock, &raw mut t) };
+    (t.tv_sec as i64).saturating_mul(1_000_000_000).saturating_add(t.tv_nsec as i64)
+}
+
+/// Both clocks, now: `CLOCK_REALTIME` and `CLOCK_MONOTONIC`.
+#[cfg(unix)]
+#[must_use]
+#[inline]
+pub fn now() -> Stamp {
+    Stamp { wall: clock_ns(libc::CLOCK_REALTIME), mono: clock_ns(libc::CLOCK_MONOTONIC).unsigned_abs() }
+}
+
+/// Both clocks, now.
+#[cfg(not(unix))]
+#[must_use]
+pub fn now() -> Stamp {
+    use std::sync::OnceLock;
+    use std::time::{Instant, SystemTime, UNIX_EPOCH};
+    static ORIGIN: OnceLock<Instant> = OnceLock::new();
+    let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let mono = ORIGIN.get_or_init(Instant::now).elapsed();
+    Stamp { wall: i64::try_from(wall.as_nanos()).unwrap_or(i64::MAX), mono: u64::try_from(mono.as_nanos()).unwrap_or(u64::MAX) }
+}
+
+/// Cores that this process may run on.
+#[must_use]
+pub fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// Pins the calling thread to a core. False where the system refuses or has no such core.
+#[must_use]
+pub fn pin(core: usize) -> bool {
+    core_affinity::set_for_current(core_affinity::CoreId { id: core })
+}
+
+/// Number of this process.
+#[must_use]
+pub fn pid() -> u32 {
+    std::process::id()
+}
