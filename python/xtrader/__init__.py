@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from xtrader._native import Batch, build_info
+from xtrader.config import BatchLimits, BookLimits, Deadlines, Endpoints
 from xtrader.errors import (
     ConfigError,
     ForkedError,
@@ -18,7 +19,11 @@ __version__: str = build_info()["version"]
 
 __all__ = [
     "Batch",
+    "BatchLimits",
+    "BookLimits",
     "ConfigError",
+    "Deadlines",
+    "Endpoints",
     "ForkedError",
     "MissingPackageError",
     "ReplayError",

@@ -39,7 +39,7 @@ class SimulatorError(XTraderError):
 
 
 class ForkedError(XTraderError):
-    """The object belongs to the parent process: threads and sockets do not survive a fork. Open it anew in the child."""
+    """The object belongs to the parent process: threads do not survive a fork. Open it anew in the child."""
 
 
 class MissingPackageError(XTraderError, ImportError):
