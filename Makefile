@@ -20,14 +20,11 @@ RELEASE_BUILD := $(VENV)/.built-release
 RUST_SOURCES := Cargo.toml Cargo.lock $(shell find rust benches -name '*.rs' -o -name Cargo.toml 2>/dev/null)
 SOURCES := $(RUST_SOURCES) pyproject.toml README.md LICENSE $(shell find python -name '*.py' -o -name '*.pyi' -o -name py.typed)
 
-# Every cargo below sees what maturin sets for its own, so that no dependency is built once for each of them.
 export VIRTUAL_ENV := $(VENV)
-export PYO3_PYTHON := $(BIN)/python
-export PYO3_BUILD_EXTENSION_MODULE := 1
 unexport PYTHONPATH PYTHONHOME
 
-# The bindings have no Rust tests: an extension module cannot be linked without its interpreter.
-RUST_TESTS := --workspace --exclude xtrader-python --locked
+# Always the whole workspace: part of it would select other features, and build the dependencies once more.
+RUST_TESTS := --workspace --locked
 
 .PHONY: help install build develop lint lint-rust lint-python lint-deps test test-rust test-python test-long bench wheel demo docs fmt clean all
 
@@ -54,7 +51,7 @@ $(RELEASE_BUILD): $(INSTALLED) $(SOURCES)
 develop: $(CI_BUILD) ## Quick build (profile ci) into .venv: what lint, test and demo use.
 
 $(CI_BUILD): $(INSTALLED) $(SOURCES)
-	@$(BIN)/maturin build --quiet --profile ci --out target/dist-ci --interpreter $(BIN)/python
+	@$(BIN)/maturin build --profile ci --out target/dist-ci --interpreter $(BIN)/python
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --force-reinstall target/dist-ci/*.whl
 	@rm -f $(RELEASE_BUILD) && touch $@
 

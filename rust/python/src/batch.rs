@@ -20,7 +20,8 @@ impl Batch {
     /// The rows as the Arrow interface wants them: one struct array, whose field carries the schema's metadata.
     fn as_struct(&self) -> (FieldRef, StructArray) {
         let schema = self.0.rows.schema();
-        let field = Field::new("", DataType::Struct(schema.fields().clone()), false).with_metadata(schema.metadata().clone());
+        let field =
+            Field::new("", DataType::Struct(schema.fields().clone()), false).with_metadata(schema.metadata().clone());
         (Arc::new(field), StructArray::from(self.0.rows.clone()))
     }
 

@@ -7,7 +7,6 @@ use xtrader_core::symbol::Venue;
 
 use crate::errors;
 
-
 /// Version, commit, Cargo profile, target and whether debug assertions are on.
 #[pyfunction]
 pub fn build_info(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
