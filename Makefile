@@ -65,7 +65,7 @@ lint-python: $(CI_BUILD)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check --output-format concise .
 	$(BIN)/mypy
-	$(BIN)/stubtest --concise xtrader._native
+	$(BIN)/stubtest --concise --mypy-config-file pyproject.toml xtrader._native
 
 lint-deps: $(INSTALLED)
 	cargo fetch --locked
