@@ -3,7 +3,10 @@
 
 mod batch;
 mod build;
+mod convert;
 mod errors;
+mod replay;
+mod stream;
 
 use pyo3::prelude::*;
 
@@ -14,4 +17,8 @@ mod _native {
     use crate::batch::Batch;
     #[pymodule_export]
     use crate::build::{build_info, default_engine_config};
+    #[pymodule_export]
+    use crate::replay::Replay;
+    #[pymodule_export]
+    use crate::stream::Stream;
 }
