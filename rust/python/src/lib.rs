@@ -1,1 +1,24 @@
-//! python
+//! `xtrader._native`: the Python face of the runtime. Newtypes, conversions, signatures; the logic is elsewhere.
+#![deny(unsafe_code)]
+
+mod batch;
+mod build;
+mod convert;
+mod errors;
+mod replay;
+mod stream;
+
+use pyo3::prelude::*;
+
+/// The native module behind `xtrader`.
+#[pymodule(gil_used = false)]
+mod _native {
+    #[pymodule_export]
+    use crate::batch::Batch;
+    #[pymodule_export]
+    use crate::build::{build_info, default_engine_config};
+    #[pymodule_export]
+    use crate::replay::Replay;
+    #[pymodule_export]
+    use crate::stream::Stream;
+}

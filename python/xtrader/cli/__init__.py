@@ -1,0 +1,59 @@
+"""The command line.
+
+Exit codes: 0 done, 1 it failed on the way, 2 it was asked for something that is not there or makes no sense, 130
+interrupted.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from xtrader import __version__, build_info
+from xtrader.cli.collect import collect
+from xtrader.cli.demo import demo
+from xtrader.cli.replay import replay
+from xtrader.cli.simulate import simulate
+from xtrader.errors import ConfigError, XTraderError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="xtrader",
+    help="Exchange market data, exactly as it was: live and replayed through one engine, handed over as Arrow.",
+    epilog="Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 130 interrupted.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+app.command()(demo)
+app.command()(collect)
+app.command()(replay)
+app.command()(simulate)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        info = build_info()
+        typer.echo(f"xtrader {__version__} (commit {info['commit']}, profile {info['profile']}, {info['target']})")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print version and build.")
+    ] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Runs the command line; an error of ours is one line."""
+    try:
+        app()
+    except XTraderError as error:
+        typer.echo(f"xtrader: error: {error}", err=True)
+        sys.exit(2 if isinstance(error, ConfigError) else 1)

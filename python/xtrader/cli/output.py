@@ -1,0 +1,96 @@
+"""What a person reads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+# Progress and status go to stderr, results to stdout: either can be sent elsewhere.
+screen = Console(highlight=False)
+status = Console(stderr=True, highlight=False)
+
+
+def size(count: float) -> str:
+    """Bytes for people."""
+    for unit in ("B", "KB", "MB", "GB"):
+        if count < 1000:  # noqa: PLR2004
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"
+
+
+def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """A table without frills: the first column to the left, numbers to the right."""
+    shown = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, header_style="dim")
+    for index, column in enumerate(columns):
+        shown.add_column(column, justify="left" if index == 0 else "right")
+    for row in rows:
+        shown.add_row(*(f"{cell:,}" if isinstance(cell, int) else str(cell) for cell in row))
+    screen.print()
+    screen.print(shown)
+
+
+def summary(report: Mapping[str, Any], files: Sequence[Mapping[str, Any]] | None) -> None:
+    """What became of every frame, row and book."""
+    screen.print(
+        f"{report['frames']:,} frames, {size(report['bytes'])} in {report['elapsed_s']:.2f} s: "
+        f"[bold]{report['frames_per_s']:,.0f} frames/s[/bold]"
+    )
+    accounts(report["counters"])
+    rows(report["rows"], files)
+    books(report["books"])
+
+
+def rows(counts: Mapping[str, int], files: Sequence[Mapping[str, Any]] | None) -> None:
+    """Rows per table, and what they are on disk."""
+    if files is None:
+        table("rows", ("table", "rows"), list(counts.items()))
+        return
+    stored = {name: [file for file in files if file["table"] == name] for name in counts}
+    table(
+        "rows",
+        ("table", "rows", "files", "size"),
+        [
+            (name, count, len(stored[name]), size(sum(file["bytes"] for file in stored[name])))
+            for name, count in counts.items()
+        ],
+    )
+
+
+def accounts(counters: Mapping[str, Any]) -> None:
+    """Where the frames and replies went; what is zero is left out."""
+    lines: list[tuple[str, int, int]] = []
+    frames, replies = counters["frames"], counters["replies"]
+    for outcome in ("accepted", "duplicate", "stale", "held", "held_dropped"):
+        lines.append((outcome, frames.get(outcome, 0), replies.get(outcome, 0)))
+    for outcome in ("ignored", "rejected"):
+        for reason in sorted({*frames[outcome], *replies[outcome]}):
+            lines.append((f"{outcome}: {reason}", frames[outcome].get(reason, 0), replies[outcome].get(reason, 0)))
+    table("accounts", ("", "frames", "replies"), [line for line in lines if line[1] or line[2]])
+
+
+def books(reports: Sequence[Mapping[str, Any]]) -> None:
+    """State and best prices of every book."""
+    if reports:
+        table(
+            "books",
+            ("symbol", "state", "last id", "levels", "best bid", "best ask", "accepted", "stale", "gaps", "resyncs"),
+            [
+                (
+                    book["symbol"],
+                    book["state"],
+                    "-" if book["last_id"] is None else str(book["last_id"]),
+                    f"{book['bid_levels']:,} + {book['ask_levels']:,}",
+                    book["top10_bid"][0][0] if book["top10_bid"] else "-",
+                    book["top10_ask"][0][0] if book["top10_ask"] else "-",
+                    book["accepted"],
+                    book["stale"],
+                    book["gaps"],
+                    book["resyncs"],
+                )
+                for book in reports
+            ],
+        )

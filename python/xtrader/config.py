@@ -1,0 +1,326 @@
+"""What can be asked for: frozen models that refuse unknown keys.
+
+The engine checks what it is told (exchange, streams, tables, symbols) and names what there is; these models give the
+settings their types, defaults and documentation. A validated model goes to the engine as JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, TypedDict
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from xtrader.errors import ConfigError
+
+__all__ = [
+    "BatchLimits",
+    "BookLimits",
+    "Deadlines",
+    "DepthSpeed",
+    "Endpoints",
+    "NetLimits",
+    "Numeric",
+    "Policy",
+    "ReplayConfig",
+    "ReplayOptions",
+    "RestLimits",
+    "SizeUnit",
+    "Speed",
+    "StreamConfig",
+    "StreamOptions",
+    "TradeSource",
+]
+
+Numeric = Literal["float", "decimal", "fixed"]
+SizeUnit = Literal["base", "native"]
+TradeSource = Literal["auto", "agg_trade", "trade"]
+DepthSpeed = Literal["0ms", "100ms", "250ms", "500ms"]
+Policy = Literal["block", "drop_oldest", "drop_newest"]
+Speed = Literal["max", "1"]
+
+
+def _words(value: object) -> object:
+    """`"trades,l2"` and `["trades", "l2"]` mean the same."""
+    return tuple(word.strip() for word in value.split(",") if word.strip()) if isinstance(value, str) else value
+
+
+Words = Annotated[tuple[str, ...], BeforeValidator(_words)]
+Milliseconds = Annotated[int, Field(ge=1, le=3_600_000)]
+
+
+class Settings(BaseModel):
+    """Base of every model: frozen, unknown keys refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    @classmethod
+    def checked(cls, **values: Any) -> Self:  # noqa: ANN401 - pydantic checks the types
+        """Validates `values`.
+
+        Raises:
+            ConfigError: one line for each value that is wrong, with the path of its key.
+        """
+        try:
+            return cls(**values)
+        except ValidationError as error:
+            lines = (
+                f"{'.'.join(map(str, problem['loc']))}: {_remedy(problem['type'], problem['msg'])}"
+                for problem in error.errors(include_url=False)
+            )
+            raise ConfigError("configuration: " + "; ".join(lines)) from error
+
+
+def _remedy(kind: str, message: str) -> str:
+    return "there is no such key" if kind == "extra_forbidden" else message[:1].lower() + message[1:]
+
+
+class Endpoints(Settings):
+    """Addresses of the exchange: itself, a testnet or the simulator. Plain `ws://` and `http://` only to loopback."""
+
+    ws: str
+    """WebSocket base without the path family, e.g. `wss://fstream.binance.com`."""
+    rest: str
+    """REST base, e.g. `https://fapi.binance.com`."""
+
+
+class BatchLimits(Settings):
+    """When a batch closes, at the latest; it closes earlier when the sockets have nothing more to read.
+
+    Larger batches cost memory and delay, smaller ones cost time per row.
+    """
+
+    max_rows: int = Field(8192, ge=1, le=1 << 20)
+    """Rows in one batch of one table, 1 to 1 048 576."""
+    max_bytes: int = Field(4 << 20, ge=64 << 10, le=1 << 30)
+    """Bytes in one batch of one table, 64 KiB to 1 GiB."""
+    max_delay_ms: int = Field(5, ge=0, le=60_000)
+    """Milliseconds that the oldest row may wait while the consumer is behind, 0 to 60 000."""
+
+
+class BookLimits(Settings):
+    """Rules for order books."""
+
+    checkpoint_interval_s: int = Field(3600, ge=1, le=86_400)
+    """Seconds between full-book rows (`source = checkpoint`), beside the one at every UTC day; 1 to 86 400.
+    Shorter makes stored days quicker to enter and larger."""
+    heal_window_ms: int = Field(250, ge=0, le=60_000)
+    """Milliseconds that an early event waits for another connection to fill the hole, 0 to 60 000."""
+    max_held_events: int = Field(4096, ge=1, le=1 << 20)
+    """Events that one book may hold while it waits for a snapshot or a bridge, 1 to 1 048 576. Beyond it the oldest is
+    dropped and counted."""
+    max_levels: int = Field(1 << 20, ge=1, le=1 << 22)
+    """Levels that one message may carry, 1 to 4 194 304; more is rejected and counted."""
+
+
+class Deadlines(Settings):
+    """Deadlines that judge a peer, each 1 ms to an hour. Live only: a recording cannot answer what was never asked."""
+
+    ack_ms: Milliseconds = 10_000
+    """Milliseconds from SUBSCRIBE to its answer."""
+    first_data_ms: Milliseconds = 30_000
+    """Milliseconds from SUBSCRIBE to the first data frame of each stream. An ack proves nothing."""
+    silence_ms: Milliseconds = 30_000
+    """Milliseconds without any data frame after which a connection is dropped, pings or not."""
+    stream_silence_ms: Milliseconds = 60_000
+    """Milliseconds without a frame after which one stream is probed by REST: quiet or dead?"""
+    http_ms: Milliseconds = 10_000
+    """Milliseconds that a REST reply may take."""
+    backoff_base_ms: Milliseconds = 500
+    """First upper bound of the full-jitter backoff, milliseconds; at most `backoff_cap_ms`."""
+    backoff_cap_ms: Milliseconds = 30_000
+    """Largest upper bound of the backoff, milliseconds."""
+
+
+class NetLimits(Settings):
+    """Bounds of every connection."""
+
+    connect_ms: int = Field(10_000, ge=1, le=600_000)
+    """Milliseconds for name, TCP, TLS and upgrade together, 1 to 600 000."""
+    address_ms: int = Field(3_000, ge=1, le=600_000)
+    """Milliseconds that one address may take to accept before the next is tried, 1 to 600 000."""
+    write_ms: int = Field(5_000, ge=1, le=600_000)
+    """Milliseconds that our bytes may wait for a peer that does not read, 1 to 600 000."""
+    assembly_ms: int = Field(10_000, ge=1, le=600_000)
+    """Milliseconds from the first byte of a message to its last, 1 to 600 000."""
+    close_ms: int = Field(500, ge=0, le=60_000)
+    """Milliseconds that a polite close may take, 0 to 60 000. Stopping takes no longer than this."""
+    max_message_bytes: int = Field(16 << 20, ge=1 << 10, le=1 << 30)
+    """Bytes of one message, 1 KiB to 1 GiB; more is refused from the header. Memory: up to twice this per connection
+    while such a message arrives."""
+    max_write_bytes: int = Field(256 << 10, ge=1 << 10, le=1 << 30)
+    """Bytes of ours that may wait on one connection, 1 KiB to 1 GiB."""
+    read_buffer_bytes: int = Field(64 << 10, ge=8 << 10, le=16 << 20)
+    """Bytes that one read takes at most, 8 KiB to 16 MiB. Memory: this much per connection."""
+    recv_buffer_bytes: int | None = Field(None, ge=4 << 10, le=1 << 30)
+    """Bytes of the kernel's receive buffer, 4 KiB to 1 GiB; none leaves it to the kernel, which adapts it."""
+    messages_per_s: int = Field(4, ge=1, le=1000)
+    """Messages of ours per second and connection, pongs included, 1 to 1000; as many again in a burst. Binance cuts a
+    connection at more than 10."""
+    connects_per_5min: int = Field(240, ge=1, le=100_000)
+    """Connections opened per five minutes and host, by the whole process, 1 to 100 000. Binance allows 300 per
+    address."""
+
+
+class RestLimits(Settings):
+    """Bounds of REST, shared by all streams of the process that talk to the same host."""
+
+    weight_per_min: int = Field(2000, ge=1, le=1_000_000)
+    """Weight spent per UTC clock minute and host, by the whole process, 1 to 1 000 000. Binance allows 2400 per
+    address; the rest is left to others behind the same address."""
+    max_concurrent: int = Field(4, ge=1, le=64)
+    """Requests under way at once, 1 to 64."""
+    max_waiting: int = Field(4096, ge=1, le=65_536)
+    """Requests that wait for their turn, 1 to 65 536; more fail at once."""
+    max_body_bytes: int = Field(16 << 20, ge=1 << 10, le=1 << 30)
+    """Bytes of one reply, decompressed, 1 KiB to 1 GiB; more is refused."""
+
+
+class StreamConfig(Settings):
+    """One live stream: what to take, in which form, and what happens to a consumer that is behind."""
+
+    subscriptions: Words
+    """What to take, as `EXCHANGE:SYMBOL`; all of one exchange. The symbol is the unified or the exchange's own."""
+    streams: Words = ("trades", "l2")
+    """Streams of each symbol. Each costs the exchange's own rate of frames; `bbo` is the busiest."""
+    tables: Words = ("trades", "l2", "bbo", "gaps", "instruments")
+    """Tables to fill. `levels` and `raw` cost about as much again as what they repeat."""
+    numeric: Numeric = "float"
+    """How prices and sizes stand in the tables: `float64`, `decimal128(38, 18)`, or mantissas with their scale."""
+    size_unit: SizeUnit = "base"
+    """What a size counts: base units, or the exchange's own (contracts)."""
+    trade_source: TradeSource = "auto"
+    """Which trade feed: the documented aggregated one (`auto`, `agg_trade`), or single fills (`trade`), undocumented
+    and about 100 ms earlier."""
+    depth_speed: DepthSpeed = "100ms"
+    """Which book stream. `0ms` is undocumented and several times the frames."""
+    endpoints: Endpoints | None = None
+    """Where the exchange is; none is the exchange itself."""
+    policy: Policy = "drop_oldest"
+    """What happens when the consumer is behind and `queue_bytes` are waiting: its oldest batches go, the new ones go,
+    or sockets are not read (`block`; an exchange drops a reader that is too slow). Drops are counted, and rows of
+    `gaps`."""
+    queue_bytes: int = Field(64 << 20, ge=1 << 20, le=1 << 40)
+    """Bytes of closed batches that wait for the consumer, 1 MiB to 1 TiB. One batch is always let in."""
+    eager: bool = True
+    """A consumer that has read everything gets the next rows at once, in small batches. Without it batches close by
+    rows, bytes and `batch.max_delay_ms` only, which costs less per row (collectors)."""
+    batch: BatchLimits = BatchLimits()
+    """When a batch closes."""
+    book: BookLimits = BookLimits()
+    """Rules for order books."""
+    deadlines: Deadlines = Deadlines()
+    """Deadlines that judge a peer."""
+    net: NetLimits = NetLimits()
+    """Bounds of every connection."""
+    rest: RestLimits = RestLimits()
+    """Bounds of REST."""
+    max_instruments: int = Field(65_536, ge=1, le=1 << 24)
+    """Instruments that the engine may know, 1 to 16 777 216; more are ignored and counted."""
+    seed: int | None = Field(None, ge=0, lt=1 << 64)
+    """Seed of the jitter; none takes one from the system, so that two processes never retry in step."""
+    pin_core: int | None = Field(None, ge=0)
+    """Core that the stream's thread is pinned to. Refused on fewer than 4 cores unless forced."""
+    spin: bool = False
+    """The stream's thread never sleeps: it takes a whole core and saves the time of waking up. Refused on fewer than 4
+    cores unless forced."""
+    force: bool = False
+    """Pin and spin on any machine."""
+    extra_ca: Path | None = None
+    """PEM file of authorities that are trusted beside the platform's own. There is no way to trust everybody."""
+
+    def native(self) -> str:
+        """What the native stream takes: JSON, with the engine's part by itself."""
+        seed = secrets.randbits(64) if self.seed is None else self.seed
+        values = {**self.model_dump(mode="json"), "seed": seed}
+        engine = {key: values.pop(key) for key in _ENGINE}
+        return json.dumps({**values, "engine": engine})
+
+
+_ENGINE = (
+    "streams",
+    "tables",
+    "numeric",
+    "size_unit",
+    "trade_source",
+    "depth_speed",
+    "endpoints",
+    "seed",
+    "batch",
+    "book",
+    "deadlines",
+    "max_instruments",
+)
+
+
+class StreamOptions(TypedDict, total=False):
+    """Keyword arguments of `stream`: the fields of `StreamConfig`."""
+
+    streams: str | Iterable[str]
+    tables: str | Iterable[str]
+    numeric: Numeric
+    size_unit: SizeUnit
+    trade_source: TradeSource
+    depth_speed: DepthSpeed
+    endpoints: Endpoints | dict[str, str] | None
+    policy: Policy
+    queue_bytes: int
+    eager: bool
+    batch: BatchLimits | dict[str, int]
+    book: BookLimits | dict[str, int]
+    deadlines: Deadlines | dict[str, int]
+    net: NetLimits | dict[str, int | None]
+    rest: RestLimits | dict[str, int]
+    max_instruments: int
+    seed: int | None
+    pin_core: int | None
+    spin: bool
+    force: bool
+    extra_ca: str | Path | None
+
+
+class ReplayConfig(Settings):
+    """One replay: what to read and in which form. What is left out is as it was recorded, in a recording of our own."""
+
+    paths: tuple[Path, ...]
+    """Recordings, in this order: capture files (`.jsonl`, `.jsonl.gz`), folders of them, or what `collect` wrote with
+    table `raw`."""
+    exchange: str | None = None
+    """Id of the exchange, where the recording does not tell."""
+    tables: Words | None = None
+    """Tables to fill; else `trades, l2, bbo, gaps, instruments`."""
+    streams: Words | None = None
+    """Streams to take; else all. Foreign recordings only."""
+    numeric: Numeric | None = None
+    """How prices and sizes stand in the tables; else `float`."""
+    size_unit: SizeUnit | None = None
+    """What a size counts; else base units."""
+    trade_source: TradeSource | None = None
+    """Which of two trade feeds; else per symbol the first kind seen. Foreign recordings only."""
+    speed: Speed = "max"
+    """`max`: as fast as it goes; `1`: as fast as it was."""
+    batch: BatchLimits = BatchLimits()
+    """When a batch closes. `max_delay_ms` plays no part."""
+    book: BookLimits | None = None
+    """Rules for order books. Foreign recordings only."""
+
+    def native(self) -> str:
+        """What the native replay takes."""
+        return self.model_dump_json()
+
+
+class ReplayOptions(TypedDict, total=False):
+    """Keyword arguments of `replay`: the fields of `ReplayConfig`."""
+
+    exchange: str | None
+    tables: str | Iterable[str] | None
+    streams: str | Iterable[str] | None
+    numeric: Numeric | None
+    size_unit: SizeUnit | None
+    trade_source: TradeSource | None
+    speed: Speed
+    batch: BatchLimits | dict[str, int]
+    book: BookLimits | dict[str, int] | None

@@ -1,0 +1,121 @@
+"""Live frames through the engine."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from types import TracebackType
+from typing import Any, Self, Unpack
+
+from xtrader import _native
+from xtrader._native import Batch
+from xtrader.config import StreamConfig, StreamOptions
+
+__all__ = ["Stream", "stream"]
+
+
+def stream(*subscriptions: str | Iterable[str], **options: Unpack[StreamOptions]) -> Stream:
+    """Opens a live stream: an iterator over batches, for `for` and for `async for`.
+
+    Args:
+        *subscriptions: What to take, as `EXCHANGE:SYMBOL`: `"binance-futures:BTCUSDT"`, several of them, or lists.
+        **options: The fields of `StreamConfig`: `streams`, `tables`, `numeric`, `policy`, `endpoints`, …
+
+    Example:
+        >>> for batch in xtrader.stream("binance-futures:BTCUSDT", streams=["trades", "l2"]):
+        ...     print(batch.table, len(batch), batch.to_polars())
+
+    Raises:
+        ConfigError: an exchange, stream, table or symbol that is not there; the text lists what there is.
+        StreamError: the system refuses a thread or a certificate store.
+    """
+    texts = [text for given in subscriptions for text in ([given] if isinstance(given, str) else given)]
+    return Stream(StreamConfig.checked(subscriptions=",".join(texts), **options))
+
+
+class Stream:
+    """A live stream. Connections are opened, watched and reopened in the background until it is closed.
+
+    It is its own iterator: batches come once, to whoever asks first. `close` it, use it in a `with` block, or let go of
+    it: sockets and threads go with it. It belongs to the process that opened it.
+    """
+
+    def __init__(self, config: StreamConfig) -> None:
+        self._native = _native.Stream(config.native())
+        self._awaited = False
+        self.config = config
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Batch:
+        batch = self._native.wait(None)
+        if batch is None:
+            raise StopIteration
+        return batch
+
+    def next(self, timeout: float | None = None) -> Batch | None:
+        """The next batch, or `None` when the stream is closed.
+
+        Args:
+            timeout: Seconds to wait for it; `None` waits as long as it takes.
+
+        Raises:
+            TimeoutError: there was none within `timeout`.
+            StreamError: the stream failed.
+        """
+        return self._native.wait(timeout)
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Batch:
+        if self._awaited:
+            raise RuntimeError("the stream is awaited already: give each task its own stream, or a queue between them")
+        self._awaited = True
+        try:
+            while (batch := self._native.poll()) is None:
+                await self._readable()
+        finally:
+            self._awaited = False
+        return batch
+
+    async def _readable(self) -> None:
+        """Waits until the shard says that there is something to poll for."""
+        loop = asyncio.get_running_loop()
+        woken: asyncio.Future[None] = loop.create_future()
+        descriptor = self._native.fileno()
+        # Registered only while somebody waits: the event loop must not keep a stream alive that nobody else holds.
+        loop.add_reader(descriptor, lambda: woken.done() or woken.set_result(None))
+        try:
+            await woken
+        finally:
+            loop.remove_reader(descriptor)
+
+    def report(self) -> dict[str, Any]:
+        """Counters of every stage, connections, queue and books, now or at the end."""
+        return self._native.report()
+
+    def close(self) -> None:
+        """Closes connections and thread. Batches that are ready can still be taken; after them the iterator ends."""
+        self._native.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        # A polite close takes up to `net.close_ms`: other tasks go on meanwhile.
+        await asyncio.to_thread(self.close)
+
+    def __repr__(self) -> str:
+        return f"<xtrader.Stream {', '.join(self.config.subscriptions)}: {', '.join(self.config.streams)}>"

@@ -1,0 +1,32 @@
+//! Between the shells' values and Python's.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use pyo3::prelude::*;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+use xtrader_core::config::ConfigError;
+
+use crate::errors;
+
+/// Options as Python writes them: JSON of a validated model.
+pub fn options<T: DeserializeOwned>(py: Python<'_>, json: &str) -> PyResult<T> {
+    serde_json::from_str(json).map_err(|error| errors::config(py, ConfigError::Shape(error.to_string()).to_string()))
+}
+
+/// A report as plain Python objects.
+pub fn to_python<'py>(py: Python<'py>, value: &Value) -> PyResult<Bound<'py, PyAny>> {
+    py.import("json")?.call_method1("loads", (value.to_string(),))
+}
+
+/// The value behind a lock. Take it detached: another thread may hold it while it waits for data. A panic elsewhere has
+/// been reported there and leaves the value as it was.
+pub fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The texts in a list of names, to be checked before the closed sets of the options refuse them with less to say.
+pub fn names(options: &Map<String, Value>, key: &str) -> Vec<String> {
+    let list = options.get(key).and_then(Value::as_array);
+    list.into_iter().flatten().filter_map(|name| name.as_str().map(str::to_owned)).collect()
+}

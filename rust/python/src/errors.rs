@@ -1,0 +1,66 @@
+//! The one place where an error of the engine or of a shell becomes a Python exception.
+
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::PyType;
+use xtrader_runtime::error::RuntimeError;
+use xtrader_runtime::live::LiveError;
+
+/// The classes live in `xtrader.errors`, where Python can give them several bases.
+macro_rules! python_errors {
+    ($($function:ident = $name:literal),+ $(,)?) => {
+        $(
+            #[doc = concat!("`xtrader.", $name, "` with this text.")]
+            pub fn $function(py: Python<'_>, message: String) -> PyErr {
+                static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+                match CLASS.import(py, "xtrader.errors", $name) {
+                    Ok(class) => PyErr::from_type(class.clone(), (message,)),
+                    Err(error) => error,
+                }
+            }
+        )+
+    };
+}
+
+python_errors! {
+    config = "ConfigError",
+    missing_package = "MissingPackageError",
+    forked = "ForkedError",
+    recording = "ReplayError",
+    stream = "StreamError",
+}
+
+/// An error of a replay.
+pub fn replay(py: Python<'_>, error: &RuntimeError) -> PyErr {
+    shell(py, error, recording)
+}
+
+/// What the caller can change is a configuration error, wherever it comes up; the rest has the class of its place.
+fn shell(py: Python<'_>, error: &RuntimeError, of_place: fn(Python<'_>, String) -> PyErr) -> PyErr {
+    match error {
+        RuntimeError::Config(_)
+        | RuntimeError::Options(_)
+        | RuntimeError::UnknownExchange { .. }
+        | RuntimeError::UnsupportedExchange { .. } => config(py, error.to_string()),
+        _ => of_place(py, error.to_string()),
+    }
+}
+
+/// An optional package is not there.
+pub fn missing(py: Python<'_>, package: &str, cause: &PyErr) -> PyErr {
+    let error = missing_package(
+        py,
+        format!("{package} is not installed ({cause}); it is an extra: pip install 'xtrader[{package}]'"),
+    );
+    error.set_cause(py, Some(cause.clone_ref(py)));
+    error
+}
+
+/// An error of a live stream.
+pub fn live(py: Python<'_>, error: &LiveError) -> PyErr {
+    match error {
+        LiveError::Config(_) | LiveError::Options(_) => config(py, error.to_string()),
+        LiveError::Forked { .. } => forked(py, error.to_string()),
+        _ => stream(py, error.to_string()),
+    }
+}

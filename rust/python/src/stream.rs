@@ -1,0 +1,185 @@
+//! A live stream, as Python waits for it: blocking with an eye on signals, or polled from an event loop.
+
+use std::future::Future;
+use std::io::{ErrorKind, Read, Write};
+use std::os::fd::{AsRawFd, RawFd};
+use std::os::unix::net::UnixStream;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::{Duration, Instant};
+
+use pyo3::exceptions::{PyOSError, PyStopAsyncIteration, PyTimeoutError, PyValueError};
+use pyo3::prelude::*;
+use serde_json::{Map, Value};
+use xtrader_core::config::{ConfigError, parse_stream, parse_subscription, parse_table};
+use xtrader_runtime::live::{LiveOptions, LiveStream, Next};
+
+use crate::batch::Batch;
+use crate::convert::{self, locked};
+use crate::errors;
+
+/// How long Python's signals may wait.
+const PATIENCE: Duration = Duration::from_millis(50);
+
+type Pending = Pin<Box<dyn Future<Output = Next> + Send>>;
+
+/// A live stream. Dropping it stops the shard and frees its sockets and its thread.
+#[pyclass(frozen, module = "xtrader._native", name = "Stream")]
+pub struct Stream {
+    live: Option<Arc<LiveStream>>,
+    /// What an event loop waits for, between two polls.
+    pending: Mutex<Option<Pending>>,
+    /// Readable when the pending one should be polled again.
+    readable: UnixStream,
+    waker: Waker,
+}
+
+#[pymethods]
+impl Stream {
+    /// Checks the options (JSON) and starts the shard.
+    #[new]
+    fn new(py: Python<'_>, options: &str) -> PyResult<Self> {
+        let options = live_options(convert::options(py, options)?).map_err(|e| errors::config(py, e.to_string()))?;
+        let (readable, writable) = bell().map_err(PyOSError::new_err)?;
+        let live = py.detach(|| LiveStream::start(options)).map_err(|error| errors::live(py, &error))?;
+        let waker = Waker::from(Arc::new(Bell(writable)));
+        Ok(Self { live: Some(Arc::new(live)), pending: Mutex::new(None), readable, waker })
+    }
+
+    /// The next batch, `None` at the end; `TimeoutError` when there is none within `timeout` seconds.
+    #[pyo3(signature = (timeout=None))]
+    fn wait(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<Option<Batch>> {
+        let timeout = timeout
+            .map(Duration::try_from_secs_f64)
+            .transpose()
+            .map_err(|error| PyValueError::new_err(format!("timeout: {error}")))?;
+        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        loop {
+            let left = deadline.map_or(PATIENCE, |at| at.saturating_duration_since(Instant::now()).min(PATIENCE));
+            match py.detach(|| self.live().next_batch(left)) {
+                Next::Batch(batch) => return Ok(Some(Batch(batch))),
+                Next::Closed => return Ok(None),
+                Next::Failed(error) => return Err(errors::live(py, &error)),
+                Next::TimedOut => py.check_signals()?,
+            }
+            if deadline.is_some_and(|at| Instant::now() >= at) {
+                return Err(PyTimeoutError::new_err("no batch within the timeout"));
+            }
+        }
+    }
+
+    /// The next batch if there is one, else `None` and the descriptor becomes readable when it is time to ask again.
+    fn poll(&self, py: Python<'_>) -> PyResult<Option<Batch>> {
+        self.silence().map_err(PyOSError::new_err)?;
+        let polled = {
+            let mut pending = locked(&self.pending);
+            let mut next = pending.take().unwrap_or_else(|| {
+                let live = Arc::clone(self.live());
+                Box::pin(async move { live.next().await })
+            });
+            let polled = next.as_mut().poll(&mut Context::from_waker(&self.waker));
+            if polled.is_pending() {
+                *pending = Some(next);
+            }
+            polled
+        };
+        match polled {
+            Poll::Pending | Poll::Ready(Next::TimedOut) => Ok(None),
+            Poll::Ready(Next::Batch(batch)) => Ok(Some(Batch(batch))),
+            Poll::Ready(Next::Closed) => Err(PyStopAsyncIteration::new_err(())),
+            Poll::Ready(Next::Failed(error)) => Err(errors::live(py, &error)),
+        }
+    }
+
+    /// The descriptor for an event loop.
+    fn fileno(&self) -> RawFd {
+        self.readable.as_raw_fd()
+    }
+
+    /// Stops the shard; what it has handed over can still be taken.
+    fn close(&self, py: Python<'_>) -> PyResult<()> {
+        py.detach(|| self.live().stop()).map_err(|error| errors::live(py, &error))
+    }
+
+    /// Counters of every stage.
+    fn report<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let report = py.detach(|| self.live().report()).map_err(|error| errors::live(py, &error))?;
+        convert::to_python(py, &report)
+    }
+}
+
+impl Stream {
+    fn live(&self) -> &Arc<LiveStream> {
+        self.live.as_ref().expect("taken in drop alone")
+    }
+
+    /// Takes what the bell has rung so far. Before a poll: what rings after it is for the next one.
+    fn silence(&self) -> std::io::Result<()> {
+        let mut rung = [0; 64];
+        loop {
+            match (&self.readable).read(&mut rung) {
+                Ok(taken) if taken == rung.len() => {}
+                Ok(_) => return Ok(()),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+impl Drop for Stream {
+    /// A polite close takes its time: other Python threads go on meanwhile.
+    fn drop(&mut self) {
+        let held = (locked(&self.pending).take(), self.live.take());
+        Python::attach(|py| py.detach(|| drop(held)));
+    }
+}
+
+/// Wakes an event loop through a descriptor: no Python on the shard's thread.
+struct Bell(UnixStream);
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        // Full means that it has been rung already.
+        let _ = (&self.0).write(&[1]);
+    }
+}
+
+fn bell() -> std::io::Result<(UnixStream, UnixStream)> {
+    let (readable, writable) = UnixStream::pair()?;
+    readable.set_nonblocking(true)?;
+    writable.set_nonblocking(true)?;
+    Ok((readable, writable))
+}
+
+/// What Python writes as texts becomes the engine's own words; one that is not there is refused with what there is.
+fn live_options(mut options: Map<String, Value>) -> Result<LiveOptions, ConfigError> {
+    let shape = |error: serde_json::Error| ConfigError::Shape(error.to_string());
+    let texts: Vec<String> = serde_json::from_value(options.remove("subscriptions").unwrap_or_default()).map_err(shape)?;
+    let subscriptions = texts.iter().map(|text| parse_subscription(text)).collect::<Result<Vec<_>, _>>()?;
+    let Some(&(venue, _)) = subscriptions.first() else {
+        let nothing = "subscriptions is empty; name at least one EXCHANGE:SYMBOL, e.g. binance-futures:BTCUSDT";
+        return Err(ConfigError::Contradiction(nothing.to_owned()));
+    };
+    if let Some((other, _)) = subscriptions.iter().find(|(other, _)| *other != venue) {
+        return Err(ConfigError::Contradiction(format!(
+            "one stream serves one exchange, and {} and {} are given; open a stream for each",
+            venue.id(),
+            other.id()
+        )));
+    }
+    let symbols: Vec<&str> = subscriptions.iter().map(|(_, symbol)| *symbol).collect();
+    if let Some(Value::Object(engine)) = options.get_mut("engine") {
+        for name in convert::names(engine, "streams") {
+            parse_stream(venue, &name)?;
+        }
+        for name in convert::names(engine, "tables") {
+            parse_table(&name)?;
+        }
+        engine.insert("venue".to_owned(), venue.id().into());
+        engine.insert("symbols".to_owned(), symbols.into());
+    }
+    serde_json::from_value(Value::Object(options)).map_err(shape)
+}
