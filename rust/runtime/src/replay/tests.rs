@@ -4,7 +4,6 @@ use std::path::Path;
 
 use proptest::prelude::*;
 use serde_json::json;
-use xtrader_core::table::flags;
 
 use super::*;
 use crate::capture::CaptureReader;
@@ -255,7 +254,7 @@ mod own_rows {
             url: Some("https://x/y"),
             ..written(InputKind::Http, 3, b"body")
         };
-        let untimed = Written { flags: flags::RECV_SUSPECT, conn: 2, ..written(InputKind::Frame, 5, b"x") };
+        let untimed = Written { headers: Some("wall: unknown"), conn: 2, ..written(InputKind::Frame, 5, b"x") };
         let gone = Written { conn: 2, ..written(InputKind::ConnDown, 6, &serde_json::to_vec(&down).unwrap()) };
         let (seen, tally) =
             fed(vec![up, frame, http, written(InputKind::Timeout, 4, b""), untimed, gone]).unwrap();
