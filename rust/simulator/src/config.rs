@@ -1,0 +1,455 @@
+//! The configuration: every key has a default, unknown keys are refused.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::SimulatorError;
+use crate::book::{Scales, parse_decimal, rescale};
+use crate::fault::FaultPlan;
+
+/// Everything a simulator is told at its start. As JSON: an object, every key optional.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SimulatorConfig {
+    /// Which exchange it plays (`binance-futures`).
+    pub exchange: ExchangeName,
+    /// Same seed, same market. Default 1.
+    pub seed: u64,
+    /// The instruments: names, or objects with a name and what differs from the defaults.
+    /// Default: BTCUSDT, ETHUSDT, SOLUSDT and one dated future. Ignored when a capture is played.
+    pub symbols: Vec<SymbolConfig>,
+    /// Where events come from: `"synthetic"`, or `{"capture": {"path": …, "speed": 1.0}}`.
+    pub source: Source,
+    /// Price levels a side of each synthetic book never exceeds. Default 1500, at least 20.
+    pub book_levels: usize,
+    /// Speeds of the depth stream that are produced: `100ms`, `250ms` (the plain `@depth`), `500ms`, `0ms`.
+    pub depth_speeds: Vec<DepthSpeed>,
+    /// Whether the undocumented `@trade` stream delivers on `/public`. Default true.
+    pub trade_stream: bool,
+    /// Share of fills followed by a row that is no trade: `X` other than `MARKET`, or zero price. Default 0.002.
+    pub odd_trades: f64,
+    /// The exchange's clock at the start, ms since the epoch. Default: this machine's.
+    pub start_ms: Option<i64>,
+    /// Port of the WebSocket server on 127.0.0.1; 0 (the default) takes a free one.
+    pub ws_port: u16,
+    /// Port of the REST server on 127.0.0.1; 0 (the default) takes a free one.
+    pub rest_port: u16,
+    /// Serve `wss://` and `https://` with a certificate made at the start. Default false.
+    pub tls: bool,
+    /// Seconds from connect to the first server ping. Default 140.
+    pub first_ping_s: f64,
+    /// Seconds between server pings. Default 180.
+    pub ping_interval_s: f64,
+    /// Seconds without a pong after which the connection is cut. Default 600.
+    pub pong_timeout_s: f64,
+    /// Seconds a connection may live. Default 86400.
+    pub lifetime_s: f64,
+    /// Divides the four times above, the weight window and the ban: 24 hours pass in one with 24. Default 1.
+    pub time_compression: f64,
+    /// The exchange's limits.
+    pub limits: Limits,
+    /// How much of the truth is written down.
+    pub truth: TruthConfig,
+    /// Set for load tests: subscribed streams then carry prepared frames at this pace instead of the market.
+    pub load: Option<LoadConfig>,
+    /// Faults that are scripted from the start.
+    pub faults: Vec<FaultPlan>,
+}
+
+impl Default for SimulatorConfig {
+    fn default() -> Self {
+        Self {
+            exchange: ExchangeName::BinanceFutures,
+            seed: 1,
+            symbols: ["BTCUSDT", "ETHUSDT", "SOLUSDT", "BTCUSDT_261225"].map(SymbolConfig::named).into(),
+            source: Source::Synthetic,
+            book_levels: 1500,
+            depth_speeds: vec![DepthSpeed::Ms100, DepthSpeed::Ms250, DepthSpeed::Ms500, DepthSpeed::Ms0],
+            trade_stream: true,
+            odd_trades: 0.002,
+            start_ms: None,
+            ws_port: 0,
+            rest_port: 0,
+            tls: false,
+            first_ping_s: 140.0,
+            ping_interval_s: 180.0,
+            pong_timeout_s: 600.0,
+            lifetime_s: 86_400.0,
+            time_compression: 1.0,
+            limits: Limits::default(),
+            truth: TruthConfig::default(),
+            load: None,
+            faults: Vec::new(),
+        }
+    }
+}
+
+impl SimulatorConfig {
+    /// Reads a configuration; the empty text is the default one.
+    ///
+    /// # Errors
+    /// [`SimulatorError::Json`] naming the key and the place.
+    pub fn from_json(text: &str) -> Result<Self, SimulatorError> {
+        if text.trim().is_empty() {
+            return Ok(Self::default());
+        }
+        serde_json::from_str(text).map_err(|source| SimulatorError::Json { what: "the configuration", source })
+    }
+
+    /// Refuses values that make no sense.
+    pub(crate) fn check(&self) -> Result<(), SimulatorError> {
+        let positive = [
+            ("first_ping_s", self.first_ping_s),
+            ("ping_interval_s", self.ping_interval_s),
+            ("pong_timeout_s", self.pong_timeout_s),
+            ("lifetime_s", self.lifetime_s),
+            ("time_compression", self.time_compression),
+            ("limits.ban_s", self.limits.ban_s),
+        ];
+        for (key, value) in positive {
+            if !(value.is_finite() && value > 0.0) {
+                return Err(SimulatorError::config(key, format!("{value} is not a number above 0")));
+            }
+        }
+        if !(0.0..=1.0).contains(&self.odd_trades) {
+            return Err(SimulatorError::config("odd_trades", "is a share: 0 to 1"));
+        }
+        if self.book_levels < 20 {
+            return Err(SimulatorError::config("book_levels", "at least 20"));
+        }
+        if self.load.is_some() && self.tls {
+            return Err(SimulatorError::config("load", "load tests are served without TLS: set tls to false"));
+        }
+        if let Source::Capture { speed, .. } = &self.source
+            && !(speed.is_finite() && *speed > 0.0)
+        {
+            return Err(SimulatorError::config("source.capture.speed", "a number above 0; 1 is the recorded speed"));
+        }
+        if matches!(self.source, Source::Synthetic) && self.symbols.is_empty() {
+            return Err(SimulatorError::config("symbols", "at least one"));
+        }
+        for (i, symbol) in self.symbols.iter().enumerate() {
+            if self.symbols[..i].iter().any(|s| s.symbol == symbol.symbol) {
+                return Err(SimulatorError::config("symbols", format!("{} stands there twice", symbol.symbol)));
+            }
+        }
+        for plan in &self.faults {
+            plan.check()?;
+        }
+        Ok(())
+    }
+}
+
+/// The exchanges that can be played.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ExchangeName {
+    /// Binance USDⓈ-M futures.
+    BinanceFutures,
+}
+
+/// Where events come from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Source {
+    /// A seeded market.
+    Synthetic,
+    /// A recorded capture. It starts at the first subscription.
+    Capture {
+        /// `.jsonl` or `.jsonl.gz` in the capture format.
+        path: PathBuf,
+        /// 2 plays twice as fast as recorded. Default 1.
+        #[serde(default = "one")]
+        speed: f64,
+    },
+}
+
+fn one() -> f64 {
+    1.0
+}
+
+/// Speeds of a depth stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum DepthSpeed {
+    /// `@depth@0ms`: undocumented, as it happens.
+    #[serde(rename = "0ms")]
+    Ms0,
+    /// `@depth@100ms`.
+    #[serde(rename = "100ms")]
+    Ms100,
+    /// `@depth`: 250 ms is what the name without a speed means; written out it delivers nothing.
+    #[serde(rename = "250ms")]
+    Ms250,
+    /// `@depth@500ms`.
+    #[serde(rename = "500ms")]
+    Ms500,
+}
+
+impl DepthSpeed {
+    pub(crate) fn interval_ms(self) -> u64 {
+        match self {
+            Self::Ms0 => 0,
+            Self::Ms100 => 100,
+            Self::Ms250 => 250,
+            Self::Ms500 => 500,
+        }
+    }
+
+    pub(crate) fn suffix(self) -> &'static str {
+        match self {
+            Self::Ms0 => "@depth@0ms",
+            Self::Ms100 => "@depth@100ms",
+            Self::Ms250 => "@depth",
+            Self::Ms500 => "@depth@500ms",
+        }
+    }
+}
+
+/// One instrument: a name alone takes realistic defaults, an object says what differs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(from = "SymbolForm")]
+pub struct SymbolConfig {
+    /// The exchange's name: `BTCUSDT`, `BTCUSDT_261225`.
+    pub symbol: String,
+    /// First price, as text. Its fraction digits (or those of `tick`, if more) are those of every price sent.
+    pub price: String,
+    /// Price step, as text.
+    pub tick: String,
+    /// Size step, as text.
+    pub lot: String,
+    /// Mean trades per second.
+    pub trades_per_s: f64,
+    /// Mean changes of the best bid or offer per second, those by trades left out.
+    pub book_tickers_per_s: f64,
+    /// Mean changed price levels per second behind the best ones.
+    pub depth_changes_per_s: f64,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "a symbol is a name, or an object with `symbol` and any of price, tick, lot (texts), \
+                               trades_per_s, book_tickers_per_s, depth_changes_per_s (numbers)")]
+enum SymbolForm {
+    Name(String),
+    Object(SymbolObject),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SymbolObject {
+    symbol: String,
+    price: Option<String>,
+    tick: Option<String>,
+    lot: Option<String>,
+    trades_per_s: Option<f64>,
+    book_tickers_per_s: Option<f64>,
+    depth_changes_per_s: Option<f64>,
+}
+
+impl From<SymbolForm> for SymbolConfig {
+    fn from(form: SymbolForm) -> Self {
+        let o = match form {
+            SymbolForm::Name(name) => return Self::named(&name),
+            SymbolForm::Object(o) => o,
+        };
+        let d = Self::named(&o.symbol);
+        Self {
+            price: o.price.unwrap_or(d.price),
+            tick: o.tick.unwrap_or(d.tick),
+            lot: o.lot.unwrap_or(d.lot),
+            trades_per_s: o.trades_per_s.unwrap_or(d.trades_per_s),
+            book_tickers_per_s: o.book_tickers_per_s.unwrap_or(d.book_tickers_per_s),
+            depth_changes_per_s: o.depth_changes_per_s.unwrap_or(d.depth_changes_per_s),
+            symbol: o.symbol,
+        }
+    }
+}
+
+impl SymbolConfig {
+    /// A symbol with the defaults of its name.
+    #[must_use]
+    pub fn named(symbol: &str) -> Self {
+        let (price, tick, lot, trades, tickers, changes) = match symbol {
+            "BTCUSDT" => ("76900.00", "0.10", "0.001", 20.0, 60.0, 300.0),
+            "ETHUSDT" => ("1943.60", "0.01", "0.001", 15.0, 50.0, 250.0),
+            "SOLUSDT" => ("140.0000", "0.0100", "0.01", 8.0, 25.0, 150.0),
+            s if s.starts_with("BTCUSDT_") => ("77400.0", "0.1", "0.001", 0.5, 4.0, 30.0),
+            _ => ("100.000", "0.010", "0.01", 4.0, 15.0, 80.0),
+        };
+        Self {
+            symbol: symbol.to_owned(),
+            price: price.to_owned(),
+            tick: tick.to_owned(),
+            lot: lot.to_owned(),
+            trades_per_s: trades,
+            book_tickers_per_s: tickers,
+            depth_changes_per_s: changes,
+        }
+    }
+
+    /// The numbers as mantissas: scales, price, tick, lot.
+    pub(crate) fn numbers(&self) -> Result<(Scales, i64, i64, i64), SimulatorError> {
+        let key = |field: &str| format!("symbols.{}.{field}", self.symbol);
+        let name_ok = |b: u8| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_';
+        if self.symbol.is_empty() || !self.symbol.bytes().all(name_ok) {
+            return Err(SimulatorError::config("symbols", format!("{:?} is no symbol: A-Z, 0-9, _", self.symbol)));
+        }
+        let read = |field: &str, text: &str| {
+            parse_decimal(text)
+                .filter(|n| n.0 > 0)
+                .ok_or_else(|| SimulatorError::config(key(field), format!("{text:?} is no decimal text above 0")))
+        };
+        let (price, tick, lot) =
+            (read("price", &self.price)?, read("tick", &self.tick)?, read("lot", &self.lot)?);
+        for (field, rate) in [
+            ("trades_per_s", self.trades_per_s),
+            ("book_tickers_per_s", self.book_tickers_per_s),
+            ("depth_changes_per_s", self.depth_changes_per_s),
+        ] {
+            if !(0.0..=1e6).contains(&rate) {
+                return Err(SimulatorError::config(key(field), format!("{rate} is not in 0 to 1000000")));
+            }
+        }
+        let scales = Scales { price: price.1.max(tick.1), size: lot.1 };
+        let too_large = || SimulatorError::config(key("price"), "price, tick and lot must fit in 18 digits");
+        let (p, t) = (rescale(price, scales.price), rescale(tick, scales.price));
+        let (p, t) = (p.ok_or_else(too_large)?, t.ok_or_else(too_large)?);
+        if p % t != 0 || p > i64::MAX / 1000 || lot.0 > i64::MAX / 1_000_000 {
+            return Err(SimulatorError::config(key("price"), format!("{} is no multiple of the tick {}, or too large", self.price, self.tick)));
+        }
+        if p / t < 1000 {
+            return Err(SimulatorError::config(key("price"), "at least 1000 ticks, so that a book fits below it"));
+        }
+        Ok((scales, p, t, lot.0))
+    }
+}
+
+/// The exchange's limits.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// Streams of one connection; one more closes it. Default 1024.
+    pub streams_per_connection: usize,
+    /// Frames a client may send in one second; one more closes the connection. Default 10.
+    pub messages_per_s: usize,
+    /// Whether pings and pongs count as such frames. Default false.
+    pub control_frames_count: bool,
+    /// REST weight in one minute of UTC. Default 2400.
+    pub weight_per_minute: u32,
+    /// Refused requests in one window after which the address is banned (418). Default 10.
+    pub refusals_before_ban: u32,
+    /// Seconds of a ban. Default 120.
+    pub ban_s: f64,
+    /// Bytes that may wait for a slow reader before it is cut. Default 64 MiB.
+    pub send_queue_bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            streams_per_connection: 1024,
+            messages_per_s: 10,
+            control_frames_count: false,
+            weight_per_minute: 2400,
+            refusals_before_ban: 10,
+            ban_s: 120.0,
+            send_queue_bytes: 64 << 20,
+        }
+    }
+}
+
+/// How much of the truth is written down. A kind that is off, or over its limit, is missing from the answers, and
+/// [`crate::Truth::complete`] says so.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TruthConfig {
+    /// Every issued event. Default true.
+    pub events: bool,
+    /// Every frame handed to a socket. Default true.
+    pub frames: bool,
+    /// Every change of every book. Default true; off, only the present book is known.
+    pub books: bool,
+    /// Entries of each kind that are kept; later ones are counted only. Default 5 000 000.
+    pub limit: usize,
+}
+
+impl Default for TruthConfig {
+    fn default() -> Self {
+        Self { events: true, frames: true, books: true, limit: 5_000_000 }
+    }
+}
+
+/// A load test: see [`crate::LoadReport`] for how latency is measured.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LoadConfig {
+    /// What the frames are.
+    pub kind: LoadKind,
+    /// Frames per second on each connection, evenly spaced; 0 is as many as its socket takes. Default 10 000.
+    pub frames_per_s: u64,
+    /// Frames after which a connection falls silent; 0 is no end. Default 0.
+    pub frames: u64,
+    /// Write times that are kept per connection. Default 2 000 000.
+    pub stamps: usize,
+}
+
+impl Default for LoadConfig {
+    fn default() -> Self {
+        Self { kind: LoadKind::BookTicker, frames_per_s: 10_000, frames: 0, stamps: 2_000_000 }
+    }
+}
+
+/// Kinds of prepared frames.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LoadKind {
+    /// `@bookTicker`: the number of the frame is in `u`.
+    BookTicker,
+    /// `@trade`: the number of the frame is in `t`.
+    Trade,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_objects_are_symbols_and_unknown_keys_are_refused() {
+        let c = SimulatorConfig::from_json(
+            r#"{"seed":7,"symbols":["BTCUSDT",{"symbol":"XUSDT","price":"10.000","tick":"0.001","trades_per_s":1}]}"#,
+        )
+        .expect("a configuration");
+        assert_eq!(c.seed, 7);
+        assert_eq!(c.symbols[0], SymbolConfig::named("BTCUSDT"));
+        assert_eq!(c.symbols[1].trades_per_s, 1.0);
+        assert_eq!(c.symbols[1].numbers().expect("numbers"), (Scales { price: 3, size: 2 }, 10_000, 1, 1));
+        for bad in [r#"{"sed":7}"#, r#"{"symbols":[{"symbol":"X","tik":"1"}]}"#, r#"{"source":{"file":"x"}}"#] {
+            assert!(SimulatorConfig::from_json(bad).is_err(), "{bad}");
+        }
+        assert!(SimulatorConfig::from_json("").expect("the default").check().is_ok());
+    }
+
+    #[test]
+    fn nonsense_is_refused_with_its_key() {
+        let refused = |json: &str| match SimulatorConfig::from_json(json).expect("JSON").check() {
+            Err(SimulatorError::Config { key, .. }) => key,
+            other => panic!("{json}: {other:?}"),
+        };
+        assert_eq!(refused(r#"{"time_compression":0}"#), "time_compression");
+        assert_eq!(refused(r#"{"book_levels":3}"#), "book_levels");
+        assert_eq!(refused(r#"{"symbols":["BTCUSDT","BTCUSDT"]}"#), "symbols");
+        assert_eq!(refused(r#"{"tls":true,"load":{}}"#), "load");
+        let mut s = SymbolConfig::named("BTCUSDT");
+        s.price = "0.05".into();
+        assert!(s.numbers().is_err());
+        s.symbol = "btc".into();
+        assert!(s.numbers().is_err());
+    }
+
+    #[test]
+    fn a_configuration_survives_the_way_through_json() {
+        let text = serde_json::to_string(&SimulatorConfig::default()).expect("JSON");
+        let again = SimulatorConfig::from_json(&text).expect("a configuration");
+        assert_eq!(text, serde_json::to_string(&again).expect("JSON"));
+    }
+}

@@ -1,0 +1,248 @@
+//! Who hears an event, and in what state the faults leave it.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use tokio::sync::{Notify, mpsc};
+
+use crate::clock::{MarketTime, seconds};
+use crate::event::Event;
+use crate::fault::{Ending, Fault, Faults, FrameContext, Malformation, Stage, malform};
+use crate::truth::{Alteration, Truth};
+use crate::venue::{LoadFrame, Session};
+
+/// Something for a connection's writer.
+#[derive(Debug)]
+pub(crate) struct Outgoing {
+    /// Not before.
+    pub due: MarketTime,
+    pub item: Item,
+}
+
+#[derive(Debug)]
+pub(crate) enum Item {
+    Message(Message),
+    Ping(Vec<u8>),
+    Pong(Vec<u8>),
+    Close { code: u16, reason: String },
+    /// A fault of the connection.
+    Fault(Fault),
+    /// Prepared frames begin, or are other ones now.
+    Load(Vec<LoadFrame>),
+}
+
+/// A text frame.
+#[derive(Clone, Debug)]
+pub(crate) struct Message {
+    pub event: Option<u64>,
+    pub payload: Arc<[u8]>,
+    pub fragments: Option<(usize, bool)>,
+    pub cut: Option<(usize, Ending)>,
+}
+
+impl Message {
+    pub(crate) fn plain(event: Option<u64>, payload: Arc<[u8]>) -> Self {
+        Self { event, payload, fragments: None, cut: None }
+    }
+}
+
+/// What the tasks of one connection tell each other.
+pub(crate) struct Link {
+    /// Bytes that wait for the writer.
+    pub queued: AtomicUsize,
+    pub limit: usize,
+    /// The reader must look up: stop reading, or end.
+    pub interrupt: Notify,
+    pub reading: AtomicBool,
+    pub half_open: AtomicBool,
+    /// The client is too slow.
+    pub overflow: Notify,
+    pub ended: AtomicBool,
+}
+
+impl Link {
+    pub(crate) fn new(limit: usize) -> Self {
+        Self {
+            queued: AtomicUsize::new(0),
+            limit,
+            interrupt: Notify::new(),
+            reading: AtomicBool::new(true),
+            half_open: AtomicBool::new(false),
+            overflow: Notify::new(),
+            ended: AtomicBool::new(false),
+        }
+    }
+}
+
+/// All open WebSocket connections.
+#[derive(Default)]
+pub(crate) struct Hub {
+    connections: BTreeMap<u64, Connection>,
+    /// The last events of each stream, to be repeated.
+    recent: HashMap<Arc<str>, VecDeque<Arc<Event>>>,
+}
+
+pub(crate) struct Connection {
+    pub session: Box<dyn Session>,
+    out: mpsc::UnboundedSender<Outgoing>,
+    pub link: Arc<Link>,
+    /// Nothing leaves before what is already under way.
+    last_due: MarketTime,
+    /// Frames that let the next one of their stream pass.
+    held: Vec<(Arc<str>, Message)>,
+}
+
+const RECENT: usize = 64;
+
+impl Connection {
+    pub(crate) fn send(&mut self, item: Item, due: MarketTime) {
+        self.last_due = self.last_due.max(due);
+        let size = match &item {
+            Item::Message(m) => m.payload.len(),
+            _ => 0,
+        };
+        let queued = self.link.queued.fetch_add(size, Ordering::Relaxed) + size;
+        if queued > self.link.limit {
+            self.link.overflow.notify_one();
+        }
+        // A writer that has ended needs nothing any more.
+        let _ = self.out.send(Outgoing { due: self.last_due, item });
+    }
+}
+
+impl Hub {
+    pub(crate) fn add(
+        &mut self,
+        number: u64,
+        session: Box<dyn Session>,
+        out: mpsc::UnboundedSender<Outgoing>,
+        link: Arc<Link>,
+    ) {
+        self.connections.insert(number, Connection { session, out, link, last_due: 0, held: Vec::new() });
+    }
+
+    pub(crate) fn remove(&mut self, number: u64) {
+        self.connections.remove(&number);
+    }
+
+    pub(crate) fn numbers(&self) -> Vec<u64> {
+        self.connections.keys().copied().collect()
+    }
+
+    pub(crate) fn get(&mut self, number: u64) -> Option<&mut Connection> {
+        self.connections.get_mut(&number)
+    }
+
+    /// True when nothing waits for any writer.
+    pub(crate) fn drained(&self) -> bool {
+        self.connections.values().all(|c| c.held.is_empty() && c.link.queued.load(Ordering::Acquire) == 0)
+    }
+
+    /// Connection faults that only waited for their time.
+    pub(crate) fn strike_due(&mut self, number: u64, faults: &mut Faults, now: MarketTime) {
+        let Some(c) = self.connections.get_mut(&number) else { return };
+        let context = FrameContext { connection: Some(number), family: c.session.family(), ..FrameContext::default() };
+        for (_, fault) in faults.due(&context, now) {
+            c.send(Item::Fault(fault), now);
+        }
+    }
+
+    /// Gives an event to everybody who subscribed to it.
+    pub(crate) fn publish(&mut self, event: Event, faults: &mut Faults, truth: &mut Truth, now: MarketTime) {
+        let event = Arc::new(event);
+        truth.issue(&event);
+        for (number, c) in &mut self.connections {
+            if let Some(text) = c.session.deliver(&event) {
+                let recent = self.recent.get(&event.stream);
+                deliver(*number, c, &event, &text, recent, faults, truth, now);
+            }
+        }
+        let recent = self.recent.entry(Arc::clone(&event.stream)).or_default();
+        if recent.len() == RECENT {
+            recent.pop_front();
+        }
+        recent.push_back(event);
+    }
+}
+
+#[expect(clippy::too_many_arguments, reason = "one event on its way through one connection's faults")]
+fn deliver(
+    number: u64,
+    c: &mut Connection,
+    event: &Event,
+    text: &Arc<str>,
+    recent: Option<&VecDeque<Arc<Event>>>,
+    faults: &mut Faults,
+    truth: &mut Truth,
+    now: MarketTime,
+) {
+    let context = FrameContext {
+        connection: Some(number),
+        family: c.session.family(),
+        symbol: &event.symbol,
+        stream: &event.stream,
+        path: "",
+    };
+    for (_, fault) in faults.strike(Stage::Connection, &context, now) {
+        c.send(Item::Fault(fault), now);
+    }
+    let mut message = Some(Message::plain(Some(event.seq), Arc::from(Arc::clone(text))));
+    let mut before: Vec<Message> = Vec::new();
+    let (mut copies, mut swap, mut due) = (1, false, now);
+    for (plan, fault) in faults.strike(Stage::Frame, &context, now) {
+        let mut lost = false;
+        match &fault {
+            Fault::Drop | Fault::Silence => (message, lost) = (None, true),
+            Fault::Duplicate => copies += 1,
+            Fault::Delay { seconds: s, jitter_s } => due += seconds(s + jitter_s * faults.unit()),
+            Fault::Swap => swap = true,
+            Fault::Stale { back } => {
+                let old = recent.and_then(|r| r.get(r.len().checked_sub(back + 1)?));
+                let old = old.and_then(|e| Some((e.seq, c.session.deliver(e)?)));
+                before.extend(old.map(|(seq, text)| Message::plain(Some(seq), Arc::from(text))));
+            }
+            Fault::Malformed { how, before: first } => {
+                let bytes: Arc<[u8]> = malform(text, how).into();
+                if *first {
+                    before.push(Message::plain(None, bytes));
+                } else if let Some(m) = &mut message {
+                    lost = !matches!(how, Malformation::Padded { .. });
+                    m.event = m.event.filter(|_| !lost);
+                    m.payload = bytes;
+                }
+            }
+            Fault::Fragment { parts, pings } => {
+                message.iter_mut().for_each(|m| m.fragments = Some((*parts, *pings)));
+            }
+            Fault::Disconnect { how, at_byte: Some(at) } => {
+                lost = true;
+                message.iter_mut().for_each(|m| m.cut = Some((*at, *how)));
+            }
+            _ => {}
+        }
+        truth.alter(Alteration {
+            conn: number,
+            event: event.seq,
+            stream: event.stream.to_string(),
+            plan,
+            fault: fault.name(),
+            lost,
+        });
+    }
+    for m in before {
+        c.send(Item::Message(m), due);
+    }
+    let Some(message) = message else { return };
+    if swap {
+        c.held.push((Arc::clone(&event.stream), message));
+        return;
+    }
+    for _ in 0..copies {
+        c.send(Item::Message(message.clone()), due);
+    }
+    while let Some(i) = c.held.iter().position(|(stream, _)| *stream == event.stream) {
+        let (_, late) = c.held.remove(i);
+        c.send(Item::Message(late), due);
+    }
+}

@@ -1,0 +1,114 @@
+//! What an exchange is to the server: the seam between `server` (sockets, HTTP, WebSocket, faults; the same for every
+//! exchange) and a venue's folder (paths, frames, rules). Everything behind it is without I/O.
+
+use std::sync::Arc;
+
+use crate::clock::MarketTime;
+use crate::config::LoadKind;
+use crate::event::Event;
+use crate::fault::{Fault, Target};
+use crate::truth::Truth;
+
+/// An exchange: its market and its REST interface.
+pub(crate) trait Venue: Send {
+    /// When [`Venue::advance`] has something to do next; `None` while nothing will happen by itself.
+    fn next_time(&self) -> Option<MarketTime>;
+
+    /// Lets the market go on until `to`. Books are told to the truth; events are pushed in order.
+    fn advance(&mut self, to: MarketTime, events: &mut Vec<Event>, truth: &mut Truth);
+
+    /// A WebSocket client asks for this path and query. `Err` is the HTTP status to refuse it with.
+    fn open(&mut self, path: &str) -> Result<Box<dyn Session>, u16>;
+
+    /// Somebody subscribed to something: a recording begins to play.
+    fn subscribed(&mut self, now: MarketTime);
+
+    /// Answers a REST request, with the faults that concern its content.
+    fn rest(&mut self, request: &RestRequest<'_>, faults: &[Fault], truth: &Truth) -> RestReply;
+
+    /// A fault of the market itself strikes.
+    fn strike(
+        &mut self,
+        fault: &Fault,
+        target: &Target,
+        now: MarketTime,
+        events: &mut Vec<Event>,
+        truth: &mut Truth,
+    );
+
+    /// Everything happens `factor` times as often from now on.
+    fn set_rate(&mut self, factor: f64, now: MarketTime);
+
+    /// The market stands still; what has happened is still told. Or it goes on.
+    fn set_paused(&mut self, paused: bool, now: MarketTime);
+}
+
+/// One WebSocket connection as the exchange sees it: what it has subscribed, what it may do.
+pub(crate) trait Session: Send {
+    /// Family of the path it was opened on.
+    fn family(&self) -> &'static str;
+
+    /// Right after the upgrade.
+    fn opened(&mut self) -> Vec<Reply>;
+
+    /// The client sent a text.
+    fn on_text(&mut self, text: &str, now: MarketTime) -> Vec<Reply>;
+
+    /// The client sent a ping or pong.
+    fn on_control(&mut self, now: MarketTime) -> Vec<Reply>;
+
+    /// The text in which this connection gets the event; `None` where it does not.
+    fn deliver(&self, event: &Event) -> Option<Arc<str>>;
+
+    /// Whether any stream is subscribed.
+    fn has_streams(&self) -> bool;
+
+    /// Prepared frames of the subscribed streams.
+    fn load_frames(&self, kind: LoadKind) -> Vec<LoadFrame>;
+}
+
+/// What a session answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Reply {
+    Text(String),
+    Close { code: u16, reason: &'static str },
+}
+
+/// A REST request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RestRequest<'a> {
+    /// Without the query.
+    pub path: &'a str,
+    pub query: &'a str,
+    pub now: MarketTime,
+    /// Wall time, ms since the epoch.
+    pub wall_ms: u64,
+}
+
+impl RestRequest<'_> {
+    /// A parameter of the query.
+    pub(crate) fn parameter(&self, name: &str) -> Option<&str> {
+        self.query.split('&').filter_map(|p| p.split_once('=')).find(|(k, _)| *k == name).map(|(_, v)| v)
+    }
+}
+
+/// A REST answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct RestReply {
+    pub status: u16,
+    pub headers: Vec<(String, String)>,
+    pub body: String,
+    pub snapshot_id: Option<u64>,
+    /// The answer must wait until the market has gone on: ask again then.
+    pub again: bool,
+}
+
+/// A frame with room for a number and for the time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct LoadFrame {
+    pub text: Vec<u8>,
+    /// Where 16 digits of the frame's number go.
+    pub number_at: usize,
+    /// Where 13 digits of the wall clock's milliseconds go.
+    pub times_at: Vec<usize>,
+}
