@@ -118,6 +118,7 @@ fn overfilled(policy: Policy, n: usize) -> (Run, Peer, Receiver<()>) {
     let mut options: LiveOptions = options();
     options.policy = policy;
     options.queue_bytes = 1 << 20;
+    options.engine.batch.max_bytes = 1 << 18;
     options.eager = false;
     options.engine.batch.max_delay_ms = 0;
     let run = Run::open(options, peer.ws());
@@ -215,6 +216,7 @@ fn without_the_table_drops_are_counted_only() {
     let mut options = options();
     options.engine.tables = vec![Table::Raw];
     options.queue_bytes = 1 << 20;
+    options.engine.batch.max_bytes = 1 << 18;
     options.eager = false;
     options.engine.batch.max_delay_ms = 0;
     let run = Run::open(options, peer.ws());

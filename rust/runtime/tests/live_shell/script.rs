@@ -53,7 +53,7 @@ impl Script {
         let batches = Batches::new(BatchConfig {
             numeric: Numeric::Float,
             size_unit: SizeUnit::Base,
-            limits: BatchLimits::default(),
+            limits: BatchLimits { max_bytes: 1 << 18, ..BatchLimits::default() },
             tables: vec![Table::Raw],
         });
         let script = Self {
