@@ -173,6 +173,12 @@ impl LiveOptions {
     /// A number out of bounds, an endpoint that must not be dialled, or a machine that has no core to spare.
     pub fn check(&self) -> Result<(), LiveError> {
         self.check_bounds()?;
+        if self.queue_bytes < self.engine.batch.max_bytes {
+            return Err(LiveError::Options(format!(
+                "queue_bytes = {} holds not even one batch of batch.max_bytes = {}; raise the one or lower the other",
+                self.queue_bytes, self.engine.batch.max_bytes
+            )));
+        }
         if let Some(endpoints) = &self.engine.endpoints {
             address::parse(&endpoints.ws, Service::WebSocket).map_err(|e| LiveError::Options(format!("ws {e}")))?;
             address::parse(&endpoints.rest, Service::Rest).map_err(|e| LiveError::Options(format!("rest {e}")))?;
@@ -252,6 +258,9 @@ mod tests {
         let mut low = base.clone();
         low.net.connect_ms = 0;
         assert!(low.check().expect_err("out of bounds").to_string().contains("net.connect_ms = 0"));
+        let mut small = base.clone();
+        small.queue_bytes = 1 << 20;
+        assert!(small.check().expect_err("smaller than a batch").to_string().contains("batch.max_bytes"));
         let mut plain = base;
         plain.engine.endpoints = Some(xtrader_core::config::Endpoints {
             ws: "ws://fstream.binance.com".to_owned(),

@@ -37,10 +37,12 @@ pub fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-/// Pins the calling thread to a core. False where the system refuses or has no such core.
+/// Pins the calling thread to a core. False where this process has no such core, or the system refuses.
 #[must_use]
 pub fn pin(core: usize) -> bool {
-    core_affinity::set_for_current(core_affinity::CoreId { id: core })
+    // Asked for first: a number beyond the kernel's set of cores would be written outside of it.
+    let there = core_affinity::get_core_ids().unwrap_or_default().into_iter().find(|c| c.id == core);
+    there.is_some_and(core_affinity::set_for_current)
 }
 
 /// Number of this process.
