@@ -2,6 +2,7 @@
 //! the words they share.
 
 pub mod binance_futures;
+mod document;
 mod levels;
 
 use crate::event::EventTimes;

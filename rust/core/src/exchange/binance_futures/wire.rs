@@ -6,20 +6,15 @@
 
 use simd_json::{Buffers, Tape};
 
+use super::instruments::is_symbol;
 use super::normalize::{self, Fills, Product, TradeBody};
 use super::peek::{Feed, UNREQUESTED, single};
 use crate::event::{Bbo, BookHead, DecodedLevels, EventTimes, Scales, Trade};
+use crate::exchange::document::{Document, Object, Value, read_document};
 use crate::exchange::levels::{BookSide, decimal, push};
 use crate::exchange::{Decoded, EventKind, Head, Key, Peek};
 use crate::report::{IgnoreReason, RejectReason};
 use crate::time::ms_to_ns;
-
-mod document;
-
-use document::{Document, Object, Value, read_document};
-
-/// Symbols longer than this are no symbols.
-const MAX_SYMBOL_BYTES: usize = 64;
 
 /// Reads frames of any shape. Its buffers are reused from frame to frame.
 pub struct WireReader {
@@ -190,11 +185,6 @@ fn array_kind(value: Value<'_, '_>) -> IgnoreReason {
         Some(kind) if UNREQUESTED.contains(&kind) => IgnoreReason::UnrequestedKind,
         _ => IgnoreReason::UnknownType,
     }
-}
-
-/// Any script, since there are symbols in Chinese; nothing that steers a terminal or splits a line.
-fn is_symbol(text: &str) -> bool {
-    !text.is_empty() && text.len() <= MAX_SYMBOL_BYTES && !text.chars().any(|c| c.is_control() || c.is_whitespace())
 }
 
 /// `T`, else `E`, is when it happened; `E` is when it was sent.

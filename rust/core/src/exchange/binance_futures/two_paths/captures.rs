@@ -7,6 +7,9 @@ use std::path::{Path, PathBuf};
 use flate2::read::GzDecoder;
 
 use super::*;
+use crate::exchange::binance_futures::instruments::read_exchange_info;
+use crate::instrument::Instrument;
+use crate::table::InstrumentKind;
 
 /// The recordings beside the repository.
 #[allow(clippy::print_stderr)]
@@ -96,4 +99,40 @@ fn every_recorded_snapshot_holds_the_numbers_of_a_second_parser() {
         }
     }
     assert!(snapshots > 3, "{snapshots} snapshots");
+}
+
+#[test]
+fn the_recorded_reference_data_is_the_golden_one() {
+    let Some(root) = captures() else { return };
+    let name = "cf_2021-07-22_4sym";
+    let golden = std::fs::read(root.join(format!("golden/binance_usdm/{name}.json"))).unwrap();
+    let golden: serde_json::Value = serde_json::from_slice(&golden).unwrap();
+    let golden = &golden["instruments"][0];
+    let path = root.join(format!("binance_usdm/{name}.jsonl"));
+    let reply = lines(&path).find(|line| line.url.as_deref().is_some_and(|url| url.contains("exchangeInfo"))).unwrap();
+    let instruments = read_exchange_info(reply.frame.as_bytes()).unwrap();
+    assert_eq!(instruments.len() as u64, golden["count"].as_u64().unwrap());
+
+    let written = |step: Option<Decimal>| step.unwrap().to_string();
+    let row = |i: &Instrument| {
+        let (tick, step) = (written(i.tick_size), written(i.lot_size));
+        format!("{}|{}|{tick}|{step}", i.native_symbol, i.status_native)
+    };
+    let mut rows: Vec<String> = instruments.iter().map(row).collect();
+    rows.sort();
+    let first: Vec<&str> = golden["first3_sorted"].as_array().unwrap().iter().map(|v| v.as_str().unwrap()).collect();
+    assert_eq!(&rows[..3], first);
+
+    let parsed: serde_json::Value = serde_json::from_str(&reply.frame).unwrap();
+    for (instrument, symbol) in instruments.iter().zip(parsed["symbols"].as_array().unwrap()) {
+        let filter = |name: &str, key: &str| {
+            let filters = symbol["filters"].as_array().unwrap();
+            canon(&filters.iter().find(|f| f["filterType"] == name).unwrap()[key])
+        };
+        assert_eq!(instrument.native_symbol, symbol["symbol"].as_str().unwrap());
+        assert_eq!(written(instrument.tick_size), filter("PRICE_FILTER", "tickSize"));
+        assert_eq!(written(instrument.lot_size), filter("LOT_SIZE", "stepSize"));
+        assert_eq!(written(instrument.min_notional), filter("MIN_NOTIONAL", "notional"));
+        assert_eq!(instrument.expiry.is_some(), instrument.kind == InstrumentKind::Future);
+    }
 }

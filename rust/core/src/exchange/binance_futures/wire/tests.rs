@@ -1,1 +1,246 @@
+#![allow(clippy::unwrap_used)]
+use super::*;
+use crate::decimal::Decimal;
+use crate::event::{Level, TradeId};
+use crate::table::Side;
 
+const SCALES: Scales = Scales { price: 2, size: 3 };
+
+fn refused(frame: &[u8]) -> RejectReason {
+    match WireReader::default().read(frame) {
+        Err(reason) => reason,
+        Ok(message) => panic!("{:?}: {}", message.peek(), String::from_utf8_lossy(frame)),
+    }
+}
+
+fn trade(frame: &str) -> Decoded<Trade<'static>> {
+    WireReader::default().read(frame.as_bytes()).unwrap().trade(SCALES)
+}
+
+const TRADE: &str = r#"{"e":"trade","E":3,"T":2,"s":"BTCUSDT","t":7,"p":"1.5","q":"0.25","X":"MARKET","m":true}"#;
+
+#[test]
+fn bytes_that_are_no_document() {
+    assert_eq!(refused(b"{\"e\":\"\xff\"}"), RejectReason::Utf8);
+    for frame in
+        ["", " ", "{", "nul", "\u{feff}{}", "{}{}", "{} x", "{\"e\":\"trade\"", "{'e':1}", "{\"a\":01}", "[1,]"]
+    {
+        assert_eq!(refused(frame.as_bytes()), RejectReason::Json, "{frame}");
+    }
+    let two = format!("{TRADE}{TRADE}");
+    assert_eq!(refused(two.as_bytes()), RejectReason::Json);
+}
+
+#[test]
+fn nesting_is_bounded_before_it_is_parsed() {
+    let nested = |n: usize| format!("{}{}", "[".repeat(n), "]".repeat(n));
+    assert_eq!(refused(nested(33).as_bytes()), RejectReason::Depth);
+    assert_eq!(refused("[".repeat(100_000).as_bytes()), RejectReason::Depth);
+    assert_eq!(refused("{\"a\":".repeat(100_000).as_bytes()), RejectReason::Depth);
+    let nested = nested(32);
+    assert_eq!(WireReader::default().read(nested.as_bytes()).unwrap().peek(), Peek::Ignored(IgnoreReason::UnknownType));
+    let text = format!("{{\"k\":\"{}\\\"{{\"}}", "[".repeat(100));
+    assert!(WireReader::default().read(text.as_bytes()).is_ok(), "brackets in a text do not nest");
+}
+
+#[test]
+fn a_field_that_drives_state_must_be_there_and_of_its_type() {
+    for (from, to) in [
+        ("\"t\":7", "\"t\":\"7\""),
+        ("\"t\":7", "\"t\":7.5"),
+        ("\"t\":7", "\"t\":null"),
+        ("\"t\":7,", ""),
+        ("\"s\":\"BTCUSDT\",", ""),
+        ("\"s\":\"BTCUSDT\"", "\"s\":7"),
+        ("\"s\":\"BTCUSDT\"", "\"s\":\"\""),
+        ("\"s\":\"BTCUSDT\"", "\"s\":\"A\\nB\""),
+        ("\"e\":\"trade\"", "\"e\":1"),
+        ("\"T\":2", "\"T\":\"2\""),
+        ("\"T\":2", "\"T\":[]"),
+    ] {
+        assert_eq!(refused(TRADE.replace(from, to).as_bytes()), RejectReason::Schema, "{to}");
+    }
+    for beyond in ["9223372036854775808", "99999999999999999999999", &"7".repeat(400), "1e400", "-1e400"] {
+        let frame = TRADE.replace("\"t\":7", &format!("\"t\":{beyond}"));
+        assert_eq!(refused(frame.as_bytes()), RejectReason::Range, "{beyond}");
+    }
+    for (from, to, reason) in [
+        ("\"p\":\"1.5\",", "", RejectReason::Schema),
+        ("\"p\":\"1.5\"", "\"p\":true", RejectReason::Schema),
+        ("\"p\":\"1.5\"", "\"p\":\"NaN\"", RejectReason::Schema),
+        ("\"p\":\"1.5\"", "\"p\":\"\"", RejectReason::Schema),
+        ("\"p\":\"1.5\"", "\"p\":\"1e400\"", RejectReason::Range),
+        ("\"q\":\"0.25\"", "\"q\":\"0.000000000000000000000000000000000000001\"", RejectReason::Range),
+        ("\"m\":true", "\"m\":\"true\"", RejectReason::Schema),
+        (",\"m\":true", "", RejectReason::Schema),
+        ("\"X\":\"MARKET\"", "\"X\":3", RejectReason::Schema),
+    ] {
+        assert_eq!(trade(&TRADE.replace(from, to)), Decoded::Rejected(reason), "{to}");
+    }
+}
+
+#[test]
+fn bare_numbers_are_read_from_their_text() {
+    for (text, mantissa, scale) in [
+        ("1.10", 110, 2),
+        ("0.1", 10, 2),
+        ("12345678901234567.891", 12_345_678_901_234_567_891, 3),
+        ("1e3", 100_000, 2),
+        ("-7", -700, 2),
+        ("0.30000000000000004", 30_000_000_000_000_004, 17),
+    ] {
+        // Numbers before and behind it must not be taken for it.
+        let bare = TRADE.replace("\"p\":\"1.5\"", &format!("\"x\":[1,2.5,true,\"3.5\",-1e-3],\"p\":{text},\"y\":9.25"));
+        let Decoded::Event(trade) = trade(&bare) else { panic!("{bare}") };
+        assert_eq!((trade.price.mantissa, trade.price.scale), (mantissa, scale), "{text}");
+    }
+}
+
+#[test]
+fn of_a_key_that_occurs_twice_the_last_counts_as_in_a_second_parser() {
+    let twice = TRADE.replace("\"t\":7", "\"t\":6,\"t\":7").replace("\"p\":\"1.5\"", "\"p\":\"9\",\"p\":\"1.5\"");
+    let parsed: serde_json::Value = serde_json::from_str(&twice).unwrap();
+    let Decoded::Event(row) = trade(&twice) else { panic!("{twice}") };
+    assert_eq!(row.id, TradeId::Number(parsed["t"].as_i64().unwrap()));
+    assert_eq!(row.price.trimmed().to_string(), parsed["p"].as_str().unwrap());
+    // The scanner leaves such a frame alone, or has the same.
+    for twice in [twice, TRADE.replace("\"m\":true", "\"m\":true,\"m\":false")] {
+        let Peek::Event(head) = super::super::peek::peek(twice.as_bytes()) else { continue };
+        assert_eq!(normalize::decode_trade(twice.as_bytes(), &head, SCALES), Decoded::Miss);
+    }
+}
+
+#[test]
+fn other_orders_spaces_escapes_and_new_fields() {
+    let frame = " {\"data\" : {\"m\":false, \"\\u0070\":\"\\u0031.5\",\"q\":\"0.25\",\"new\":{\"p\":1},\"t\":7,\n\"s\":\"币安人生USDT\",\
+        \"T\":2,\"E\":3,\"e\":\"trade\"},\"stream\":\"币安人生usdt@trade\"} ";
+    let mut reader = WireReader::default();
+    let message = reader.read(frame.as_bytes()).unwrap();
+    let Peek::Event(head) = message.peek() else { panic!("{:?}", message.peek()) };
+    assert_eq!((head.symbol, head.variant, head.kind), ("币安人生USDT", Some(""), EventKind::Trade));
+    assert_eq!(head.times, EventTimes { event: Some(2_000_000), venue: Some(3_000_000), odd: false });
+    let Decoded::Event(trade) = message.trade(SCALES) else { panic!("{frame}") };
+    assert_eq!((trade.side, trade.price), (Side::Buy, Decimal::new(150, 2)));
+}
+
+#[test]
+fn what_is_known_and_what_is_not() {
+    let unrequested = Peek::Ignored(IgnoreReason::UnrequestedKind);
+    let unknown = Peek::Ignored(IgnoreReason::UnknownType);
+    let mut reader = WireReader::default();
+    for (frame, verdict) in [
+        (r#"{"id":3,"result":null}"#, Peek::Answer),
+        (r#"{"id":"x","status":200,"result":{}}"#, Peek::Answer),
+        (r#"{"error":{"code":2,"msg":"Invalid request"}}"#, Peek::Answer),
+        (
+            r#"{"stream":"!markPrice@arr@1s","data":[{"e":"markPriceUpdate","st":2},{"e":"markPriceUpdate"}]}"#,
+            unrequested,
+        ),
+        (r#"[{"e":"24hrMiniTicker"}]"#, unrequested),
+        (r#"{"E":1,"e":"kline"}"#, unrequested),
+        (r#"{"stream":"a@b","data":[]}"#, unknown),
+        (r#"{"e":"brandNew","x":1}"#, unknown),
+        ("{}", unknown),
+        ("3", unknown),
+        ("\"text\"", unknown),
+        ("null", unknown),
+    ] {
+        assert_eq!(reader.read(frame.as_bytes()).map(|m| m.peek()), Ok(verdict), "{frame}");
+    }
+    assert_eq!(refused(br#"{"stream":"a@trade","data":3}"#), RejectReason::Schema);
+    assert_eq!(refused(br#"{"stream":3,"data":{}}"#), RejectReason::Schema);
+}
+
+#[test]
+fn a_quote_without_a_type_is_known_by_its_stream() {
+    let frame = r#"{"stream":"btcusdt@bookTicker","data":{"u":7,"s":"BTCUSDT","b":"1","B":"2","a":"3","A":"4"}}"#;
+    let mut reader = WireReader::default();
+    let message = reader.read(frame.as_bytes()).unwrap();
+    let Decoded::Event(quote) = message.bbo(SCALES) else { panic!("{frame}") };
+    assert_eq!(quote.times, EventTimes::default(), "no time is no time");
+    assert!(matches!(message.trade(SCALES), Decoded::Miss), "asked for another kind");
+}
+
+#[test]
+fn times_from_what_there_is() {
+    let times = |frame: &str| match WireReader::default().read(frame.as_bytes()).unwrap().peek() {
+        Peek::Event(head) => head.times,
+        other => panic!("{other:?}"),
+    };
+    let sent_only = EventTimes { event: Some(3_000_000), venue: Some(3_000_000), odd: false };
+    assert_eq!(times(&TRADE.replace("\"T\":2,", "")), sent_only, "where there is only `E`, `E`");
+    let odd = EventTimes { event: None, venue: Some(3_000_000), odd: true };
+    for beyond in ["9223372036855", "-9223372036855", "18446744073709551615"] {
+        assert_eq!(times(&TRADE.replace("\"T\":2", &format!("\"T\":{beyond}"))), odd, "{beyond}");
+    }
+    assert_eq!(times(&TRADE.replace("\"T\":2", "\"T\":-2")).event, Some(-2_000_000));
+}
+
+#[test]
+fn levels_of_any_form_and_no_more_than_allowed() {
+    let frame = r#"{"e":"depthUpdate","E":1,"T":1,"s":"X","U":1,"u":2,"pu":0,"a":[[ 1.25 , "3" , [] ]],"b":[["1.2","4"],["1","0"]]}"#;
+    let mut reader = WireReader::default();
+    let message = reader.read(frame.as_bytes()).unwrap();
+    let mut out = DecodedLevels::default();
+    assert!(matches!(message.depth(SCALES, 3, &mut out), Decoded::Event(_)));
+    assert_eq!(out.narrow.asks, [Level { price: 125, size: 3000 }]);
+    assert_eq!(message.depth(SCALES, 2, &mut out), Decoded::Rejected(RejectReason::Limit));
+    drop(message);
+    for (from, to) in
+        [("[\"1\",\"0\"]", "[\"1\"]"), ("[\"1\",\"0\"]", "7"), ("\"b\":[", "\"b\":3,\"z\":["), ("\"a\":", "\"z\":")]
+    {
+        let bad = frame.replace(from, to);
+        let message = reader.read(bad.as_bytes()).unwrap();
+        assert_eq!(message.depth(SCALES, 3, &mut out), Decoded::Rejected(RejectReason::Schema), "{bad}");
+    }
+}
+
+#[test]
+fn many_keys_long_texts_and_a_million_levels_are_bounded() {
+    let keys: String = (0..100_000).map(|i| format!("\"k{i}\":{i},")).collect();
+    assert!(matches!(trade(&TRADE.replacen('{', &format!("{{{keys}"), 1)), Decoded::Event(_)));
+    let long = "7".repeat(16 << 20);
+    assert_eq!(trade(&TRADE.replace("1.5", &long)), Decoded::Rejected(RejectReason::Range));
+    let levels = vec!["[\"1\",\"1\"]"; 1_000_000].join(",");
+    let frame = format!(r#"{{"e":"depthUpdate","E":1,"T":1,"s":"X","U":1,"u":2,"pu":0,"b":[{levels}],"a":[]}}"#);
+    let mut reader = WireReader::default();
+    let mut out = DecodedLevels::default();
+    let message = reader.read(frame.as_bytes()).unwrap();
+    assert_eq!(message.depth(SCALES, 1000, &mut out), Decoded::Rejected(RejectReason::Limit));
+    assert_eq!(out.count(), 1000);
+}
+
+#[test]
+fn a_snapshot() {
+    let body = br#"{"lastUpdateId":600859605926,"E":1626992741264,"T":1626992741261,"bids":[["7.6110","6"]],"asks":[["7.6120","5"],["7.6130","1.5"]]}"#;
+    let mut out = DecodedLevels::default();
+    let head = read_snapshot(body, Scales { price: 3, size: 0 }, 3, &mut out).unwrap();
+    let times =
+        EventTimes { event: Some(1_626_992_741_261_000_000), venue: Some(1_626_992_741_264_000_000), odd: false };
+    assert_eq!(
+        head,
+        BookHead { times, is_snapshot: true, first_id: None, last_id: Some(600_859_605_926), prev_id: None }
+    );
+    assert_eq!(out.narrow.bids, [Level { price: 7611, size: 60 }]);
+    assert_eq!(out.narrow.asks, [Level { price: 7612, size: 50 }, Level { price: 7613, size: 15 }]);
+    assert_eq!(out.narrow.scales, Scales { price: 3, size: 1 });
+
+    let mut refused = |body: &[u8], max| read_snapshot(body, SCALES, max, &mut out).unwrap_err();
+    assert_eq!(refused(body, 2), RejectReason::Limit);
+    assert_eq!(refused(br#"{"code":-1121,"msg":"Invalid symbol."}"#, 9), RejectReason::Schema);
+    assert_eq!(refused(br#"{"lastUpdateId":1,"bids":[]}"#, 9), RejectReason::Schema);
+    assert_eq!(refused(b"<html>418</html>", 9), RejectReason::Json);
+}
+
+#[test]
+fn a_snapshot_of_five_megabytes() {
+    let level = |i: usize| format!("[\"{}.{:02}\",\"{}.125\"]", 10_000 + i / 100, i % 100, i);
+    let side: Vec<String> = (0..110_000).map(level).collect();
+    let side = side.join(",");
+    let body = format!(r#"{{"lastUpdateId":7,"E":1,"T":1,"bids":[{side}],"asks":[{side}]}}"#);
+    assert!(body.len() > 5_000_000, "{}", body.len());
+    let mut out = DecodedLevels::default();
+    read_snapshot(body.as_bytes(), SCALES, 1 << 20, &mut out).unwrap();
+    assert_eq!(out.narrow.asks.len(), 110_000);
+    assert_eq!(out.narrow.asks[12_345], Level { price: 1_012_345, size: 12_345_125 });
+}

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use simd_json::{Buffers, ErrorType, Node, StaticNode, Tape};
-use xtrader_scan::{Exact, exact};
+use xtrader_scan::{Exact, NumberError, exact};
 
 use crate::report::RejectReason;
 
@@ -12,7 +12,7 @@ const MAX_DEPTH: usize = 32;
 
 /// Parses all of `frame`. `scratch` takes the copy that simd-json writes into, `tape` gives its buffer and gets it back
 /// when the document is dropped.
-pub(super) fn read_document<'a>(
+pub(crate) fn read_document<'a>(
     frame: &'a [u8],
     scratch: &'a mut Vec<u8>,
     buffers: &mut Buffers,
@@ -32,15 +32,22 @@ pub(super) fn read_document<'a>(
     let document = Document { frame, tape: filled, home: tape };
     match parsed {
         Ok(()) => Ok(document),
-        Err(error) => Err(reason(error.error())),
+        Err(error) => Err(reason(frame, error.error())),
     }
 }
 
-fn reason(error: &ErrorType) -> RejectReason {
-    match error {
-        ErrorType::InvalidUtf8 => RejectReason::Utf8,
-        _ => RejectReason::Json,
+#[cold]
+fn reason(frame: &[u8], error: &ErrorType) -> RejectReason {
+    if !matches!(error, ErrorType::InvalidNumber | ErrorType::InvalidExponent) {
+        return RejectReason::Json;
     }
+    // A number that is well written and that neither 64 bits nor a double hold is no fault of the document.
+    let mut well_written = true;
+    bare_numbers(frame, |text| {
+        let leading_zero = matches!(text.strip_prefix(b"-").unwrap_or(text), [b'0', b'0'..=b'9', ..]);
+        well_written &= !leading_zero && exact(text) != Err(NumberError::Syntax);
+    });
+    if well_written { RejectReason::Range } else { RejectReason::Json }
 }
 
 /// How deep brackets nest, outside of texts.
@@ -71,8 +78,23 @@ fn outside_texts(frame: &[u8], mut see: impl FnMut(usize, u8)) {
     }
 }
 
+/// Calls `see` with every bare number of a frame, in order.
+fn bare_numbers<'a>(frame: &'a [u8], mut see: impl FnMut(&'a [u8])) {
+    let part = |byte: &u8| matches!(byte, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E');
+    let mut end = 0;
+    outside_texts(frame, |at, byte| {
+        // The words hold an `e`, and never a digit or a sign.
+        if at >= end && matches!(byte, b'0'..=b'9' | b'-') {
+            let text = frame.get(at..).unwrap_or_default();
+            let len = text.iter().position(|byte| !part(byte)).unwrap_or(text.len());
+            end = at.saturating_add(len);
+            see(text.get(..len).unwrap_or_default());
+        }
+    });
+}
+
 /// A parsed document.
-pub(super) struct Document<'a> {
+pub(crate) struct Document<'a> {
     frame: &'a [u8],
     tape: Tape<'a>,
     home: &'a mut Tape<'static>,
@@ -86,7 +108,7 @@ impl Drop for Document<'_> {
 
 impl<'a> Document<'a> {
     /// The value at a position of the tape; 0 is the whole document.
-    pub(super) fn at(&self, position: usize) -> Value<'_, 'a> {
+    pub(crate) fn at(&self, position: usize) -> Value<'_, 'a> {
         Value { document: self, position }
     }
 
@@ -109,35 +131,27 @@ impl<'a> Document<'a> {
             matches!(node, Node::Static(StaticNode::I64(_) | StaticNode::U64(_) | StaticNode::F64(_)))
         };
         let n = self.tape.0.get(..position)?.iter().filter(is_number).count();
-        let (mut seen, mut inside, mut start) = (0usize, false, None);
-        outside_texts(self.frame, |at, byte| {
-            let part = matches!(byte, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E');
-            // `e` and `E` are also letters of the words, which never begin with a digit or a sign.
-            let begins = !inside && matches!(byte, b'0'..=b'9' | b'-');
-            if begins {
-                if seen == n {
-                    start = Some(at);
-                }
-                seen += 1;
+        let (mut seen, mut found) = (0usize, None);
+        bare_numbers(self.frame, |text| {
+            if seen == n {
+                found = Some(text);
             }
-            inside = begins || inside && part;
+            seen += 1;
         });
-        let text = self.frame.get(start?..)?;
-        let len = text.iter().position(|b| !matches!(b, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E'));
-        text.get(..len.unwrap_or(text.len()))
+        found
     }
 }
 
 /// A value of a document.
 #[derive(Clone, Copy)]
-pub(super) struct Value<'d, 'a> {
+pub(crate) struct Value<'d, 'a> {
     document: &'d Document<'a>,
     position: usize,
 }
 
 impl<'d, 'a> Value<'d, 'a> {
     /// Where it stands on the tape.
-    pub(super) fn position(self) -> usize {
+    pub(crate) fn position(self) -> usize {
         self.position
     }
 
@@ -145,16 +159,16 @@ impl<'d, 'a> Value<'d, 'a> {
         self.document.node(self.position)
     }
 
-    pub(super) fn object(self) -> Option<Object<'d, 'a>> {
+    pub(crate) fn object(self) -> Option<Object<'d, 'a>> {
         matches!(self.node(), Some(Node::Object { .. })).then_some(Object(self))
     }
 
-    pub(super) fn is_array(self) -> bool {
+    pub(crate) fn is_array(self) -> bool {
         matches!(self.node(), Some(Node::Array { .. }))
     }
 
     /// The elements of an array; of anything else none.
-    pub(super) fn elements(self) -> impl Iterator<Item = Value<'d, 'a>> {
+    pub(crate) fn elements(self) -> impl Iterator<Item = Value<'d, 'a>> {
         let len = match self.node() {
             Some(Node::Array { len, .. }) => len,
             _ => 0,
@@ -167,14 +181,14 @@ impl<'d, 'a> Value<'d, 'a> {
         })
     }
 
-    pub(super) fn text(self) -> Option<&'a str> {
+    pub(crate) fn text(self) -> Option<&'a str> {
         match self.node() {
             Some(Node::String(text)) => Some(text),
             _ => None,
         }
     }
 
-    pub(super) fn boolean(self) -> Option<bool> {
+    pub(crate) fn boolean(self) -> Option<bool> {
         match self.node() {
             Some(Node::Static(StaticNode::Bool(value))) => Some(value),
             _ => None,
@@ -182,7 +196,7 @@ impl<'d, 'a> Value<'d, 'a> {
     }
 
     /// A bare integer.
-    pub(super) fn integer(self) -> Result<i64, RejectReason> {
+    pub(crate) fn integer(self) -> Result<i64, RejectReason> {
         match self.node() {
             Some(Node::Static(StaticNode::I64(value))) => Ok(value),
             Some(Node::Static(StaticNode::U64(value))) => i64::try_from(value).map_err(|_| RejectReason::Range),
@@ -196,7 +210,7 @@ impl<'d, 'a> Value<'d, 'a> {
     }
 
     /// The text of a number, whether quoted or bare.
-    pub(super) fn number_text(self) -> Option<Cow<'a, [u8]>> {
+    pub(crate) fn number_text(self) -> Option<Cow<'a, [u8]>> {
         match self.node()? {
             Node::String(text) => Some(Cow::Borrowed(text.as_bytes())),
             Node::Static(StaticNode::I64(value)) => Some(Cow::Owned(value.to_string().into_bytes())),
@@ -207,23 +221,23 @@ impl<'d, 'a> Value<'d, 'a> {
     }
 
     /// A number, whether quoted or bare.
-    pub(super) fn exact(self) -> Result<Exact, RejectReason> {
+    pub(crate) fn exact(self) -> Result<Exact, RejectReason> {
         Ok(exact(self.number_text().ok_or(RejectReason::Schema)?.as_ref())?)
     }
 }
 
 /// A value that is an object.
 #[derive(Clone, Copy)]
-pub(super) struct Object<'d, 'a>(Value<'d, 'a>);
+pub(crate) struct Object<'d, 'a>(Value<'d, 'a>);
 
 impl<'d, 'a> Object<'d, 'a> {
     /// The value of a key; of one that occurs twice, the last. `null` counts as not there.
-    pub(super) fn get(self, key: &str) -> Option<Value<'d, 'a>> {
+    pub(crate) fn get(self, key: &str) -> Option<Value<'d, 'a>> {
         self.find(key).filter(|value| !matches!(value.node(), Some(Node::Static(StaticNode::Null))))
     }
 
     /// True where the key is there, be it `null`.
-    pub(super) fn has(self, key: &str) -> bool {
+    pub(crate) fn has(self, key: &str) -> bool {
         self.find(key).is_some()
     }
 
@@ -243,12 +257,12 @@ impl<'d, 'a> Object<'d, 'a> {
     }
 
     /// An integer that must be there.
-    pub(super) fn integer(self, key: &str) -> Result<i64, RejectReason> {
+    pub(crate) fn integer(self, key: &str) -> Result<i64, RejectReason> {
         self.get(key).ok_or(RejectReason::Schema)?.integer()
     }
 
     /// An integer that may be missing.
-    pub(super) fn integer_or_none(self, key: &str) -> Result<Option<i64>, RejectReason> {
+    pub(crate) fn integer_or_none(self, key: &str) -> Result<Option<i64>, RejectReason> {
         self.get(key).map(Value::integer).transpose()
     }
 }
