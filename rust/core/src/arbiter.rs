@@ -1,10 +1,12 @@
 //! Who wins: first arrival, by the merge rule of each stream.
 
+pub mod deduper;
 pub mod latest;
 pub mod window;
 
+pub use deduper::{Deduper, Noted};
 pub use latest::{Latest, LatestWins};
-pub use window::{SequenceWindow, Verdict};
+pub use window::{Seen, SequenceWindow, Verdict};
 
 /// How copies of one stream from several connections become one. An exchange declares it for each stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -14,7 +16,7 @@ pub enum MergeRule {
     Chain,
     /// Contiguous ids (trades): [`SequenceWindow`] drops what is known and knows what is missing.
     Sequence,
-    /// Ids without an order: `Deduper` remembers as many as it may for as long as it must.
+    /// Ids without an order: [`Deduper`] remembers as many as it may for as long as it must.
     Opaque,
     /// State with an id or a time of the exchange (quotes): [`LatestWins`].
     Latest,

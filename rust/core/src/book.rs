@@ -1,12 +1,14 @@
 //! Order books: levels in fixed-point, in the exchange's own units.
 //!
-//! [`OrderBook`] is a closed choice of two shapes. The [`ladder`] is fast and holds `i64` mantissas; the [`tree`] holds
+//! [`OrderBook`] is a closed choice of two shapes. The `ladder` is fast and holds `i64` mantissas; the `tree` holds
 //! everything an `i128` can say, is the oracle of the ladder's tests, and the refuge of a book that outgrows an `i64`.
 
 mod ladder;
 pub mod sync;
 mod tree;
 
+#[cfg(test)]
+mod tests;
 
 use crate::decimal::Decimal;
 use crate::event::{DecodedLevels, Level, Levels, Scales};
@@ -45,10 +47,7 @@ impl OrderBook {
     /// An empty book that learns scales and tick from the levels it sees. Allocates almost nothing before the first.
     #[must_use]
     pub fn new() -> Self {
-        Self {
-            tick: None,
-            shape: Shape::Ladder(Box::new(Ladder::new(Scales::default()))),
-        }
+        Self { tick: None, shape: Shape::Ladder(Box::new(Ladder::new(Scales::default()))) }
     }
 
     /// Takes tick and lot from reference data, at any time: both are where to start from, not a promise. Prices off
@@ -57,10 +56,7 @@ impl OrderBook {
         let tick = tick.map(Decimal::trimmed).filter(|t| t.mantissa > 0);
         let scales = Scales {
             price: tick.map_or(0, |t| t.scale),
-            size: lot
-                .map(Decimal::trimmed)
-                .filter(|l| l.mantissa > 0)
-                .map_or(0, |l| l.scale),
+            size: lot.map(Decimal::trimmed).filter(|l| l.mantissa > 0).map_or(0, |l| l.scale),
         };
         // A scale the levels cannot follow is no use as a hint.
         if self.grow(scales).is_ok() {
@@ -129,13 +125,8 @@ impl OrderBook {
     #[must_use]
     pub fn best_bid(&self) -> Option<(Decimal, Decimal)> {
         match &self.shape {
-            Shape::Ladder(ladder) => ladder
-                .best_bid()
-                .map(|level| decimals(wide(level), ladder.scales())),
-            Shape::Tree(tree) => tree
-                .bids()
-                .next()
-                .map(|level| decimals(level, tree.scales())),
+            Shape::Ladder(ladder) => ladder.best_bid().map(|level| decimals(wide(level), ladder.scales())),
+            Shape::Tree(tree) => tree.bids().next().map(|level| decimals(level, tree.scales())),
         }
     }
 
@@ -143,13 +134,8 @@ impl OrderBook {
     #[must_use]
     pub fn best_ask(&self) -> Option<(Decimal, Decimal)> {
         match &self.shape {
-            Shape::Ladder(ladder) => ladder
-                .best_ask()
-                .map(|level| decimals(wide(level), ladder.scales())),
-            Shape::Tree(tree) => tree
-                .asks()
-                .next()
-                .map(|level| decimals(level, tree.scales())),
+            Shape::Ladder(ladder) => ladder.best_ask().map(|level| decimals(wide(level), ladder.scales())),
+            Shape::Tree(tree) => tree.asks().next().map(|level| decimals(level, tree.scales())),
         }
     }
 
@@ -207,25 +193,14 @@ impl OrderBook {
             }
             Shape::Tree(tree) => {
                 let narrow = |level: Level<i128>| {
-                    Some(Level {
-                        price: i64::try_from(level.price).ok()?,
-                        size: i64::try_from(level.size).ok()?,
-                    })
+                    Some(Level { price: i64::try_from(level.price).ok()?, size: i64::try_from(level.size).ok()? })
                 };
-                if tree
-                    .bids()
-                    .chain(tree.asks())
-                    .all(|level| narrow(level).is_some())
-                {
+                if tree.bids().chain(tree.asks()).all(|level| narrow(level).is_some()) {
                     out.narrow.bids.extend(tree.bids().filter_map(narrow));
                     out.narrow.asks.extend(tree.asks().filter_map(narrow));
                 } else {
                     let (bids, asks) = (tree.bids().collect(), tree.asks().collect());
-                    out.wide = Some(Box::new(Levels {
-                        scales: tree.scales(),
-                        bids,
-                        asks,
-                    }));
+                    out.wide = Some(Box::new(Levels { scales: tree.scales(), bids, asks }));
                 }
             }
         }
@@ -271,17 +246,11 @@ impl<L: Iterator<Item = Level<i64>>, T: Iterator<Item = Level<i128>>> Iterator f
 }
 
 fn wide(level: Level<i64>) -> Level<i128> {
-    Level {
-        price: i128::from(level.price),
-        size: i128::from(level.size),
-    }
+    Level { price: i128::from(level.price), size: i128::from(level.size) }
 }
 
 fn decimals(level: Level<i128>, scales: Scales) -> (Decimal, Decimal) {
-    (
-        Decimal::new(level.price, scales.price),
-        Decimal::new(level.size, scales.size),
-    )
+    (Decimal::new(level.price, scales.price), Decimal::new(level.size, scales.size))
 }
 
 fn crossed<M: Ord>(bid: Option<Level<M>>, ask: Option<Level<M>>) -> bool {
@@ -290,8 +259,5 @@ fn crossed<M: Ord>(bid: Option<Level<M>>, ask: Option<Level<M>>) -> bool {
 
 /// The scales that hold both.
 fn finer(a: Scales, b: Scales) -> Scales {
-    Scales {
-        price: a.price.max(b.price),
-        size: a.size.max(b.size),
-    }
+    Scales { price: a.price.max(b.price), size: a.size.max(b.size) }
 }

@@ -28,19 +28,9 @@ impl<T: PartialEq> LatestWins<T> {
     /// Before the first state.
     #[must_use]
     pub const fn new() -> Self {
-        let metrics = Metrics {
-            fresh: 0,
-            duplicates: 0,
-            too_old: 0,
-            jumps: 0,
-            repaired: 0,
-            evicted: 0,
-            evicted_before_ttl: 0,
-        };
-        Self {
-            last: None,
-            metrics,
-        }
+        let metrics =
+            Metrics { fresh: 0, duplicates: 0, too_old: 0, jumps: 0, repaired: 0, evicted: 0, evicted_before_ttl: 0 };
+        Self { last: None, metrics }
     }
 
     /// What the id alone tells, before anything is decoded. Changes and counts nothing.
@@ -99,27 +89,14 @@ mod tests {
         let mut quotes = LatestWins::new();
         assert_eq!(quotes.take(7, a, "x"), Latest::Newer);
         assert_eq!(quotes.take(7, b, "x"), Latest::Duplicate, "the copy");
-        assert_eq!(
-            quotes.take(7, b, "y"),
-            Latest::Duplicate,
-            "another connection never adds to an id"
-        );
+        assert_eq!(quotes.take(7, b, "y"), Latest::Duplicate, "another connection never adds to an id");
         assert_eq!(quotes.take(7, a, "x"), Latest::Duplicate, "the same words");
-        assert_eq!(
-            quotes.take(7, a, "y"),
-            Latest::SameId,
-            "two states under one id"
-        );
+        assert_eq!(quotes.take(7, a, "y"), Latest::SameId, "two states under one id");
         assert_eq!(quotes.take(6, b, "z"), Latest::Older);
         assert_eq!(quotes.take(8, b, "y"), Latest::Newer);
         assert_eq!(quotes.check(8, b), Latest::SameId);
         assert_eq!(quotes.check(8, a), Latest::Duplicate);
-        let wanted = Metrics {
-            fresh: 3,
-            duplicates: 3,
-            too_old: 1,
-            ..Metrics::default()
-        };
+        let wanted = Metrics { fresh: 3, duplicates: 3, too_old: 1, ..Metrics::default() };
         assert_eq!(quotes.metrics(), wanted);
         quotes.reset();
         assert_eq!(quotes.take(1, a, "x"), Latest::Newer);

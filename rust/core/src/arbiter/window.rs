@@ -1,9 +1,16 @@
 //! Contiguous ids: what was seen, what is missing, in constant memory.
 
+use std::collections::VecDeque;
+
 use super::Metrics;
 
 /// Ids that a window spans unless told otherwise.
 pub const DEFAULT_BITS: usize = 4096;
+/// Holes below the window that are remembered.
+const ABANDONED_HOLES: usize = 64;
+
+/// First and last id of a hole.
+type Hole = (i64, i64);
 
 /// What is known of a range of ids before anything is done with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,6 +84,8 @@ pub struct SequenceWindow {
     /// Start and highest id.
     span: Option<(i64, i64)>,
     abandoned: u64,
+    /// Where they were: the latest holes, lowest first.
+    abandoned_holes: VecDeque<Hole>,
     metrics: Metrics,
 }
 
@@ -95,6 +104,7 @@ impl SequenceWindow {
             words: vec![0; bits / 64].into_boxed_slice(),
             span: None,
             abandoned: 0,
+            abandoned_holes: VecDeque::with_capacity(ABANDONED_HOLES),
             metrics: Metrics::default(),
         }
     }
@@ -127,6 +137,7 @@ impl SequenceWindow {
     pub fn reset(&mut self) {
         self.words.fill(0);
         self.span = None;
+        self.abandoned_holes.clear();
     }
 
     /// What is known of `first..=last` (in either order). Changes and counts nothing: a frame that is dropped on this
@@ -159,17 +170,15 @@ impl SequenceWindow {
             return Seen::New;
         };
         if id > high {
-            self.slide(id, false);
-            self.set(id);
             self.metrics.fresh += 1;
             if id - 1 == high {
+                self.step(start, id);
                 return Seen::New;
             }
+            self.slide(id, false);
+            self.set(id);
             self.metrics.jumps += 1;
-            return Seen::Jump {
-                first_missing: high + 1,
-                last_missing: id - 1,
-            };
+            return Seen::Jump { first_missing: high + 1, last_missing: id - 1 };
         }
         if id < self.low_of(high) {
             self.metrics.too_old += 1;
@@ -240,16 +249,26 @@ impl SequenceWindow {
         seen
     }
 
-    /// What is missing and may still come: first and last id of each hole, lowest first.
+    /// What is missing and may still come: first and last id of each hole of the window, lowest first.
     pub fn missing(&self) -> impl Iterator<Item = (i64, i64)> + '_ {
-        let (mut from, high) = self
-            .span
-            .map_or((1, 0), |(start, high)| (start.max(self.low_of(high)), high));
+        let window = self.span.map(|(start, high)| (start.max(self.low_of(high)), high));
+        window.into_iter().flat_map(|(low, high)| self.holes(low, high))
+    }
+
+    /// What is missing of `first..=last`, lowest first: also what can no longer come, as far back as the last 64 holes
+    /// that slid out of the window.
+    pub fn missing_in(&self, first: i64, last: i64) -> impl Iterator<Item = (i64, i64)> + '_ {
+        let holes = self.abandoned_holes.iter().copied().chain(self.missing());
+        holes.map(move |(from, to)| (from.max(first), to.min(last))).filter(|(from, to)| from <= to)
+    }
+
+    /// The holes within a part of the window.
+    fn holes(&self, low: i64, high: i64) -> impl Iterator<Item = Hole> + '_ {
+        let mut from = Some(low);
         std::iter::from_fn(move || {
-            // The highest id was seen, so every hole ends below it.
-            let first = self.find(from, high, false)?;
-            from = self.find(first, high, true)?;
-            Some((first, from - 1))
+            let first = self.find(from?, high, false)?;
+            from = self.find(first, high, true);
+            Some((first, from.map_or(high, |seen| seen - 1)))
         })
     }
 
@@ -278,6 +297,19 @@ impl SequenceWindow {
         self.set(id);
     }
 
+    /// Moves the high-water mark by one, to an id that was seen. It takes the very bit of the id that leaves.
+    #[inline]
+    fn step(&mut self, start: i64, high: i64) {
+        let (word, bit) = self.place(high);
+        if self.words[word] >> bit & 1 == 0 {
+            self.words[word] |= 1 << bit;
+            if let Some(leaves) = high.checked_sub_unsigned(self.bits() as u64).filter(|&id| id >= start) {
+                self.abandon((leaves, leaves));
+            }
+        }
+        self.span = Some((start, high));
+    }
+
     /// Moves the high-water mark up to `high`; `seen` tells whether the ids passed on the way were seen.
     #[inline]
     fn slide(&mut self, high: i64, seen: bool) {
@@ -287,13 +319,11 @@ impl SequenceWindow {
         let (old_low, low) = (self.low_of(old_high), self.low_of(high));
         if low > start {
             let (from, to) = (old_low.max(start), old_high.min(low - 1));
-            if from <= to {
-                self.abandoned = self
-                    .abandoned
-                    .saturating_add(to.abs_diff(from) + 1 - self.ones(from, to));
+            if from <= to && self.ones(from, to) <= to.abs_diff(from) {
+                self.abandon_holes(from, to);
             }
             if !seen && low - 1 > old_high {
-                self.abandoned = self.abandoned.saturating_add((low - 1).abs_diff(old_high));
+                self.abandon((old_high + 1, low - 1));
             }
         }
         if old_high < high {
@@ -302,11 +332,37 @@ impl SequenceWindow {
         self.span = Some((start, high));
     }
 
+    #[cold]
+    fn abandon_holes(&mut self, mut from: i64, to: i64) {
+        loop {
+            let next = self.holes(from, to).next();
+            let Some(hole) = next else { return };
+            self.abandon(hole);
+            if hole.1 == to {
+                return;
+            }
+            from = hole.1 + 1;
+        }
+    }
+
+    #[cold]
+    fn abandon(&mut self, (first, last): Hole) {
+        self.abandoned = self.abandoned.saturating_add(last.abs_diff(first).saturating_add(1));
+        match self.abandoned_holes.back_mut() {
+            // What slides out id by id is one hole all the same.
+            Some(before) if before.1 + 1 == first => before.1 = last,
+            _ => {
+                if self.abandoned_holes.len() == ABANDONED_HOLES {
+                    self.abandoned_holes.pop_front();
+                }
+                self.abandoned_holes.push_back((first, last));
+            }
+        }
+    }
+
     /// How many of `from..=to`, all within the window, were seen; 0 for an empty range.
     fn ones(&self, from: i64, to: i64) -> u64 {
-        self.masks(from, to)
-            .map(|(_, word, mask)| u64::from((self.words[word] & mask).count_ones()))
-            .sum()
+        self.masks(from, to).map(|(_, word, mask)| u64::from((self.words[word] & mask).count_ones())).sum()
     }
 
     fn write(&mut self, from: i64, to: i64, seen: bool) {
@@ -322,11 +378,7 @@ impl SequenceWindow {
     /// The first of `from..=to`, all within the window, that was or was not seen.
     fn find(&self, from: i64, to: i64, seen: bool) -> Option<i64> {
         self.masks(from, to).find_map(|(base, word, mask)| {
-            let wanted = if seen {
-                self.words[word]
-            } else {
-                !self.words[word]
-            } & mask;
+            let wanted = if seen { self.words[word] } else { !self.words[word] } & mask;
             (wanted != 0).then(|| base + i64::from(wanted.trailing_zeros()))
         })
     }
@@ -384,10 +436,7 @@ mod tests {
             let high = self.high;
             self.high = high.max(id);
             if id > high + 1 {
-                Seen::Jump {
-                    first_missing: (high + 1) as i64,
-                    last_missing: (id - 1) as i64,
-                }
+                Seen::Jump { first_missing: (high + 1) as i64, last_missing: (id - 1) as i64 }
             } else if id == high + 1 || id < start {
                 Seen::New
             } else {
@@ -395,14 +444,11 @@ mod tests {
             }
         }
 
-        fn missing(&self) -> Vec<i64> {
+        fn missing(&self, from: i128) -> Vec<i64> {
             let Some(start) = self.start else {
                 return Vec::new();
             };
-            (start.max(self.low())..=self.high)
-                .filter(|id| !self.seen.contains(id))
-                .map(|id| id as i64)
-                .collect()
+            (start.max(from)..=self.high).filter(|id| !self.seen.contains(id)).map(|id| id as i64).collect()
         }
 
         fn abandoned(&self) -> u64 {
@@ -429,21 +475,11 @@ mod tests {
         let id = prop_oneof![9 => near, 1 => far].boxed();
         let range = (id.clone(), prop_oneof![0i64..6, 0i64..300])
             .prop_map(|(first, n)| Op::Range(first, first.saturating_add(n)));
-        proptest::collection::vec(
-            prop_oneof![12 => id.prop_map(Op::One), 4 => range, 1 => Just(Op::Reset)],
-            1..120,
-        )
+        proptest::collection::vec(prop_oneof![12 => id.prop_map(Op::One), 4 => range, 1 => Just(Op::Reset)], 1..120)
     }
 
     fn bases() -> impl Strategy<Value = i64> {
-        prop_oneof![
-            Just(0),
-            Just(1 << 40),
-            Just(i64::MIN),
-            Just(i64::MIN + 70),
-            Just(i64::MAX - 150),
-            Just(i64::MAX)
-        ]
+        prop_oneof![Just(0), Just(1 << 40), Just(i64::MIN), Just(i64::MIN + 70), Just(i64::MAX - 150), Just(i64::MAX)]
     }
 
     proptest! {
@@ -494,8 +530,9 @@ mod tests {
                     }
                 }
                 prop_assert_eq!(window.high().map(i128::from), model.start.map(|_| model.high));
-                let missing: Vec<i64> = window.missing().flat_map(|(first, last)| first..=last).collect();
-                prop_assert_eq!(missing, model.missing());
+                let ids = |holes: Vec<Hole>| holes.into_iter().flat_map(|(first, last)| first..=last).collect::<Vec<_>>();
+                prop_assert_eq!(ids(window.missing().collect()), model.missing(model.low()));
+                prop_assert_eq!(ids(window.missing_in(i64::MIN, i64::MAX).collect()), model.missing(i128::MIN));
                 prop_assert_eq!(window.abandoned(), abandoned_before + model.abandoned());
             }
         }
@@ -504,38 +541,15 @@ mod tests {
     #[test]
     fn a_hole_is_named_when_it_opens_and_when_it_is_filled() {
         let mut window = SequenceWindow::default();
-        assert_eq!(
-            window.insert(100),
-            Seen::New,
-            "nothing is missing before the first"
-        );
-        assert_eq!(
-            window.insert(104),
-            Seen::Jump {
-                first_missing: 101,
-                last_missing: 103
-            }
-        );
+        assert_eq!(window.insert(100), Seen::New, "nothing is missing before the first");
+        assert_eq!(window.insert(104), Seen::Jump { first_missing: 101, last_missing: 103 });
         assert_eq!(window.insert(102), Seen::Repaired);
         assert_eq!(window.insert(102), Seen::Duplicate);
-        assert_eq!(
-            window.missing().collect::<Vec<_>>(),
-            [(101, 101), (103, 103)]
-        );
-        assert_eq!(
-            window.insert(98),
-            Seen::New,
-            "another connection began earlier"
-        );
+        assert_eq!(window.missing().collect::<Vec<_>>(), [(101, 101), (103, 103)]);
+        assert_eq!(window.insert(98), Seen::New, "another connection began earlier");
         assert_eq!(window.insert(98), Seen::Duplicate);
         assert_eq!(window.missing().count(), 2, "99 was never promised");
-        let wanted = Metrics {
-            fresh: 4,
-            duplicates: 2,
-            jumps: 1,
-            repaired: 1,
-            ..Metrics::default()
-        };
+        let wanted = Metrics { fresh: 4, duplicates: 2, jumps: 1, repaired: 1, ..Metrics::default() };
         assert_eq!(window.metrics(), wanted);
     }
 
@@ -555,25 +569,15 @@ mod tests {
     fn a_jump_from_end_to_end_of_the_ids_takes_no_longer_than_any_other() {
         let mut window = SequenceWindow::new(64);
         window.insert(i64::MIN);
-        let jump = Seen::Jump {
-            first_missing: i64::MIN + 1,
-            last_missing: i64::MAX - 1,
-        };
+        let jump = Seen::Jump { first_missing: i64::MIN + 1, last_missing: i64::MAX - 1 };
         assert_eq!(window.insert(i64::MAX), jump);
-        assert_eq!(
-            window.missing().collect::<Vec<_>>(),
-            [(i64::MAX - 63, i64::MAX - 1)]
-        );
+        assert_eq!(window.missing().collect::<Vec<_>>(), [(i64::MAX - 63, i64::MAX - 1)]);
         assert_eq!(window.abandoned(), u64::MAX - 64);
         assert_eq!(window.insert(i64::MIN), Seen::TooOld);
 
         let mut window = SequenceWindow::new(64);
         assert_eq!(window.check(i64::MIN, i64::MAX), Verdict::Fresh);
-        assert_eq!(
-            window.insert_range(i64::MIN, i64::MAX).fresh,
-            u64::MAX,
-            "saturated: one more than a u64"
-        );
+        assert_eq!(window.insert_range(i64::MIN, i64::MAX).fresh, u64::MAX, "saturated: one more than a u64");
         assert_eq!(window.missing().count(), 0);
         assert_eq!(window.abandoned(), 0);
         assert_eq!(window.check(i64::MIN, i64::MAX), Verdict::Known);

@@ -32,12 +32,7 @@ pub(super) struct Ladder {
 
 impl Ladder {
     pub(super) fn new(scales: Scales) -> Self {
-        Self {
-            scales,
-            grid: None,
-            bids: Side::new(0),
-            asks: Side::new(-1),
-        }
+        Self { scales, grid: None, bids: Side::new(0), asks: Side::new(-1) }
     }
 
     pub(super) fn scales(&self) -> Scales {
@@ -84,17 +79,11 @@ impl Ladder {
             return Ok(());
         }
         let by = factors(self.scales, target)?;
-        if self
-            .bids()
-            .chain(self.asks())
-            .any(|level| scaled(level, by).is_none())
-        {
+        if self.bids().chain(self.asks()).any(|level| scaled(level, by).is_none()) {
             return Err(DoesNotFit);
         }
         if let Some(grid) = self.grid {
-            self.grid = Some(Grid::new(
-                grid.tick().checked_mul(by.price).ok_or(DoesNotFit)?,
-            ));
+            self.grid = Some(Grid::new(grid.tick().checked_mul(by.price).ok_or(DoesNotFit)?));
         }
         self.bids.rescale(by);
         self.asks.rescale(by);
@@ -109,16 +98,11 @@ impl Ladder {
             by = self.meet(levels)?;
         }
         if self.grid.is_none() {
-            let prices = levels
-                .bids
-                .iter()
-                .chain(&levels.asks)
-                .map(|level| level.price.wrapping_mul(by.price));
+            let prices = levels.bids.iter().chain(&levels.asks).map(|level| level.price.wrapping_mul(by.price));
             self.grid = common_tick(prices).map(Grid::new);
         }
         let grid = self.grid();
-        let unknown =
-            self.bids.apply(&levels.bids, by, grid) + self.asks.apply(&levels.asks, by, grid);
+        let unknown = self.bids.apply(&levels.bids, by, grid) + self.asks.apply(&levels.asks, by, grid);
         if self.bids.is_off_tick() || self.asks.is_off_tick() {
             let key = |level: Level| level.price;
             let tick = common_tick(self.bids().map(key).chain(self.asks().map(key)));
@@ -139,6 +123,11 @@ impl Ladder {
         }
     }
 
+    #[cfg(test)]
+    pub(super) fn tick(&self) -> Option<i64> {
+        self.grid.map(Grid::tick)
+    }
+
     /// Any grid will do while there is no level.
     fn grid(&self) -> Grid {
         self.grid.unwrap_or_else(|| Grid::new(1))
@@ -149,12 +138,7 @@ impl Ladder {
     fn meet(&mut self, levels: &Levels) -> Result<Level, DoesNotFit> {
         let target = finer(self.scales, levels.scales);
         let by = factors(levels.scales, target)?;
-        if levels
-            .bids
-            .iter()
-            .chain(&levels.asks)
-            .any(|&level| scaled(level, by).is_none())
-        {
+        if levels.bids.iter().chain(&levels.asks).any(|&level| scaled(level, by).is_none()) {
             return Err(DoesNotFit);
         }
         self.grow(target)?;
@@ -165,17 +149,11 @@ impl Ladder {
 /// What price and size mantissas are multiplied by.
 fn factors(from: Scales, to: Scales) -> Result<Level, DoesNotFit> {
     let by = |digits: u8| i64::try_from(pow10(digits).ok_or(DoesNotFit)?).map_err(|_| DoesNotFit);
-    Ok(Level {
-        price: by(to.price - from.price)?,
-        size: by(to.size - from.size)?,
-    })
+    Ok(Level { price: by(to.price - from.price)?, size: by(to.size - from.size)? })
 }
 
 fn scaled(level: Level, by: Level) -> Option<Level> {
-    Some(Level {
-        price: level.price.checked_mul(by.price)?,
-        size: level.size.checked_mul(by.size)?,
-    })
+    Some(Level { price: level.price.checked_mul(by.price)?, size: level.size.checked_mul(by.size)? })
 }
 
 /// One side. Everything inside counts in keys, of which the highest is best: prices and ticks xor `flip`, which is 0
@@ -195,13 +173,7 @@ struct Side {
 
 impl Side {
     fn new(flip: i64) -> Self {
-        Self {
-            flip,
-            window: None,
-            spill: Spill::default(),
-            spilled: 0,
-            off_tick: 0,
-        }
+        Self { flip, window: None, spill: Spill::default(), spilled: 0, off_tick: 0 }
     }
 
     fn len(&self) -> usize {
@@ -216,10 +188,7 @@ impl Side {
     fn apply(&mut self, levels: &[Level], by: Level, grid: Grid) -> usize {
         let mut unknown = 0;
         for level in levels {
-            let (price, size) = (
-                level.price.wrapping_mul(by.price),
-                level.size.wrapping_mul(by.size),
-            );
+            let (price, size) = (level.price.wrapping_mul(by.price), level.size.wrapping_mul(by.size));
             let old = self.set(price, size, grid);
             unknown += usize::from(old == 0 && size == 0);
         }
@@ -230,9 +199,7 @@ impl Side {
     #[inline]
     fn set(&mut self, price: i64, size: i64, grid: Grid) -> i64 {
         match (grid.index(price), &mut self.window) {
-            (Some(index), Some(window)) if window.covers(index ^ self.flip) => {
-                window.set(index ^ self.flip, size)
-            }
+            (Some(index), Some(window)) if window.covers(index ^ self.flip) => window.set(index ^ self.flip, size),
             (index, _) => self.set_spill(price, size, index.is_none() && size != 0),
         }
     }
@@ -273,37 +240,25 @@ impl Side {
         };
         let flip = self.flip;
         let (low, high) = window.range();
-        self.spill.take_range(
-            grid.price(low ^ flip) ^ flip,
-            grid.price(high ^ flip) ^ flip,
-            |level| match grid.index(level.price ^ flip) {
+        self.spill.take_range(grid.price(low ^ flip) ^ flip, grid.price(high ^ flip) ^ flip, |level| {
+            match grid.index(level.price ^ flip) {
                 Some(index) if window.covers(index ^ flip) => {
                     window.set(index ^ flip, level.size);
                     true
                 }
                 _ => false,
-            },
-        );
+            }
+        });
     }
 
     fn best(&self, grid: Grid) -> Option<Level> {
         let windowed = self.window.as_ref().and_then(|window| {
             let tick = window.best()?;
-            Some(Level {
-                price: grid.price(tick ^ self.flip),
-                size: window.size(tick),
-            })
+            Some(Level { price: grid.price(tick ^ self.flip), size: window.size(tick) })
         });
-        let spilled = self.spill.best().map(|level| Level {
-            price: level.price ^ self.flip,
-            ..level
-        });
+        let spilled = self.spill.best().map(|level| Level { price: level.price ^ self.flip, ..level });
         match (windowed, spilled) {
-            (Some(a), Some(b)) => Some(if a.price ^ self.flip > b.price ^ self.flip {
-                a
-            } else {
-                b
-            }),
+            (Some(a), Some(b)) => Some(if a.price ^ self.flip > b.price ^ self.flip { a } else { b }),
             (a, b) => a.or(b),
         }
     }
@@ -314,27 +269,16 @@ impl Side {
         let mut windowed = self
             .window
             .iter()
-            .flat_map(move |window| {
-                window
-                    .ticks()
-                    .map(move |tick| (grid.price(tick ^ flip) ^ flip, window.size(tick)))
-            })
+            .flat_map(move |window| window.ticks().map(move |tick| (grid.price(tick ^ flip) ^ flip, window.size(tick))))
             .peekable();
-        let mut spilled = self
-            .spill
-            .iter()
-            .map(|level| (level.price, level.size))
-            .peekable();
+        let mut spilled = self.spill.iter().map(|level| (level.price, level.size)).peekable();
         std::iter::from_fn(move || {
             let (key, size) = match (windowed.peek(), spilled.peek()) {
                 (Some((a, _)), Some((b, _))) if a > b => windowed.next(),
                 (_, Some(_)) => spilled.next(),
                 _ => windowed.next(),
             }?;
-            Some(Level {
-                price: key ^ flip,
-                size,
-            })
+            Some(Level { price: key ^ flip, size })
         })
     }
 

@@ -22,11 +22,7 @@ impl Tree {
         asks: impl Iterator<Item = Level<i128>>,
     ) -> Self {
         let map = |level: Level<i128>| (level.price, level.size);
-        Self {
-            scales,
-            bids: bids.map(map).collect(),
-            asks: asks.map(map).collect(),
-        }
+        Self { scales, bids: bids.map(map).collect(), asks: asks.map(map).collect() }
     }
 
     pub(super) fn scales(&self) -> Scales {
@@ -39,17 +35,12 @@ impl Tree {
 
     /// Highest first.
     pub(super) fn bids(&self) -> impl Iterator<Item = Level<i128>> + '_ {
-        self.bids
-            .iter()
-            .rev()
-            .map(|(&price, &size)| Level { price, size })
+        self.bids.iter().rev().map(|(&price, &size)| Level { price, size })
     }
 
     /// Lowest first.
     pub(super) fn asks(&self) -> impl Iterator<Item = Level<i128>> + '_ {
-        self.asks
-            .iter()
-            .map(|(&price, &size)| Level { price, size })
+        self.asks.iter().map(|(&price, &size)| Level { price, size })
     }
 
     /// Moves every level to scales at least as fine as `scales`, or does nothing.
@@ -66,29 +57,15 @@ impl Tree {
         let (Some(bids), Some(asks)) = (rescaled(&self.bids), rescaled(&self.asks)) else {
             return Err(OutOfRange { scales: target });
         };
-        *self = Self {
-            scales: target,
-            bids,
-            asks,
-        };
+        *self = Self { scales: target, bids, asks };
         Ok(())
     }
 
     /// Applies absolute sizes; returns how many deletes were of unknown levels.
-    pub(super) fn apply<M: Copy + Into<i128>>(
-        &mut self,
-        levels: &Levels<M>,
-    ) -> Result<usize, OutOfRange> {
+    pub(super) fn apply<M: Copy + Into<i128>>(&mut self, levels: &Levels<M>) -> Result<usize, OutOfRange> {
         let target = finer(self.scales, levels.scales);
-        let at_target = |level: &Level<M>| {
-            rescale(level.price.into(), level.size.into(), levels.scales, target)
-        };
-        if levels
-            .bids
-            .iter()
-            .chain(&levels.asks)
-            .any(|level| at_target(level).is_none())
-        {
+        let at_target = |level: &Level<M>| rescale(level.price.into(), level.size.into(), levels.scales, target);
+        if levels.bids.iter().chain(&levels.asks).any(|level| at_target(level).is_none()) {
             return Err(OutOfRange { scales: target });
         }
         self.grow(target)?;
@@ -110,14 +87,7 @@ impl Tree {
 fn rescale(price: i128, size: i128, from: Scales, to: Scales) -> Option<(i128, i128)> {
     // A zero stays zero however far it is moved.
     let times = |mantissa: i128, by: u8| {
-        if mantissa == 0 {
-            Some(0)
-        } else {
-            mantissa.checked_mul(pow10(by)?)
-        }
+        if mantissa == 0 { Some(0) } else { mantissa.checked_mul(pow10(by)?) }
     };
-    Some((
-        times(price, to.price - from.price)?,
-        times(size, to.size - from.size)?,
-    ))
+    Some((times(price, to.price - from.price)?, times(size, to.size - from.size)?))
 }

@@ -21,12 +21,7 @@ impl Grid {
         for _ in 0..5 {
             inverse = inverse.wrapping_mul(2i64.wrapping_sub(odd.wrapping_mul(inverse)));
         }
-        Self {
-            tick,
-            shift,
-            inverse,
-            limit: (i64::MAX / odd).unsigned_abs(),
-        }
+        Self { tick, shift, inverse, limit: (i64::MAX / odd).unsigned_abs() }
     }
 
     pub(super) fn tick(self) -> i64 {

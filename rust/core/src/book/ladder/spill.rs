@@ -29,18 +29,12 @@ impl Spill {
 
     /// Levels from the highest key down.
     pub(super) fn iter(&self) -> impl Iterator<Item = Level> + '_ {
-        self.blocks
-            .iter()
-            .rev()
-            .flat_map(|block| block.iter().rev().copied())
+        self.blocks.iter().rev().flat_map(|block| block.iter().rev().copied())
     }
 
     /// Sets the size at a key, 0 removes it; returns the old size.
     pub(super) fn set(&mut self, key: i64, size: i64) -> i64 {
-        let at = self
-            .firsts
-            .partition_point(|&first| first <= key)
-            .saturating_sub(1);
+        let at = self.firsts.partition_point(|&first| first <= key).saturating_sub(1);
         let Some(block) = self.blocks.get_mut(at) else {
             if size != 0 {
                 self.add_block(0, &[Level { price: key, size }]);
@@ -76,10 +70,7 @@ impl Spill {
 
     /// Removes the levels with keys in `low..=high` that `take` wants.
     pub(super) fn take_range(&mut self, low: i64, high: i64, mut take: impl FnMut(Level) -> bool) {
-        let mut at = self
-            .firsts
-            .partition_point(|&first| first <= low)
-            .saturating_sub(1);
+        let mut at = self.firsts.partition_point(|&first| first <= low).saturating_sub(1);
         while at < self.blocks.len() && self.firsts[at] <= high {
             let block = &mut self.blocks[at];
             let before = block.len();
@@ -116,10 +107,7 @@ impl Spill {
     }
 
     fn add_block(&mut self, at: usize, levels: &[Level]) {
-        let mut block = self
-            .spare
-            .pop()
-            .unwrap_or_else(|| Vec::with_capacity(BLOCK));
+        let mut block = self.spare.pop().unwrap_or_else(|| Vec::with_capacity(BLOCK));
         block.extend_from_slice(levels);
         self.firsts.insert(at, block[0].price);
         self.blocks.insert(at, block);

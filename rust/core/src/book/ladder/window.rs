@@ -32,13 +32,7 @@ fn slot(tick: i64) -> usize {
 impl Window {
     /// An empty window placed for this best price.
     pub(super) fn new(best: i64) -> Box<Self> {
-        Box::new(Self {
-            sizes: [0; TICKS],
-            taken: [0; WORDS],
-            low: low_for(best),
-            best: i64::MIN,
-            count: 0,
-        })
+        Box::new(Self { sizes: [0; TICKS], taken: [0; WORDS], low: low_for(best), best: i64::MIN, count: 0 })
     }
 
     pub(super) fn count(&self) -> usize {
@@ -72,10 +66,7 @@ impl Window {
         let old = std::mem::replace(&mut self.sizes[slot], size);
         let (word, bit) = (&mut self.taken[slot / 64], slot % 64);
         *word = (*word & !(1 << bit)) | (u64::from(size != 0) << bit);
-        self.count = self
-            .count
-            .wrapping_add(usize::from(size != 0))
-            .wrapping_sub(usize::from(old != 0));
+        self.count = self.count.wrapping_add(usize::from(size != 0)).wrapping_sub(usize::from(old != 0));
         if tick >= self.best {
             if size != 0 {
                 self.best = tick;
@@ -102,13 +93,7 @@ impl Window {
 
     /// Taken ticks, best first.
     pub(super) fn ticks(&self) -> impl Iterator<Item = i64> + '_ {
-        std::iter::successors(self.best(), |&tick| {
-            if tick > self.low {
-                self.at_or_below(tick - 1)
-            } else {
-                None
-            }
-        })
+        std::iter::successors(self.best(), |&tick| if tick > self.low { self.at_or_below(tick - 1) } else { None })
     }
 
     /// True where `best` is so near to an end that the window should follow it.
