@@ -9,8 +9,8 @@ pub const DECIMAL_SCALE: u8 = 18;
 
 /// Powers of ten that an `f64` holds exactly (10^0 … 10^22).
 const F64_POW10: [f64; 23] = [
-    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16,
-    1e17, 1e18, 1e19, 1e20, 1e21, 1e22,
+    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20,
+    1e21, 1e22,
 ];
 
 /// Up to 15 significant digits survive the way through a double and back.
@@ -25,10 +25,22 @@ pub struct Decimal {
     pub scale: u8,
 }
 
+/// Powers of ten in an `i128` (10^0 … 10^38).
+const I128_POW10: [i128; MAX_SCALE as usize + 1] = {
+    let mut powers = [1; MAX_SCALE as usize + 1];
+    let mut n = 1;
+    while n < powers.len() {
+        powers[n] = powers[n - 1] * 10;
+        n += 1;
+    }
+    powers
+};
+
 /// `10^n` as `i128`; `None` above 38.
+#[inline]
 #[must_use]
 pub fn pow10(n: u8) -> Option<i128> {
-    10i128.checked_pow(u32::from(n))
+    I128_POW10.get(usize::from(n)).copied()
 }
 
 /// `10^n` as a double, where a double holds it exactly (up to 10^22).
@@ -52,6 +64,7 @@ impl Decimal {
     }
 
     /// The mantissa at another scale; `None` if digits would be lost or the type cannot hold it.
+    #[inline]
     #[must_use]
     pub fn at_scale(self, scale: u8) -> Option<i128> {
         if scale >= self.scale {
@@ -124,8 +137,7 @@ pub fn fixed_to_f64(mantissa: i64, scale: u8) -> f64 {
 #[inline]
 #[must_use]
 pub fn fixed_is_lossy(mantissa: i64, scale: u8) -> bool {
-    mantissa.unsigned_abs() >= EXACT_DIGITS
-        && Decimal::new(i128::from(mantissa), scale).is_lossy_slow()
+    mantissa.unsigned_abs() >= EXACT_DIGITS && Decimal::new(i128::from(mantissa), scale).is_lossy_slow()
 }
 
 impl PartialEq for Decimal {
@@ -198,10 +210,7 @@ mod tests {
 
     #[test]
     fn a_decimal_column_holds_twenty_digits_before_the_point_and_eighteen_behind_it() {
-        assert_eq!(
-            Decimal::new(15, 1).to_decimal128(),
-            Some(1_500_000_000_000_000_000)
-        );
+        assert_eq!(Decimal::new(15, 1).to_decimal128(), Some(1_500_000_000_000_000_000));
         assert_eq!(Decimal::new(10i128.pow(20), 0).to_decimal128(), None);
         assert_eq!(Decimal::new(1, 19).to_decimal128(), None, "never rounded");
     }

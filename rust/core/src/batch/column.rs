@@ -220,8 +220,8 @@ const SIXTEEN_DIGITS: u64 = EIGHT_DIGITS * EIGHT_DIGITS;
 /// a copy that waits for single bytes costs more than the digits.
 #[inline]
 fn decimal_digits(number: u64) -> ([u8; PADDED], usize) {
-    let digits =
-        u128::from(eight_digits(number / EIGHT_DIGITS)) | (u128::from(eight_digits(number % EIGHT_DIGITS)) << u64::BITS);
+    let digits = u128::from(eight_digits(number / EIGHT_DIGITS))
+        | (u128::from(eight_digits(number % EIGHT_DIGITS)) << u64::BITS);
     let leading_zeros = (digits.trailing_zeros() as usize / 8).min(PADDED - 1);
     let text = (digits | u128::from_le_bytes([b'0'; PADDED])) >> (leading_zeros * 8);
     (text.to_le_bytes(), PADDED - leading_zeros)

@@ -172,18 +172,27 @@ pub(super) struct Numbers<T> {
 }
 
 /// One number that is always there.
-// Always inline: a result that goes through memory costs more than the number.
+// Always inline, as below: a result that goes through memory costs more than the number.
 #[inline(always)]
-pub(super) fn one<N: Number>(given: Decimal) -> Result<Numbers<N>, OutOfRange> {
-    let Some(value) = N::encode(given, given.scale) else {
-        return one(shorter(given)?);
-    };
-    Ok(Numbers { values: value, scale: Some(column_scale(given.scale)?), lossy: N::is_lossy(given) })
+pub(super) fn one<N: Number>(given: &Decimal) -> Result<Numbers<N>, OutOfRange> {
+    let Numbers { values: [value], scale, lossy } = some([Some(given)])?;
+    Ok(Numbers { values: value.ok_or(OutOfRange)?, scale, lossy })
 }
 
-/// Numbers that may be missing. In `fixed` they share the smallest scale that says them all.
+/// Numbers that may be missing. In `fixed` they share the smallest scale that says them all as they were sent; only
+/// where one would not fit, trailing zeros are left out.
 #[inline(always)]
 pub(super) fn some<N: Number, const K: usize>(
+    given: [Option<&Decimal>; K],
+) -> Result<Numbers<[Option<N>; K]>, OutOfRange> {
+    match at_shared_scale(given) {
+        Ok(numbers) => Ok(numbers),
+        Err(OutOfRange) => shorter(given),
+    }
+}
+
+#[inline(always)]
+fn at_shared_scale<N: Number, const K: usize>(
     given: [Option<&Decimal>; K],
 ) -> Result<Numbers<[Option<N>; K]>, OutOfRange> {
     let scale = match N::NUMERIC {
@@ -200,11 +209,10 @@ pub(super) fn some<N: Number, const K: usize>(
     Ok(numbers)
 }
 
-/// The number without trailing zeros, if that is shorter: a last chance to fit.
 #[cold]
-fn shorter(given: Decimal) -> Result<Decimal, OutOfRange> {
-    let trimmed = given.trimmed();
-    if trimmed.scale < given.scale { Ok(trimmed) } else { Err(OutOfRange) }
+fn shorter<N: Number, const K: usize>(given: [Option<&Decimal>; K]) -> Result<Numbers<[Option<N>; K]>, OutOfRange> {
+    let trimmed = given.map(|d| d.map(|d| d.trimmed()));
+    at_shared_scale(trimmed.each_ref().map(Option::as_ref))
 }
 
 #[inline]

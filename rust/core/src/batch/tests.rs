@@ -74,13 +74,10 @@ fn message(scales: (u8, u8), bids: &[(i64, i64)], asks: &[(i64, i64)]) -> Decode
 }
 
 fn wide(scales: (u8, u8), bids: &[(i128, i128)]) -> DecodedLevels {
-    let mut levels = DecodedLevels::default();
-    levels.wide = Some(Box::new(crate::event::Levels {
-        scales: Scales { price: scales.0, size: scales.1 },
-        bids: bids.iter().map(|&(price, size)| Level { price, size }).collect(),
-        asks: Vec::new(),
-    }));
-    levels
+    let bids = bids.iter().map(|&(price, size)| Level { price, size }).collect();
+    let scales = Scales { price: scales.0, size: scales.1 };
+    let levels = crate::event::Levels { scales, bids, asks: Vec::new() };
+    DecodedLevels { wide: Some(Box::new(levels)), ..DecodedLevels::default() }
 }
 
 /// Closes everything; the one batch there is.
@@ -624,11 +621,20 @@ fn levels_alone_refuses_a_message_whole() {
 
 #[test]
 fn trailing_zeros_do_not_put_a_fixed_number_out_of_range() {
-    let mut batches = batches_with(Numeric::Fixed, NO_LIMITS, &[Table::Trades]);
-    batches.trade(&key(SymbolId::NONE), &trade(TradeId::Number(1), "12345678901.0000000000", "1")).expect("in range");
-    let batch = the_batch(&mut batches);
-    assert_eq!(values::<Int64Type>(&batch, "price"), [Some(12_345_678_901)]);
-    assert_eq!(values::<Int8Type>(&batch, "price_scale"), [Some(0)]);
+    let long = "12345678901.0000000000";
+    let mut batches = batches_with(Numeric::Fixed, NO_LIMITS, &[Table::Trades, Table::Bbo]);
+    batches.trade(&key(SymbolId::NONE), &trade(TradeId::Number(1), long, "1.50")).expect("in range");
+    let (bid, ask) = (Some((decimal("0.50"), decimal("1"))), Some((decimal(long), decimal("1"))));
+    let bbo = Bbo { times: EventTimes::default(), bid, ask, update_id: None };
+    batches.bbo(&key(SymbolId::NONE), &bbo).expect("in range");
+    batches.close_all();
+    let (trades, quotes) = (batches.pop().expect("trades"), batches.pop().expect("bbo"));
+    assert_eq!(values::<Int64Type>(&trades, "price"), [Some(12_345_678_901)]);
+    assert_eq!(values::<Int8Type>(&trades, "price_scale"), [Some(0)]);
+    assert_eq!(values::<Int8Type>(&trades, "size_scale"), [Some(2)], "as sent wherever that fits");
+    assert_eq!(values::<Int64Type>(&quotes, "bid_price"), [Some(5)]);
+    assert_eq!(values::<Int64Type>(&quotes, "ask_price"), [Some(123_456_789_010)]);
+    assert_eq!(values::<Int8Type>(&quotes, "price_scale"), [Some(1)]);
 }
 
 // Cuts ------------------------------------------------------------------------------------------------------------
@@ -676,7 +682,7 @@ fn a_batch_closes_by_bytes() {
 }
 
 #[test]
-fn a_small_batch_holds_little_and_a_full_one_no_more_than_it_needs_twice() {
+fn a_small_batch_holds_little() {
     let mut batches = batches_with(Numeric::Float, BatchLimits::default(), &Table::ALL);
     let none = key(SymbolId::NONE);
     let levels = message((0, 0), &[(1, 1); 5], &[(1, 1); 5]);
