@@ -221,6 +221,8 @@ fn counters_of_engines_that_followed_each_other_add_up() {
     assert_eq!(added(Value::Null, json!({ "frames": 1 })), json!({ "frames": 1 }));
 }
 
+mod round_trip;
+
 mod own_rows {
     use xtrader_core::engine::{ConnDown, DownReason};
     use xtrader_core::table::InputKind;
