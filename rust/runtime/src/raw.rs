@@ -9,9 +9,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use arrow_array::cast::AsArray;
-use arrow_array::types::{
-    ArrowPrimitiveType, Int8Type, Int64Type, TimestampNanosecondType, UInt16Type, UInt64Type,
-};
+use arrow_array::types::{ArrowPrimitiveType, Int8Type, Int64Type, TimestampNanosecondType, UInt16Type, UInt64Type};
 use arrow_array::{Array, ArrayRef, BinaryArray, DictionaryArray, PrimitiveArray, RecordBatch, StringArray};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
@@ -116,9 +114,9 @@ impl RawReader {
     /// A kind of input that this build does not know.
     pub fn row(&self) -> Result<RawRow<'_>, RuntimeError> {
         let Some(batch) = &self.batch else { return Err(self.misfit("there is no row here".to_owned())) };
-        batch.get(self.at).ok_or_else(|| {
-            self.misfit(format!("input kind {:?} is not known to this build", batch.kind_text(self.at)))
-        })
+        batch
+            .get(self.at)
+            .ok_or_else(|| self.misfit(format!("input kind {:?} is not known to this build", batch.kind_text(self.at))))
     }
 
     /// Bytes of the files that are behind us, to about a row group.
@@ -197,11 +195,8 @@ impl OpenFile {
         let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(RuntimeError::parquet(path))?;
         let wanted = ProjectionMask::columns(builder.parquet_schema(), Columns::NAMES);
         let count = u64::try_from(builder.metadata().file_metadata().num_rows()).unwrap_or(0);
-        let rows = builder
-            .with_projection(wanted)
-            .with_batch_size(ROWS)
-            .build()
-            .map_err(RuntimeError::parquet(path))?;
+        let rows =
+            builder.with_projection(wanted).with_batch_size(ROWS).build().map_err(RuntimeError::parquet(path))?;
         Ok(Self { rows, bytes, count })
     }
 }

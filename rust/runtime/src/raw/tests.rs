@@ -41,11 +41,7 @@ pub(crate) fn written(kind: InputKind, msg_id: i64, payload: &[u8]) -> Written {
 pub(crate) fn part(folder: &Folder, name: &str, rows: &[Written]) -> PathBuf {
     let word = DataType::Dictionary(DataType::Int8.into(), DataType::Utf8.into());
     let fields = vec![
-        Field::new(
-            "ts_recv",
-            DataType::Timestamp(arrow_schema::TimeUnit::Nanosecond, Some("UTC".into())),
-            false,
-        ),
+        Field::new("ts_recv", DataType::Timestamp(arrow_schema::TimeUnit::Nanosecond, Some("UTC".into())), false),
         Field::new("symbol", DataType::Utf8, false),
         Field::new("shard", DataType::UInt16, false),
         Field::new("msg_id", DataType::Int64, false),
@@ -125,9 +121,8 @@ fn a_row_comes_back_with_everything_that_was_recorded() {
 #[test]
 fn a_folder_is_read_by_path_and_what_is_not_complete_is_not_read() {
     let folder = Folder::new();
-    let rows: Vec<Written> = (0..4)
-        .map(|id| written(if id == 0 { InputKind::Start } else { InputKind::Frame }, id, b"x"))
-        .collect();
+    let rows: Vec<Written> =
+        (0..4).map(|id| written(if id == 0 { InputKind::Start } else { InputKind::Frame }, id, b"x")).collect();
     let day = |date: &str, number: u32| format!("raw/exchange=binance-futures/date={date}/part-{number:05}.parquet");
     part(&folder, &day("2026-01-02", 0), &rows[3..]);
     part(&folder, &day("2026-01-01", 1), &rows[2..3]);

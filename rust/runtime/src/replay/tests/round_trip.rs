@@ -130,10 +130,16 @@ fn a_recording_fills_every_table_and_every_line_is_accounted_for() {
     assert!(rows["raw"].as_u64().unwrap() >= inputs, "{rows}");
     assert_eq!((report["replies"].as_u64(), report["connections"].as_u64()), (Some(4), Some(2)));
     let days = ["2024-10-04", "2024-10-05"];
-    let dates: Vec<bool> = days.iter().map(|day| folder.path().join(format!("out/l2/exchange=binance-futures/date={day}")).is_dir()).collect();
+    let dates: Vec<bool> = days
+        .iter()
+        .map(|day| folder.path().join(format!("out/l2/exchange=binance-futures/date={day}")).is_dir())
+        .collect();
     assert_eq!(dates, [true, true]);
     let books = report["books"].as_array().unwrap();
-    assert!(books.len() == 2 && books.iter().all(|book| book["state"] == "live" && book["last_id"] == 2190), "{books:?}");
+    assert!(
+        books.len() == 2 && books.iter().all(|book| book["state"] == "live" && book["last_id"] == 2190),
+        "{books:?}"
+    );
 }
 
 /// Also the bytes: the tables of a replay hold nothing of the day it was made on, of its batches or of its place.
