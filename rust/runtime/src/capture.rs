@@ -153,8 +153,8 @@ impl CaptureReader {
     /// # Errors
     /// It is not of the format; the error has its place.
     pub fn line(&mut self) -> Result<Line<'_>, RuntimeError> {
-        let wire: Wire<'_> = serde_json::from_slice(&self.line)
-            .map_err(|error| bad_line(&self.path, self.number, describe(&error)))?;
+        let wire: Wire<'_> =
+            serde_json::from_slice(&self.line).map_err(|error| bad_line(&self.path, self.number, describe(&error)))?;
         let misfit = |problem: &str| bad_line(&self.path, self.number, problem.to_owned());
         let frame = text::unescape(wire.frame.get(), &mut self.frame)
             .ok_or_else(|| misfit("`frame` is no JSON string, or holds half a surrogate pair"))?;

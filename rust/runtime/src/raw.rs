@@ -9,9 +9,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use arrow_array::cast::AsArray;
-use arrow_array::types::{
-    ArrowPrimitiveType, Int8Type, Int64Type, TimestampNanosecondType, UInt8Type, UInt16Type, UInt64Type,
-};
+use arrow_array::types::{ArrowPrimitiveType, Int8Type, Int64Type, TimestampNanosecondType, UInt16Type, UInt64Type};
 use arrow_array::{Array, ArrayRef, BinaryArray, DictionaryArray, PrimitiveArray, RecordBatch, StringArray};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
@@ -37,8 +35,6 @@ pub struct RawRow<'a> {
     pub shard: u16,
     /// The engine's number of the input.
     pub msg_id: i64,
-    /// Bits of the row.
-    pub flags: u8,
     /// What it is.
     pub kind: InputKind,
     /// Which connection; 0 is none.
@@ -47,7 +43,7 @@ pub struct RawRow<'a> {
     pub request: Option<u64>,
     /// HTTP status of a reply.
     pub status: Option<u16>,
-    /// What the engine kept of a reply's headers.
+    /// What the engine kept beside the payload: [`xtrader_core::engine::Headers`].
     pub headers: Option<&'a str>,
     /// URL of a connection or a reply.
     pub url: Option<&'a str>,
@@ -118,9 +114,9 @@ impl RawReader {
     /// A kind of input that this build does not know.
     pub fn row(&self) -> Result<RawRow<'_>, RuntimeError> {
         let Some(batch) = &self.batch else { return Err(self.misfit("there is no row here".to_owned())) };
-        batch.get(self.at).ok_or_else(|| {
-            self.misfit(format!("input kind {:?} is not known to this build", batch.kind_text(self.at)))
-        })
+        batch
+            .get(self.at)
+            .ok_or_else(|| self.misfit(format!("input kind {:?} is not known to this build", batch.kind_text(self.at))))
     }
 
     /// Bytes of the files that are behind us, to about a row group.
@@ -199,11 +195,8 @@ impl OpenFile {
         let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(RuntimeError::parquet(path))?;
         let wanted = ProjectionMask::columns(builder.parquet_schema(), Columns::NAMES);
         let count = u64::try_from(builder.metadata().file_metadata().num_rows()).unwrap_or(0);
-        let rows = builder
-            .with_projection(wanted)
-            .with_batch_size(ROWS)
-            .build()
-            .map_err(RuntimeError::parquet(path))?;
+        let rows =
+            builder.with_projection(wanted).with_batch_size(ROWS).build().map_err(RuntimeError::parquet(path))?;
         Ok(Self { rows, bytes, count })
     }
 }
@@ -225,7 +218,6 @@ struct Columns {
     shard: PrimitiveArray<UInt16Type>,
     msg_id: PrimitiveArray<Int64Type>,
     conn_id: PrimitiveArray<UInt16Type>,
-    flags: PrimitiveArray<UInt8Type>,
     ts_mono: PrimitiveArray<UInt64Type>,
     kind: DictionaryArray<Int8Type>,
     kinds: StringArray,
@@ -237,12 +229,11 @@ struct Columns {
 }
 
 impl Columns {
-    const NAMES: [&'static str; 12] = [
+    const NAMES: [&'static str; 11] = [
         "ts_recv",
         "shard",
         "msg_id",
         "conn_id",
-        "flags",
         "ts_mono",
         "kind",
         "request_id",
@@ -261,7 +252,6 @@ impl Columns {
             shard: numbers(batch, "shard")?,
             msg_id: numbers(batch, "msg_id")?,
             conn_id: numbers(batch, "conn_id")?,
-            flags: numbers(batch, "flags")?,
             ts_mono: numbers(batch, "ts_mono")?,
             kind: kind.clone(),
             kinds: kind.values().as_string_opt().ok_or("kind")?.clone(),
@@ -282,7 +272,6 @@ impl Columns {
             at: Stamp { wall: self.ts_recv.value(row), mono: self.ts_mono.value(row) },
             shard: self.shard.value(row),
             msg_id: self.msg_id.value(row),
-            flags: self.flags.value(row),
             kind: input_kind(self.kind_text(row))?,
             conn: ConnId(self.conn_id.value(row)),
             request: self.request_id.is_valid(row).then(|| self.request_id.value(row)),

@@ -138,8 +138,7 @@ impl ParquetStore {
                 }
             }
         }
-        let tables =
-            tables.iter().map(|table| TableStore { table: *table, schema: None, open: Vec::new() }).collect();
+        let tables = tables.iter().map(|table| TableStore { table: *table, schema: None, open: Vec::new() }).collect();
         Ok(Self { root: root.to_owned(), options, tables, parts: Vec::new(), failed: false, _lock: lock })
     }
 
@@ -303,8 +302,7 @@ impl<'a> Keys<'a> {
     fn get(&self, row: usize) -> Result<Key, RuntimeError> {
         let index = usize::try_from(self.keys[row]).unwrap_or(usize::MAX);
         let exchange = self.exchanges.get(index).copied().flatten();
-        let exchange =
-            exchange.ok_or_else(|| misfit(self.table, format!("row {row} is of no exchange known here")))?;
+        let exchange = exchange.ok_or_else(|| misfit(self.table, format!("row {row} is of no exchange known here")))?;
         Ok(Key { exchange, day: day(self.times[row]) })
     }
 

@@ -127,10 +127,7 @@ fn a_cut_gzip_gives_its_whole_lines_and_then_an_error() {
 #[test]
 fn what_is_no_recording_is_said_so() {
     let folder = Folder::new();
-    assert!(matches!(
-        CaptureReader::open(&[folder.path().to_owned()]),
-        Err(RuntimeError::NotARecording { .. })
-    ));
+    assert!(matches!(CaptureReader::open(&[folder.path().to_owned()]), Err(RuntimeError::NotARecording { .. })));
     assert!(matches!(CaptureReader::open(&[folder.path().join("nowhere")]), Err(RuntimeError::Io { .. })));
 }
 

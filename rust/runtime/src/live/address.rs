@@ -81,7 +81,9 @@ mod tests {
 
     #[test]
     fn plain_text_only_to_this_machine() {
-        for good in ["wss://fstream.binance.com", "ws://localhost:1/x", "ws://127.0.0.1:9", "ws://[::1]:9/", "ws://127.8.8.8"] {
+        for good in
+            ["wss://fstream.binance.com", "ws://localhost:1/x", "ws://127.0.0.1:9", "ws://[::1]:9/", "ws://127.8.8.8"]
+        {
             assert!(parse(good, Service::WebSocket).is_ok(), "{good}");
         }
         for bad in [
@@ -106,6 +108,9 @@ mod tests {
 
     #[test]
     fn an_origin_is_host_and_port() {
-        assert_eq!(origin(&parse("https://fapi.binance.com/fapi/v1/depth?x=1", Service::Rest).expect("url")), "fapi.binance.com:443");
+        assert_eq!(
+            origin(&parse("https://fapi.binance.com/fapi/v1/depth?x=1", Service::Rest).expect("url")),
+            "fapi.binance.com:443"
+        );
     }
 }

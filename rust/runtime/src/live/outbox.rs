@@ -188,10 +188,7 @@ mod tests {
         assert_eq!(out.fill(0), Some(100));
         assert_eq!(
             unmasked(out.pending()),
-            [
-                (OpCode::Control(Control::Pong), b"new".to_vec()),
-                (OpCode::Data(Data::Text), b"one".to_vec()),
-            ]
+            [(OpCode::Control(Control::Pong), b"new".to_vec()), (OpCode::Data(Data::Text), b"one".to_vec()),]
         );
         let n = out.pending().len();
         out.wrote(n);

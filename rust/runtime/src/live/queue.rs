@@ -113,9 +113,7 @@ impl Queue {
                     state.drop_at(At::Back, &batch, last_good);
                     return Ok(());
                 }
-                Policy::DropOldest => {
-                    while !fits(&state) && state.drop_oldest() {}
-                }
+                Policy::DropOldest => while !fits(&state) && state.drop_oldest() {},
             }
         }
         state.admit(batch, bytes);

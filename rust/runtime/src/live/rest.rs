@@ -79,7 +79,12 @@ impl Rest {
     ///
     /// # Errors
     /// The client cannot be set up.
-    pub fn new(tls: &Arc<ClientConfig>, limits: RestLimits, net: NetLimits, deadline_ms: u64) -> Result<Self, LiveError> {
+    pub fn new(
+        tls: &Arc<ClientConfig>,
+        limits: RestLimits,
+        net: NetLimits,
+        deadline_ms: u64,
+    ) -> Result<Self, LiveError> {
         let deadline = Duration::from_millis(deadline_ms);
         let client = Client::builder()
             .tls_backend_preconfigured(ClientConfig::clone(tls))

@@ -28,7 +28,10 @@ pub fn now() -> Stamp {
     static ORIGIN: OnceLock<Instant> = OnceLock::new();
     let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let mono = ORIGIN.get_or_init(Instant::now).elapsed();
-    Stamp { wall: i64::try_from(wall.as_nanos()).unwrap_or(i64::MAX), mono: u64::try_from(mono.as_nanos()).unwrap_or(u64::MAX) }
+    Stamp {
+        wall: i64::try_from(wall.as_nanos()).unwrap_or(i64::MAX),
+        mono: u64::try_from(mono.as_nanos()).unwrap_or(u64::MAX),
+    }
 }
 
 /// Cores that this process may run on.

@@ -180,7 +180,9 @@ impl Reader {
                 OpCode::Control(Control::Ping) => return Ok(Some(Event::Ping(&self.buffer[payload]))),
                 OpCode::Control(Control::Pong) => return Ok(Some(Event::Pong)),
                 OpCode::Control(Control::Close) => return close(&self.buffer[payload]).map(Some),
-                OpCode::Control(Control::Reserved(_)) | OpCode::Data(Data::Reserved(_)) => return Err(WireError::Opcode),
+                OpCode::Control(Control::Reserved(_)) | OpCode::Data(Data::Reserved(_)) => {
+                    return Err(WireError::Opcode);
+                }
                 OpCode::Data(_) if header.is_final && !self.fragmented => {
                     return Ok(Some(Event::Message(&self.buffer[payload])));
                 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow_array::{Int8Array, Int64Array, TimestampNanosecondArray, UInt8Array, UInt16Array, UInt64Array};
+use arrow_array::{Int8Array, Int64Array, TimestampNanosecondArray, UInt16Array, UInt64Array};
 use arrow_schema::{DataType, Field, Schema};
 use parquet::arrow::ArrowWriter;
 
@@ -15,7 +15,6 @@ pub(crate) struct Written {
     pub(crate) kind: InputKind,
     pub(crate) at: Stamp,
     pub(crate) msg_id: i64,
-    pub(crate) flags: u8,
     pub(crate) conn: u16,
     pub(crate) request: Option<u64>,
     pub(crate) status: Option<u16>,
@@ -29,7 +28,6 @@ pub(crate) fn written(kind: InputKind, msg_id: i64, payload: &[u8]) -> Written {
         kind,
         at: Stamp { wall: 1_700_000_000_000_000_000 + msg_id, mono: 10 * msg_id.unsigned_abs() },
         msg_id,
-        flags: 0,
         conn: 0,
         request: None,
         status: None,
@@ -43,16 +41,11 @@ pub(crate) fn written(kind: InputKind, msg_id: i64, payload: &[u8]) -> Written {
 pub(crate) fn part(folder: &Folder, name: &str, rows: &[Written]) -> PathBuf {
     let word = DataType::Dictionary(DataType::Int8.into(), DataType::Utf8.into());
     let fields = vec![
-        Field::new(
-            "ts_recv",
-            DataType::Timestamp(arrow_schema::TimeUnit::Nanosecond, Some("UTC".into())),
-            false,
-        ),
+        Field::new("ts_recv", DataType::Timestamp(arrow_schema::TimeUnit::Nanosecond, Some("UTC".into())), false),
         Field::new("symbol", DataType::Utf8, false),
         Field::new("shard", DataType::UInt16, false),
         Field::new("msg_id", DataType::Int64, false),
         Field::new("conn_id", DataType::UInt16, false),
-        Field::new("flags", DataType::UInt8, false),
         Field::new("ts_mono", DataType::UInt64, false),
         Field::new("kind", word, false),
         Field::new("request_id", DataType::UInt64, true),
@@ -69,7 +62,6 @@ pub(crate) fn part(folder: &Folder, name: &str, rows: &[Written]) -> PathBuf {
         Arc::new(UInt16Array::from_iter_values(rows.iter().map(|_| 0))),
         Arc::new(Int64Array::from_iter_values(rows.iter().map(|row| row.msg_id))),
         Arc::new(UInt16Array::from_iter_values(rows.iter().map(|row| row.conn))),
-        Arc::new(UInt8Array::from_iter_values(rows.iter().map(|row| row.flags))),
         Arc::new(UInt64Array::from_iter_values(rows.iter().map(|row| row.at.mono))),
         Arc::new(DictionaryArray::new(kinds, words)),
         Arc::new(rows.iter().map(|row| row.request).collect::<UInt64Array>()),
@@ -100,7 +92,7 @@ fn ids(path: &Path) -> Result<Vec<i64>, RuntimeError> {
 fn a_row_comes_back_with_everything_that_was_recorded() {
     let folder = Folder::new();
     let mut reply = written(InputKind::Http, 1, b"{\"lastUpdateId\":1}");
-    (reply.request, reply.status, reply.flags) = (Some(3), Some(429), 8);
+    (reply.request, reply.status) = (Some(3), Some(429));
     (reply.headers, reply.url) = (Some("retry-after-ms: 5"), Some("https://x/depth"));
     let mut frame = written(InputKind::Frame, 2, b"{}");
     frame.conn = 7;
@@ -111,7 +103,6 @@ fn a_row_comes_back_with_everything_that_was_recorded() {
         at: reply.at,
         shard: 0,
         msg_id: 1,
-        flags: 8,
         kind: InputKind::Http,
         conn: ConnId::NONE,
         request: Some(3),
@@ -130,9 +121,8 @@ fn a_row_comes_back_with_everything_that_was_recorded() {
 #[test]
 fn a_folder_is_read_by_path_and_what_is_not_complete_is_not_read() {
     let folder = Folder::new();
-    let rows: Vec<Written> = (0..4)
-        .map(|id| written(if id == 0 { InputKind::Start } else { InputKind::Frame }, id, b"x"))
-        .collect();
+    let rows: Vec<Written> =
+        (0..4).map(|id| written(if id == 0 { InputKind::Start } else { InputKind::Frame }, id, b"x")).collect();
     let day = |date: &str, number: u32| format!("raw/exchange=binance-futures/date={date}/part-{number:05}.parquet");
     part(&folder, &day("2026-01-02", 0), &rows[3..]);
     part(&folder, &day("2026-01-01", 1), &rows[2..3]);

@@ -84,7 +84,8 @@ impl Foreign {
                     let problem = format!("more than {} connections in one recording", u16::MAX);
                     return Err(self.reader.misfit(problem));
                 };
-                let other = origin::host(url).filter(|host| origin::of_host(host).is_some_and(|id| id != self.venue.id()));
+                let other =
+                    origin::host(url).filter(|host| origin::of_host(host).is_some_and(|id| id != self.venue.id()));
                 if let Some(host) = other {
                     let problem = format!("host {host:?} is another exchange than {}", self.venue.id());
                     return Err(self.reader.misfit(problem));

@@ -81,8 +81,7 @@ pub(super) fn venue(path: &Path, url: Option<&str>, given: Option<Venue>) -> Res
 
 /// The exchange that a host belongs to; `None` for a host nobody here knows (a simulator, a proxy).
 pub(super) fn of_host(host: &str) -> Option<&'static str> {
-    let below =
-        |parent: &str| host.strip_suffix(parent).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
+    let below = |parent: &str| host.strip_suffix(parent).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
     HOSTS.iter().find(|(parent, _)| below(parent)).map(|(_, id)| *id)
 }
 

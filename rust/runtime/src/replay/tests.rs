@@ -102,7 +102,8 @@ fn timeouts_come_before_the_line_that_they_were_due_at_with_their_own_time() {
     run(&mut foreign(&folder, &lines), &mut witness).unwrap();
     let seen: Vec<(u64, &str)> = witness.seen.iter().map(|(_, mono, text)| (*mono, text.as_str())).collect();
     let up = format!("up 1 {WSS}");
-    let expected = [(0, up.as_str()), (0, "frame 1 one"), (10, "timeout"), (20, "timeout"), (30, "timeout"), (30, "frame 1 two")];
+    let expected =
+        [(0, up.as_str()), (0, "frame 1 one"), (10, "timeout"), (20, "timeout"), (30, "timeout"), (30, "frame 1 two")];
     assert_eq!(seen, expected);
 }
 
@@ -173,7 +174,12 @@ fn the_exchange_is_told_by_host_then_name_then_caller() {
         assert_eq!(tell(path, url, given).as_deref(), Ok("binance-futures"), "{path} {url:?}");
     }
     for (path, url, given, names) in [
-        ("x.jsonl", Some("wss://ws.okx.com:8443/ws/v5/public"), None, "\"ws.okx.com\" (okx) is not supported; there is: binance-futures"),
+        (
+            "x.jsonl",
+            Some("wss://ws.okx.com:8443/ws/v5/public"),
+            None,
+            "\"ws.okx.com\" (okx) is not supported; there is: binance-futures",
+        ),
         ("binance_usdm/x.jsonl", Some("wss://stream.binance.com:9443/ws"), given, "(binance-spot) is not supported"),
         ("x.jsonl", Some("wss://dstream.binance.com/ws"), None, "(binance-coinm) is not supported"),
         ("synthetic/binance.gap.jsonl", None, None, "\"binance\" (binance-spot) is not supported"),
@@ -221,6 +227,8 @@ fn counters_of_engines_that_followed_each_other_add_up() {
     assert_eq!(added(Value::Null, json!({ "frames": 1 })), json!({ "frames": 1 }));
 }
 
+mod round_trip;
+
 mod own_rows {
     use xtrader_core::engine::{ConnDown, DownReason};
     use xtrader_core::table::InputKind;
@@ -244,7 +252,8 @@ mod own_rows {
 
     #[test]
     fn inputs_are_handed_over_as_they_were_taken() {
-        let down = ConnDown { reason: DownReason::Refused, code: Some(429), detail: "busy".into(), retry_after_ms: Some(5) };
+        let down =
+            ConnDown { reason: DownReason::Refused, code: Some(429), detail: "busy".into(), retry_after_ms: Some(5) };
         let up = Written { conn: 2, url: Some("wss://x"), ..written(InputKind::ConnUp, 1, b"") };
         let frame = Written { conn: 2, ..written(InputKind::Frame, 2, b"{\"e\":1}\xFF") };
         let http = Written {
@@ -256,8 +265,7 @@ mod own_rows {
         };
         let untimed = Written { headers: Some("wall: unknown"), conn: 2, ..written(InputKind::Frame, 5, b"x") };
         let gone = Written { conn: 2, ..written(InputKind::ConnDown, 6, &serde_json::to_vec(&down).unwrap()) };
-        let (seen, tally) =
-            fed(vec![up, frame, http, written(InputKind::Timeout, 4, b""), untimed, gone]).unwrap();
+        let (seen, tally) = fed(vec![up, frame, http, written(InputKind::Timeout, 4, b""), untimed, gone]).unwrap();
         let texts: Vec<&str> = seen.iter().map(|(_, _, text)| text.as_str()).collect();
         let expected = [
             "up 2 wss://x".to_owned(),

@@ -123,7 +123,8 @@ fn files(root: &Path) -> BTreeMap<String, Vec<u8>> {
 
 /// Symbols and numbers of one file, a list per row group.
 fn read(path: &Path) -> Vec<Vec<(String, i64)>> {
-    let groups = ParquetRecordBatchReaderBuilder::try_new(File::open(path).unwrap()).unwrap().metadata().num_row_groups();
+    let groups =
+        ParquetRecordBatchReaderBuilder::try_new(File::open(path).unwrap()).unwrap().metadata().num_row_groups();
     let read_group = |group| {
         let builder = ParquetRecordBatchReaderBuilder::try_new(File::open(path).unwrap()).unwrap();
         let reader = builder.with_row_groups(vec![group]).build().unwrap();

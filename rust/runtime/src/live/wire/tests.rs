@@ -133,7 +133,8 @@ fn a_large_message_grows_the_buffer_and_gives_it_back() {
 }
 
 fn any_frames() -> impl Strategy<Value = Vec<(Vec<u8>, Vec<Owned>)>> {
-    let payload = prop_oneof![prop::collection::vec(any::<u8>(), 0..300), prop::collection::vec(any::<u8>(), 9000..20000)];
+    let payload =
+        prop_oneof![prop::collection::vec(any::<u8>(), 0..300), prop::collection::vec(any::<u8>(), 9000..20000)];
     let control = prop::collection::vec(any::<u8>(), 0..=125);
     let one = prop_oneof![
         payload.clone().prop_map(|p| (frame(0x82, &p), vec![Owned::Message(p)])),

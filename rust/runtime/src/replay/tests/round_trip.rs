@@ -1,0 +1,195 @@
+//! Through the engine itself: a recording to tables, their `raw` to the same tables.
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use serde_json::Value;
+use xtrader_core::time::NS_PER_DAY;
+
+use super::*;
+use crate::store::{ParquetStore, StoreOptions};
+
+/// Half a minute before a midnight.
+const BEGIN: i64 = 20_001 * NS_PER_DAY - 30_000_000_000;
+
+fn depth(symbol: &str, prev: i64, last: i64, ms: i64) -> Value {
+    json!({
+        "e": "depthUpdate", "E": ms, "T": ms, "s": symbol, "U": prev + 1, "u": last, "pu": prev,
+        "b": [[format!("{}.10", 100 + last % 5), "1.5"], ["99.90", format!("{}.250", last % 3)]],
+        "a": [[format!("{}.30", 110 + last % 7), "0.007"]],
+    })
+}
+
+fn trade(symbol: &str, id: i64, ms: i64) -> Value {
+    json!({
+        "e": "aggTrade", "E": ms, "a": id, "s": symbol, "p": "105.20", "q": format!("{}.001", id % 4 + 1),
+        "f": id * 2, "l": id * 2 + 1, "T": ms, "m": id % 2 == 0,
+    })
+}
+
+fn quote(symbol: &str, id: i64, ms: i64) -> Value {
+    json!({
+        "e": "bookTicker", "u": id, "s": symbol, "b": "104.10", "B": "2.5", "a": "110.30", "A": "0.007", "T": ms, "E": ms,
+    })
+}
+
+fn snapshot(symbol: &str, id: i64) -> (String, String) {
+    let body = json!({ "lastUpdateId": id, "E": 1, "T": 1, "bids": [["99.90", "3"]], "asks": [["110.00", "4"]] });
+    (format!("https://fapi.binance.com/fapi/v1/depth?symbol={symbol}&limit=1000"), body.to_string())
+}
+
+/// Two symbols on two connections over a midnight, with a hole, a resync, copies, a clock that is set back, times that
+/// were not recorded, and frames that nobody can read.
+fn recording() -> String {
+    let url = |conn: &str| format!("wss://fstream.binance.com/{conn}/ws");
+    let put = |lines: &mut String, recv_ns, conn: &str, frame: Value| {
+        lines.push_str(&line(recv_ns, conn, "in", Some(&url(conn)), &frame.to_string()));
+    };
+    let mut lines = String::new();
+    for step in 0..120_i64 {
+        let now = BEGIN + step * 500_000_000;
+        let ms = now / 1_000_000 - 3;
+        let recv = (step % 17 != 5).then_some(if step > 80 { now - 1_000_000_000 } else { now });
+        for symbol in ["BTCUSDT", "ETHUSDT"] {
+            let id = 1000 + step * 10;
+            if (symbol, step) != ("BTCUSDT", 40) {
+                put(&mut lines, recv, "public", depth(symbol, id - 10, id, ms));
+            }
+            put(&mut lines, recv, "market", trade(symbol, 500 + step, ms));
+            if step % 9 == 0 {
+                put(&mut lines, recv, "public", trade(symbol, 500 + step, ms));
+                put(&mut lines, recv, "public", quote(symbol, id, ms));
+            }
+            if step == 2 || step == 44 {
+                let (url, body) = snapshot(symbol, id);
+                lines.push_str(&line(recv, "rest", "http", Some(&url), &body));
+            }
+        }
+        if step == 60 {
+            put(&mut lines, recv, "market", json!({ "e": "kline", "s": "BTCUSDT" }));
+            put(&mut lines, recv, "market", json!("no event"));
+        }
+    }
+    lines
+}
+
+fn options(path: &Path, max_rows: usize) -> ReplayOptions {
+    ReplayOptions {
+        paths: vec![path.to_owned()],
+        tables: Some(Table::ALL.to_vec()),
+        batch: BatchLimits { max_rows, ..BatchLimits::default() },
+        ..ReplayOptions::default()
+    }
+}
+
+/// Replays into Parquet, and returns the report without what the shell measures.
+fn store(options: ReplayOptions, root: &Path) -> Value {
+    let mut replay = Replay::open(options).unwrap();
+    let small = StoreOptions { row_group_rows: 50, part_bytes: 40_000, ..StoreOptions::default() };
+    let mut store = ParquetStore::create(root, &Table::ALL, small).unwrap();
+    while let Some(batch) = replay.next_batch().unwrap() {
+        store.write(&batch).unwrap();
+    }
+    store.finish().unwrap();
+    let progress = replay.progress();
+    assert_eq!(progress.bytes_read, progress.bytes_total);
+    let mut report = replay.report();
+    assert_eq!(report["frames"], progress.frames);
+    for measured in ["elapsed_s", "frames_per_s"] {
+        assert!(report.as_object_mut().unwrap().remove(measured).unwrap().is_f64());
+    }
+    report
+}
+
+fn files(root: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    let mut folders = vec![root.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                found.insert(path.strip_prefix(root).unwrap().to_owned(), fs::read(&path).unwrap());
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn a_recording_fills_every_table_and_every_line_is_accounted_for() {
+    let folder = Folder::new();
+    let path = folder.file("session.jsonl", recording().as_bytes());
+    let report = store(options(&path, 64), &folder.path().join("out"));
+    let rows = &report["rows"];
+    assert_eq!(rows["trades"], 240);
+    assert_eq!(rows["bbo"], 28);
+    assert_eq!(rows["gaps"], 2, "one gap, opened and closed");
+    let inputs = 1 + 2 + 4 + report["frames"].as_u64().unwrap();
+    assert!(rows["raw"].as_u64().unwrap() >= inputs, "{rows}");
+    assert_eq!((report["replies"].as_u64(), report["connections"].as_u64()), (Some(4), Some(2)));
+    let days = ["2024-10-04", "2024-10-05"];
+    let dates: Vec<bool> = days
+        .iter()
+        .map(|day| folder.path().join(format!("out/l2/exchange=binance-futures/date={day}")).is_dir())
+        .collect();
+    assert_eq!(dates, [true, true]);
+    let books = report["books"].as_array().unwrap();
+    assert!(
+        books.len() == 2 && books.iter().all(|book| book["state"] == "live" && book["last_id"] == 2190),
+        "{books:?}"
+    );
+}
+
+/// Also the bytes: the tables of a replay hold nothing of the day it was made on, of its batches or of its place.
+#[test]
+fn raw_replays_to_the_same_files_and_so_does_its_own_raw() {
+    let folder = Folder::new();
+    let path = folder.file("session.jsonl", recording().as_bytes());
+    let place = |name: &str| folder.path().join(name);
+    let report = store(options(&path, 64), &place("first"));
+    assert_eq!(store(options(&path, 64), &place("again")), report);
+    assert_eq!(files(&place("again")), files(&place("first")));
+    assert_eq!(store(options(&place("first"), 64), &place("second"))["rows"], report["rows"]);
+    assert_eq!(files(&place("second")), files(&place("first")));
+    // Other batches: the same, but for the configuration that the `start` row of `raw` bears.
+    store(options(&place("second"), 7), &place("third"));
+    let tables = |name: &str| {
+        let mut files = files(&place(name));
+        files.retain(|path, _| !path.starts_with("raw"));
+        files
+    };
+    assert_eq!(tables("third"), tables("first"));
+}
+
+#[test]
+fn rows_of_what_was_read_before_a_bad_line_are_handed_out_before_its_error() {
+    let folder = Folder::new();
+    let whole = recording();
+    let path = folder.file("cut.jsonl", &whole.as_bytes()[..whole.len() - 20]);
+    let mut replay = Replay::open(options(&path, 4096)).unwrap();
+    let mut rows = 0;
+    let error = loop {
+        match replay.next_batch() {
+            Ok(Some(batch)) => rows += if batch.table == Table::Trades { batch.rows.num_rows() } else { 0 },
+            Ok(None) => panic!("a cut recording must not look whole"),
+            Err(error) => break error.to_string(),
+        }
+    };
+    assert!(rows >= 239 && error.contains("cut.jsonl, line "), "{rows} {error}");
+    assert!(matches!(replay.next_batch(), Ok(None)));
+}
+
+#[test]
+fn real_speed_hands_out_what_there_is_before_it_waits_and_never_waits_longer_than_it_may() {
+    let folder = Folder::new();
+    let hour = 3_600_000_000_000;
+    let frame = |recv, id| line(Some(recv), "a", "in", Some(WSS), &trade("BTCUSDT", id, 1_700_000_000_000).to_string());
+    let path = folder.file("a.jsonl", (frame(BEGIN, 1) + &frame(BEGIN + hour, 2)).as_bytes());
+    let options = ReplayOptions { speed: Speed::Real, tables: Some(vec![Table::Trades]), ..options(&path, 64) };
+    let mut replay = Replay::open(options).unwrap();
+    let Ok(Next::Batch(batch)) = replay.next_within(Duration::ZERO) else { panic!("a trade is there") };
+    assert_eq!(batch.rows.num_rows(), 1);
+    assert!(matches!(replay.next_within(Duration::ZERO), Ok(Next::Waiting)));
+}
