@@ -19,7 +19,7 @@ mod streams;
 use crate::SimulatorError;
 use crate::book::Book;
 use crate::clock::MarketTime;
-use crate::config::{DepthSpeed, Source, SimulatorConfig};
+use crate::config::{DepthSpeed, SimulatorConfig, Source};
 use crate::event::Event;
 use crate::fault::{Fault, SnapshotPosition, Target};
 use crate::market::{Market, Step};
@@ -63,7 +63,10 @@ impl BinanceFutures {
                 let first_ids: Vec<u64> = (0..symbols.len()).map(|i| market.last_id(i)).collect();
                 let info = rest::exchange_info(&config.symbols, start_ms)?;
                 let feed = Feed::new(config, start_ms, symbols, &first_ids);
-                (Events::Market { market, feed, paused: false, step: Step::default() }, Rest::new(config, start_ms, info))
+                (
+                    Events::Market { market, feed, paused: false, step: Step::default() },
+                    Rest::new(config, start_ms, info),
+                )
             }
             Source::Capture { path, speed } => {
                 let playback = Playback::open(path, *speed)?;
@@ -186,20 +189,15 @@ impl Venue for BinanceFutures {
             _ => Depth::Unknown,
         };
         match depth {
-            Depth::Wait => RestReply { status: 0, headers: Vec::new(), body: String::new(), snapshot_id: None, again: true },
+            Depth::Wait => {
+                RestReply { status: 0, headers: Vec::new(), body: String::new(), snapshot_id: None, again: true }
+            }
             Depth::Image(image) => self.rest.answer(request, Some(&image), truth),
             Depth::Unknown => self.rest.answer(request, None, truth),
         }
     }
 
-    fn strike(
-        &mut self,
-        fault: &Fault,
-        target: &Target,
-        now: MarketTime,
-        events: &mut Vec<Event>,
-        truth: &mut Truth,
-    ) {
+    fn strike(&mut self, fault: &Fault, target: &Target, now: MarketTime, events: &mut Vec<Event>, truth: &mut Truth) {
         let Events::Market { market, feed, step, .. } = &mut self.source else { return };
         let wanted = |name: &str| target.symbol.as_deref().is_none_or(|s| s == name);
         // Without a symbol the first one is meant: a fault of one book.
@@ -235,3 +233,5 @@ impl Venue for BinanceFutures {
     }
 }
 
+#[cfg(test)]
+mod tests;

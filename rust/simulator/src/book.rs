@@ -71,12 +71,6 @@ impl Book {
         self.side(side).len()
     }
 
-    /// True when neither side has a level.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.bids.is_empty() && self.asks.is_empty()
-    }
-
     /// Best price and its size.
     #[must_use]
     pub fn best(&self, side: Side) -> Option<(i64, i64)> {
@@ -112,8 +106,8 @@ impl Book {
     }
 
     /// True when the best bid is not below the best offer.
-    #[must_use]
-    pub fn is_crossed(&self) -> bool {
+    #[cfg(test)]
+    pub(crate) fn is_crossed(&self) -> bool {
         matches!((self.best(Side::Bid), self.best(Side::Ask)), (Some(b), Some(a)) if b.0 >= a.0)
     }
 }

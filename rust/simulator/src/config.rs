@@ -227,8 +227,11 @@ pub struct SymbolConfig {
 }
 
 #[derive(Deserialize)]
-#[serde(untagged, expecting = "a symbol is a name, or an object with `symbol` and any of price, tick, lot (texts), \
-                               trades_per_s, book_tickers_per_s, depth_changes_per_s (numbers)")]
+#[serde(
+    untagged,
+    expecting = "a symbol is a name, or an object with `symbol` and any of price, tick, lot (texts), \
+                               trades_per_s, book_tickers_per_s, depth_changes_per_s (numbers)"
+)]
 enum SymbolForm {
     Name(String),
     Object(SymbolObject),
@@ -299,8 +302,7 @@ impl SymbolConfig {
                 .filter(|n| n.0 > 0)
                 .ok_or_else(|| SimulatorError::config(key(field), format!("{text:?} is no decimal text above 0")))
         };
-        let (price, tick, lot) =
-            (read("price", &self.price)?, read("tick", &self.tick)?, read("lot", &self.lot)?);
+        let (price, tick, lot) = (read("price", &self.price)?, read("tick", &self.tick)?, read("lot", &self.lot)?);
         for (field, rate) in [
             ("trades_per_s", self.trades_per_s),
             ("book_tickers_per_s", self.book_tickers_per_s),
@@ -315,7 +317,10 @@ impl SymbolConfig {
         let (p, t) = (rescale(price, scales.price), rescale(tick, scales.price));
         let (p, t) = (p.ok_or_else(too_large)?, t.ok_or_else(too_large)?);
         if p % t != 0 || p > i64::MAX / 1000 || lot.0 > i64::MAX / 1_000_000 {
-            return Err(SimulatorError::config(key("price"), format!("{} is no multiple of the tick {}, or too large", self.price, self.tick)));
+            return Err(SimulatorError::config(
+                key("price"),
+                format!("{} is no multiple of the tick {}, or too large", self.price, self.tick),
+            ));
         }
         if p / t < 1000 {
             return Err(SimulatorError::config(key("price"), "at least 1000 ticks, so that a book fits below it"));

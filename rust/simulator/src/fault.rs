@@ -545,7 +545,9 @@ impl FaultPlan {
             return bad("target.path", "is for REST requests");
         }
         let only_symbol = matches!(self.fault, Fault::Cross { .. } | Fault::BigEvent { .. });
-        if stage == Stage::Market && (t.connection.is_some() || t.stream.is_some() || (t.symbol.is_some() && !only_symbol)) {
+        if stage == Stage::Market
+            && (t.connection.is_some() || t.stream.is_some() || (t.symbol.is_some() && !only_symbol))
+        {
             return bad("target", "the market has no connections: use symbol, or nothing for `rate`");
         }
         match &self.fault {
@@ -562,7 +564,8 @@ impl FaultPlan {
 }
 
 pub(crate) fn decode_hex(text: &str) -> Option<Vec<u8>> {
-    let digits: Vec<u8> = text.chars().filter(|c| !c.is_whitespace()).map(|c| c.to_digit(16).map(|d| d as u8)).collect::<Option<_>>()?;
+    let digits: Vec<u8> =
+        text.chars().filter(|c| !c.is_whitespace()).map(|c| c.to_digit(16).map(|d| d as u8)).collect::<Option<_>>()?;
     let (pairs, rest) = digits.as_chunks::<2>();
     rest.is_empty().then(|| pairs.iter().map(|[a, b]| a << 4 | b).collect())
 }

@@ -129,8 +129,13 @@ impl Market {
         step.changes.clear();
         step.fills.clear();
         step.top_changed = false;
-        let Some((index, time)) =
-            self.symbols.iter().map(SymbolMarket::next_time).enumerate().min_by_key(|(_, t)| *t).filter(|s| s.1 != NEVER)
+        let Some((index, time)) = self
+            .symbols
+            .iter()
+            .map(SymbolMarket::next_time)
+            .enumerate()
+            .min_by_key(|(_, t)| *t)
+            .filter(|s| s.1 != NEVER)
         else {
             return;
         };

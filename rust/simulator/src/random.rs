@@ -8,9 +8,8 @@ impl Random {
     /// A generator for `seed`; `stream` tells apart the users of one seed.
     pub(crate) fn new(seed: u64, stream: &str) -> Self {
         // FNV-1a folds the name in, splitmix64 spreads the seed over the state as the authors of xoshiro advise.
-        let mut x = stream
-            .bytes()
-            .fold(seed ^ 0xcbf2_9ce4_8422_2325, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3));
+        let mut x =
+            stream.bytes().fold(seed ^ 0xcbf2_9ce4_8422_2325, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3));
         let mut next = || {
             x = x.wrapping_add(0x9e37_79b9_7f4a_7c15);
             let z = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

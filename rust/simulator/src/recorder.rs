@@ -58,13 +58,7 @@ impl RecordRequest {
     /// Everything of all symbols, for so long.
     #[must_use]
     pub fn new(path: impl Into<PathBuf>, seconds: f64) -> Self {
-        Self {
-            path: path.into(),
-            seconds,
-            symbols: Vec::new(),
-            depth_speed: DepthSpeed::Ms100,
-            single_trades: true,
-        }
+        Self { path: path.into(), seconds, symbols: Vec::new(), depth_speed: DepthSpeed::Ms100, single_trades: true }
     }
 }
 
@@ -122,10 +116,8 @@ pub(crate) fn record(
         return Err(SimulatorError::config("record.seconds", "a number above 0"));
     }
     let writer = CaptureWriter::create(&request.path).map_err(SimulatorError::io(file.clone()))?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(SimulatorError::io("a runtime"))?;
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(SimulatorError::io("a runtime"))?;
     let depth = symbols.iter().map(|s| symbol_stream(s, request.depth_speed));
     let lower = || symbols.iter().map(|s| s.to_lowercase());
     let mut public: Vec<String> = depth.chain(lower().map(|s| format!("{s}@bookTicker"))).collect();
@@ -134,7 +126,10 @@ pub(crate) fn record(
     }
     let market: Vec<String> = lower().map(|s| format!("{s}@aggTrade")).collect();
     let (paths, seconds) = (
-        [format!("/public/stream?streams={}", public.join("/")), format!("/market/stream?streams={}", market.join("/"))],
+        [
+            format!("/public/stream?streams={}", public.join("/")),
+            format!("/market/stream?streams={}", market.join("/")),
+        ],
         request.seconds,
     );
     runtime.block_on(async {

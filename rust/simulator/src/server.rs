@@ -35,8 +35,8 @@ use crate::fault::{FaultPlan, Faults};
 use crate::truth::Truth;
 use crate::venue::Venue;
 pub(crate) use hub::Hub;
-pub use load::LoadReport;
 pub(crate) use load::LoadLog;
+pub use load::LoadReport;
 pub(crate) use tls::{Tls, provider};
 
 /// What the tasks of one simulator share.

@@ -232,7 +232,8 @@ impl Simulator {
         if !self.is_running() {
             return Err(SimulatorError::Stopped);
         }
-        let symbols = if request.symbols.is_empty() { self.with_truth(Truth::symbols) } else { request.symbols.clone() };
+        let symbols =
+            if request.symbols.is_empty() { self.with_truth(Truth::symbols) } else { request.symbols.clone() };
         let ca = self.shared.tls.as_ref().map(Tls::ca_der);
         let endpoints = Endpoints { ws: self.ws_url(), rest: self.rest_url(), ca };
         let mut summary = recorder::record(&endpoints, request, &symbols)?;

@@ -331,7 +331,14 @@ impl Truth {
     /// The book that a client holds at `id` that follows the manual: a snapshot cut at `limit` levels, then every
     /// event of `stream` from the first with `u >= snapshot_id`. Levels that were never sent are not in it.
     #[must_use]
-    pub fn client_book(&self, symbol: &str, stream: &str, snapshot_id: u64, limit: usize, id: u64) -> Option<BookImage> {
+    pub fn client_book(
+        &self,
+        symbol: &str,
+        stream: &str,
+        snapshot_id: u64,
+        limit: usize,
+        id: u64,
+    ) -> Option<BookImage> {
         let truth = self.books.get(symbol)?;
         let (full, mut last_id) = self.raw_book_at(symbol, snapshot_id)?;
         let mut book = full.cut(limit);

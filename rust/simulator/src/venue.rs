@@ -27,14 +27,7 @@ pub(crate) trait Venue: Send {
     fn rest(&mut self, request: &RestRequest<'_>, faults: &[Fault], truth: &Truth) -> RestReply;
 
     /// A fault of the market itself strikes.
-    fn strike(
-        &mut self,
-        fault: &Fault,
-        target: &Target,
-        now: MarketTime,
-        events: &mut Vec<Event>,
-        truth: &mut Truth,
-    );
+    fn strike(&mut self, fault: &Fault, target: &Target, now: MarketTime, events: &mut Vec<Event>, truth: &mut Truth);
 
     /// Everything happens `factor` times as often from now on.
     fn set_rate(&mut self, factor: f64, now: MarketTime);

@@ -212,7 +212,19 @@ impl Feed {
         let seq = self.next_seq;
         self.next_seq += 1;
         let payload = payload.into();
-        out.push(Event { seq, kind, stream, family, symbol, first_id, last_id, prev_id, event_ms, emitted_ms, payload });
+        out.push(Event {
+            seq,
+            kind,
+            stream,
+            family,
+            symbol,
+            first_id,
+            last_id,
+            prev_id,
+            event_ms,
+            emitted_ms,
+            payload,
+        });
     }
 }
 

@@ -21,7 +21,14 @@ pub(crate) struct DepthIds {
 
 pub(crate) type LevelRow = (i64, i64);
 
-pub(crate) fn depth(n: &Names<'_>, emitted: i64, event: i64, ids: &DepthIds, bids: &[LevelRow], asks: &[LevelRow]) -> String {
+pub(crate) fn depth(
+    n: &Names<'_>,
+    emitted: i64,
+    event: i64,
+    ids: &DepthIds,
+    bids: &[LevelRow],
+    asks: &[LevelRow],
+) -> String {
     let mut out = String::with_capacity(200 + 32 * (bids.len() + asks.len()));
     let DepthIds { first, last, prev } = ids;
     let (s, ps) = (n.symbol, n.pair);
@@ -131,13 +138,25 @@ mod tests {
             depth(&N, 12, 11, &ids, &[(100_010, 1500), (100_000, 0)], &[]),
             r#"{"e":"depthUpdate","E":12,"T":11,"s":"BTCUSDT","ps":"BTCUSDT","U":5,"u":9,"pu":3,"b":[["1000.10","1.500"],["1000.00","0.000"]],"a":[],"st":1}"#
         );
-        let t = AggTrade { id: 7, price: 100_010, size: 2000, visible: 1500, first: 4, last: 5, event_ms: 11, maker: Side::Bid };
+        let t = AggTrade {
+            id: 7,
+            price: 100_010,
+            size: 2000,
+            visible: 1500,
+            first: 4,
+            last: 5,
+            event_ms: 11,
+            maker: Side::Bid,
+        };
         assert_eq!(
             agg_trade(&N, 12, &t),
             r#"{"e":"aggTrade","E":12,"a":7,"s":"BTCUSDT","p":"1000.10","q":"2.000","nq":"1.500","f":4,"l":5,"T":11,"m":true,"st":1}"#
         );
         let t = SingleTrade { id: 4, price: 0, size: 0, kind: FillKind::Empty, maker: Side::Ask };
-        assert_eq!(trade(&N, 12, 11, &t), r#"{"e":"trade","E":12,"T":11,"s":"BTCUSDT","t":4,"p":"0","q":"0","X":"NA","m":false}"#);
+        assert_eq!(
+            trade(&N, 12, 11, &t),
+            r#"{"e":"trade","E":12,"T":11,"s":"BTCUSDT","t":4,"p":"0","q":"0","X":"NA","m":false}"#
+        );
         assert_eq!(
             book_ticker(&N, 12, 11, 9, (100_000, 1), (100_010, 2)),
             r#"{"e":"bookTicker","u":9,"s":"BTCUSDT","ps":"BTCUSDT","b":"1000.00","B":"0.001","a":"1000.10","A":"0.002","T":11,"E":12,"st":1}"#

@@ -119,13 +119,18 @@ impl Playback {
         for (i, line) in lines.iter().enumerate() {
             last = line.recv_ns.unwrap_or(last).max(last);
             let names = streams.entry(&line.conn).or_default();
-            let wrong = |problem: &str| SimulatorError::Capture { path: path.to_owned(), line: i + 1, problem: problem.into() };
+            let wrong =
+                |problem: &str| SimulatorError::Capture { path: path.to_owned(), line: i + 1, problem: problem.into() };
             if let Some(what) = p.take(line, names).map_err(wrong)? {
                 p.lines.push_back(Line { at: last - first, what });
             }
         }
         if p.lines.is_empty() {
-            return Err(SimulatorError::Capture { path: path.to_owned(), line: 0, problem: "no market data in it".into() });
+            return Err(SimulatorError::Capture {
+                path: path.to_owned(),
+                line: 0,
+                problem: "no market data in it".into(),
+            });
         }
         p.find_scales();
         Ok(p)

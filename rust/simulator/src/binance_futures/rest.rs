@@ -88,9 +88,9 @@ impl Rest {
 
 fn symbol<'a>(r: &RestRequest<'a>) -> Result<&'a str, RestReply> {
     let found = r.query.split('&').filter_map(|p| p.split_once('=')).find(|(k, v)| *k == "symbol" && !v.is_empty());
-    found.map(|f| f.1).ok_or_else(|| {
-        bad(-1102, "Mandatory parameter 'symbol' was not sent, was empty/null, or malformed.")
-    })
+    found
+        .map(|f| f.1)
+        .ok_or_else(|| bad(-1102, "Mandatory parameter 'symbol' was not sent, was empty/null, or malformed."))
 }
 
 fn ok(body: String) -> RestReply {
@@ -124,7 +124,12 @@ fn depth_reply(r: &RestRequest<'_>, d: &DepthImage, now_ms: i64) -> RestReply {
         None => 500,
         Some(text) => match text.parse() {
             Ok(n) if LIMITS.contains(&n) => n,
-            _ => return bad(-4021, &format!("Depth limit {text} not valid, must be one of [5, 10, 20, 50, 100, 500, 1000]")),
+            _ => {
+                return bad(
+                    -4021,
+                    &format!("Depth limit {text} not valid, must be one of [5, 10, 20, 50, 100, 500, 1000]"),
+                );
+            }
         },
     };
     let mut out = String::with_capacity(100 + 60 * limit);
@@ -178,8 +183,7 @@ impl Weights {
 
     fn refuse(&self, status: u16, left_ms: u64) -> RestReply {
         let retry_after = left_ms.div_ceil(1000).max(1).to_string();
-        let headers =
-            vec![("Retry-After".into(), retry_after), ("X-MBX-USED-WEIGHT-1M".into(), self.used.to_string())];
+        let headers = vec![("Retry-After".into(), retry_after), ("X-MBX-USED-WEIGHT-1M".into(), self.used.to_string())];
         let message = format!("Too many requests; current limit is {} request weight per 1 MINUTE.", self.per_minute);
         RestReply { status, headers, ..error(-1003, &message) }
     }
@@ -279,7 +283,9 @@ mod tests {
     #[test]
     fn depth_has_the_levels_asked_for() {
         let mut r = rest(2400);
-        for (query, levels) in [("symbol=BTCUSDT&limit=5", 5), ("symbol=BTCUSDT", 500), ("limit=1000&symbol=BTCUSDT", 700)] {
+        for (query, levels) in
+            [("symbol=BTCUSDT&limit=5", 5), ("symbol=BTCUSDT", 500), ("limit=1000&symbol=BTCUSDT", 700)]
+        {
             let reply = ask(&mut r, "/fapi/v1/depth", query, 0);
             let v: serde_json::Value = serde_json::from_str(&reply.body).expect("JSON");
             assert_eq!((reply.status, &v["lastUpdateId"]), (200, &json!(77)));
@@ -298,7 +304,8 @@ mod tests {
     #[test]
     fn weights_add_up_and_a_minute_clears_them() {
         let mut r = rest(40);
-        let used = |reply: &RestReply| reply.headers.iter().find(|h| h.0 == "X-MBX-USED-WEIGHT-1M").map(|h| h.1.clone());
+        let used =
+            |reply: &RestReply| reply.headers.iter().find(|h| h.0 == "X-MBX-USED-WEIGHT-1M").map(|h| h.1.clone());
         let depth = |r: &mut Rest, at| ask(r, "/fapi/v1/depth", "symbol=BTCUSDT&limit=1000", at);
         assert_eq!(used(&depth(&mut r, 0)).as_deref(), Some("20"));
         assert_eq!(used(&depth(&mut r, 0)).as_deref(), Some("40"));
@@ -322,7 +329,10 @@ mod tests {
         let v: serde_json::Value = serde_json::from_str(&reply.body).expect("JSON");
         assert_eq!(v["serverTime"], 1_790_000_000_000i64);
         let (perp, dated) = (&v["symbols"][0], &v["symbols"][3]);
-        assert_eq!((&perp["symbol"], &perp["contractType"], &perp["baseAsset"]), (&json!("BTCUSDT"), &json!("PERPETUAL"), &json!("BTC")));
+        assert_eq!(
+            (&perp["symbol"], &perp["contractType"], &perp["baseAsset"]),
+            (&json!("BTCUSDT"), &json!("PERPETUAL"), &json!("BTC"))
+        );
         assert_eq!((&dated["pair"], &dated["deliveryDate"]), (&json!("BTCUSDT"), &json!(1_798_185_600_000i64)));
         assert_eq!(perp["filters"][0]["tickSize"], "0.10");
     }

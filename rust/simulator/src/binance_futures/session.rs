@@ -51,8 +51,13 @@ struct Request<'a> {
 
 impl BinanceSession {
     pub(crate) fn new(route: Route, limits: SessionLimits) -> Self {
-        let mut session =
-            Self { family: route.family, combined: route.combined, streams: Vec::new(), limits, recent: VecDeque::new() };
+        let mut session = Self {
+            family: route.family,
+            combined: route.combined,
+            streams: Vec::new(),
+            limits,
+            recent: VecDeque::new(),
+        };
         for s in &route.streams {
             session.add(s);
         }
@@ -222,11 +227,23 @@ mod tests {
     fn requests_and_replies() {
         let mut s = session("/public/ws");
         let mut ask = |q: &str| s.answer(q);
-        assert_eq!(ask(r#"{"method":"SUBSCRIBE","params":["a@depth","B@DEPTH"],"id":1}"#), text(r#"{"result":null,"id":1}"#));
-        assert_eq!(ask(r#"{"method":"LIST_SUBSCRIPTIONS","id":"x"}"#), text(r#"{"result":["a@depth","B@DEPTH"],"id":"x"}"#));
-        assert_eq!(ask(r#"{"method":"UNSUBSCRIBE","params":["B@DEPTH"],"id":312}"#), text(r#"{"result":null,"id":312}"#));
+        assert_eq!(
+            ask(r#"{"method":"SUBSCRIBE","params":["a@depth","B@DEPTH"],"id":1}"#),
+            text(r#"{"result":null,"id":1}"#)
+        );
+        assert_eq!(
+            ask(r#"{"method":"LIST_SUBSCRIPTIONS","id":"x"}"#),
+            text(r#"{"result":["a@depth","B@DEPTH"],"id":"x"}"#)
+        );
+        assert_eq!(
+            ask(r#"{"method":"UNSUBSCRIBE","params":["B@DEPTH"],"id":312}"#),
+            text(r#"{"result":null,"id":312}"#)
+        );
         assert_eq!(ask(r#"{"method":"LIST_SUBSCRIPTIONS"}"#), text(r#"{"result":["a@depth"],"id":null}"#));
-        assert_eq!(ask(r#"{"method":"SET_PROPERTY","params":["combined",true],"id":5}"#), text(r#"{"result":null,"id":5}"#));
+        assert_eq!(
+            ask(r#"{"method":"SET_PROPERTY","params":["combined",true],"id":5}"#),
+            text(r#"{"result":null,"id":5}"#)
+        );
         assert_eq!(ask(r#"{"method":"GET_PROPERTY","params":["combined"],"id":2}"#), text(r#"{"result":true,"id":2}"#));
         for bad in ["{", r#"{"method":"FLY","id":1}"#, r#"{"method":"SUBSCRIBE","params":[1],"id":1}"#] {
             assert!(matches!(&ask(bad)[..], [Reply::Text(t)] if t.starts_with(r#"{"error":{"code":2,"#)), "{bad}");

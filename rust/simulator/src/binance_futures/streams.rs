@@ -101,8 +101,14 @@ mod tests {
         };
         assert_eq!(Route::parse("/public/ws"), route(Family::Public, false, &[]));
         assert_eq!(Route::parse("/market/ws/btcusdt@aggTrade"), route(Family::Market, false, &["btcusdt@aggTrade"]));
-        assert_eq!(Route::parse("/public/stream?streams=a@depth/b@depth"), route(Family::Public, true, &["a@depth", "b@depth"]));
-        assert_eq!(Route::parse("/stream?streams=a%40depth%2Fb%40trade"), route(Family::Unrouted, true, &["a@depth", "b@trade"]));
+        assert_eq!(
+            Route::parse("/public/stream?streams=a@depth/b@depth"),
+            route(Family::Public, true, &["a@depth", "b@depth"])
+        );
+        assert_eq!(
+            Route::parse("/stream?streams=a%40depth%2Fb%40trade"),
+            route(Family::Unrouted, true, &["a@depth", "b@trade"])
+        );
         assert_eq!(Route::parse("/private/ws"), route(Family::Private, false, &[]));
         assert_eq!(Route::parse("/ws/a@x/b@y"), route(Family::Unrouted, false, &["a@x", "b@y"]));
         assert_eq!(Route::parse("/public"), None);

@@ -41,13 +41,15 @@ pub(crate) fn malform(text: &str, how: &Malformation) -> Vec<u8> {
 fn members(text: &str) -> Option<Vec<(String, String)>> {
     // A map of raw values loses the order: it is found again by where each value lies in the text.
     let map: HashMap<&str, &RawValue> = serde_json::from_str(text).ok()?;
-    let mut list: Vec<_> = map.into_iter().map(|(k, v)| (v.get().as_ptr() as usize, k.to_owned(), v.get().to_owned())).collect();
+    let mut list: Vec<_> =
+        map.into_iter().map(|(k, v)| (v.get().as_ptr() as usize, k.to_owned(), v.get().to_owned())).collect();
     list.sort();
     Some(list.into_iter().map(|(_, k, v)| (k, v)).collect())
 }
 
 fn write(members: &[(String, String)]) -> String {
-    let body: Vec<String> = members.iter().map(|(k, v)| format!("{}:{v}", serde_json::Value::from(k.as_str()))).collect();
+    let body: Vec<String> =
+        members.iter().map(|(k, v)| format!("{}:{v}", serde_json::Value::from(k.as_str()))).collect();
     format!("{{{}}}", body.join(","))
 }
 

@@ -164,7 +164,12 @@ impl Faults {
     /// When the clock alone changes something next.
     pub(crate) fn next_time(&self, now: MarketTime) -> Option<MarketTime> {
         let by_clock = |p: &&Active| matches!(p.plan.fault.stage(), Stage::Connection | Stage::Market);
-        self.plans.iter().filter(by_clock).flat_map(|p| [p.from, p.until]).filter(|t| *t > now && *t != MarketTime::MAX).min()
+        self.plans
+            .iter()
+            .filter(by_clock)
+            .flat_map(|p| [p.from, p.until])
+            .filter(|t| *t > now && *t != MarketTime::MAX)
+            .min()
     }
 
     fn forget(&mut self, now: MarketTime) {
@@ -188,12 +193,9 @@ mod tests {
     #[test]
     fn a_plan_counts_frames_and_strikes_so_often() {
         let mut f = Faults::new(1);
-        let id = f.add(
-            plan(r#"{"fault":{"kind":"drop"},"target":{"stream":"a"},"when":{"after_frames":2,"times":2}}"#),
-            0,
-        );
-        let hits: Vec<bool> =
-            (0..6).map(|_| !f.strike(Stage::Frame, &frame(0, "a"), 1).is_empty()).collect();
+        let id =
+            f.add(plan(r#"{"fault":{"kind":"drop"},"target":{"stream":"a"},"when":{"after_frames":2,"times":2}}"#), 0);
+        let hits: Vec<bool> = (0..6).map(|_| !f.strike(Stage::Frame, &frame(0, "a"), 1).is_empty()).collect();
         assert_eq!(hits, [false, false, true, true, false, false]);
         assert!(f.strike(Stage::Frame, &frame(0, "b"), 1).is_empty());
         assert_eq!(f.fired(id), 2);

@@ -403,7 +403,12 @@ impl Client<'_> {
     }
 
     /// Stamps and records the messages, then writes them.
-    async fn hand_over(&self, socket: &mut WriteHalf<Socket>, batch: Batch, trickle: Option<u32>) -> Result<(), String> {
+    async fn hand_over(
+        &self,
+        socket: &mut WriteHalf<Socket>,
+        batch: Batch,
+        trickle: Option<u32>,
+    ) -> Result<(), String> {
         if batch.bytes.is_empty() {
             return Ok(());
         }

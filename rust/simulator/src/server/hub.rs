@@ -25,7 +25,10 @@ pub(crate) enum Item {
     Message(Message),
     Ping(Vec<u8>),
     Pong(Vec<u8>),
-    Close { code: u16, reason: String },
+    Close {
+        code: u16,
+        reason: String,
+    },
     /// A fault of the connection.
     Fault(Fault),
     /// Prepared frames begin, or are other ones now.

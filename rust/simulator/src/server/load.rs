@@ -200,7 +200,8 @@ mod tests {
 
     #[test]
     fn frames_get_their_number_and_time() {
-        let frame = LoadFrame { text: b"u:################ E:&&&&&&&&&&&&&".to_vec(), number_at: 2, times_at: vec![21] };
+        let frame =
+            LoadFrame { text: b"u:################ E:&&&&&&&&&&&&&".to_vec(), number_at: 2, times_at: vec![21] };
         let mut out = Vec::new();
         append(&mut out, &frame, FIRST + 42, 1_790_000_000_123);
         assert_eq!(&out[2..], b"u:1000000000000042 E:1790000000123");

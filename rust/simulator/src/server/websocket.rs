@@ -190,7 +190,16 @@ mod tests {
         let mut out = Vec::new();
         fragments(&mut out, b"Hello", 3, true);
         let expected = [
-            &[0x01, 2][..], b"He", &[0x89, 7], b"between", &[0x00, 2], b"ll", &[0x89, 7], b"between", &[0x80, 1], b"o",
+            &[0x01, 2][..],
+            b"He",
+            &[0x89, 7],
+            b"between",
+            &[0x00, 2],
+            b"ll",
+            &[0x89, 7],
+            b"between",
+            &[0x80, 1],
+            b"o",
         ];
         assert_eq!(out, expected.concat());
     }

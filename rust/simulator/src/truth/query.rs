@@ -128,7 +128,10 @@ impl Truth {
             TruthQuery::Requests => to_value(self.requests()),
             TruthQuery::Missing { stream, seen } => {
                 let missing = self.missing(stream, &seen.iter().copied().collect());
-                Ok(missing.iter().map(|e| json!({"seq": e.seq, "first_id": e.first_id, "last_id": e.last_id})).collect())
+                Ok(missing
+                    .iter()
+                    .map(|e| json!({"seq": e.seq, "first_id": e.first_id, "last_id": e.last_id}))
+                    .collect())
             }
         }
     }
