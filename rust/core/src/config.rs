@@ -153,11 +153,7 @@ pub struct BatchLimits {
 
 impl Default for BatchLimits {
     fn default() -> Self {
-        Self {
-            max_rows: 8192,
-            max_bytes: 4 << 20,
-            max_delay_ms: 5,
-        }
+        Self { max_rows: 8192, max_bytes: 4 << 20, max_delay_ms: 5 }
     }
 }
 
@@ -172,6 +168,9 @@ pub struct BookLimits {
     /// Events that one book may hold while it has no snapshot or waits for a bridge; the oldest is dropped and
     /// counted beyond it. 1 … 1 048 576.
     pub max_held_events: usize,
+    /// Levels (16 bytes each) that the held events of one book may carry together; as above beyond it.
+    /// 1 … 67 108 864.
+    pub max_held_levels: usize,
     /// Levels that one message may carry; more is rejected. 1 … 4 194 304.
     pub max_levels: usize,
 }
@@ -182,6 +181,7 @@ impl Default for BookLimits {
             checkpoint_interval_s: 3600,
             heal_window_ms: 250,
             max_held_events: 4096,
+            max_held_levels: 1 << 20,
             max_levels: 1 << 20,
         }
     }
@@ -279,13 +279,7 @@ fn default_streams() -> Vec<Stream> {
 }
 
 fn default_tables() -> Vec<Table> {
-    vec![
-        Table::Trades,
-        Table::L2,
-        Table::Bbo,
-        Table::Gaps,
-        Table::Instruments,
-    ]
+    vec![Table::Trades, Table::L2, Table::Bbo, Table::Gaps, Table::Instruments]
 }
 
 const fn default_max_instruments() -> usize {
@@ -310,10 +304,10 @@ pub fn parse_subscription(text: &str) -> Result<(Venue, &str), ConfigError> {
 /// # Errors
 /// A venue that is not there; the error lists what there is.
 pub fn parse_venue(text: &str) -> Result<Venue, ConfigError> {
-    Venue::ALL.into_iter().find(|venue| venue.id() == text).ok_or_else(|| ConfigError::Exchange {
-        given: text.to_owned(),
-        available: list(Venue::ALL.map(Venue::id)),
-    })
+    Venue::ALL
+        .into_iter()
+        .find(|venue| venue.id() == text)
+        .ok_or_else(|| ConfigError::Exchange { given: text.to_owned(), available: list(Venue::ALL.map(Venue::id)) })
 }
 
 /// Reads a stream's name.
@@ -333,10 +327,10 @@ pub fn parse_stream(venue: Venue, text: &str) -> Result<Stream, ConfigError> {
 /// # Errors
 /// A table that is not there; the error lists what there is.
 pub fn parse_table(text: &str) -> Result<Table, ConfigError> {
-    Table::ALL.into_iter().find(|table| table.name() == text).ok_or_else(|| ConfigError::Table {
-        given: text.to_owned(),
-        available: list(Table::ALL.map(Table::name)),
-    })
+    Table::ALL
+        .into_iter()
+        .find(|table| table.name() == text)
+        .ok_or_else(|| ConfigError::Table { given: text.to_owned(), available: list(Table::ALL.map(Table::name)) })
 }
 
 fn list<const N: usize>(names: [&str; N]) -> String {
@@ -440,13 +434,14 @@ impl EngineConfig {
     /// # Errors
     /// The first value that is out of its bounds, with its key and what it takes.
     pub fn check(&self) -> Result<(), ConfigError> {
-        let bounds: [(&'static str, u64, u64, u64, &'static str); 14] = [
+        let bounds: [(&'static str, u64, u64, u64, &'static str); 15] = [
             ("batch.max_rows", self.batch.max_rows as u64, 1, 1 << 20, "1 to 1048576 rows"),
             ("batch.max_bytes", self.batch.max_bytes as u64, 1 << 16, 1 << 30, "65536 to 1073741824 bytes"),
             ("batch.max_delay_ms", self.batch.max_delay_ms, 0, 60_000, "0 to 60000 ms"),
             ("book.checkpoint_interval_s", self.book.checkpoint_interval_s, 1, 86_400, "1 to 86400 s"),
             ("book.heal_window_ms", self.book.heal_window_ms, 0, 60_000, "0 to 60000 ms"),
             ("book.max_held_events", self.book.max_held_events as u64, 1, 1 << 20, "1 to 1048576 events"),
+            ("book.max_held_levels", self.book.max_held_levels as u64, 1, 1 << 26, "1 to 67108864 levels"),
             ("book.max_levels", self.book.max_levels as u64, 1, 1 << 22, "1 to 4194304 levels"),
             ("deadlines.ack_ms", self.deadlines.ack_ms, 1, 3_600_000, "1 to 3600000 ms"),
             ("deadlines.first_data_ms", self.deadlines.first_data_ms, 1, 3_600_000, "1 to 3600000 ms"),
@@ -549,7 +544,8 @@ mod tests {
 
     #[test]
     fn the_written_defaults_are_the_defaults_of_an_empty_document() {
-        let empty: EngineConfig = serde_json::from_str(r#"{"venue":"binance-futures"}"#).expect("only the venue is needed");
+        let empty: EngineConfig =
+            serde_json::from_str(r#"{"venue":"binance-futures"}"#).expect("only the venue is needed");
         assert_eq!(empty, EngineConfig::new(Venue::BinanceFutures));
     }
 }

@@ -135,17 +135,15 @@ impl Engine {
         let subject = instrument.subject;
         let mut missed = false;
         let outcome = match head.kind {
-            EventKind::AggTrade | EventKind::Trade => {
-                instrument.trades.on_trade(cx, subject, origin, head, |scales| {
-                    match normalize::decode_trade(payload, head, scales) {
-                        Decoded::Miss => {
-                            missed = true;
-                            reader.read(payload).map_or_else(Decoded::Rejected, |message| message.trade(scales))
-                        }
-                        decoded => decoded,
+            EventKind::AggTrade | EventKind::Trade => instrument.trades.on_trade(cx, subject, origin, head, |scales| {
+                match normalize::decode_trade(payload, head, scales) {
+                    Decoded::Miss => {
+                        missed = true;
+                        reader.read(payload).map_or_else(Decoded::Rejected, |message| message.trade(scales))
                     }
-                })
-            }
+                    decoded => decoded,
+                }
+            }),
             EventKind::Depth => {
                 let max_levels = cx.config.book.max_levels;
                 instrument.book.on_depth(cx, subject, origin, head, |scales, out| {
@@ -160,15 +158,17 @@ impl Engine {
                     }
                 })
             }
-            EventKind::Bbo => instrument.quotes.on_quote(cx, subject, origin, head, |scales| {
-                match normalize::decode_bbo(payload, head, scales) {
-                    Decoded::Miss => {
-                        missed = true;
-                        reader.read(payload).map_or_else(Decoded::Rejected, |message| message.bbo(scales))
+            EventKind::Bbo => {
+                instrument.quotes.on_quote(cx, subject, origin, head, |scales| {
+                    match normalize::decode_bbo(payload, head, scales) {
+                        Decoded::Miss => {
+                            missed = true;
+                            reader.read(payload).map_or_else(Decoded::Rejected, |message| message.bbo(scales))
+                        }
+                        decoded => decoded,
                     }
-                    decoded => decoded,
-                }
-            }),
+                })
+            }
         };
         cx.counters.scanner_miss += u64::from(missed);
         outcome

@@ -253,8 +253,10 @@ impl Counters {
     }
 
     pub(crate) fn to_json(&self) -> serde_json::Value {
-        let ignored = |counts: &ReasonCounts| by_reason(IgnoreReason::ALL.iter().map(|r| (r.name(), counts.get(*r as u8))));
-        let rejected = |counts: &ReasonCounts| by_reason(RejectReason::ALL.iter().map(|r| (r.name(), counts.get(*r as u8))));
+        let ignored =
+            |counts: &ReasonCounts| by_reason(IgnoreReason::ALL.iter().map(|r| (r.name(), counts.get(*r as u8))));
+        let rejected =
+            |counts: &ReasonCounts| by_reason(RejectReason::ALL.iter().map(|r| (r.name(), counts.get(*r as u8))));
         serde_json::json!({
             "frames": {
                 "total": self.frames,

@@ -48,9 +48,7 @@ impl Exchange {
 pub struct InstrumentId(pub u32);
 
 /// A connection, by its number in one engine. 0 is no connection (REST, checkpoint, timer, command).
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct ConnId(pub u16);
 
 impl ConnId {

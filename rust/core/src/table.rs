@@ -29,15 +29,8 @@ pub enum Table {
 
 impl Table {
     /// Every table there is.
-    pub const ALL: [Self; 7] = [
-        Self::Trades,
-        Self::L2,
-        Self::Levels,
-        Self::Bbo,
-        Self::Gaps,
-        Self::Instruments,
-        Self::Raw,
-    ];
+    pub const ALL: [Self; 7] =
+        [Self::Trades, Self::L2, Self::Levels, Self::Bbo, Self::Gaps, Self::Instruments, Self::Raw];
 
     /// The table's name.
     #[must_use]
@@ -181,10 +174,7 @@ mod tests {
     #[test]
     fn every_table_is_known_by_the_name_serde_reads() {
         for table in Table::ALL {
-            assert_eq!(
-                serde_json::to_string(&table).expect("a word"),
-                format!("\"{}\"", table.name())
-            );
+            assert_eq!(serde_json::to_string(&table).expect("a word"), format!("\"{}\"", table.name()));
         }
     }
 }

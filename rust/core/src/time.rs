@@ -20,10 +20,7 @@ impl Stamp {
     /// This stamp, `ns` nanoseconds later on both clocks.
     #[must_use]
     pub fn after(self, ns: u64) -> Self {
-        Self {
-            wall: self.wall.saturating_add_unsigned(ns),
-            mono: self.mono.saturating_add(ns),
-        }
+        Self { wall: self.wall.saturating_add_unsigned(ns), mono: self.mono.saturating_add(ns) }
     }
 }
 
@@ -49,11 +46,7 @@ mod tests {
         assert_eq!(ms_to_ns(1_626_992_741_037), Some(1_626_992_741_037_000_000));
         assert_eq!(ms_to_ns(-1), Some(-NS_PER_MS));
         assert_eq!(ms_to_ns(i64::MAX), None);
-        assert_eq!(
-            ms_to_ns(1_626_992_741_037_000_000),
-            None,
-            "nanoseconds mistaken for milliseconds"
-        );
+        assert_eq!(ms_to_ns(1_626_992_741_037_000_000), None, "nanoseconds mistaken for milliseconds");
     }
 
     #[test]

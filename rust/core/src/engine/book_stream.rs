@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use super::carriers::Carriers;
 use super::context::{Context, Origin, Purpose, Subject};
-use super::gaps::{Finding, OpenGap};
+use super::gaps::{self, Finding, OpenGap};
 use super::input::RequestId;
 use super::timers::Timer;
 use crate::book::OrderBook;
@@ -187,13 +187,19 @@ impl BookStream {
         let row = cx.key(subject, origin, head.times, flags::LAST | snapshot, width);
         let levels = levels.unwrap_or(&cx.levels);
         if cx.batches.book(&row, head, self.position, levels, source).is_err() {
-            cx.counters.rows_out_of_range += 1;
+            gaps::row_refused(cx, subject, origin, Stream::L2, self.carriers.last_good);
         }
         self.position = head.last_id;
     }
 
     /// Takes a snapshot whose levels are in the scratch.
-    pub(super) fn on_snapshot(&mut self, cx: &mut Context, subject: Subject, origin: Origin, head: &BookHead) -> ReplyOutcome {
+    pub(super) fn on_snapshot(
+        &mut self,
+        cx: &mut Context,
+        subject: Subject,
+        origin: Origin,
+        head: &BookHead,
+    ) -> ReplyOutcome {
         let Some(id) = head.last_id else { return ReplyOutcome::Ignored(IgnoreReason::UnknownReply) };
         if cx.live && self.carriers.is_empty() {
             // Nobody would bring what follows it.
@@ -307,9 +313,13 @@ impl BookStream {
         }
     }
 
+    /// Keeps an event that waits; the oldest make room, the newest is always kept.
     fn hold(&mut self, cx: &mut Context, held: Held) {
-        if self.held.len() >= cx.config.book.max_held_events {
-            self.held.pop_front();
+        let limits = cx.config.book;
+        let mut levels = held.levels.len() + self.held.iter().map(|held| held.levels.len()).sum::<usize>();
+        while self.held.len() >= limits.max_held_events || levels > limits.max_held_levels {
+            let Some(oldest) = self.held.pop_front() else { break };
+            levels -= oldest.levels.len();
             self.stats.dropped += 1;
             cx.counters.held_dropped();
         }
@@ -477,5 +487,4 @@ impl BookStream {
 }
 
 /// Bids at or above offers after an event: the book is not the exchange's, whatever the ids say.
-const CROSSED: Finding =
-    Finding { cause: GapCause::Missed, evidence: GapEvidence::Crossed, ids: None, missing: None };
+const CROSSED: Finding = Finding { cause: GapCause::Missed, evidence: GapEvidence::Crossed, ids: None, missing: None };

@@ -38,6 +38,8 @@ pub(super) struct Connection {
     pub streams: Vec<Subscribed>,
     state: State,
     up_since: u64,
+    /// How often it came up: timers of an earlier session are void.
+    session: u64,
     /// Monotonic time of the last data frame (of the upgrade, before the first).
     last_data: u64,
     /// Latest receive time: it never falls on one connection.
@@ -57,6 +59,7 @@ impl Connection {
             streams,
             state: State::Down,
             up_since: 0,
+            session: 0,
             last_data: 0,
             last_recv: None,
             attempt: 0,
@@ -66,8 +69,9 @@ impl Connection {
         }
     }
 
-    pub(super) fn is_up(&self) -> bool {
-        self.state == State::Up
+    /// It is up, and has been since the session of that number began.
+    pub(super) fn is_in_session(&self, session: u64) -> bool {
+        self.state == State::Up && self.session == session
     }
 
     /// Monotonic time of the last upgrade.
@@ -87,6 +91,7 @@ impl Connection {
     pub(super) fn on_up(&mut self, cx: &mut Context) {
         self.state = State::Up;
         self.up_since = cx.now.at.mono;
+        self.session += 1;
         self.last_data = cx.now.at.mono;
         self.closing = None;
         if self.streams.is_empty() {
@@ -95,14 +100,15 @@ impl Connection {
         let id = self.await_answer(cx);
         let text = route::subscribe(self.streams.iter().map(|s| s.name.as_str()), id);
         cx.actions.push_back(Action::Send { conn: self.id, text });
-        cx.arm_in_ms(cx.config.deadlines.first_data_ms, Timer::Watch(self.id));
-        cx.arm_in_ms(cx.config.deadlines.silence_ms, Timer::Silence(self.id));
+        cx.arm_in_ms(cx.config.deadlines.first_data_ms, Timer::Watch(self.id, self.session));
+        cx.arm_in_ms(cx.config.deadlines.silence_ms, Timer::Silence(self.id, self.session));
     }
 
     /// It is down: arms the next attempt. Yields the cause for the gaps of its streams.
     pub(super) fn on_down(&mut self, cx: &mut Context, down: &ConnDown) -> GapCause {
         let now = cx.now.at.mono;
-        let stable = self.state == State::Up && now.saturating_sub(self.up_since) >= STABLE_MS * NS_PER_MS.unsigned_abs();
+        let stable =
+            self.state == State::Up && now.saturating_sub(self.up_since) >= STABLE_MS * NS_PER_MS.unsigned_abs();
         self.attempt = if stable { 0 } else { self.attempt.saturating_add(1) };
         self.state = State::Down;
         self.awaited = None;
@@ -152,20 +158,17 @@ impl Connection {
     /// No data for long? Asks something that must be answered, so that a half-open socket shows itself; quiet or dead
     /// streams are told apart by the REST probes. True where the connection is silent.
     pub(super) fn on_silence_timeout(&mut self, cx: &mut Context) -> bool {
-        if self.state != State::Up {
-            return false;
-        }
         let limit = cx.config.deadlines.silence_ms.saturating_mul(NS_PER_MS.unsigned_abs());
         let silent_for = cx.now.at.mono.saturating_sub(self.last_data);
         if silent_for < limit {
-            cx.timers.arm(self.last_data.saturating_add(limit), Timer::Silence(self.id));
+            cx.timers.arm(self.last_data.saturating_add(limit), Timer::Silence(self.id, self.session));
             return false;
         }
         if self.awaited.is_none() {
             let id = self.await_answer(cx);
             cx.actions.push_back(Action::Send { conn: self.id, text: route::list_subscriptions(id) });
         }
-        cx.arm_in_ms(cx.config.deadlines.silence_ms, Timer::Silence(self.id));
+        cx.arm_in_ms(cx.config.deadlines.silence_ms, Timer::Silence(self.id, self.session));
         true
     }
 

@@ -8,8 +8,8 @@ use super::input::{Action, RequestId};
 use super::jitter::Jitter;
 use super::timers::{Timer, Timers};
 use crate::batch::{Batches, RowKey, SymbolId};
-use crate::config::{EngineConfig, Stream};
 use crate::config::Endpoints;
+use crate::config::{EngineConfig, Stream};
 use crate::event::{DecodedLevels, EventTimes};
 use crate::exchange::binance_futures::route::RestRequest;
 use crate::report::Counters;
@@ -101,7 +101,14 @@ impl Context {
 
     /// The key of the next row, which takes `width` row numbers.
     #[inline]
-    pub(super) fn key(&mut self, subject: Subject, origin: Origin, times: EventTimes, mut flags: u8, width: usize) -> RowKey {
+    pub(super) fn key(
+        &mut self,
+        subject: Subject,
+        origin: Origin,
+        times: EventTimes,
+        mut flags: u8,
+        width: usize,
+    ) -> RowKey {
         let row = self.now.row;
         self.now.row = row.saturating_add(i32::try_from(width.max(1)).unwrap_or(i32::MAX));
         flags |= origin.suspect;

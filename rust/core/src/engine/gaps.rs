@@ -88,3 +88,11 @@ impl OpenGap {
         }
     }
 }
+
+/// A row with a number that the chosen type cannot hold was not written: counted, and dated by a gap of one row.
+#[cold]
+pub(super) fn row_refused(cx: &mut Context, subject: Subject, origin: Origin, stream: Stream, last_good: i64) {
+    cx.counters.rows_out_of_range += 1;
+    let finding = Finding { missing: Some(1), ..Finding::new(GapCause::Overflow, GapEvidence::Count) };
+    OpenGap::open(cx, subject, origin, stream, finding, last_good).close(cx, subject, origin, Repaired::None);
+}

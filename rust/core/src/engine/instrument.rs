@@ -38,7 +38,13 @@ impl InstrumentState {
     }
 
     /// A stream is known to be dead: what follows does not continue what was.
-    pub(super) fn suspend(&mut self, cx: &mut Context, origin: super::context::Origin, stream: Stream, finding: Finding) {
+    pub(super) fn suspend(
+        &mut self,
+        cx: &mut Context,
+        origin: super::context::Origin,
+        stream: Stream,
+        finding: Finding,
+    ) {
         match stream {
             Stream::Trades => self.trades.suspend(cx, self.subject, origin, finding),
             Stream::L2 => self.book.suspend(cx, self.subject, origin, finding),

@@ -31,8 +31,8 @@ impl Engine {
                     connection.on_ack_timeout(&mut self.cx, id);
                 }
             }
-            Timer::Watch(conn) => self.on_watch_timeout(conn),
-            Timer::Silence(conn) => self.on_silence_timeout(conn),
+            Timer::Watch(conn, session) => self.on_watch_timeout(conn, session),
+            Timer::Silence(conn, session) => self.on_silence_timeout(conn, session),
             Timer::Snapshot(id) => {
                 if let Some(state) = self.instruments.get(id) {
                     state.book.on_retry_timeout(&mut self.cx, state.subject);
@@ -48,9 +48,9 @@ impl Engine {
     }
 
     /// Streams that have not spoken since they were asked for, or not for long, are compared with REST.
-    fn on_watch_timeout(&mut self, conn: ConnId) {
+    fn on_watch_timeout(&mut self, conn: ConnId, session: u64) {
         let Some(connection) = find(&mut self.connections, conn) else { return };
-        if !connection.is_up() {
+        if !connection.is_in_session(session) {
             return;
         }
         let (now, since) = (self.cx.now.at.mono, connection.up_since());
@@ -72,13 +72,13 @@ impl Engine {
             self.start_probe(id, stream);
         }
         let every = deadlines.first_data_ms.min(deadlines.stream_silence_ms);
-        self.cx.arm_in_ms(every, Timer::Watch(conn));
+        self.cx.arm_in_ms(every, Timer::Watch(conn, session));
     }
 
     /// A connection without data: it must answer, and its streams are probed at once.
-    fn on_silence_timeout(&mut self, conn: ConnId) {
+    fn on_silence_timeout(&mut self, conn: ConnId, session: u64) {
         let Some(connection) = find(&mut self.connections, conn) else { return };
-        if connection.on_silence_timeout(&mut self.cx) {
+        if connection.is_in_session(session) && connection.on_silence_timeout(&mut self.cx) {
             let streams: Vec<_> = connection.streams.iter().map(|s| (s.instrument, s.stream)).collect();
             for (id, stream) in streams {
                 self.start_probe(id, stream);
@@ -133,12 +133,13 @@ impl Engine {
         let finding = Finding::new(GapCause::Silence, GapEvidence::Clock);
         let origin = own_origin(&self.cx);
         state.suspend(&mut self.cx, origin, stream, finding);
+        if stream == Stream::L2 {
+            // The next diff may be an hour away: what REST says now is the book meanwhile.
+            state.book.ask_snapshot(&mut self.cx, state.subject);
+        }
         for connection in &mut self.connections {
-            let Some(name) = connection
-                .streams
-                .iter()
-                .find(|s| s.instrument == id && s.stream == stream)
-                .map(|s| s.name.clone())
+            let Some(name) =
+                connection.streams.iter().find(|s| s.instrument == id && s.stream == stream).map(|s| s.name.clone())
             else {
                 continue;
             };

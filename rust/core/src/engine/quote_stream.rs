@@ -2,14 +2,14 @@
 
 use super::carriers::Carriers;
 use super::context::{Context, Origin, Subject};
-use super::gaps::{Finding, OpenGap};
-use crate::report::Outcome;
+use super::gaps::{self, Finding, OpenGap};
 use crate::arbiter::{Latest, LatestWins};
 use crate::config::Stream;
 use crate::decimal::Decimal;
 use crate::event::{Bbo, Scales};
 use crate::exchange::{Decoded, Head};
 use crate::report::IgnoreReason;
+use crate::report::Outcome;
 use crate::table::{GapCause, GapEvidence, Repaired, flags};
 
 /// What a quote says, whatever its times.
@@ -76,7 +76,7 @@ impl QuoteStream {
         }
         let key = cx.key(subject, origin, bbo.times, flags::LAST | flags::TOP, 1);
         if cx.batches.bbo(&key, &bbo).is_err() {
-            cx.counters.rows_out_of_range += 1;
+            gaps::row_refused(cx, subject, origin, Stream::Bbo, self.carriers.last_good);
         }
         self.last = Some(bbo);
         self.carriers.last_good = origin.ts_recv;

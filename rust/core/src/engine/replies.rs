@@ -103,11 +103,8 @@ impl Engine {
     }
 
     fn on_reference_reply(&mut self, origin: Origin, reply: &HttpReply<'_>) -> ReplyOutcome {
-        let told = if reply.status == 200 {
-            instruments::read_exchange_info(reply.body)
-        } else {
-            Err(RejectReason::Status)
-        };
+        let told =
+            if reply.status == 200 { instruments::read_exchange_info(reply.body) } else { Err(RejectReason::Status) };
         let told = match told {
             Ok(told) => told,
             Err(reason) => {

@@ -88,7 +88,11 @@ fn plan(cx: &mut Context, names: &mut Instruments) -> Result<Vec<Connection>, Co
         if names.find(&native).is_some() {
             continue;
         }
-        let full = ConfigError::Bounds { key: "symbols", value: cx.config.symbols.len() as u64, bounds: "max_instruments at most" };
+        let full = ConfigError::Bounds {
+            key: "symbols",
+            value: cx.config.symbols.len() as u64,
+            bounds: "max_instruments at most",
+        };
         let instrument = names.add(cx, &native).ok_or(full)?.subject.id;
         for stream in cx.config.streams.clone() {
             let (family, name) = route::stream_name(&native, stream, cx.config.trade_source, cx.config.depth_speed);
@@ -98,7 +102,11 @@ fn plan(cx: &mut Context, names: &mut Instruments) -> Result<Vec<Connection>, Co
     let mut connections = Vec::new();
     for (family, streams) in by_family {
         for chunk in streams.chunks(route::STREAMS_PER_CONNECTION) {
-            let full = ConfigError::Bounds { key: "symbols", value: cx.config.symbols.len() as u64, bounds: "what 65 535 connections carry" };
+            let full = ConfigError::Bounds {
+                key: "symbols",
+                value: cx.config.symbols.len() as u64,
+                bounds: "what 65 535 connections carry",
+            };
             let id = u16::try_from(connections.len() + 1).map_err(|_| full)?;
             let url = route::url(&cx.endpoints.ws, family);
             connections.push(Connection::new(ConnId(id), url, chunk.to_vec()));

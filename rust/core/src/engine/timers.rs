@@ -19,10 +19,10 @@ pub(super) enum Timer {
     Reconnect(ConnId),
     /// SUBSCRIBE should have been answered.
     Ack(ConnId, u64),
-    /// Streams should have spoken, or have not for long.
-    Watch(ConnId),
-    /// A connection should have spoken.
-    Silence(ConnId),
+    /// Streams should have spoken, or have not for long; of this session of the connection.
+    Watch(ConnId, u64),
+    /// A connection should have spoken; in this session.
+    Silence(ConnId, u64),
     /// Ask for a book's snapshot (again).
     Snapshot(InstrumentId),
     /// Ask for the reference data (again).

@@ -2,14 +2,14 @@
 
 use super::carriers::Carriers;
 use super::context::{Context, Origin, Subject};
-use super::gaps::{Finding, OpenGap};
-use crate::report::Outcome;
+use super::gaps::{self, Finding, OpenGap};
 use super::timers::Timer;
 use crate::arbiter::{SequenceWindow, Verdict, window::Seen};
 use crate::config::{Stream, TradeSource};
 use crate::event::{Scales, Trade};
 use crate::exchange::{Decoded, EventKind, Head};
 use crate::report::IgnoreReason;
+use crate::report::Outcome;
 use crate::symbol::ConnId;
 use crate::table::{GapCause, GapEvidence, Repaired, flags};
 use crate::time::NS_PER_MS;
@@ -24,11 +24,6 @@ struct Hole {
 impl Hole {
     fn len(self) -> i64 {
         self.last.saturating_sub(self.first).saturating_add(1)
-    }
-
-    fn overlap(self, (first, last): (i64, i64)) -> Option<Self> {
-        let both = Self { first: self.first.max(first), last: self.last.min(last) };
-        (both.first <= both.last).then_some(both)
     }
 }
 
@@ -115,7 +110,7 @@ impl TradeStream {
         let aggregated = if head.kind == EventKind::AggTrade { flags::AGGREGATED } else { 0 };
         let key = cx.key(subject, origin, trade.times, flags::LAST | aggregated, 1);
         if cx.batches.trade(&key, &trade).is_err() {
-            cx.counters.rows_out_of_range += 1;
+            gaps::row_refused(cx, subject, origin, Stream::Trades, self.carriers.last_good);
         }
         self.carriers.last_good = origin.ts_recv;
         Outcome::Accepted
@@ -160,9 +155,9 @@ impl TradeStream {
                 self.awaited.push(wait);
                 continue;
             }
-            let missing: Vec<Hole> = self.window.missing().filter_map(|hole| wait.hole.overlap(hole)).collect();
-            for hole in missing {
-                self.declare(cx, subject, origin, hole, wait.last_good);
+            let missing: Vec<(i64, i64)> = self.window.missing_in(wait.hole.first, wait.hole.last).collect();
+            for (first, last) in missing {
+                self.declare(cx, subject, origin, Hole { first, last }, wait.last_good);
             }
         }
     }
@@ -175,7 +170,12 @@ impl TradeStream {
             ids: Some((hole.first, hole.last)),
             missing: Some(hole.len()),
         };
-        OpenGap::open(cx, subject, origin, Stream::Trades, finding, last_good).close(cx, subject, origin, Repaired::None);
+        OpenGap::open(cx, subject, origin, Stream::Trades, finding, last_good).close(
+            cx,
+            subject,
+            origin,
+            Repaired::None,
+        );
     }
 
     /// Ids fell: a new epoch, named.
@@ -183,9 +183,10 @@ impl TradeStream {
         self.window.reset();
         self.awaited.clear();
         let finding = Finding::new(GapCause::IdReset, GapEvidence::Sequence);
-        let gap = self.gap.take().unwrap_or_else(|| {
-            OpenGap::open(cx, subject, origin, Stream::Trades, finding, self.carriers.last_good)
-        });
+        let gap = self
+            .gap
+            .take()
+            .unwrap_or_else(|| OpenGap::open(cx, subject, origin, Stream::Trades, finding, self.carriers.last_good));
         gap.close(cx, subject, origin, Repaired::None);
     }
 

@@ -27,7 +27,8 @@ fn every_frame_is_in_exactly_one_counter() {
     world.frame(A, &depth("BTCUSDT", (1, 2, 3), "", ""));
     let counters = world.counters();
     let frames = &counters["frames"];
-    let sum = |v: &serde_json::Value| v.as_object().map_or(0, |o| o.values().filter_map(serde_json::Value::as_u64).sum());
+    let sum =
+        |v: &serde_json::Value| v.as_object().map_or(0, |o| o.values().filter_map(serde_json::Value::as_u64).sum());
     let total: u64 = ["accepted", "duplicate", "stale", "held", "held_dropped"]
         .iter()
         .filter_map(|k| frames[k].as_u64())
@@ -54,7 +55,7 @@ fn more_levels_than_allowed_are_rejected() {
     config.book.max_levels = 3;
     let mut world = World::new(config);
     world.input(crate::engine::Input::ConnUp { conn: A, url: "" });
-    let four = vec![r#"["1.0","1"]"#; 4].join(",");
+    let four = [r#"["1.0","1"]"#; 4].join(",");
     world.frame(A, &depth("BTCUSDT", (1, 2, 3), &four, ""));
     assert_eq!(world.count("/frames/rejected/limit"), 1);
     world.recorded_snapshot(&snapshot(9, &four, ""));

@@ -177,9 +177,8 @@ pub fn rows(batches: &[Batch], table: Table, columns: &[&str]) -> Vec<String> {
         .iter()
         .filter(|batch| batch.table == table)
         .flat_map(|batch| {
-            (0..batch.rows.num_rows()).map(|row| {
-                columns.iter().map(|name| cell(&batch.rows, name, row)).collect::<Vec<_>>().join("|")
-            })
+            (0..batch.rows.num_rows())
+                .map(|row| columns.iter().map(|name| cell(&batch.rows, name, row)).collect::<Vec<_>>().join("|"))
         })
         .collect()
 }

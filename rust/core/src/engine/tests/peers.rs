@@ -51,7 +51,8 @@ fn a_stream_that_never_speaks_though_the_market_moves_is_named_and_asked_for_aga
     let second = world.requests("depth?symbol=BTCUSDT&limit=5");
     world.reply(Some(second[0]), "", 200, &snapshot(9, r#"["102","1"]"#, r#"["103","1"]"#));
     world.pass_ms(2_000);
-    let resubscribed = world.actions.iter().any(|a| matches!(a, Action::Send { text, .. } if text.contains("UNSUBSCRIBE")));
+    let resubscribed =
+        world.actions.iter().any(|a| matches!(a, Action::Send { text, .. } if text.contains("UNSUBSCRIBE")));
     let reconnected = world.closes() > 0;
     assert!(resubscribed || reconnected, "{:?}", world.actions);
 }

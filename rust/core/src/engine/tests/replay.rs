@@ -73,8 +73,18 @@ enum Step {
 
 fn step() -> impl Strategy<Value = Step> {
     let frame = prop_oneof![
-        (0i64..40).prop_map(|i| depth("BTCUSDT", (i * 10, i * 10 + 1, i * 10 + 10), r#"["100.0","1"]"#, r#"["101","2"]"#)),
-        (0i64..40, 0i64..12).prop_map(|(i, d)| depth("BTCUSDT", (i * 10 - d, i * 10 + 1, i * 10 + 10), "", r#"["99.5","1"]"#)),
+        (0i64..40).prop_map(|i| depth(
+            "BTCUSDT",
+            (i * 10, i * 10 + 1, i * 10 + 10),
+            r#"["100.0","1"]"#,
+            r#"["101","2"]"#
+        )),
+        (0i64..40, 0i64..12).prop_map(|(i, d)| depth(
+            "BTCUSDT",
+            (i * 10 - d, i * 10 + 1, i * 10 + 10),
+            "",
+            r#"["99.5","1"]"#
+        )),
         (0i64..60).prop_map(|i| agg_trade(i, "100.25", "1.5")),
         (0i64..60).prop_map(|i| trade(i, "MARKET", "0.001")),
         (0i64..60).prop_map(|i| quote(i, "100", "100.5")),

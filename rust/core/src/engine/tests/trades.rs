@@ -14,7 +14,20 @@ fn a_row_of_fills_says_everything_the_exchange_says() {
     assert_eq!(
         world.rows(
             Table::Trades,
-            &["symbol", "exchange", "trade_id", "side", "price", "size", "count", "first_id", "last_id", "condition", "source", "flags"]
+            &[
+                "symbol",
+                "exchange",
+                "trade_id",
+                "side",
+                "price",
+                "size",
+                "count",
+                "first_id",
+                "last_id",
+                "condition",
+                "source",
+                "flags"
+            ]
         ),
         ["BTCUSDT|binance-futures|7|sell|76916.1|0.01|2|14|15|regular|ws|144"]
     );
