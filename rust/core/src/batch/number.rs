@@ -174,9 +174,16 @@ pub(super) struct Numbers<T> {
 /// One number that is always there.
 // Always inline, as below: a result that goes through memory costs more than the number.
 #[inline(always)]
-pub(super) fn one<N: Number>(given: &Decimal) -> Result<Numbers<N>, OutOfRange> {
-    let Numbers { values: [value], scale, lossy } = some([Some(given)])?;
-    Ok(Numbers { values: value.ok_or(OutOfRange)?, scale, lossy })
+pub(super) fn one<N: Number>(given: Decimal) -> Result<Numbers<N>, OutOfRange> {
+    let Some(value) = N::encode(given, given.scale) else {
+        let Numbers { values: [value], scale, lossy } = shorter([Some(&given)])?;
+        return Ok(Numbers { values: value.ok_or(OutOfRange)?, scale, lossy });
+    };
+    let scale = match N::NUMERIC {
+        Numeric::Fixed => Some(column_scale(given.scale)?),
+        Numeric::Float | Numeric::Decimal => None,
+    };
+    Ok(Numbers { values: value, scale, lossy: N::is_lossy(given) })
 }
 
 /// Numbers that may be missing. In `fixed` they share the smallest scale that says them all as they were sent; only
@@ -186,8 +193,8 @@ pub(super) fn some<N: Number, const K: usize>(
     given: [Option<&Decimal>; K],
 ) -> Result<Numbers<[Option<N>; K]>, OutOfRange> {
     match at_shared_scale(given) {
-        Ok(numbers) => Ok(numbers),
-        Err(OutOfRange) => shorter(given),
+        Err(OutOfRange) if N::NUMERIC == Numeric::Fixed => shorter(given),
+        numbers => numbers,
     }
 }
 

@@ -47,7 +47,7 @@ enum Id {
 impl<N: Number> Trades<N> {
     #[inline]
     pub(super) fn push(&mut self, key: &RowKey, trade: &Trade<'_>) -> Result<(), OutOfRange> {
-        let (price, size) = (one::<N>(&trade.price)?, one::<N>(&trade.size)?);
+        let (price, size) = (one::<N>(trade.price)?, one::<N>(trade.size)?);
         let mut key = *key;
         if price.lossy || size.lossy {
             key.flags |= flags::LOSSY;
