@@ -193,7 +193,7 @@ impl Client<'_> {
                         // What is queued still goes out; nothing new is added.
                         let code = frame.payload.get(..2).map_or(0, |c| u16::from_be_bytes([c[0], c[1]]));
                         self.send(Item::Close { code, reason: String::new() });
-                        self.shared.state().hub.remove(self.number);
+                        self.leave();
                         return self.until_end(&mut socket, &mut chunk, "closed by the client").await;
                     }
                     ws::PING | ws::PONG => self.control(frame.opcode, frame.payload),
@@ -325,6 +325,7 @@ impl Client<'_> {
                     return self.disconnect(&mut socket, how).await;
                 }
                 Some(Special::Close(code, reason)) => {
+                    self.leave();
                     let mut bytes = Vec::new();
                     ws::frame(&mut bytes, ws::CLOSE, &ws::close_payload(code, &reason));
                     let _ = socket.write_all(&bytes).await;
@@ -372,12 +373,18 @@ impl Client<'_> {
         }
     }
 
+    /// From now on nothing is for this connection any more: no event, and no fault that another one should have.
+    fn leave(&self) {
+        self.shared.state().hub.remove(self.number);
+    }
+
     fn stop_reading(&self) {
         self.link.reading.store(false, Ordering::Release);
         self.link.interrupt.notify_one();
     }
 
     async fn disconnect(&self, socket: &mut WriteHalf<Socket>, how: Ending) -> String {
+        self.leave();
         match how {
             Ending::Reset => {
                 self.handle.reset_on_close();

@@ -1,0 +1,16 @@
+//! The simulator over real sockets, seen by a plain client.
+
+#[path = "sockets/client.rs"]
+mod client;
+#[path = "sockets/faults.rs"]
+mod faults;
+#[path = "sockets/judge.rs"]
+mod judge;
+#[path = "sockets/load.rs"]
+mod load;
+#[path = "sockets/protocol.rs"]
+mod protocol;
+#[path = "sockets/rest.rs"]
+mod rest;
+#[path = "sockets/tls.rs"]
+mod tls;

@@ -1,0 +1,194 @@
+//! The independent oracle over what a plain client recorded must agree with the truth.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::process::Command;
+
+use serde_json::{Value, json};
+use xtrader_simulator::{EventKind, RecordRequest, RecordSummary, Simulator};
+
+use crate::client::{Client, get, start, wait_until};
+
+fn temporary(name: &str) -> PathBuf {
+    std::env::temp_dir().join(format!("xtrader-simulator-{}-{name}", std::process::id()))
+}
+
+/// `None`, said aloud, where the oracle is not at hand; in CI that is a failure.
+fn oracle(capture: &PathBuf) -> Option<Value> {
+    let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/tools/oracle.py");
+    let script = if script.exists() {
+        script
+    } else {
+        std::env::var_os("XTRADER_SHARED").map(PathBuf::from).unwrap_or_default().join("tools/oracle.py")
+    };
+    if !script.exists() {
+        assert!(std::env::var_os("CI").is_none(), "no oracle: ../shared is missing");
+        eprintln!("skipped: the oracle is not there (../shared/tools/oracle.py, or XTRADER_SHARED)");
+        return None;
+    }
+    let out = Command::new("python3")
+        .arg(script)
+        .arg(capture)
+        .args(["--exchange", "binance_usdm"])
+        .output()
+        .expect("python3");
+    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+    Some(serde_json::from_slice(&out.stdout).expect("JSON"))
+}
+
+fn plain(text: &str) -> String {
+    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text.to_owned() }
+}
+
+/// Everything that the oracle says of trades and books, from the truth alone.
+fn agree(sim: &Simulator, summary: &RecordSummary, found: &Value) {
+    sim.with_truth(|t| {
+        let whole: Vec<_> = t.frames(None).filter(|f| f.whole && summary.connections.contains(&f.conn)).collect();
+        assert_eq!(found["lines"]["in"], whole.len(), "every frame that was handed over");
+        let events: Vec<_> = whole.iter().filter_map(|f| Some((f.conn, &t.events()[f.event? as usize]))).collect();
+        let count = |kind| events.iter().filter(|(_, e)| e.kind == kind).count();
+        for (channel, kind) in [("aggTrade", EventKind::AggTrade), ("trade", EventKind::Trade)] {
+            assert_eq!(found["trades_by_channel"][channel], count(kind), "{channel}");
+        }
+        assert_eq!(found["books_total"]["updates"], count(EventKind::Depth));
+
+        // The last trades, word for word.
+        let trades: HashMap<u64, _> = [EventKind::AggTrade, EventKind::Trade]
+            .into_iter()
+            .flat_map(|k| t.trades(k, None))
+            .map(|t| (t.event, t))
+            .collect();
+        let issued: Vec<String> = events
+            .iter()
+            .filter_map(|(_, e)| trades.get(&e.seq))
+            .map(|t| {
+                format!(
+                    "binance_usdm|{}|{}|{}|{}|{}|{}",
+                    t.symbol,
+                    t.id,
+                    plain(&t.price),
+                    plain(&t.size),
+                    t.side,
+                    t.time_ms * 1_000_000
+                )
+            })
+            .collect();
+        for line in found["trades"]["last3"].as_array().expect("lines") {
+            assert!(issued.iter().any(|i| i == line), "{line} was never issued");
+        }
+
+        for (key, book) in found["books"].as_object().expect("books") {
+            let symbol = key.rsplit('|').next().expect("a symbol");
+            if book["synced_at_end"] == false {
+                continue;
+            }
+            let id = book["last_id"].as_u64().expect("an id");
+            let truth = t.book_at(symbol, id).expect("a book");
+            assert_eq!(truth.last_id, id);
+            let top = |levels: &[[String; 2]]| {
+                json!(levels.iter().take(10).map(|l| [plain(&l[0]), plain(&l[1])]).collect::<Vec<_>>())
+            };
+            assert_eq!((&book["top10_bid"], &book["top10_ask"]), (&top(&truth.bids), &top(&truth.asks)), "{key}");
+            assert_eq!(book["crossed_after_update"], 0);
+        }
+    });
+}
+
+#[test]
+fn the_oracle_agrees_with_the_truth() {
+    let sim = start("");
+    let path = temporary("plain.jsonl.gz");
+    let summary = sim.record(&RecordRequest::new(&path, 5.0)).expect("a recording");
+    assert_eq!(summary.connections.len(), 2);
+    if let Some(found) = oracle(&path) {
+        agree(&sim, &summary, &found);
+        let total = &found["books_total"];
+        assert_eq!((&total["gaps"], &total["resyncs"], &total["bridge_failures"]), (&json!(0), &json!(0), &json!(0)));
+        assert_eq!((&total["books"], &total["snapshots"]), (&json!(4), &json!(4)));
+        // Books keep less than a snapshot's 1000 levels out of sight: the whole of what is in sight must be equal.
+        assert_eq!(
+            total["accepted"].as_u64().expect("a number") + total["stale"].as_u64().expect("a number"),
+            total["updates"].as_u64().expect("a number")
+        );
+    }
+    std::fs::remove_file(path).expect("no file");
+}
+
+#[test]
+fn the_oracle_agrees_with_the_truth_about_faults_too() {
+    let sim = start(
+        r#"{"symbols":["BTCUSDT","ETHUSDT"],"book_levels":900,"faults":[
+            {"fault":{"kind":"drop"},"target":{"stream":"btcusdt@depth@100ms"},"when":{"after_frames":15}},
+            {"fault":{"kind":"drop"},"target":{"stream":"btcusdt@aggTrade"},"when":{"after_frames":5,"times":2}},
+            {"fault":{"kind":"duplicate"},"target":{"stream":"ethusdt@depth@100ms"},"when":{"after_frames":12}},
+            {"fault":{"kind":"stale","back":3},"target":{"stream":"ethusdt@depth@100ms"},"when":{"after_frames":20}},
+            {"fault":{"kind":"delay","seconds":0.05,"jitter_s":0.1},"target":{"family":"market"}},
+            {"fault":{"kind":"malformed","how":"truncated"},"target":{"stream":"ethusdt@bookTicker"},"when":{"after_frames":5}},
+            {"fault":{"kind":"snapshot_at","position":"inside"},"target":{"path":"depth","symbol":"ETHUSDT"}},
+            {"fault":{"kind":"disconnect"},"target":{"family":"public"},"when":{"after_s":4}}]}"#,
+    );
+    let path = temporary("faults.jsonl");
+    let summary = sim.record(&RecordRequest::new(&path, 7.0)).expect("a recording");
+    assert_eq!(summary.connections.len(), 3, "the public one was cut and came again");
+    let text = std::fs::read_to_string(&path).expect("a capture");
+    assert!(text.starts_with("{\"recv_ns\":"));
+    if let Some(found) = oracle(&path) {
+        agree(&sim, &summary, &found);
+        assert_eq!(found["not_json"], 1, "the truncated frame");
+        let books = &found["books"];
+        assert_eq!(books["ws-public-1|depth|BTCUSDT"]["gaps"], 1);
+        assert_eq!(books["ws-public-1|depth|BTCUSDT"]["resyncs"], 1);
+        assert_eq!(books["ws-public-1|depth|ETHUSDT"]["gaps"], 0);
+        assert_eq!(books["ws-public-1|depth|ETHUSDT"]["duplicates"], 2);
+        for symbol in ["BTCUSDT", "ETHUSDT"] {
+            let book = &books[format!("ws-public-2|depth|{symbol}")];
+            assert_eq!((&book["synced_at_end"], &book["gaps"]), (&json!(true), &json!(0)));
+            let levels =
+                sim.with_truth(|t| t.book_at(symbol, book["last_id"].as_u64().expect("an id"))).expect("a book");
+            let count = json!({"bid": levels.bids.len(), "ask": levels.asks.len()});
+            assert_eq!(book["levels"], count, "a book below 1000 levels is known to the last one");
+        }
+    }
+    std::fs::remove_file(path).expect("no file");
+}
+
+#[test]
+fn a_recording_plays_as_it_was_recorded() {
+    let sim = start(r#"{"symbols":["BTCUSDT","ETHUSDT"],"book_levels":500}"#);
+    let path = temporary("played.jsonl.gz");
+    let summary = sim.record(&RecordRequest::new(&path, 3.0)).expect("a recording");
+    let of = |sim: &Simulator, stream: &str, conns: &[u64]| {
+        sim.with_truth(|t| {
+            let events =
+                t.frames(None).filter(|f| conns.contains(&f.conn)).filter_map(|f| Some(&t.events()[f.event? as usize]));
+            events.filter(|e| &*e.stream == stream).map(|e| e.payload.to_string()).collect::<Vec<_>>()
+        })
+    };
+    let recorded = of(&sim, "btcusdt@depth@100ms", &summary.connections);
+    let agg_trades = of(&sim, "ethusdt@aggTrade", &summary.connections);
+    let last = sim.with_truth(|t| {
+        let id =
+            t.events().iter().filter(|e| recorded.last().is_some_and(|r| **r == *e.payload)).map(|e| e.last_id).max();
+        t.book_at("BTCUSDT", id.expect("an event")).expect("a book")
+    });
+    drop(sim);
+
+    let source = json!({"source": {"capture": {"path": path, "speed": 5.0}}});
+    let sim = start(&source.to_string());
+    assert_eq!(get(&sim, "/fapi/v1/exchangeInfo").json()["symbols"].as_array().map(Vec::len), Some(2));
+    let mut public = Client::connect(&sim, "/public/ws/btcusdt@depth@100ms");
+    assert_eq!(public.texts(recorded.len()), recorded);
+    let early = get(&sim, "/fapi/v1/depth?symbol=BTCUSDT&limit=1000");
+    assert_eq!(early.status, 200);
+    wait_until("the end of the recording", || {
+        sim.with_truth(|t| t.final_book("BTCUSDT")).is_some_and(|b| b.last_id == last.last_id)
+    });
+    assert_eq!(sim.with_truth(|t| t.final_book("BTCUSDT")).expect("a book"), last);
+    let snapshot = get(&sim, "/fapi/v1/depth?symbol=BTCUSDT&limit=1000").json();
+    assert_eq!((&snapshot["bids"], &snapshot["lastUpdateId"]), (&json!(last.bids), &json!(last.last_id)));
+    let played =
+        || sim.with_truth(|t| t.events_of("ethusdt@aggTrade").map(|e| e.payload.to_string()).collect::<Vec<_>>());
+    wait_until("all trades", || played().len() >= agg_trades.len());
+    assert_eq!(played(), agg_trades);
+    std::fs::remove_file(path).expect("no file");
+}

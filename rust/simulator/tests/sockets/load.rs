@@ -1,0 +1,43 @@
+use crate::client::{Client, start, wait_until};
+
+fn pace(per_s: u64, kind: &str, field: &str) {
+    let sim = start(&format!(r#"{{"load":{{"frames_per_s":{per_s},"kind":"{kind}","frames":3000}}}}"#));
+    let stream = if kind == "trade" { "trade" } else { "bookTicker" };
+    let mut c = Client::connect(&sim, "/public/ws");
+    let ack = c.ask(&format!(r#"{{"method":"SUBSCRIBE","params":["btcusdt@{stream}","ethusdt@{stream}"],"id":1}}"#));
+    assert_eq!(ack["id"], 1);
+    let events = c.events(3000);
+    // A frame may come before its number is counted.
+    wait_until("all are counted", || sim.load_reports()[0].sent == 3000);
+    let report = &sim.load_reports()[0];
+    assert_eq!((report.connection, report.write_ns.len()), (0, 3000));
+    for (i, e) in events.iter().enumerate() {
+        assert_eq!(e[field], report.first_id + i as u64);
+        assert_eq!(e["s"], if i % 2 == 0 { "BTCUSDT" } else { "ETHUSDT" });
+        assert!(e["E"].as_u64().expect("E") <= report.write_ns[i] / 1_000_000);
+    }
+    let span = report.write_ns[2999] - report.write_ns[0];
+    if per_s > 0 {
+        assert!(span >= 2999 * 1_000_000_000 / per_s - 5_000_000, "{span} ns");
+    }
+    assert!(report.write_ns.windows(2).all(|w| w[0] <= w[1]));
+    sim.stop();
+}
+
+#[test]
+fn frames_come_at_their_pace_and_every_write_has_its_time() {
+    pace(10_000, "book_ticker", "u");
+    pace(0, "trade", "t");
+}
+
+#[test]
+fn replies_and_the_end_find_their_way_through_the_load() {
+    let sim = start(r#"{"load":{"frames_per_s":2000}}"#);
+    let mut c = Client::connect(&sim, "/public/stream?streams=btcusdt@bookTicker");
+    c.events(10);
+    let list = c.ask(r#"{"method":"LIST_SUBSCRIPTIONS","id":9}"#);
+    assert_eq!(list["id"], 9);
+    c.send_message(tokio_tungstenite::tungstenite::Message::Close(None)).expect("sent");
+    c.until_end();
+    wait_until("the end", || sim.with_truth(|t| t.connections()[0].closed_ns.is_some()));
+}
