@@ -4,7 +4,6 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyType;
 use xtrader_runtime::error::RuntimeError;
-use xtrader_runtime::live::LiveError;
 
 /// The classes live in `xtrader.errors`, where Python can give them several bases.
 macro_rules! python_errors {
@@ -35,6 +34,11 @@ pub fn replay(py: Python<'_>, error: &RuntimeError) -> PyErr {
     shell(py, error, recording)
 }
 
+/// An error of a live stream.
+pub fn live(py: Python<'_>, error: &RuntimeError) -> PyErr {
+    shell(py, error, stream)
+}
+
 /// What the caller can change is a configuration error, wherever it comes up; the rest has the class of its place.
 fn shell(py: Python<'_>, error: &RuntimeError, of_place: fn(Python<'_>, String) -> PyErr) -> PyErr {
     match error {
@@ -42,6 +46,7 @@ fn shell(py: Python<'_>, error: &RuntimeError, of_place: fn(Python<'_>, String) 
         | RuntimeError::Options(_)
         | RuntimeError::UnknownExchange { .. }
         | RuntimeError::UnsupportedExchange { .. } => config(py, error.to_string()),
+        RuntimeError::Forked { .. } => forked(py, error.to_string()),
         _ => of_place(py, error.to_string()),
     }
 }
@@ -54,13 +59,4 @@ pub fn missing(py: Python<'_>, package: &str, cause: &PyErr) -> PyErr {
     );
     error.set_cause(py, Some(cause.clone_ref(py)));
     error
-}
-
-/// An error of a live stream.
-pub fn live(py: Python<'_>, error: &LiveError) -> PyErr {
-    match error {
-        LiveError::Config(_) | LiveError::Options(_) => config(py, error.to_string()),
-        LiveError::Forked { .. } => forked(py, error.to_string()),
-        _ => stream(py, error.to_string()),
-    }
 }

@@ -110,6 +110,28 @@ pub enum RuntimeError {
         /// What is wrong with it.
         problem: String,
     },
+    /// The system refused a thread, a runtime or a certificate store: see to the machine, then try again.
+    #[error("live stream: cannot {doing}: {problem}")]
+    System {
+        /// What was tried.
+        doing: &'static str,
+        /// What the system said.
+        problem: String,
+    },
+    /// This process is a fork of the one that opened the stream: open another after the fork.
+    #[error(
+        "this live stream was opened by process {parent} and cannot be used in its fork {child}; open a stream after \
+         the fork"
+    )]
+    Forked {
+        /// Who opened it.
+        parent: u32,
+        /// Who asks.
+        child: u32,
+    },
+    /// The shard's thread ended by a defect or by an option that only the thread could try; the stream is over.
+    #[error("live stream: the shard failed: {0}")]
+    Failed(String),
 }
 
 impl RuntimeError {

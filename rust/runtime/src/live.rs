@@ -10,7 +10,6 @@ mod dial;
 mod down;
 mod drive;
 mod drops;
-mod error;
 mod options;
 mod outbox;
 mod queue;
@@ -36,8 +35,9 @@ use serde_json::Value;
 use xtrader_core::batch::Batch;
 use xtrader_core::engine::Engine;
 
+use crate::error::RuntimeError;
+
 pub use drive::Drive;
-pub use error::LiveError;
 pub use options::{LiveOptions, NetLimits, Policy, RestLimits};
 
 use drops::Gaps;
@@ -57,7 +57,7 @@ pub enum Next {
     /// The stream was stopped, and everything it held has been read.
     Closed,
     /// The shard failed; everything it had handed over before has been read.
-    Failed(LiveError),
+    Failed(RuntimeError),
 }
 
 /// A running shard. Dropping it stops it and frees its sockets and its thread.
@@ -75,7 +75,7 @@ impl LiveStream {
     ///
     /// # Errors
     /// Options that the engine or the shard refuse, or a system that gives no thread or no certificate store.
-    pub fn start(options: LiveOptions) -> Result<Self, LiveError> {
+    pub fn start(options: LiveOptions) -> Result<Self, RuntimeError> {
         options.check()?;
         let engine = Engine::start(options.engine.clone(), crate::BUILD, sys::now())?;
         Self::start_with(options, engine)
@@ -86,7 +86,7 @@ impl LiveStream {
     /// # Errors
     /// As [`Self::start`].
     #[doc(hidden)]
-    pub fn start_with<E: Drive>(options: LiveOptions, engine: E) -> Result<Self, LiveError> {
+    pub fn start_with<E: Drive>(options: LiveOptions, engine: E) -> Result<Self, RuntimeError> {
         options.check()?;
         let tls = tls::client(options.extra_ca.as_deref())?;
         let control = Arc::new(Control::default());
@@ -101,7 +101,7 @@ impl LiveStream {
             std::thread::Builder::new()
                 .name(name)
                 .spawn(move || run(shard, pin, &queue, &last_report))
-                .map_err(|e| LiveError::System { doing: "start the shard's thread", problem: e.to_string() })?
+                .map_err(|e| RuntimeError::System { doing: "start the shard's thread", problem: e.to_string() })?
         };
         Ok(Self { queue, control, thread: Mutex::new(Some(thread)), last_report, pid: sys::pid() })
     }
@@ -130,7 +130,7 @@ impl LiveStream {
     ///
     /// # Errors
     /// This process is a fork of the one that started the stream.
-    pub fn stop(&self) -> Result<(), LiveError> {
+    pub fn stop(&self) -> Result<(), RuntimeError> {
         self.check_process()?;
         self.control.stop();
         let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
@@ -145,7 +145,7 @@ impl LiveStream {
     ///
     /// # Errors
     /// This process is a fork of the one that started the stream, or the shard does not answer.
-    pub fn report(&self) -> Result<Value, LiveError> {
+    pub fn report(&self) -> Result<Value, RuntimeError> {
         self.check_process()?;
         let (answer, report) = sync_channel(1);
         self.control.ask(answer);
@@ -155,7 +155,7 @@ impl LiveStream {
         let last = self.last_report.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if last.is_null() {
             let problem = format!("the shard did not answer within {} s", REPORT_TIMEOUT.as_secs());
-            return Err(LiveError::System { doing: "report", problem });
+            return Err(RuntimeError::System { doing: "report", problem });
         }
         Ok(last)
     }
@@ -166,10 +166,10 @@ impl LiveStream {
     }
 
     /// Locks and threads do not survive a fork: better an error than a child that hangs.
-    fn check_process(&self) -> Result<(), LiveError> {
+    fn check_process(&self) -> Result<(), RuntimeError> {
         match sys::pid() {
             pid if pid == self.pid => Ok(()),
-            child => Err(LiveError::Forked { parent: self.pid, child }),
+            child => Err(RuntimeError::Forked { parent: self.pid, child }),
         }
     }
 }
@@ -186,7 +186,7 @@ fn next(taken: Taken) -> Next {
         Taken::Batch(batch) => Next::Batch(batch),
         Taken::Nothing => Next::TimedOut,
         Taken::Closed => Next::Closed,
-        Taken::Failed(why) => Next::Failed(LiveError::Failed(why)),
+        Taken::Failed(why) => Next::Failed(RuntimeError::Failed(why)),
     }
 }
 

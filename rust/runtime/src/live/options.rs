@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use xtrader_core::config::{ConfigError, EngineConfig};
 
 use super::address::{self, Service};
-use super::error::LiveError;
 use super::sys;
+use crate::error::RuntimeError;
 
 /// What happens when the consumer is behind and its queue is full.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -163,7 +163,7 @@ impl LiveOptions {
     ///
     /// # Errors
     /// Not this shape, or an unknown key.
-    pub fn from_json(text: &str) -> Result<Self, LiveError> {
+    pub fn from_json(text: &str) -> Result<Self, RuntimeError> {
         serde_json::from_str(text).map_err(|e| ConfigError::Shape(e.to_string()).into())
     }
 
@@ -171,21 +171,21 @@ impl LiveOptions {
     ///
     /// # Errors
     /// A number out of bounds, an endpoint that must not be dialled, or a machine that has no core to spare.
-    pub fn check(&self) -> Result<(), LiveError> {
+    pub fn check(&self) -> Result<(), RuntimeError> {
         self.check_bounds()?;
         if self.queue_bytes < self.engine.batch.max_bytes {
-            return Err(LiveError::Options(format!(
+            return Err(RuntimeError::Options(format!(
                 "queue_bytes = {} holds not even one batch of batch.max_bytes = {}; raise the one or lower the other",
                 self.queue_bytes, self.engine.batch.max_bytes
             )));
         }
         if let Some(endpoints) = &self.engine.endpoints {
-            address::parse(&endpoints.ws, Service::WebSocket).map_err(|e| LiveError::Options(format!("ws {e}")))?;
-            address::parse(&endpoints.rest, Service::Rest).map_err(|e| LiveError::Options(format!("rest {e}")))?;
+            address::parse(&endpoints.ws, Service::WebSocket).map_err(|e| RuntimeError::Options(format!("ws {e}")))?;
+            address::parse(&endpoints.rest, Service::Rest).map_err(|e| RuntimeError::Options(format!("rest {e}")))?;
         }
         let cores = sys::cores();
         if (self.spin || self.pin_core.is_some()) && cores < MIN_CORES && !self.force {
-            return Err(LiveError::Options(format!(
+            return Err(RuntimeError::Options(format!(
                 "spin and pin_core take a core for one shard alone, and this process has {cores} (at least {MIN_CORES} \
                  are wanted); leave them out, or set force = true"
             )));

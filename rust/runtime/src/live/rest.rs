@@ -20,9 +20,9 @@ use xtrader_core::time::Stamp;
 use super::address::{self, Service};
 use super::budget::{Hold, Shared};
 use super::down::escaped;
-use super::error::LiveError;
 use super::options::{NetLimits, RestLimits};
 use super::sys;
+use crate::error::RuntimeError;
 
 /// Header in which Binance tells the weight spent in the running minute.
 const USED_WEIGHT: &str = "x-mbx-used-weight-1m";
@@ -84,7 +84,7 @@ impl Rest {
         limits: RestLimits,
         net: NetLimits,
         deadline_ms: u64,
-    ) -> Result<Self, LiveError> {
+    ) -> Result<Self, RuntimeError> {
         let deadline = Duration::from_millis(deadline_ms);
         let client = Client::builder()
             .tls_backend_preconfigured(ClientConfig::clone(tls))
@@ -96,7 +96,7 @@ impl Rest {
             .timeout(deadline)
             .user_agent(concat!("xtrader/", env!("CARGO_PKG_VERSION")))
             .build()
-            .map_err(|e| LiveError::System { doing: "set up REST", problem: with_causes(&e) })?;
+            .map_err(|e| RuntimeError::System { doing: "set up REST", problem: with_causes(&e) })?;
         Ok(Self {
             client,
             limits,

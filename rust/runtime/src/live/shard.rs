@@ -32,13 +32,13 @@ use super::budget::{Hold, Shared};
 use super::dial::{Dialled, dial};
 use super::down::down;
 use super::drive::Drive;
-use super::error::LiveError;
 use super::options::LiveOptions;
 use super::queue::Queue;
 use super::rest::{Reply, Rest};
 use super::socket::{Socket, Step};
 use super::sys;
 use super::wake::Flag;
+use crate::error::RuntimeError;
 
 /// Reads of one socket before the others get their turn.
 const READS_PER_TURN: usize = 8;
@@ -140,7 +140,7 @@ impl<E: Drive> Shard<E> {
         tls: Arc<ClientConfig>,
         queue: Arc<Queue>,
         control: Arc<Control>,
-    ) -> Result<Self, LiveError> {
+    ) -> Result<Self, RuntimeError> {
         let rest = Rest::new(&tls, options.rest, options.net.clone(), options.engine.deadlines.http_ms)?;
         Ok(Self {
             engine,

@@ -8,7 +8,10 @@ fn clock_ns(clock: libc::clockid_t) -> i64 {
     // SAFETY: `t` is a valid, writable timespec for the whole call and the kernel writes nothing else. The two clocks
     // asked for exist on every supported system; were the call to fail, `t` would stay zero.
     unsafe { libc::clock_gettime(clock, &raw mut t) };
-    (t.tv_sec as i64).saturating_mul(1_000_000_000).saturating_add(t.tv_nsec as i64)
+    // Both are narrower on some systems.
+    #[allow(clippy::unnecessary_cast)]
+    let (seconds, rest) = (t.tv_sec as i64, t.tv_nsec as i64);
+    seconds.saturating_mul(1_000_000_000).saturating_add(rest)
 }
 
 /// Both clocks, now: `CLOCK_REALTIME` and `CLOCK_MONOTONIC`.

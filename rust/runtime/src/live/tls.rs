@@ -11,14 +11,14 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls_platform_verifier::{BuilderVerifierExt, Verifier};
 
-use super::error::LiveError;
+use crate::error::RuntimeError;
 
 /// The client's side of TLS. `extra_ca` adds the authorities of a PEM file (a proxy, a test) to the platform's own.
 ///
 /// # Errors
 /// The file cannot be read or holds no certificate, or the platform has no store.
-pub fn client(extra_ca: Option<&Path>) -> Result<Arc<ClientConfig>, LiveError> {
-    let fail = |problem: String| LiveError::System { doing: "set up TLS", problem };
+pub fn client(extra_ca: Option<&Path>) -> Result<Arc<ClientConfig>, RuntimeError> {
+    let fail = |problem: String| RuntimeError::System { doing: "set up TLS", problem };
     let provider = Arc::new(aws_lc_rs::default_provider());
     let builder = ClientConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()
@@ -35,9 +35,9 @@ pub fn client(extra_ca: Option<&Path>) -> Result<Arc<ClientConfig>, LiveError> {
     Ok(Arc::new(config))
 }
 
-fn authorities(path: &Path) -> Result<Vec<CertificateDer<'static>>, LiveError> {
+fn authorities(path: &Path) -> Result<Vec<CertificateDer<'static>>, RuntimeError> {
     let refuse = |problem: String| {
-        LiveError::Options(format!("extra_ca {}: {problem}; name a PEM file with certificates", path.display()))
+        RuntimeError::Options(format!("extra_ca {}: {problem}; name a PEM file with certificates", path.display()))
     };
     let file = File::open(path).map_err(|e| refuse(e.to_string()))?;
     let roots: Result<Vec<_>, _> = CertificateDer::pem_reader_iter(BufReader::new(file)).collect();

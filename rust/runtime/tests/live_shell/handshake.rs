@@ -5,7 +5,8 @@ use std::net::TcpListener;
 use std::time::Duration;
 
 use xtrader_core::engine::DownReason;
-use xtrader_runtime::live::{LiveError, LiveStream};
+use xtrader_runtime::RuntimeError;
+use xtrader_runtime::live::LiveStream;
 
 use crate::peer::{Peer, accept_text, read_head, read_to_end};
 use crate::script::{Run, options};
@@ -130,7 +131,7 @@ fn plain_text_to_another_machine_is_refused_before_anything_is_dialled() {
     });
     let (script, _inputs) = crate::script::Script::new(Vec::new(), |_| Vec::new());
     let refused = LiveStream::start_with(options, script).expect_err("plain text");
-    assert!(matches!(refused, LiveError::Options(_)), "{refused}");
+    assert!(matches!(refused, RuntimeError::Options(_)), "{refused}");
     assert!(refused.to_string().contains("use wss://"), "{refused}");
 
     let down = Run::open(crate::script::options(), "ws://10.255.255.1/").down();

@@ -7,7 +7,8 @@ use std::time::Duration;
 use xtrader_core::engine::{Action, DownReason};
 use xtrader_core::symbol::ConnId;
 use xtrader_core::time::Stamp;
-use xtrader_runtime::live::{LiveError, LiveStream, Next, sys};
+use xtrader_runtime::RuntimeError;
+use xtrader_runtime::live::{LiveStream, Next, sys};
 
 use crate::peer::{Peer, read_frame, read_to_end, text};
 use crate::script::{PATIENCE, Run, Script, Seen, open, options};
@@ -188,7 +189,7 @@ fn a_panic_ends_the_stream_with_an_error_and_frees_everything() {
         }
     };
     assert!(failed.to_string().contains("panicked: asked to"), "{failed}");
-    assert!(matches!(run.stream.next_batch(PATIENCE), Next::Failed(LiveError::Failed(_))), "and stays failed");
+    assert!(matches!(run.stream.next_batch(PATIENCE), Next::Failed(RuntimeError::Failed(_))), "and stays failed");
     ends.recv_timeout(PATIENCE).expect("the socket is closed");
     assert!(run.stream.report().is_err());
     run.stream.stop().unwrap();
@@ -224,8 +225,8 @@ fn a_fork_gets_a_clear_error_and_the_parent_goes_on() {
     // SAFETY: the child calls nothing but functions that only read memory and ask for the process id, then `_exit`.
     let child = unsafe { libc::fork() };
     if child == 0 {
-        let refused = matches!(run.stream.next_batch(Duration::MAX), Next::Failed(LiveError::Forked { .. }))
-            && matches!(run.stream.stop(), Err(LiveError::Forked { .. }))
+        let refused = matches!(run.stream.next_batch(Duration::MAX), Next::Failed(RuntimeError::Forked { .. }))
+            && matches!(run.stream.stop(), Err(RuntimeError::Forked { .. }))
             && run.stream.report().is_err();
         // SAFETY: ends the child at once, without running anything of the parent's.
         unsafe { libc::_exit(if refused { 0 } else { 1 }) };

@@ -65,8 +65,11 @@ impl Peer {
     /// As [`Self::raw`], behind an accepted upgrade.
     pub fn websocket(mut serve: impl FnMut(TcpStream, usize) + Send + 'static) -> Self {
         Self::raw(move |mut stream, i| {
-            upgrade(&mut stream);
-            serve(stream, i);
+            // A client may be gone before it has asked.
+            let Some(head) = read_head(&mut stream) else { return };
+            if stream.write_all(accept_text(&head).as_bytes()).is_ok() {
+                serve(stream, i);
+            }
         })
     }
 

@@ -8,7 +8,8 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, 
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use xtrader_core::engine::DownReason;
-use xtrader_runtime::live::{LiveError, LiveOptions, LiveStream};
+use xtrader_runtime::RuntimeError;
+use xtrader_runtime::live::{LiveOptions, LiveStream};
 
 use crate::peer::{Peer, read_head, read_to_end, text, upgrade};
 use crate::script::{Run, Seen, get, options};
@@ -63,7 +64,10 @@ fn server(cert: CertificateDer<'static>, key: &KeyPair) -> Arc<ServerConfig> {
     Arc::new(config)
 }
 
-fn tls_peer(config: Arc<ServerConfig>, serve: impl Fn(StreamOwned<ServerConnection, std::net::TcpStream>) + Send + 'static) -> Peer {
+fn tls_peer(
+    config: Arc<ServerConfig>,
+    serve: impl Fn(StreamOwned<ServerConnection, std::net::TcpStream>) + Send + 'static,
+) -> Peer {
     Peer::raw(move |stream, _| {
         let connection = ServerConnection::new(config.clone()).unwrap();
         let mut stream = StreamOwned::new(connection, stream);
@@ -176,11 +180,14 @@ fn another_hosts_certificate_is_refused() {
 #[test]
 fn a_chain_that_changes_between_connections_is_judged_anew() {
     let (ca, stranger) = (Authority::new("rotating"), Authority::new("rotated"));
-    let configs = [ca.server("localhost", |_| {}), ca.server("localhost", |_| {}), stranger.server("localhost", |_| {})];
+    let configs =
+        [ca.server("localhost", |_| {}), ca.server("localhost", |_| {}), stranger.server("localhost", |_| {})];
     let peer = Peer::raw(move |stream, i| {
         let connection = ServerConnection::new(configs[i.min(2)].clone()).unwrap();
         let mut stream = StreamOwned::new(connection, stream);
-        if read_head(&mut stream).is_some_and(|head| stream.write_all(crate::peer::accept_text(&head).as_bytes()).is_ok()) {
+        if read_head(&mut stream)
+            .is_some_and(|head| stream.write_all(crate::peer::accept_text(&head).as_bytes()).is_ok())
+        {
             let _ = stream.write_all(&crate::peer::close(1001, "rotating"));
             let _ = stream.flush();
             read_to_end(stream);
@@ -224,6 +231,6 @@ fn an_authority_file_that_holds_none_is_refused_at_the_start() {
         options.extra_ca = Some(path.into());
         let (script, _inputs) = crate::script::Script::new(Vec::new(), |_| Vec::new());
         let refused = LiveStream::start_with(options, script).expect_err("no authority");
-        assert!(matches!(refused, LiveError::Options(_)) && refused.to_string().contains(part), "{refused}");
+        assert!(matches!(refused, RuntimeError::Options(_)) && refused.to_string().contains(part), "{refused}");
     }
 }
