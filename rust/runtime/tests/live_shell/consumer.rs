@@ -134,7 +134,10 @@ fn sink_drop(batch: &Batch) -> (i64, Option<i64>) {
         words.values().as_string::<i32>().value(words.normalized_keys()[0]).to_owned()
     };
     assert_eq!((word("stream"), word("scope")), ("raw".to_owned(), "sink".to_owned()));
-    assert_eq!((word("cause"), word("evidence"), word("missing_unit")), ("sink_drop".into(), "shell".into(), "rows".into()));
+    assert_eq!(
+        (word("cause"), word("evidence"), word("missing_unit")),
+        ("sink_drop".into(), "shell".into(), "rows".into())
+    );
     let gap_ids = column("gap_id").as_primitive::<Int64Type>().values().to_vec();
     assert!(gap_ids[0] < 0 && gap_ids[0] == gap_ids[1], "{gap_ids:?}");
     let resumed = column("ts_resumed").as_primitive::<TimestampNanosecondType>();

@@ -34,7 +34,9 @@ fn messages_behind_the_answer_to_the_upgrade_are_not_lost() {
         read_to_end(stream);
     });
     let run = Run::open(options(), peer.ws());
-    let (Seen::Up(up, ..), Seen::Frame(at, _, payload)) = (run.seen(), run.seen()) else { panic!("not up, then a frame") };
+    let (Seen::Up(up, ..), Seen::Frame(at, _, payload)) = (run.seen(), run.seen()) else {
+        panic!("not up, then a frame")
+    };
     assert_eq!(payload, b"early");
     assert!(up.mono <= at.mono, "the connection is up before its first message");
 }

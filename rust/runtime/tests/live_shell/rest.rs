@@ -61,7 +61,8 @@ fn an_error_of_the_host_is_a_reply() {
 
 #[test]
 fn after_a_refusal_nothing_is_sent_before_its_time() {
-    for (status, header, at_least) in [(429, "Retry-After: 3000\r\n", 2_990_000), (418, "", 119_000), (403, "", 59_000)] {
+    for (status, header, at_least) in [(429, "Retry-After: 3000\r\n", 2_990_000), (418, "", 119_000), (403, "", 59_000)]
+    {
         let (peer, requests) = host(move |_| answer(status, header, b""));
         let url = peer.http();
         let second = url.clone();

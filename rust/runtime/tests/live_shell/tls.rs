@@ -63,7 +63,10 @@ fn server(cert: CertificateDer<'static>, key: &KeyPair) -> Arc<ServerConfig> {
     Arc::new(config)
 }
 
-fn tls_peer(config: Arc<ServerConfig>, serve: impl Fn(StreamOwned<ServerConnection, std::net::TcpStream>) + Send + 'static) -> Peer {
+fn tls_peer(
+    config: Arc<ServerConfig>,
+    serve: impl Fn(StreamOwned<ServerConnection, std::net::TcpStream>) + Send + 'static,
+) -> Peer {
     Peer::raw(move |stream, _| {
         let connection = ServerConnection::new(config.clone()).unwrap();
         let mut stream = StreamOwned::new(connection, stream);
@@ -176,11 +179,14 @@ fn another_hosts_certificate_is_refused() {
 #[test]
 fn a_chain_that_changes_between_connections_is_judged_anew() {
     let (ca, stranger) = (Authority::new("rotating"), Authority::new("rotated"));
-    let configs = [ca.server("localhost", |_| {}), ca.server("localhost", |_| {}), stranger.server("localhost", |_| {})];
+    let configs =
+        [ca.server("localhost", |_| {}), ca.server("localhost", |_| {}), stranger.server("localhost", |_| {})];
     let peer = Peer::raw(move |stream, i| {
         let connection = ServerConnection::new(configs[i.min(2)].clone()).unwrap();
         let mut stream = StreamOwned::new(connection, stream);
-        if read_head(&mut stream).is_some_and(|head| stream.write_all(crate::peer::accept_text(&head).as_bytes()).is_ok()) {
+        if read_head(&mut stream)
+            .is_some_and(|head| stream.write_all(crate::peer::accept_text(&head).as_bytes()).is_ok())
+        {
             let _ = stream.write_all(&crate::peer::close(1001, "rotating"));
             let _ = stream.flush();
             read_to_end(stream);
