@@ -4,21 +4,20 @@
 //! text exactly as received, so it is unescaped here and read by nobody before the engine.
 
 mod files;
-mod text;
+mod line;
 
 #[cfg(test)]
 mod tests;
 
-use std::borrow::Cow;
 use std::io::BufRead;
 use std::path::{Path, PathBuf};
 
 use memchr::memchr;
 use serde::Deserialize;
-use serde_json::value::RawValue;
 
 use crate::error::RuntimeError;
 use files::{ByteCount, OpenFile};
+use line::Fields;
 
 /// Bytes that one line may have. The largest real ones are reference data, a few MiB.
 const MAX_LINE: usize = 256 << 20;
@@ -52,19 +51,6 @@ pub struct Line<'a> {
     pub frame: &'a str,
 }
 
-#[derive(Deserialize)]
-struct Wire<'a> {
-    #[serde(default)]
-    recv_ns: Option<i64>,
-    #[serde(borrow)]
-    conn: Cow<'a, str>,
-    dir: Direction,
-    #[serde(borrow, default)]
-    url: Option<&'a RawValue>,
-    #[serde(borrow)]
-    frame: &'a RawValue,
-}
-
 /// Reads recordings in the order given, as one stream of lines. Memory: the longest line, twice.
 pub struct CaptureReader {
     paths: std::vec::IntoIter<PathBuf>,
@@ -74,9 +60,7 @@ pub struct CaptureReader {
     path: PathBuf,
     number: u64,
     line: Vec<u8>,
-    conn: String,
-    url: String,
-    frame: String,
+    fields: Fields,
 }
 
 impl CaptureReader {
@@ -98,9 +82,7 @@ impl CaptureReader {
             path: PathBuf::new(),
             number: 0,
             line: Vec::new(),
-            conn: String::new(),
-            url: String::new(),
-            frame: String::new(),
+            fields: Fields::default(),
         })
     }
 
@@ -153,29 +135,20 @@ impl CaptureReader {
     /// # Errors
     /// It is not of the format; the error has its place.
     pub fn line(&mut self) -> Result<Line<'_>, RuntimeError> {
-        let wire: Wire<'_> =
-            serde_json::from_slice(&self.line).map_err(|error| bad_line(&self.path, self.number, describe(&error)))?;
-        let misfit = |problem: &str| bad_line(&self.path, self.number, problem.to_owned());
-        let frame = text::unescape(wire.frame.get(), &mut self.frame)
-            .ok_or_else(|| misfit("`frame` is no JSON string, or holds half a surrogate pair"))?;
-        let url = match wire.url {
-            None => None,
-            Some(raw) => Some(
-                text::unescape(raw.get(), &mut self.url)
-                    .ok_or_else(|| misfit("`url` is no JSON string, or holds half a surrogate pair"))?,
-            ),
-        };
-        if wire.dir == Direction::Http && url.is_none() {
-            return Err(misfit("an `http` line needs the `url` that it answers"));
+        let Self { fields, line, path, number, .. } = self;
+        fields.read(line).map_err(|error| bad_line(path, *number, describe(&error)))?;
+        let not_utf8 = |_| bad_line(path, *number, "not UTF-8".to_owned());
+        let url = if fields.has_url { Some(fields.url.get().map_err(not_utf8)?) } else { None };
+        if fields.direction == Direction::Http && url.is_none() {
+            return Err(bad_line(path, *number, "an `http` line needs the `url` that it answers".to_owned()));
         }
-        let conn = match wire.conn {
-            Cow::Borrowed(text) => text,
-            Cow::Owned(text) => {
-                self.conn = text;
-                &self.conn
-            }
-        };
-        Ok(Line { recv_ns: wire.recv_ns, conn, direction: wire.dir, url, frame })
+        Ok(Line {
+            recv_ns: fields.recv_ns,
+            conn: fields.conn.get().map_err(not_utf8)?,
+            direction: fields.direction,
+            url,
+            frame: fields.frame.get().map_err(not_utf8)?,
+        })
     }
 
     /// The file of the last line.

@@ -92,8 +92,8 @@ fn a_bad_line_names_file_line_and_remedy() {
         (r#"{"recv_ns":1,"conn":"c","dir":"inn","frame":""}"#, "inn"),
         (r#"{"recv_ns":1,"dir":"in","frame":""}"#, "conn"),
         (r#"{"recv_ns":1,"conn":"c","dir":"in"}"#, "frame"),
-        (r#"{"recv_ns":1,"conn":"c","dir":"in","frame":{}}"#, "frame"),
-        (r#"{"recv_ns":1,"conn":"c","dir":"in","frame":"\ud800"}"#, "surrogate"),
+        (r#"{"recv_ns":1,"conn":"c","dir":"in","frame":{}}"#, "expected a string"),
+        (r#"{"recv_ns":1,"conn":"c","dir":"in","frame":"\ud800"}"#, "escape"),
         (r#"{"recv_ns":1,"conn":"c","dir":"http","frame":""}"#, "url"),
         (r#"{"recv_ns":1,"conn":"c","dir":"in","frame":""} x"#, "trailing"),
         ("[]", "column"),
@@ -178,5 +178,58 @@ proptest! {
             naive.pop();
         }
         prop_assert_eq!(lines, naive);
+    }
+}
+
+/// A line in pieces that are mostly as they should be.
+fn any_line() -> impl Strategy<Value = String> {
+    let text = r#"([ -!#-\[\]-~]{0,9}|\\["\\/bfnrtx]|\\u[0-9a-fD]{3,4}|\\ud83d\\ude0[0-9]|é|😀|\u{1}){0,12}"#;
+    let number = "null|nul|0|00|-?[1-9][0-9]{0,19}|[0-9]{18,20}|1\\.5|1e3";
+    let pairs = (
+        text.prop_map(|text| format!("\"frame\":\"{text}\"")),
+        "\"dir\":\"(in|out|http|inn)\"",
+        "\"conn\" :\"(ws-1|a\\\\u0062c)\" ",
+        number.prop_map(|number| format!("\"recv_ns\": {number}")),
+        text.prop_map(|text| format!("\"url\":\"{text}\"")),
+        "\"url\":null|\"later\":\\[1,\\{\\}\\]|\"dir\":\"in\"",
+    );
+    let pairs = pairs.prop_map(|(a, b, c, d, e, f)| vec![a, b, c, d, e, f]);
+    let some = (pairs, prop_oneof![1 => 0..6_usize, 5 => 3..6_usize]).prop_map(|(mut pairs, keep)| {
+        pairs.truncate(keep);
+        pairs
+    });
+    ("\\{|\\{ |\\{|\\[", some.prop_shuffle(), prop_oneof![9 => "\\}[ \r]{0,2}", 1 => ",\\}|\\}\\}|"])
+        .prop_map(|(open, pairs, close)| open + &pairs.join(",") + &close)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(4096))]
+
+    /// Whatever the scanner takes, serde_json takes to the same; it never takes what serde_json refuses.
+    #[test]
+    fn the_scanner_agrees_with_serde_json(line in any_line()) {
+        let (mut scanned, mut referred) = (line::Fields::default(), line::Fields::default());
+        if scanned.scan(line.as_bytes()).is_some() {
+            prop_assert!(referred.refer(line.as_bytes()).is_ok(), "{}", line);
+            let fields = |fields: &line::Fields| {
+                let url = fields.has_url.then(|| fields.url.get().unwrap().to_owned());
+                let texts = (fields.conn.get().unwrap().to_owned(), url, fields.frame.get().unwrap().to_owned());
+                (fields.recv_ns, fields.direction, texts)
+            };
+            prop_assert_eq!(fields(&scanned), fields(&referred));
+        }
+    }
+}
+
+/// Or every line would be read twice.
+#[test]
+fn the_scanner_takes_what_recorders_write() {
+    for line in [
+        r#"{"recv_ns":1626992741062170000,"conn":"ws-1","dir":"in","url":"wss://x/y","frame":"{\"e\":\"é\\n\u00e9\"}"}"#,
+        r#"{"recv_ns": null, "conn": "none", "dir": "out", "frame": ""}"#,
+        r#"{"frame":"","url":"","dir":"http","conn":"","recv_ns":0}"#,
+        r#"{"conn":"a","dir":"in","frame":"x"}"#,
+    ] {
+        assert!(line::Fields::default().scan(line.as_bytes()).is_some(), "{line}");
     }
 }
