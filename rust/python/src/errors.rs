@@ -5,6 +5,7 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::PyType;
 use xtrader_runtime::error::RuntimeError;
 use xtrader_runtime::live::LiveError;
+use xtrader_simulator::SimulatorError;
 
 /// The classes live in `xtrader.errors`, where Python can give them several bases.
 macro_rules! python_errors {
@@ -27,12 +28,19 @@ python_errors! {
     missing_package = "MissingPackageError",
     forked = "ForkedError",
     recording = "ReplayError",
+    simulated = "SimulatorError",
+    stored = "StoreError",
     stream = "StreamError",
 }
 
 /// An error of a replay.
 pub fn replay(py: Python<'_>, error: &RuntimeError) -> PyErr {
     shell(py, error, recording)
+}
+
+/// An error of a store.
+pub fn store(py: Python<'_>, error: &RuntimeError) -> PyErr {
+    shell(py, error, stored)
 }
 
 /// What the caller can change is a configuration error, wherever it comes up; the rest has the class of its place.
@@ -62,5 +70,13 @@ pub fn live(py: Python<'_>, error: &LiveError) -> PyErr {
         LiveError::Config(_) | LiveError::Options(_) => config(py, error.to_string()),
         LiveError::Forked { .. } => forked(py, error.to_string()),
         _ => stream(py, error.to_string()),
+    }
+}
+
+/// An error of a simulator.
+pub fn simulator(py: Python<'_>, error: &SimulatorError) -> PyErr {
+    match error {
+        SimulatorError::Config { .. } | SimulatorError::Json { .. } => config(py, error.to_string()),
+        _ => simulated(py, error.to_string()),
     }
 }
