@@ -1,9 +1,22 @@
-"""Exchange market data, exactly as it was: live and replayed through one engine, handed over as Arrow batches."""
+"""Exchange market data, exactly as it was: live and replayed through one engine, handed over as Arrow batches.
+
+>>> for batch in xtrader.stream("binance-futures:BTCUSDT", streams=["trades", "l2"]):
+...     print(batch.table, len(batch), batch.to_polars())
+"""
 
 from __future__ import annotations
 
-from xtrader._native import Batch, build_info
-from xtrader.config import BatchLimits, BookLimits, Deadlines, Endpoints
+from xtrader._native import Batch, ParquetStore, build_info
+from xtrader.config import (
+    BatchLimits,
+    BookLimits,
+    Deadlines,
+    Endpoints,
+    NetLimits,
+    ReplayConfig,
+    RestLimits,
+    StreamConfig,
+)
 from xtrader.errors import (
     ConfigError,
     ForkedError,
@@ -14,6 +27,9 @@ from xtrader.errors import (
     StreamError,
     XTraderError,
 )
+from xtrader.replaying import Replay, replay
+from xtrader.simulation import Simulator
+from xtrader.streaming import Stream, stream
 
 __version__: str = build_info()["version"]
 
@@ -26,11 +42,21 @@ __all__ = [
     "Endpoints",
     "ForkedError",
     "MissingPackageError",
+    "NetLimits",
+    "ParquetStore",
+    "Replay",
+    "ReplayConfig",
     "ReplayError",
+    "RestLimits",
+    "Simulator",
     "SimulatorError",
     "StoreError",
+    "Stream",
+    "StreamConfig",
     "StreamError",
     "XTraderError",
     "__version__",
     "build_info",
+    "replay",
+    "stream",
 ]

@@ -1,6 +1,7 @@
 """The native half of XTrader. Import from `xtrader`, not from here."""
 
-from typing import TypedDict, final
+import os
+from typing import Any, Self, TypedDict, final
 
 import polars as pl
 import pyarrow as pa
@@ -79,3 +80,103 @@ class Batch:
         Raises:
             MissingPackageError: pyarrow is not installed.
         """
+
+@final
+class Replay:
+    """Recordings through the engine: an iterator over batches. Made by `xtrader.replay`."""
+
+    def __new__(cls, options: str) -> Self: ...
+    def __iter__(self) -> Self: ...
+    def __next__(self) -> Batch: ...
+    def progress(self) -> tuple[int, int, int]:
+        """Bytes read, bytes in all, frames so far."""
+
+    def report(self) -> dict[str, Any]:
+        """What was replayed and what came of it: frames, bytes, rows, counters, books, seconds, frames per second."""
+
+@final
+class Stream:
+    """The native half of `xtrader.Stream`."""
+
+    def __new__(cls, options: str) -> Self: ...
+    def wait(self, timeout: float | None = None) -> Batch | None:
+        """The next batch, `None` at the end."""
+
+    def poll(self) -> Batch | None:
+        """The next batch if there is one; else `None`, and `fileno` becomes readable when it is time to ask again."""
+
+    def fileno(self) -> int:
+        """The descriptor for an event loop."""
+
+    def close(self) -> None:
+        """Stops the shard; what it has handed over can still be taken."""
+
+    def report(self) -> dict[str, Any]:
+        """Counters of every stage."""
+
+class StoredFile(TypedDict):
+    """A complete file."""
+
+    path: str
+    """Where it is."""
+    table: str
+    """Of which table."""
+    rows: int
+    """Its rows."""
+    bytes: int
+    """Its size."""
+
+@final
+class ParquetStore:
+    """Writes batches to `ROOT/<table>/exchange=<id>/date=<UTC day>/part-00000.parquet`, and so on.
+
+    The folder is locked meanwhile. A file with a final name is complete; rows that are not in one yet are written by
+    `finish`.
+    """
+
+    def __new__(
+        cls, root: str | os.PathLike[str], tables: list[str] | tuple[str, ...], *, append: bool = False
+    ) -> Self:
+        """Locks the folder.
+
+        Args:
+            root: The folder; it is made where it is missing.
+            tables: Tables that may be written.
+            append: Go on with the next free number where a table is there already; otherwise that is refused.
+
+        Raises:
+            ConfigError: a table that is not there.
+            StoreError: the folder is locked by another, holds one of the tables already, or cannot be written.
+        """
+
+    def write(self, batch: Batch) -> None:
+        """Takes a batch."""
+
+    def finish(self) -> list[StoredFile]:
+        """Completes every file."""
+
+@final
+class Simulator:
+    """The native half of `xtrader.Simulator`."""
+
+    def __new__(cls, config: str) -> Self: ...
+    @property
+    def ws_url(self) -> str: ...
+    @property
+    def rest_url(self) -> str: ...
+    @property
+    def ca_pem(self) -> str | None: ...
+    @property
+    def is_running(self) -> bool: ...
+    def config(self) -> dict[str, Any]: ...
+    def inject(self, plan: str) -> int: ...
+    def fault_fired(self, number: int) -> int: ...
+    def clear_faults(self, number: int | None = None) -> None: ...
+    def pause(self) -> None: ...
+    def resume(self) -> None: ...
+    def wait_drained(self, seconds: float) -> bool: ...
+    def truth(self, question: str) -> Any: ...
+    def write_truth(self, folder: str | os.PathLike[str]) -> None: ...
+    def record(self, request: str) -> dict[str, Any]: ...
+    def load_reports(self) -> list[dict[str, Any]]: ...
+    def stop(self) -> None: ...

@@ -85,8 +85,13 @@ class Stream:
         loop = asyncio.get_running_loop()
         woken: asyncio.Future[None] = loop.create_future()
         descriptor = self._native.fileno()
+
+        def wake() -> None:
+            if not woken.done():
+                woken.set_result(None)
+
         # Registered only while somebody waits: the event loop must not keep a stream alive that nobody else holds.
-        loop.add_reader(descriptor, lambda: woken.done() or woken.set_result(None))
+        loop.add_reader(descriptor, wake)
         try:
             await woken
         finally:

@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import json as json_text
-import signal
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import nullcontext
 from pathlib import Path
-from types import FrameType
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from xtrader._native import ParquetStore
+from xtrader._native import Batch, ParquetStore
 from xtrader.cli import options, output
+from xtrader.cli.signals import Stop, stopping
 from xtrader.config import StreamConfig
 from xtrader.errors import ConfigError
 from xtrader.streaming import Stream
 
 # Seconds between two looks at the clock and the signals.
 LOOK = 0.1
+# Seconds between two status lines.
+SHOWN_EVERY = 1.0
 # Milliseconds that rows may wait for their batch: a file has no use for earlier ones.
 BATCH_MS = 250
 
@@ -63,7 +64,7 @@ def collect(
     counts: Counter[str] = Counter()
     began = time.monotonic()
     try:
-        with _stopping() as stopped, Stream(config) as stream:
+        with stopping() as stopped, Stream(config) as stream:
             deadline = None if duration is None else began + duration
             for batch in _until(stream, stopped, deadline, counts, began, quiet=json):
                 store.write(batch)
@@ -78,24 +79,32 @@ def collect(
         output.collected(report)
 
 
-class _Stop:
-    """Set by the first signal; the second one is the system's own again."""
+def _until(
+    stream: Stream, stopped: Stop, deadline: float | None, counts: Counter[str], began: float, *, quiet: bool
+) -> Iterator[Batch]:
+    """Batches until the time or a signal comes, then what the stream still holds."""
+    with output.status.status("connecting") if not quiet and output.status.is_terminal else nullcontext() as line:
+        shown = began
+        while not stopped.told:
+            now = time.monotonic()
+            if deadline is not None and now >= deadline:
+                break
+            if line is not None and now - shown >= SHOWN_EVERY:
+                shown = now
+                line.update(_line(stream.report(), counts, now - began))
+            try:
+                batch = stream.next(LOOK if deadline is None else min(LOOK, deadline - now))
+            except TimeoutError:
+                continue
+            if batch is None:
+                return
+            yield batch
+        stream.close()
+        yield from stream
 
-    def __init__(self) -> None:
-        self.told = False
 
-    def __call__(self, number: int, _frame: FrameType | None) -> None:
-        self.told = True
-        signal.signal(number, signal.SIG_DFL)
-
-
-@contextmanager
-def _stopping() -> Iterator[_Stop]:
-    """SIGINT and SIGTERM end the collection, not the process."""
-    stop = _Stop()
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+def _line(report: dict[str, Any], counts: Counter[str], seconds: float) -> str:
+    up = sum(connection["state"] == "up" for connection in report["connections"])
+    frames = report["counters"]["frames"]["total"]
+    rows = "  ".join(f"{table} {rows:,}" for table, rows in sorted(counts.items()))
+    return f"{seconds:,.0f} s  {up}/{len(report['connections'])} connections  {frames:,} frames  {rows}"

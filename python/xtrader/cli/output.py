@@ -9,7 +9,10 @@ from rich.console import Console
 from rich.table import Table
 
 # Progress and status go to stderr, results to stdout: either can be sent elsewhere.
+WIDTH = 132
 screen = Console(highlight=False)
+if not screen.is_terminal:
+    screen = Console(highlight=False, width=WIDTH)
 status = Console(stderr=True, highlight=False)
 
 
@@ -24,12 +27,12 @@ def size(count: float) -> str:
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """A table without frills: the first column to the left, numbers to the right."""
-    shown = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, header_style="dim")
+    shown = Table(box=None, pad_edge=False, header_style="dim")
     for index, column in enumerate(columns):
-        shown.add_column(column, justify="left" if index == 0 else "right")
+        shown.add_column(column, justify="left" if index == 0 else "right", no_wrap=True)
     for row in rows:
         shown.add_row(*(f"{cell:,}" if isinstance(cell, int) else str(cell) for cell in row))
-    screen.print()
+    screen.print(f"\n[bold]{title}[/bold]")
     screen.print(shown)
 
 
@@ -41,6 +44,15 @@ def summary(report: Mapping[str, Any], files: Sequence[Mapping[str, Any]] | None
     )
     accounts(report["counters"])
     rows(report["rows"], files)
+    books(report["books"])
+
+
+def collected(report: Mapping[str, Any]) -> None:
+    """What a collection brought."""
+    frames = report["counters"]["frames"]["total"]
+    screen.print(f"{frames:,} frames, {size(report['counters']['bytes'])} in {report['elapsed_s']:.1f} s")
+    accounts(report["counters"])
+    rows(report["rows"], report["files"])
     books(report["books"])
 
 
@@ -62,13 +74,16 @@ def rows(counts: Mapping[str, int], files: Sequence[Mapping[str, Any]] | None) -
 
 def accounts(counters: Mapping[str, Any]) -> None:
     """Where the frames and replies went; what is zero is left out."""
-    lines: list[tuple[str, int, int]] = []
     frames, replies = counters["frames"], counters["replies"]
-    for outcome in ("accepted", "duplicate", "stale", "held", "held_dropped"):
-        lines.append((outcome, frames.get(outcome, 0), replies.get(outcome, 0)))
-    for outcome in ("ignored", "rejected"):
-        for reason in sorted({*frames[outcome], *replies[outcome]}):
-            lines.append((f"{outcome}: {reason}", frames[outcome].get(reason, 0), replies[outcome].get(reason, 0)))
+    lines = [
+        (outcome.replace("_", " "), frames.get(outcome, 0), replies.get(outcome, 0))
+        for outcome in ("accepted", "duplicate", "stale", "held", "held_dropped")
+    ]
+    lines += [
+        (f"{outcome}: {reason}", frames[outcome].get(reason, 0), replies[outcome].get(reason, 0))
+        for outcome in ("ignored", "rejected")
+        for reason in sorted({*frames[outcome], *replies[outcome]})
+    ]
     table("accounts", ("", "frames", "replies"), [line for line in lines if line[1] or line[2]])
 
 
@@ -83,7 +98,7 @@ def books(reports: Sequence[Mapping[str, Any]]) -> None:
                     book["symbol"],
                     book["state"],
                     "-" if book["last_id"] is None else str(book["last_id"]),
-                    f"{book['bid_levels']:,} + {book['ask_levels']:,}",
+                    f"{book['levels']['bid']:,} + {book['levels']['ask']:,}",
                     book["top10_bid"][0][0] if book["top10_bid"] else "-",
                     book["top10_ask"][0][0] if book["top10_ask"] else "-",
                     book["accepted"],

@@ -19,11 +19,14 @@ STRIDE = 16
 
 def replay(
     paths: Annotated[
-        list[Path], typer.Argument(help="Captures (.jsonl, .jsonl.gz), folders of them, or what collect wrote with raw.")
+        list[Path],
+        typer.Argument(help="Captures (.jsonl, .jsonl.gz), folders of them, or what collect wrote with raw."),
     ],
     out: options.Out = None,
     tables: options.Tables = options.DEFAULT_TABLES,
-    streams: Annotated[str | None, typer.Option(help="Streams to take, by commas; else all.", metavar="STREAM,…")] = None,
+    streams: Annotated[
+        str | None, typer.Option(help="Streams to take, by commas; else all.", metavar="STREAM,…")
+    ] = None,
     numeric: options.Numbers = None,
     size_unit: options.Units = None,
     speed: Annotated[Speed, typer.Option(help="As fast as it goes, or as fast as it was.")] = "max",

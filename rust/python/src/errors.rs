@@ -4,6 +4,7 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyType;
 use xtrader_runtime::error::RuntimeError;
+use xtrader_simulator::SimulatorError;
 
 /// The classes live in `xtrader.errors`, where Python can give them several bases.
 macro_rules! python_errors {
@@ -26,6 +27,8 @@ python_errors! {
     missing_package = "MissingPackageError",
     forked = "ForkedError",
     recording = "ReplayError",
+    simulated = "SimulatorError",
+    stored = "StoreError",
     stream = "StreamError",
 }
 
@@ -37,6 +40,11 @@ pub fn replay(py: Python<'_>, error: &RuntimeError) -> PyErr {
 /// An error of a live stream.
 pub fn live(py: Python<'_>, error: &RuntimeError) -> PyErr {
     shell(py, error, stream)
+}
+
+/// An error of a store.
+pub fn store(py: Python<'_>, error: &RuntimeError) -> PyErr {
+    shell(py, error, stored)
 }
 
 /// What the caller can change is a configuration error, wherever it comes up; the rest has the class of its place.
@@ -59,4 +67,12 @@ pub fn missing(py: Python<'_>, package: &str, cause: &PyErr) -> PyErr {
     );
     error.set_cause(py, Some(cause.clone_ref(py)));
     error
+}
+
+/// An error of a simulator.
+pub fn simulator(py: Python<'_>, error: &SimulatorError) -> PyErr {
+    match error {
+        SimulatorError::Config { .. } | SimulatorError::Json { .. } => config(py, error.to_string()),
+        _ => simulated(py, error.to_string()),
+    }
 }

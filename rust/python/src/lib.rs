@@ -6,6 +6,8 @@ mod build;
 mod convert;
 mod errors;
 mod replay;
+mod simulator;
+mod store;
 mod stream;
 
 use pyo3::prelude::*;
@@ -19,6 +21,10 @@ mod _native {
     use crate::build::{build_info, default_engine_config};
     #[pymodule_export]
     use crate::replay::Replay;
+    #[pymodule_export]
+    use crate::simulator::Simulator;
+    #[pymodule_export]
+    use crate::store::ParquetStore;
     #[pymodule_export]
     use crate::stream::Stream;
 }

@@ -157,7 +157,8 @@ fn bell() -> std::io::Result<(UnixStream, UnixStream)> {
 /// What Python writes as texts becomes the engine's own words; one that is not there is refused with what there is.
 fn live_options(mut options: Map<String, Value>) -> Result<LiveOptions, ConfigError> {
     let shape = |error: serde_json::Error| ConfigError::Shape(error.to_string());
-    let texts: Vec<String> = serde_json::from_value(options.remove("subscriptions").unwrap_or_default()).map_err(shape)?;
+    let texts: Vec<String> =
+        serde_json::from_value(options.remove("subscriptions").unwrap_or_default()).map_err(shape)?;
     let subscriptions = texts.iter().map(|text| parse_subscription(text)).collect::<Result<Vec<_>, _>>()?;
     let Some(&(venue, _)) = subscriptions.first() else {
         let nothing = "subscriptions is empty; name at least one EXCHANGE:SYMBOL, e.g. binance-futures:BTCUSDT";
