@@ -95,7 +95,7 @@ class BatchLimits(Settings):
 
     max_rows: int = Field(8192, ge=1, le=1 << 20)
     """Rows in one batch of one table, 1 to 1 048 576."""
-    max_bytes: int = Field(4 << 20, ge=64 << 10, le=1 << 30)
+    max_bytes: int = Field(1 << 20, ge=64 << 10, le=1 << 30)
     """Bytes in one batch of one table, 64 KiB to 1 GiB."""
     max_delay_ms: int = Field(5, ge=0, le=60_000)
     """Milliseconds that the oldest row may wait while the consumer is behind, 0 to 60 000."""
@@ -112,6 +112,8 @@ class BookLimits(Settings):
     max_held_events: int = Field(4096, ge=1, le=1 << 20)
     """Events that one book may hold while it waits for a snapshot or a bridge, 1 to 1 048 576. Beyond it the oldest is
     dropped and counted."""
+    max_held_levels: int = Field(1 << 20, ge=1, le=1 << 26)
+    """Levels (16 bytes each) that the held events of one book may carry together, 1 to 67 108 864; as above beyond it."""
     max_levels: int = Field(1 << 20, ge=1, le=1 << 22)
     """Levels that one message may carry, 1 to 4 194 304; more is rejected and counted."""
 

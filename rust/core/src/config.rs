@@ -153,7 +153,7 @@ pub struct BatchLimits {
 
 impl Default for BatchLimits {
     fn default() -> Self {
-        Self { max_rows: 8192, max_bytes: 4 << 20, max_delay_ms: 5 }
+        Self { max_rows: 8192, max_bytes: 1 << 20, max_delay_ms: 5 }
     }
 }
 
