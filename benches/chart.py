@@ -53,7 +53,9 @@ def chart(results: dict[str, Any]) -> str:
         segments = list(zip((max(ns, 0.0) for ns in added), STAGES.values(), strict=True))
         parts += _bar(y, "XTrader", segments, scale, totals[-1], totals[-1] / float(capture["orjson_loads"]))
         top += group
-    parts.append(_text(16, height - 12, "Measured by `make bench`, one core, best of several rounds, one run.", fill="#666"))
+    parts.append(
+        _text(16, height - 12, "Measured by `make bench`, one core, best of several rounds, one run.", fill="#666")
+    )
     return "\n".join([*parts, "</svg>"]) + "\n"
 
 
@@ -93,7 +95,9 @@ def main(arguments: list[str]) -> None:
     source = Path(arguments[0]) if arguments else RESULTS
     target = Path(arguments[1]) if len(arguments) > 1 else source.with_suffix(".svg")
     if not source.exists():
-        raise SystemExit(f"chart: {source} is not there; write it by `python benches/pipeline.py --json CAPTURE… > {source}`")
+        raise SystemExit(
+            f"chart: {source} is not there; write it by `python benches/pipeline.py --json CAPTURE… > {source}`"
+        )
     target.write_text(chart(json.loads(source.read_text())))
     print(target)
 

@@ -125,9 +125,13 @@ FAULTS = {
         "The snapshot endpoint fails, refuses or hangs for ten minutes",
         "As before; trades go on, and no request is sent to a host that refuses.",
     ),
-    "X10": Fault("A snapshot from a cache, or of another symbol", "It is not taken, and the reply is counted with its reason."),
+    "X10": Fault(
+        "A snapshot from a cache, or of another symbol", "It is not taken, and the reply is counted with its reason."
+    ),
     "X11": Fault("A snapshot that lags behind the stream", "What was held bridges it; no resync."),
-    "X14": Fault("Deletes of levels that the book does not have", "Routine on this exchange: counted, and nothing else."),
+    "X14": Fault(
+        "Deletes of levels that the book does not have", "Routine on this exchange: counted, and nothing else."
+    ),
     "X19": Fault(
         "A new message type; a field added, removed or of another type",
         "New types and fields change nothing and are counted; a field that drives state and is not as it must be rejects "
@@ -147,7 +151,8 @@ FAULTS = {
         "Read correctly, within bounds, and answered no faster than the exchange allows.",
     ),
     "X30": Fault(
-        "Event times run backwards within a stream", "Rows stand in the order of arrival, with the times as sent; nothing is sorted."
+        "Event times run backwards within a stream",
+        "Rows stand in the order of arrival, with the times as sent; nothing is sorted.",
     ),
     "B01": Fault(
         "Invalid UTF-8 in a text frame", "Recorded, `rejected{utf8}`, and the next frame is read. The connection stays."
@@ -161,7 +166,9 @@ FAULTS = {
         "`1e400`, 400 digits, `-0`, `NaN`, `Infinity`",
         "Exact or refused (`range`, `schema`); prices and sizes never pass through a float.",
     ),
-    "B05": Fault("A million levels, 16 MiB of text, a hundred thousand keys", "Bounded time and memory; `rejected{limit}`."),
+    "B05": Fault(
+        "A million levels, 16 MiB of text, a hundred thousand keys", "Bounded time and memory; `rejected{limit}`."
+    ),
     "B06": Fault(
         "Repeated keys, another order of keys, numbers as texts and texts as numbers",
         "One rule (the last of repeated keys counts), the same in both parsers and in a third one.",
@@ -175,7 +182,10 @@ FAULTS = {
         "Reserved bits and opcodes, masked or fragmented control frames, bad close codes",
         "A broken protocol: closed with the right code and opened again, no panic.",
     ),
-    "B13": Fault("1 to 8 bytes of a frame changed at random", "Taken or rejected, never mistaken for another; the counters add up."),
+    "B13": Fault(
+        "1 to 8 bytes of a frame changed at random",
+        "Taken or rejected, never mistaken for another; the counters add up.",
+    ),
     "B14": Fault(
         "Control characters, escapes and look-alikes in names and in a peer's words",
         "Escaped where they are shown; refused where they would be a name or a path.",
@@ -215,7 +225,10 @@ FAULTS = {
         "Refused. There is no option that turns this off.",
     ),
     "Z03": Fault("`ws://` or `http://` to another machine", "Refused before anything is dialled."),
-    "Z04": Fault("REST redirects elsewhere, sends too much, or sends a gzip bomb", "Not followed; cut at the bound as it inflates."),
+    "Z04": Fault(
+        "REST redirects elsewhere, sends too much, or sends a gzip bomb",
+        "Not followed; cut at the bound as it inflates.",
+    ),
     "Z16": Fault(
         "Undefined behaviour",
         "`unsafe` stands in listed places only, each with its reason; vector kernels equal their scalar twins on anything.",
