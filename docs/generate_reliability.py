@@ -1,10 +1,9 @@
-#!/usr/bin/env python3
 """Writes `docs/reliability.md`: what can go wrong, what must be true then, and the tests that show it.
 
 A test says what it covers by a marker: in Rust a comment line directly above it, `// Fault: N01, B07`; in Python the
 decorator `@pytest.mark.fault("N01", "B07")`. The catalogue below says which faults there are. With `--check` nothing is
-written; the exit code is 1 where the page is stale, a marker names what is not in the catalogue or stands above no test,
-a fault has no test, or a fault that `make test` must cover is covered by `make test-long` alone.
+written; the exit code is 1 where the page is stale, a marker names what is not in the catalogue or stands above no
+test, a fault has no test, or a fault that `make test` must cover is covered by `make test-long` alone.
 """
 
 from __future__ import annotations
@@ -51,13 +50,13 @@ class Fault:
 FAULTS = {
     "N01": Fault(
         "TCP reset in the middle of a frame, cut at any byte",
-        "A part of a message is never a message. Each stream that the connection alone carried has one gap with cause "
-        "`disconnect`; a book is not live again before its next snapshot.",
+        "A part of a message is never a message. Each stream that the connection alone carried has one gap with "
+        "cause `disconnect`; a book is not live again before its next snapshot.",
     ),
     "N02": Fault(
         "Close frame with code 1000, 1001, 1008, 1012 or 1013",
-        "Code and (escaped) reason are reported and recorded; the connection comes back by backoff, after 1008 and 1013 "
-        "not before 5 s; the gap is closed.",
+        "Code and (escaped) reason are reported and recorded; the connection comes back by backoff, after 1008 and "
+        "1013 not before 5 s; the gap is closed.",
         missing="an engine test of the 5 s after 1008 and 1013",
     ),
     "N03": Fault(
@@ -118,8 +117,8 @@ FAULTS = {
     "X03": Fault("An exact copy of an event", "It is dropped before it is parsed, and counted as `duplicate`."),
     "X08": Fault(
         "No snapshot ever overlaps the diffs that are held",
-        "The book stays `awaiting_snapshot`, emits nothing, asks again with a capped backoff, and holds a bounded number "
-        "of events; each one dropped is counted.",
+        "The book stays `awaiting_snapshot`, emits nothing, asks again with a capped backoff, and holds a bounded "
+        "number of events; each one dropped is counted.",
     ),
     "X09": Fault(
         "The snapshot endpoint fails, refuses or hangs for ten minutes",
@@ -134,12 +133,13 @@ FAULTS = {
     ),
     "X19": Fault(
         "A new message type; a field added, removed or of another type",
-        "New types and fields change nothing and are counted; a field that drives state and is not as it must be rejects "
-        "the frame as `schema`. The frame stands in `raw`, so a later parser can read it.",
+        "New types and fields change nothing and are counted; a field that drives state and is not as it must be "
+        "rejects the frame as `schema`. The frame stands in `raw`, so a later parser can read it.",
     ),
     "X22": Fault(
         "Zero price or size, absurd numbers, times in another unit, in the future or in the past",
-        "Zero price or size is no trade: ignored with that reason. Odd times are delivered with flag 8. Nothing is mended.",
+        "Zero price or size is no trade: ignored with that reason. Odd times are delivered with flag 8. Nothing is "
+        "mended.",
     ),
     "X26": Fault(
         "The last message before a long silence is lost",
@@ -231,7 +231,8 @@ FAULTS = {
     ),
     "Z16": Fault(
         "Undefined behaviour",
-        "`unsafe` stands in listed places only, each with its reason; vector kernels equal their scalar twins on anything.",
+        "`unsafe` stands in listed places only, each with its reason; vector kernels equal their scalar twins on "
+        "anything.",
         run="N",
         missing="a run under Miri or a sanitizer: the pinned toolchain has neither",
     ),
@@ -245,8 +246,20 @@ FAULTS = {
 UNTESTED = {
     "X30": "trades with rising ids and falling `T`: same order, same times, no flag that lies",
     "C04": "raise in the body of `for batch in stream`, catch it, and read on from the same stream",
-    "C09": "subprocesses: Ctrl-C in `next`, `sys.exit` in the loop, a daemon thread that waits, plain exit; SIGINT in `collect`",
+    "C09": (
+        "subprocesses: Ctrl-C in `next`, `sys.exit` in the loop, a daemon thread that waits, plain exit; "
+        "SIGINT in `collect`"
+    ),
 }
+
+
+HEAD = """<!-- Written by docs/generate_reliability.py. -->
+# What can go wrong, and what is proved
+
+Each fault, what must be true when it strikes, and the tests that inject it and look. A test names its faults by a
+marker: `// Fault: N01` above a Rust test, `@pytest.mark.fault("N01")` on a Python one. `make test` fails if this page
+is stale, if a marker names a fault that is not here, or if a fault has lost its last test.
+"""
 
 
 @dataclass(frozen=True)
@@ -338,7 +351,8 @@ def problems(by_fault: dict[str, list[Test]]) -> Iterator[str]:
     """What is wrong with the markers and the catalogue."""
     for fault, tests in by_fault.items():
         if fault not in FAULTS:
-            yield f"{tests[0].path.relative_to(ROOT)}: {tests[0].name} names fault {fault}, which is not in the catalogue"
+            path = tests[0].path.relative_to(ROOT)
+            yield f"{path}: {tests[0].name} names fault {fault}, which is not in the catalogue"
         if fault in UNTESTED:
             yield f"{fault} has a test now: take it out of UNTESTED"
     for fault in FAULTS.keys() - by_fault.keys() - UNTESTED.keys():
@@ -352,15 +366,9 @@ def problems(by_fault: dict[str, list[Test]]) -> Iterator[str]:
 def page(by_fault: dict[str, list[Test]]) -> str:
     """The page as it should be."""
     lines = [
-        "<!-- Written by docs/generate_reliability.py. -->",
-        "# What can go wrong, and what is proved",
+        HEAD.rstrip(),
         "",
-        "Each fault, what must be true when it strikes, and the tests that inject it and look. A test names its faults by a",
-        'marker: `// Fault: N01` above a Rust test, `@pytest.mark.fault("N01")` on a Python one. `make test` fails if this',
-        "page is stale, if a marker names a fault that is not here, or if a fault has lost its last test.",
-        "",
-        f"{len(by_fault.keys() & FAULTS.keys())} of {len(FAULTS)} faults have tests; "
-        "where part of a fault, or all of it, is not shown yet, the page says so.",
+        f"{len(by_fault.keys() & FAULTS.keys())} of {len(FAULTS)} faults have tests; what is not shown yet is said.",
     ]
     for letter, title in GROUPS.items():
         lines += ["", f"## {title}", "", "| fault | what happens | what must be true | tests |", "|---|---|---|---|"]

@@ -11,6 +11,7 @@ from __future__ import annotations
 import sys
 
 import polars as pl
+
 import xtrader as xt
 
 EVERY = "1m"

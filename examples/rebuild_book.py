@@ -2,8 +2,8 @@
 
     python examples/rebuild_book.py CAPTURE [SYMBOL]
 
-The rules of the table are all there is to it: a snapshot replaces, sizes are absolute, 0 deletes, and `prev_id` is the id
-of the row before.
+The rules of the table are all there is to it: a snapshot replaces, sizes are absolute, 0 deletes, and `prev_id` is the
+id of the row before.
 """
 
 from __future__ import annotations
@@ -59,9 +59,9 @@ def main(capture: str, symbol: str | None = None) -> None:
             book = books[told["symbol"]]
             bids, asks = sorted(book.bids.items(), reverse=True), sorted(book.asks.items())
             print(f"{told['symbol']} at {book.last_id}: {len(bids)} bids, {len(asks)} asks")
-            for (bid, bid_size), (ask, ask_size) in zip(bids[:5], asks[:5], strict=False):
+            for bid, ask in zip(bids[:5], asks[:5], strict=False):
                 print(
-                    f"{bid_size.normalize():>12f} {bid.normalize():>12f} | {ask.normalize():<12f} {ask_size.normalize():<12f}"
+                    f"{bid[1].normalize():>12f} {bid[0].normalize():>12f} | {ask[0].normalize():<12f} {ask[1].normalize():f}"
                 )
             own = [[Decimal(price), Decimal(size)] for price, size in told["top10_bid"]]
             if own != [list(level) for level in bids[:10]]:

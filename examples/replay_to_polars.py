@@ -9,6 +9,7 @@ import sys
 from collections import defaultdict
 
 import polars as pl
+
 import xtrader as xt
 
 

@@ -11,6 +11,7 @@ import sys
 import time
 
 import polars as pl
+
 import xtrader as xt
 
 

@@ -9,6 +9,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+
 import xtrader as xt
 
 
@@ -35,8 +36,6 @@ def test_the_newest_entry_of_the_changelog_is_this_version(repository: Path, ver
 
 def test_the_command_and_the_package_say_this_version(version: str) -> None:
     assert xt.__version__ == version
-    done = subprocess.run(
-        [sys.executable, "-m", "xtrader", "--version"], capture_output=True, text=True, check=True
-    )
+    done = subprocess.run([sys.executable, "-m", "xtrader", "--version"], capture_output=True, text=True, check=True)
     assert done.stdout.startswith(f"xtrader {version} (commit ")
     assert f"profile {xt.build_info()['profile']}" in done.stdout
