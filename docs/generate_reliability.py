@@ -357,9 +357,9 @@ def problems(by_fault: dict[str, list[Test]]) -> Iterator[str]:
             yield f"{fault} has a test now: take it out of UNTESTED"
     for fault in FAULTS.keys() - by_fault.keys() - UNTESTED.keys():
         yield f"{fault} has no test ({FAULTS[fault].what})"
-    for name, fault in FAULTS.items():
+    for name, entry in FAULTS.items():
         found = by_fault.get(name, [])
-        if fault.run == "P" and found and all(test.run == "N" for test in found):
+        if entry.run == "P" and found and all(test.run == "N" for test in found):
             yield f"{name} belongs into `make test`, and only `make test-long` covers it"
 
 

@@ -59,10 +59,8 @@ def main(capture: str, symbol: str | None = None) -> None:
             book = books[told["symbol"]]
             bids, asks = sorted(book.bids.items(), reverse=True), sorted(book.asks.items())
             print(f"{told['symbol']} at {book.last_id}: {len(bids)} bids, {len(asks)} asks")
-            for bid, ask in zip(bids[:5], asks[:5], strict=False):
-                print(
-                    f"{bid[1].normalize():>12f} {bid[0].normalize():>12f} | {ask[0].normalize():<12f} {ask[1].normalize():f}"
-                )
+            for levels in zip(bids[:5], asks[:5], strict=False):
+                print(" | ".join(f"{size.normalize():>10f} at {price.normalize():f}" for price, size in levels))
             own = [[Decimal(price), Decimal(size)] for price, size in told["top10_bid"]]
             if own != [list(level) for level in bids[:10]]:
                 raise SystemExit("the engine has another book")

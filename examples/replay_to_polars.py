@@ -23,5 +23,6 @@ def tables(*captures: str) -> dict[str, pl.DataFrame]:
 
 if __name__ == "__main__":
     for name, frame in tables(*sys.argv[1:]).items():
-        print(f"{name}: {len(frame):,} rows, {frame['ts_recv'].min()} to {frame['ts_recv'].max()}")
+        first, last = frame["ts_recv"].dt.to_string().gather([0, -1])
+        print(f"{name}: {len(frame):,} rows, {first} to {last}")
         print(frame.select("ts_event", "symbol", *frame.columns[10:16]).tail(3))
