@@ -521,6 +521,7 @@ mod tests {
         assert!(error.contains("batch.max_rows = 0") && error.contains("1 to 1048576"), "{error}");
     }
 
+    // Fault: B14
     #[test]
     fn symbols_that_cannot_be_symbols_are_refused_with_a_remedy() {
         for bad in ["btcusdt", "", "BTC/USDT", "../x", "BTC USDT"] {

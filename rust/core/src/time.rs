@@ -41,6 +41,7 @@ pub fn day_start(wall_ns: i64) -> i64 {
 mod tests {
     use super::*;
 
+    // Fault: T09
     #[test]
     fn milliseconds_out_of_range_are_none_and_not_wrapped() {
         assert_eq!(ms_to_ns(1_626_992_741_037), Some(1_626_992_741_037_000_000));
@@ -49,6 +50,7 @@ mod tests {
         assert_eq!(ms_to_ns(1_626_992_741_037_000_000), None, "nanoseconds mistaken for milliseconds");
     }
 
+    // Fault: T09
     #[test]
     fn the_day_of_a_time_before_the_epoch_starts_before_it() {
         assert_eq!(day_start(-1), -NS_PER_DAY);

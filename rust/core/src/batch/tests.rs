@@ -695,6 +695,7 @@ fn a_small_batch_holds_little() {
     }
 }
 
+// Fault: C11
 #[test]
 fn a_held_batch_does_not_change() {
     let limits = BatchLimits { max_rows: 4, ..NO_LIMITS };

@@ -300,6 +300,7 @@ mod tests {
         assert_eq!(sync.judge(key(101, 103, 105), A), Verdict::Gap, "something between is missing");
     }
 
+    // Fault: X08, X10
     #[test]
     fn step_4_a_snapshot_older_than_the_buffer_is_fetched_again() {
         let sync = BookSync::new(FUTURES);

@@ -219,6 +219,7 @@ fn levels(prices: impl Iterator<Item = i64>) -> Vec<Level> {
     prices.map(|price| Level { price, size: price.abs() % 97 + 1 }).collect()
 }
 
+// Fault: X14
 #[test]
 fn every_delete_of_an_unknown_level_is_counted() {
     let mut book = OrderBook::new();

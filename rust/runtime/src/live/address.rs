@@ -79,6 +79,7 @@ fn is_loopback(url: &Url) -> bool {
 mod tests {
     use super::*;
 
+    // Fault: Z03
     #[test]
     fn plain_text_only_to_this_machine() {
         for good in

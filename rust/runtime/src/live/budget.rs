@@ -202,6 +202,7 @@ mod tests {
         assert_eq!(b.used(at(61)), 10, "a lower count is an older one");
     }
 
+    // Fault: N16, X09
     #[test]
     fn a_refusal_silences_everything_until_it_is_over() {
         let mut b = budget(100);
@@ -223,6 +224,7 @@ mod tests {
         assert_eq!(b.on_reply(at(500), 418, None, Some(u64::MAX)), Some(MAX_BAN_S * 1000));
     }
 
+    // Fault: N13
     #[test]
     fn connections_are_counted_by_time() {
         let net = NetLimits { connects_per_5min: 3, ..NetLimits::default() };

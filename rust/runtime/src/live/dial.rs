@@ -118,6 +118,7 @@ mod tests {
 
     use super::*;
 
+    // Fault: N14
     #[test]
     fn address_families_take_turns() {
         let a = |s: &str| s.parse::<SocketAddr>().expect("an address");
@@ -127,6 +128,7 @@ mod tests {
         assert_eq!(alternating(&[]), []);
     }
 
+    // Fault: N14
     #[tokio::test]
     async fn the_next_address_is_tried_when_the_first_is_dead() {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");

@@ -45,6 +45,7 @@ mod tests {
 
     use super::*;
 
+    // Fault: B14
     #[test]
     fn a_peers_words_are_shown_and_not_obeyed() {
         assert_eq!(escaped("Too many requests"), "Too many requests");
@@ -54,6 +55,7 @@ mod tests {
     }
 
     proptest! {
+        // Fault: B14
         #[test]
         fn never_longer_and_never_a_control_character(text in any::<String>()) {
             let out = escaped(&text);

@@ -252,6 +252,7 @@ mod tests {
         }
     }
 
+    // Fault: Z03
     #[test]
     fn numbers_out_of_bounds_and_plain_text_endpoints_are_refused() {
         let base = LiveOptions::from_json(MINIMAL).expect("defaults");

@@ -196,6 +196,7 @@ mod tests {
         assert_eq!(unmasked(out.pending()), [(OpCode::Data(Data::Text), b"two".to_vec())]);
     }
 
+    // Fault: N19
     #[test]
     fn what_the_peer_does_not_take_is_bounded() {
         let mut out = Outbox::new(10, Rate::new(100, 1));

@@ -243,6 +243,7 @@ fn two_writers_cannot_have_one_folder() {
     create(folder.path(), StoreOptions::default()).unwrap();
 }
 
+// Fault: B14
 #[test]
 fn a_name_that_is_not_ours_never_becomes_a_folder() {
     let folder = Folder::new();

@@ -86,6 +86,7 @@ fn a_collector_gets_batches_by_age() {
     assert_eq!(got, (1..=10).collect::<Vec<_>>());
 }
 
+// Fault: C05
 #[test]
 fn any_executor_can_await_batches() {
     let (peer, tell) = told();

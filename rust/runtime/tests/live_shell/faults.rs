@@ -10,6 +10,7 @@ use xtrader_core::engine::DownReason;
 use crate::peer::{Peer, close, frame, read_frame, read_to_end, reset, text};
 use crate::script::{PATIENCE, Run, Seen, open, options, send};
 
+// Fault: N01
 #[test]
 fn a_reset_at_any_byte_of_a_message_never_delivers_the_part() {
     let whole = text("{\"cut\":true}");
@@ -39,6 +40,7 @@ fn a_reset_at_any_byte_of_a_message_never_delivers_the_part() {
     }
 }
 
+// Fault: N03
 #[test]
 fn an_end_without_close_is_no_polite_one() {
     let peer = Peer::websocket(|mut stream, _| {
@@ -53,6 +55,7 @@ fn an_end_without_close_is_no_polite_one() {
     assert!(down.detail.contains("4 bytes of an unfinished message"), "{down:?}");
 }
 
+// Fault: N02, B14
 #[test]
 fn a_close_is_told_with_its_code_and_answered() {
     for code in [1000u16, 1001, 1008, 1012, 1013, 4321] {
@@ -71,6 +74,7 @@ fn a_close_is_told_with_its_code_and_answered() {
     }
 }
 
+// Fault: B07, B10
 #[test]
 fn what_breaks_the_protocol_ends_the_connection_from_the_header() {
     let cases: [(&'static [u8], u16); 10] = [
@@ -99,6 +103,7 @@ fn what_breaks_the_protocol_ends_the_connection_from_the_header() {
     }
 }
 
+// Fault: B07
 #[test]
 fn endless_pieces_are_refused_at_the_bound() {
     let peer = Peer::websocket(|mut stream, _| {
@@ -112,6 +117,7 @@ fn endless_pieces_are_refused_at_the_bound() {
     assert_eq!((down.reason, down.code), (DownReason::Protocol, Some(1009)), "{down:?}");
 }
 
+// Fault: N08
 #[test]
 fn a_message_that_never_ends_costs_its_connection_and_no_other() {
     let slow = Peer::websocket(|mut stream, _| {
@@ -151,6 +157,7 @@ fn a_message_that_never_ends_costs_its_connection_and_no_other() {
     assert!(ticks > 0, "the other connection went on");
 }
 
+// Fault: N19
 #[test]
 fn a_peer_that_does_not_read_is_left_at_the_deadline() {
     let (release, released) = channel::<()>();
@@ -173,6 +180,7 @@ fn a_peer_that_does_not_read_is_left_at_the_deadline() {
     drop(release);
 }
 
+// Fault: N19
 #[test]
 fn what_waits_to_be_sent_is_bounded() {
     let peer = Peer::websocket(|stream, _| read_to_end(stream));

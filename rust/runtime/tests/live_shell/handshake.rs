@@ -19,6 +19,7 @@ fn answering(answer: impl Fn(&str) -> String + Send + 'static) -> Peer {
     })
 }
 
+// Fault: N17
 #[test]
 fn nothing_is_offered_in_the_upgrade() {
     let (sent, heads) = std::sync::mpsc::channel();
@@ -32,6 +33,7 @@ fn nothing_is_offered_in_the_upgrade() {
     assert!(!head.contains("extensions") && !head.contains("sec-websocket-protocol"), "{head}");
 }
 
+// Fault: N16, B14
 #[test]
 fn a_refusal_is_told_with_its_status_and_its_wait() {
     for (status, wait) in [(429, Some("7")), (418, Some("120")), (403, None), (503, Some("1")), (451, None)] {
@@ -46,6 +48,7 @@ fn a_refusal_is_told_with_its_status_and_its_wait() {
     }
 }
 
+// Fault: N16
 #[test]
 fn a_host_that_refused_is_not_asked_again_before_its_time() {
     let peer = answering(|_| "HTTP/1.1 418 Teapot\r\nRetry-After: 3000\r\nContent-Length: 0\r\n\r\n".to_owned());
@@ -61,6 +64,7 @@ fn a_host_that_refused_is_not_asked_again_before_its_time() {
     assert!(second.retry_after_ms.is_some_and(|ms| ms > 2_990_000 && ms <= 3_000_000), "{second:?}");
 }
 
+// Fault: N16
 #[test]
 fn a_redirect_is_not_followed() {
     let peer = answering(|_| "HTTP/1.1 301 Moved\r\nLocation: wss://elsewhere.example/\r\n\r\n".to_owned());
@@ -69,6 +73,7 @@ fn a_redirect_is_not_followed() {
     assert!(down.detail.contains("elsewhere.example"), "{down:?}");
 }
 
+// Fault: N17
 #[test]
 fn a_wrong_answer_is_a_broken_protocol() {
     let cases: [fn(&str) -> String; 7] = [
@@ -86,6 +91,7 @@ fn a_wrong_answer_is_a_broken_protocol() {
     }
 }
 
+// Fault: Z17
 #[test]
 fn a_flood_of_header_bytes_is_cut() {
     let peer = Peer::raw(|mut stream, _| {
@@ -97,6 +103,7 @@ fn a_flood_of_header_bytes_is_cut() {
     assert_eq!(down.reason, DownReason::Protocol, "{down:?}");
 }
 
+// Fault: Z17
 #[test]
 fn an_upgrade_that_never_ends_is_left_at_the_deadline() {
     let silent = Peer::raw(|stream, _| read_to_end(stream));
@@ -122,6 +129,7 @@ fn nobody_there_is_told_with_the_address() {
     assert!(down.detail.contains(&port.to_string()), "{down:?}");
 }
 
+// Fault: Z03
 #[test]
 fn plain_text_to_another_machine_is_refused_before_anything_is_dialled() {
     let mut options = options();

@@ -63,6 +63,7 @@ fn a_peer_that_ignores_the_close_does_not_hold_us_up() {
     drop(release);
 }
 
+// Fault: C05
 #[test]
 fn streams_that_are_dropped_leave_no_socket_and_no_thread() {
     let peer = Peer::websocket(|mut stream, _| {
@@ -212,6 +213,7 @@ fn a_report_tells_of_connections_queue_and_rest() {
 }
 
 /// The child must touch no lock and start no thread: it only asks, and leaves.
+// Fault: C08
 #[test]
 fn a_fork_gets_a_clear_error_and_the_parent_goes_on() {
     let (tell, told) = channel::<()>();

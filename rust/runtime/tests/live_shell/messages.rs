@@ -97,6 +97,7 @@ fn two_connections_share_one_shard() {
     }
 }
 
+// Fault: X29
 #[test]
 fn pieces_with_pings_between_are_one_message_and_the_ping_is_answered() {
     let (pong, pongs) = channel();
@@ -111,6 +112,7 @@ fn pieces_with_pings_between_are_one_message_and_the_ping_is_answered() {
     assert_eq!(pongs.recv_timeout(PATIENCE).unwrap(), Some((0x8A, b"1732000000000".to_vec())));
 }
 
+// Fault: X29, Z17
 #[test]
 fn a_ping_flood_is_answered_at_the_rate_of_our_messages() {
     const PINGS: u32 = 2000;
@@ -134,6 +136,7 @@ fn a_ping_flood_is_answered_at_the_rate_of_our_messages() {
     assert!(pongs <= 40, "{pongs} pongs for {PINGS} pings; the last one must be answered");
 }
 
+// Fault: B01
 #[test]
 fn a_text_that_is_no_utf8_reaches_the_engine_and_costs_nothing_else() {
     let peer = Peer::websocket(|mut stream, _| {

@@ -59,6 +59,7 @@ fn an_error_of_the_host_is_a_reply() {
     assert_eq!((got.status, &got.body[..]), (400, &b"{\"code\":-1121}"[..]));
 }
 
+// Fault: X09
 #[test]
 fn after_a_refusal_nothing_is_sent_before_its_time() {
     for (status, header, at_least) in [(429, "Retry-After: 3000\r\n", 2_990_000), (418, "", 119_000), (403, "", 59_000)]
@@ -80,6 +81,7 @@ fn after_a_refusal_nothing_is_sent_before_its_time() {
     }
 }
 
+// Fault: Z04
 #[test]
 fn a_redirect_is_a_reply_and_is_not_followed() {
     let (elsewhere, asked) = host(|_| answer(200, "", b"stolen"));
@@ -90,6 +92,7 @@ fn a_redirect_is_a_reply_and_is_not_followed() {
     assert_eq!(asked.try_iter().count(), 0);
 }
 
+// Fault: Z04
 #[test]
 fn a_body_beyond_the_bound_is_dropped_however_small_it_was_packed() {
     let mut options = options();
@@ -108,6 +111,7 @@ fn a_body_beyond_the_bound_is_dropped_however_small_it_was_packed() {
     assert!(report["rest"]["last_problem"].as_str().unwrap().contains("1048576 bytes"), "{report}");
 }
 
+// Fault: X09
 #[test]
 fn a_host_that_hangs_is_left_at_the_deadline() {
     let peer = Peer::raw(|stream, _| crate::peer::read_to_end(stream));

@@ -123,6 +123,7 @@ fn a_trusted_host_is_spoken_to_and_stamps_never_fall() {
     }
 }
 
+// Fault: Z01
 #[test]
 fn rest_speaks_the_same_tls() {
     let ca = Authority::new("rest");
@@ -140,6 +141,7 @@ fn rest_speaks_the_same_tls() {
     }
 }
 
+// Fault: Z01
 #[test]
 fn an_unknown_authority_is_refused() {
     let (ca, stranger) = (Authority::new("known"), Authority::new("stranger"));
@@ -149,6 +151,7 @@ fn an_unknown_authority_is_refused() {
     refused(options(), &peer);
 }
 
+// Fault: Z01
 #[test]
 fn a_self_signed_host_is_refused() {
     let ca = Authority::new("self");
@@ -158,6 +161,7 @@ fn a_self_signed_host_is_refused() {
     refused(ca.options(), &peer);
 }
 
+// Fault: Z01
 #[test]
 fn an_expired_certificate_is_refused() {
     let ca = Authority::new("expired");
@@ -169,6 +173,7 @@ fn an_expired_certificate_is_refused() {
     assert!(detail.to_ascii_lowercase().contains("expired"), "{detail}");
 }
 
+// Fault: Z01
 #[test]
 fn another_hosts_certificate_is_refused() {
     let ca = Authority::new("host");
@@ -177,6 +182,7 @@ fn another_hosts_certificate_is_refused() {
     assert!(detail.contains("not valid for name"), "{detail}");
 }
 
+// Fault: N15, Z01
 #[test]
 fn a_chain_that_changes_between_connections_is_judged_anew() {
     let (ca, stranger) = (Authority::new("rotating"), Authority::new("rotated"));
@@ -208,6 +214,7 @@ fn a_chain_that_changes_between_connections_is_judged_anew() {
     assert_eq!(last.reason, DownReason::ConnectFailed, "{last:?}");
 }
 
+// Fault: N15, Z17
 #[test]
 fn a_handshake_that_stalls_is_left_at_the_deadline_and_garbage_at_once() {
     let silent = Peer::raw(|stream, _| read_to_end(stream));

@@ -70,6 +70,7 @@ proptest! {
     }
 }
 
+// Fault: B04
 #[test]
 fn forms_that_exchanges_send() {
     let is = |text: &str, mantissa, scale| assert_eq!(exact(text.as_bytes()), Ok(Exact { mantissa, scale }), "{text}");
@@ -85,6 +86,7 @@ fn forms_that_exchanges_send() {
     is("1e-38", 1, 38);
 }
 
+// Fault: B04
 #[test]
 fn forms_that_are_refused() {
     let no = |text: &str, why| assert_eq!(exact(text.as_bytes()), Err(why), "{text}");

@@ -29,6 +29,7 @@ fn number() -> impl Strategy<Value = String> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2000))]
 
+    // Fault: Z16
     #[test]
     fn the_twins_agree_and_agree_with_the_exact_reader(
         pairs in proptest::collection::vec((number(), number()), 1..12),
@@ -53,11 +54,13 @@ proptest! {
         }
     }
 
+    // Fault: Z16
     #[test]
     fn the_twins_agree_on_anything(bytes in "[\\[\\]\",.0-9]{0,80}", at in 0usize..90, price in 0u8..20, size in 0u8..20) {
         both(bytes.as_bytes(), at, LevelScales { price, size }, 8);
     }
 
+    // Fault: B13, Z16
     #[test]
     fn the_twins_agree_on_damaged_lists(
         pairs in proptest::collection::vec(("[0-9]{1,6}(\\.[0-9]{1,4})?", "[0-9]{1,6}(\\.[0-9]{1,4})?"), 2..8),

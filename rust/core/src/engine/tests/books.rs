@@ -43,6 +43,7 @@ fn a_snapshot_and_the_events_that_follow_it_are_the_rows_of_l2() {
     assert_eq!(book.top10_ask, [("100.6".into(), "8".into()), ("101".into(), "2".into())]);
 }
 
+// Fault: X03
 #[test]
 fn an_event_that_ends_at_the_snapshot_is_applied_since_the_snapshot_is_cut() {
     let mut world = World::replaying(1);
@@ -131,6 +132,7 @@ fn a_hole_that_stays_open_for_the_heal_window_is_a_gap() {
     assert_eq!(world.rows(Table::Gaps, &GAPS), ["1|l2|missed|chain|31|40||none"]);
 }
 
+// Fault: X03
 #[test]
 fn a_repeated_event_is_dropped_before_it_is_parsed() {
     let mut world = synced(2);
@@ -177,6 +179,7 @@ fn every_day_and_every_interval_begins_with_the_whole_book() {
     assert_eq!(rows.len(), 3);
 }
 
+// Fault: N01
 #[test]
 fn a_lost_connection_is_one_gap_and_the_resync_is_no_second() {
     let mut world = World::live(&[Stream::L2]);

@@ -3,6 +3,7 @@
 use super::harness::{A, World, agg_trade, depth, snapshot};
 use crate::table::Table;
 
+// Fault: X19, B01, B02, B04
 #[test]
 fn every_frame_is_in_exactly_one_counter() {
     let mut world = World::replaying(1);
@@ -41,6 +42,7 @@ fn every_frame_is_in_exactly_one_counter() {
     assert_eq!(world.rows(Table::Trades, &["trade_id"]), ["3"]);
 }
 
+// Fault: B03
 #[test]
 fn nesting_a_hundred_thousand_deep_is_rejected() {
     let mut world = World::replaying(1);
@@ -49,6 +51,7 @@ fn nesting_a_hundred_thousand_deep_is_rejected() {
     assert_eq!(world.count("/frames/rejected/depth"), 1);
 }
 
+// Fault: B05
 #[test]
 fn more_levels_than_allowed_are_rejected() {
     let mut config = super::harness::recording();
@@ -62,6 +65,7 @@ fn more_levels_than_allowed_are_rejected() {
     assert_eq!(world.count("/replies/rejected/limit"), 1);
 }
 
+// Fault: X22, T07, T09
 #[test]
 fn times_that_cannot_be_are_delivered_and_flagged() {
     let mut world = World::replaying(1);

@@ -20,6 +20,7 @@ fn streams_are_asked_for_on_the_half_of_the_exchange_that_delivers_them() {
     assert_eq!(urls, ["wss://fstream.binance.com/public/stream", "wss://fstream.binance.com/market/stream"]);
 }
 
+// Fault: N07
 #[test]
 fn a_subscription_that_is_not_answered_costs_the_connection() {
     let mut world = World::new(super::harness::config(&[Stream::L2]));
@@ -31,6 +32,7 @@ fn a_subscription_that_is_not_answered_costs_the_connection() {
     assert_eq!(world.closes(), 1);
 }
 
+// Fault: N06, N07
 #[test]
 fn a_stream_that_never_speaks_though_the_market_moves_is_named_and_asked_for_again() {
     let mut world = World::live(&[Stream::Trades, Stream::Bbo]);
@@ -57,6 +59,7 @@ fn a_stream_that_never_speaks_though_the_market_moves_is_named_and_asked_for_aga
     assert!(resubscribed || reconnected, "{:?}", world.actions);
 }
 
+// Fault: N06
 #[test]
 fn a_stream_that_is_merely_quiet_is_left_alone() {
     let mut world = World::live(&[Stream::Trades]);
@@ -73,6 +76,7 @@ fn a_stream_that_is_merely_quiet_is_left_alone() {
     assert!(world.rows(Table::Gaps, &["cause"]).is_empty());
 }
 
+// Fault: N04, N05, X26
 #[test]
 fn a_stream_that_missed_trades_is_dead_and_the_gap_begins_at_its_last_trade() {
     let mut world = World::live(&[Stream::Trades]);
@@ -91,6 +95,7 @@ fn a_stream_that_missed_trades_is_dead_and_the_gap_begins_at_its_last_trade() {
     assert_eq!(world.closes(), 1, "the whole connection is silent");
 }
 
+// Fault: N04
 #[test]
 fn a_half_open_connection_shows_itself_by_not_answering() {
     let mut world = World::live(&[Stream::L2]);
@@ -101,6 +106,7 @@ fn a_half_open_connection_shows_itself_by_not_answering() {
     assert_eq!(world.closes(), 1);
 }
 
+// Fault: N13
 #[test]
 fn attempts_are_spread_and_grow_rarer_while_a_peer_accepts_and_cuts() {
     let mut world = World::live(&[Stream::Trades]);
@@ -122,6 +128,7 @@ fn attempts_are_spread_and_grow_rarer_while_a_peer_accepts_and_cuts() {
     assert_eq!(world.rows(Table::Gaps, &["cause", "ts_resumed"]), ["disconnect|"], "one outage, still open");
 }
 
+// Fault: N16
 #[test]
 fn a_peer_that_says_when_to_come_back_is_obeyed() {
     let mut world = World::live(&[Stream::Trades]);
@@ -138,6 +145,7 @@ fn a_peer_that_says_when_to_come_back_is_obeyed() {
     assert_eq!(world.opens(), 1);
 }
 
+// Fault: X08, X10
 #[test]
 fn a_snapshot_that_never_overlaps_is_never_published() {
     let mut world = World::live(&[Stream::L2]);
@@ -156,6 +164,7 @@ fn a_snapshot_that_never_overlaps_is_never_published() {
     assert!(world.rows(Table::Gaps, &["cause"]).is_empty());
 }
 
+// Fault: X09
 #[test]
 fn failing_snapshots_leave_trades_flowing_and_are_asked_for_with_a_backoff() {
     let mut world = World::live(&[Stream::Trades, Stream::L2]);
@@ -175,6 +184,7 @@ fn failing_snapshots_leave_trades_flowing_and_are_asked_for_with_a_backoff() {
     assert!(world.rows(Table::L2, &["last_id"]).is_empty());
 }
 
+// Fault: X10
 #[test]
 fn a_snapshot_of_another_symbol_is_not_taken() {
     let mut world = World::live(&[Stream::L2]);
@@ -185,6 +195,7 @@ fn a_snapshot_of_another_symbol_is_not_taken() {
     assert_eq!(world.count("/replies/ignored/snapshot_crossed"), 1);
 }
 
+// Fault: X11
 #[test]
 fn a_snapshot_that_lags_is_bridged_by_what_was_held() {
     let mut world = World::live(&[Stream::L2]);
@@ -197,6 +208,7 @@ fn a_snapshot_that_lags_is_bridged_by_what_was_held() {
     assert_eq!(world.engine.books()[0].resyncs, 0);
 }
 
+// Fault: X08
 #[test]
 fn held_events_are_bounded_and_the_oldest_dropped_and_counted() {
     let mut config = super::harness::config(&[Stream::L2]);

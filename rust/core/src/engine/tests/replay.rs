@@ -143,6 +143,7 @@ proptest! {
         prop_assert_eq!(again.counters(), world.counters());
     }
 
+    // Fault: B13
     #[test]
     fn every_frame_has_one_outcome_and_no_live_book_is_crossed(steps in prop::collection::vec(step(), 0..120)) {
         let mut world = World::new(config(&Stream::ALL));

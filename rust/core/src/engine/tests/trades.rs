@@ -48,6 +48,7 @@ fn a_missing_id_is_a_gap_of_known_size_before_the_next_trade() {
     assert_eq!((gap[0].as_str(), gap[1].as_str(), trades[2].as_str()), ("4|1", "4|2", "4|3"));
 }
 
+// Fault: X03
 #[test]
 fn a_copy_from_another_connection_is_dropped_and_a_late_original_is_delivered() {
     let mut world = World::replaying(2);
@@ -82,6 +83,7 @@ fn the_first_kind_of_trade_seen_is_taken_and_the_other_ignored() {
     assert_eq!(world.count("/frames/ignored/other_trade_source"), 1);
 }
 
+// Fault: X22
 #[test]
 fn what_is_no_trade_is_ignored_with_its_reason_and_leaves_no_hole() {
     let mut world = World::replaying(1);
@@ -94,6 +96,7 @@ fn what_is_no_trade_is_ignored_with_its_reason_and_leaves_no_hole() {
     assert!(world.rows(Table::Gaps, &GAPS).is_empty());
 }
 
+// Fault: N01, N02
 #[test]
 fn a_disconnect_is_one_gap_a_stream_closed_with_what_was_missed() {
     let mut world = World::live(&[Stream::Trades]);
@@ -108,6 +111,7 @@ fn a_disconnect_is_one_gap_a_stream_closed_with_what_was_missed() {
     assert!(gaps[1].starts_with("trades|disconnect|shell|3|2|4|1"), "{}", gaps[1]);
 }
 
+// Fault: X03
 #[test]
 fn quotes_are_taken_while_their_ids_rise() {
     let mut world = World::replaying(2);

@@ -111,6 +111,7 @@ proptest! {
         prop_assert!(taken, "{}", text);
     }
 
+    // Fault: X19, B06
     #[test]
     fn a_frame_in_other_clothes_says_the_same_or_is_left_to_the_reader(frame in frame(), dress in any::<u64>()) {
         let mut reader = WireReader::default();
@@ -121,6 +122,7 @@ proptest! {
         prop_assert_eq!(read(&mut reader, dressed.as_bytes(), SCALES), plain, "{}", dressed);
     }
 
+    // Fault: B13
     #[test]
     fn a_damaged_frame_is_never_taken_for_another(frame in frame(), damage in frames::damage()) {
         let mut reader = WireReader::default();
@@ -134,6 +136,7 @@ proptest! {
         }
     }
 
+    // Fault: B02
     #[test]
     fn a_torn_frame_makes_no_row(frame in frame(), cut in any::<prop::sample::Index>()) {
         let text = frame.dominant();
@@ -144,6 +147,7 @@ proptest! {
         prop_assert!(matches!(read(&mut WireReader::default(), torn, SCALES), Verdict::Refused(_)));
     }
 
+    // Fault: B06
     #[test]
     fn values_are_those_of_a_second_parser(frame in frame()) {
         let Frame { fields, .. } = &frame;

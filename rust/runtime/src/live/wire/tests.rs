@@ -76,6 +76,7 @@ fn messages_pieces_and_control_frames_between() {
     );
 }
 
+// Fault: B07, B10
 #[test]
 fn what_breaks_the_protocol_is_refused() {
     let cases: [(&[u8], WireError); 12] = [
@@ -97,6 +98,7 @@ fn what_breaks_the_protocol_is_refused() {
     }
 }
 
+// Fault: B07
 #[test]
 fn endless_pieces_hit_the_bound_of_a_message() {
     let mut reader = Reader::new(0, 1000);
@@ -111,6 +113,7 @@ fn endless_pieces_hit_the_bound_of_a_message() {
     assert!(events.is_empty());
 }
 
+// Fault: B07
 #[test]
 fn an_announced_length_allocates_nothing() {
     let mut reader = Reader::new(8192, 16 << 20);
@@ -121,6 +124,7 @@ fn an_announced_length_allocates_nothing() {
     assert!(reader.is_under_way());
 }
 
+// Fault: X29
 #[test]
 fn a_large_message_grows_the_buffer_and_gives_it_back() {
     let mut reader = Reader::new(8192, 16 << 20);
@@ -159,6 +163,7 @@ fn any_frames() -> impl Strategy<Value = Vec<(Vec<u8>, Vec<Owned>)>> {
 
 proptest! {
     /// Any split of the byte stream gives the same events.
+    // Fault: N01, X29
     #[test]
     fn any_split_gives_the_same_events(frames in any_frames(), cuts in prop::collection::vec(1usize..5000, 1..40)) {
         let bytes: Vec<u8> = frames.iter().flat_map(|(b, _)| b.clone()).collect();
@@ -181,6 +186,7 @@ proptest! {
     }
 
     /// No bytes make it panic or hold more than they are.
+    // Fault: B10
     #[test]
     fn no_bytes_panic(bytes in prop::collection::vec(any::<u8>(), 0..2000)) {
         let mut reader = Reader::new(0, 1 << 20);

@@ -74,6 +74,7 @@ fn kinds_states_and_dates() {
     }
 }
 
+// Fault: B14
 #[test]
 fn one_odd_row_never_spoils_the_rest() {
     let good = row("ETHUSDT", "PERPETUAL", NEVER_MS, "TRADING");

@@ -63,6 +63,7 @@ fn quotes() {
     assert_eq!(read.times, ms(1_785_121_247_583, 1_785_121_247_584));
 }
 
+// Fault: X22, T07, T09
 #[test]
 fn a_time_that_nanoseconds_cannot_hold_is_odd_and_never_wrapped() {
     let micros = r#"{"e":"trade","E":1723161256323000,"T":1723161256322000,"s":"BTCUSDT","t":5,"p":"1","q":"1","X":"MARKET","m":false}"#;

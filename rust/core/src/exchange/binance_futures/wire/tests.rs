@@ -19,6 +19,7 @@ fn trade(frame: &str) -> Decoded<Trade<'static>> {
 
 const TRADE: &str = r#"{"e":"trade","E":3,"T":2,"s":"BTCUSDT","t":7,"p":"1.5","q":"0.25","X":"MARKET","m":true}"#;
 
+// Fault: B01, B02
 #[test]
 fn bytes_that_are_no_document() {
     assert_eq!(refused(b"{\"e\":\"\xff\"}"), RejectReason::Utf8);
@@ -31,6 +32,7 @@ fn bytes_that_are_no_document() {
     assert_eq!(refused(two.as_bytes()), RejectReason::Json);
 }
 
+// Fault: B03
 #[test]
 fn nesting_is_bounded_before_it_is_parsed() {
     let nested = |n: usize| format!("{}{}", "[".repeat(n), "]".repeat(n));
@@ -43,6 +45,7 @@ fn nesting_is_bounded_before_it_is_parsed() {
     assert!(WireReader::default().read(text.as_bytes()).is_ok(), "brackets in a text do not nest");
 }
 
+// Fault: X19, B04
 #[test]
 fn a_field_that_drives_state_must_be_there_and_of_its_type() {
     for (from, to) in [
@@ -79,6 +82,7 @@ fn a_field_that_drives_state_must_be_there_and_of_its_type() {
     }
 }
 
+// Fault: B06
 #[test]
 fn bare_numbers_are_read_from_their_text() {
     for (text, mantissa, scale) in [
@@ -96,6 +100,7 @@ fn bare_numbers_are_read_from_their_text() {
     }
 }
 
+// Fault: B06
 #[test]
 fn of_a_key_that_occurs_twice_the_last_counts_as_in_a_second_parser() {
     let twice = TRADE.replace("\"t\":7", "\"t\":6,\"t\":7").replace("\"p\":\"1.5\"", "\"p\":\"9\",\"p\":\"1.5\"");
@@ -110,6 +115,7 @@ fn of_a_key_that_occurs_twice_the_last_counts_as_in_a_second_parser() {
     }
 }
 
+// Fault: X19, B06
 #[test]
 fn other_orders_spaces_escapes_and_new_fields() {
     let frame = " {\"data\" : {\"m\":false, \"\\u0070\":\"\\u0031.5\",\"q\":\"0.25\",\"new\":{\"p\":1},\"t\":7,\n\"s\":\"币安人生USDT\",\
@@ -123,6 +129,7 @@ fn other_orders_spaces_escapes_and_new_fields() {
     assert_eq!((trade.side, trade.price), (Side::Buy, Decimal::new(150, 2)));
 }
 
+// Fault: X19
 #[test]
 fn what_is_known_and_what_is_not() {
     let unrequested = Peek::Ignored(IgnoreReason::UnrequestedKind);
@@ -161,6 +168,7 @@ fn a_quote_without_a_type_is_known_by_its_stream() {
     assert!(matches!(message.trade(SCALES), Decoded::Miss), "asked for another kind");
 }
 
+// Fault: T09
 #[test]
 fn times_from_what_there_is() {
     let times = |frame: &str| match WireReader::default().read(frame.as_bytes()).unwrap().peek() {
@@ -195,6 +203,7 @@ fn levels_of_any_form_and_no_more_than_allowed() {
     }
 }
 
+// Fault: X29, B05
 #[test]
 fn many_keys_long_texts_and_a_million_levels_are_bounded() {
     let keys: String = (0..100_000).map(|i| format!("\"k{i}\":{i},")).collect();
@@ -232,6 +241,7 @@ fn a_snapshot() {
     assert_eq!(refused(b"<html>418</html>", 9), RejectReason::Json);
 }
 
+// Fault: X29
 #[test]
 fn a_snapshot_of_five_megabytes() {
     let level = |i: usize| format!("[\"{}.{:02}\",\"{}.125\"]", 10_000 + i / 100, i % 100, i);

@@ -1,0 +1,419 @@
+"""Writes `docs/reliability.md`: what can go wrong, what must be true then, and the tests that show it.
+
+A test says what it covers by a marker: in Rust a comment line directly above it, `// Fault: N01, B07`; in Python the
+decorator `@pytest.mark.fault("N01", "B07")`. The catalogue below says which faults there are. With `--check` nothing is
+written; the exit code is 1 where the page is stale, a marker names what is not in the catalogue or stands above no
+test, a fault has no test, or a fault that `make test` must cover is covered by `make test-long` alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import re
+import sys
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGE = ROOT / "docs" / "reliability.md"
+SOURCES = ("rust", "tests")
+
+# Where a test runs: `make test` takes both kinds of machine, `make test-long` what takes minutes.
+Run = Literal["P", "N"]
+COMMANDS: dict[Run, str] = {"P": "`make test`", "N": "`make test-long`"}
+
+GROUPS = {
+    "N": "Network",
+    "X": "The exchange misbehaves",
+    "B": "Bad input",
+    "C": "Consumers and the Python boundary",
+    "T": "Clocks",
+    "Z": "Security",
+}
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One thing that can go wrong."""
+
+    what: str
+    must: str
+    run: Run = "P"
+    # What of it no test shows yet.
+    missing: str = ""
+
+
+FAULTS = {
+    "N01": Fault(
+        "TCP reset in the middle of a frame, cut at any byte",
+        "A part of a message is never a message. Each stream that the connection alone carried has one gap with "
+        "cause `disconnect`; a book is not live again before its next snapshot.",
+    ),
+    "N02": Fault(
+        "Close frame with code 1000, 1001, 1008, 1012 or 1013",
+        "Code and (escaped) reason are reported and recorded; the connection comes back by backoff, after 1008 and "
+        "1013 not before 5 s; the gap is closed.",
+        missing="an engine test of the 5 s after 1008 and 1013",
+    ),
+    "N03": Fault(
+        "The stream of bytes ends without a Close frame",
+        "It is a disconnect and never “finished”; the connection comes back.",
+        missing="coming back after it, in one test with the end",
+    ),
+    "N04": Fault(
+        "Half-open: no bytes either way, the socket stays open",
+        "It shows itself by not answering within its deadlines and is dropped; the gap begins at the last good event, "
+        "not at the detection.",
+    ),
+    "N05": Fault(
+        "Pings and requests are answered, no stream delivers",
+        "Pongs and acks prove nothing: REST says whether the market moves, and then the connection is given up.",
+    ),
+    "N06": Fault(
+        "One stream goes mute while others flow",
+        "REST tells quiet from dead. Quiet: nothing happens. Dead: that stream alone has a gap and is asked for again.",
+        missing="the same with 200 symbols on one connection, 199 of them untouched",
+    ),
+    "N07": Fault(
+        "A subscription is accepted and nothing ever comes",
+        "The deadline counts from the subscription, not from a first message; an ack is not data.",
+    ),
+    "N08": Fault(
+        "One byte now and then",
+        "A message has a deadline from its first byte to its last; other connections go on.",
+        run="N",
+    ),
+    "N13": Fault(
+        "Connections are accepted and closed at once, for ten minutes",
+        "Full-jitter backoff that grows, attempts under the exchange's cap, one outage in `gaps`.",
+        missing="descriptors and memory over the ten minutes, on real sockets",
+    ),
+    "N14": Fault(
+        "Names that do not resolve or hang, dead addresses, a black-holed IPv6",
+        "The next address is tried, address families take turns, nothing else waits.",
+        run="N",
+        missing="a name that does not exist, and a resolver that hangs while another connection flows",
+    ),
+    "N15": Fault(
+        "TLS stalls, sends garbage, or shows another chain on the next connection",
+        "The handshake has a deadline; each chain is judged anew, a good one is taken and a bad one refused.",
+    ),
+    "N16": Fault(
+        "The upgrade is answered 429, 418, 403, 503 or 301",
+        "`Retry-After` is obeyed by the whole process, a host that refused is not asked before its time, a redirect is "
+        "not followed, the status is reported.",
+    ),
+    "N17": Fault(
+        "Wrong `Sec-WebSocket-Accept`, an extension or subprotocol nobody asked for",
+        "The connection is refused as a broken protocol and tried again by backoff.",
+    ),
+    "N19": Fault(
+        "Our own bytes cannot leave", "What waits is bounded in bytes and in time; then the connection is given up."
+    ),
+    "X03": Fault("An exact copy of an event", "It is dropped before it is parsed, and counted as `duplicate`."),
+    "X08": Fault(
+        "No snapshot ever overlaps the diffs that are held",
+        "The book stays `awaiting_snapshot`, emits nothing, asks again with a capped backoff, and holds a bounded "
+        "number of events; each one dropped is counted.",
+    ),
+    "X09": Fault(
+        "The snapshot endpoint fails, refuses or hangs for ten minutes",
+        "As before; trades go on, and no request is sent to a host that refuses.",
+    ),
+    "X10": Fault(
+        "A snapshot from a cache, or of another symbol", "It is not taken, and the reply is counted with its reason."
+    ),
+    "X11": Fault("A snapshot that lags behind the stream", "What was held bridges it; no resync."),
+    "X14": Fault(
+        "Deletes of levels that the book does not have", "Routine on this exchange: counted, and nothing else."
+    ),
+    "X19": Fault(
+        "A new message type; a field added, removed or of another type",
+        "New types and fields change nothing and are counted; a field that drives state and is not as it must be "
+        "rejects the frame as `schema`. The frame stands in `raw`, so a later parser can read it.",
+    ),
+    "X22": Fault(
+        "Zero price or size, absurd numbers, times in another unit, in the future or in the past",
+        "Zero price or size is no trade: ignored with that reason. Odd times are delivered with flag 8. Nothing is "
+        "mended.",
+    ),
+    "X26": Fault(
+        "The last message before a long silence is lost",
+        "REST finds it, and the gap begins at the last trade that came.",
+        run="N",
+    ),
+    "X29": Fault(
+        "Very large events and snapshots, a flood of pings, fragments with control frames between them",
+        "Read correctly, within bounds, and answered no faster than the exchange allows.",
+    ),
+    "X30": Fault(
+        "Event times run backwards within a stream",
+        "Rows stand in the order of arrival, with the times as sent; nothing is sorted.",
+    ),
+    "B01": Fault(
+        "Invalid UTF-8 in a text frame", "Recorded, `rejected{utf8}`, and the next frame is read. The connection stays."
+    ),
+    "B02": Fault(
+        "Truncated JSON, trailing bytes, two documents, a byte order mark, an empty frame",
+        "`rejected{json}`, never a row, and the next frame is read.",
+    ),
+    "B03": Fault("Nesting a hundred thousand deep", "`rejected{depth}` before anything recurses."),
+    "B04": Fault(
+        "`1e400`, 400 digits, `-0`, `NaN`, `Infinity`",
+        "Exact or refused (`range`, `schema`); prices and sizes never pass through a float.",
+    ),
+    "B05": Fault(
+        "A million levels, 16 MiB of text, a hundred thousand keys", "Bounded time and memory; `rejected{limit}`."
+    ),
+    "B06": Fault(
+        "Repeated keys, another order of keys, numbers as texts and texts as numbers",
+        "One rule (the last of repeated keys counts), the same in both parsers and in a third one.",
+        run="N",
+    ),
+    "B07": Fault(
+        "A header that announces 2^63 bytes; fragments without end",
+        "Refused from the header, nothing allocated; a message has a total bound.",
+    ),
+    "B10": Fault(
+        "Reserved bits and opcodes, masked or fragmented control frames, bad close codes",
+        "A broken protocol: closed with the right code and opened again, no panic.",
+    ),
+    "B13": Fault(
+        "1 to 8 bytes of a frame changed at random",
+        "Taken or rejected, never mistaken for another; the counters add up.",
+    ),
+    "B14": Fault(
+        "Control characters, escapes and look-alikes in names and in a peer's words",
+        "Escaped where they are shown; refused where they would be a name or a path.",
+    ),
+    "C04": Fault(
+        "The consumer's own code raises in the middle of a stream",
+        "The error is the consumer's to see; the stream lives and can be read on.",
+    ),
+    "C05": Fault(
+        "An iterator abandoned, a task cancelled, a generator closed half way",
+        "Sockets, threads and batches are freed, however often.",
+        missing="the same from Python: abandoned iterators and cancelled tasks, ten thousand of them",
+    ),
+    "C08": Fault(
+        "`fork()` with a stream running",
+        "The child gets a clear error, the parent goes on.",
+        missing="the same from Python: `os.fork` and `ForkedError`",
+    ),
+    "C09": Fault(
+        "Interpreter exit, Ctrl-C, `sys.exit` in the loop, a daemon thread",
+        "It ends at once and cleanly; what `collect` holds is written first.",
+    ),
+    "C11": Fault(
+        "An Arrow buffer outlives the engine",
+        "It stays valid and unchanged.",
+        run="N",
+        missing="the same from Python: a frame read after its stream, and the batch, are gone",
+    ),
+    "T07": Fault(
+        "The exchange's clock is off by ten seconds, or changes its unit",
+        "Delivered and flagged; whether a stream is alive is judged by our own monotonic clock alone.",
+        missing="a clock off by ±10 s for minutes: no gap, no reconnect",
+    ),
+    "T09": Fault("Times before 1970 and after 2262", "Checked arithmetic: null and flag 8, never wrapped."),
+    "Z01": Fault(
+        "A certificate that is self-signed, expired, of another host or of an unknown authority",
+        "Refused. There is no option that turns this off.",
+    ),
+    "Z03": Fault("`ws://` or `http://` to another machine", "Refused before anything is dialled."),
+    "Z04": Fault(
+        "REST redirects elsewhere, sends too much, or sends a gzip bomb",
+        "Not followed; cut at the bound as it inflates.",
+    ),
+    "Z16": Fault(
+        "Undefined behaviour",
+        "`unsafe` stands in listed places only, each with its reason; vector kernels equal their scalar twins on "
+        "anything.",
+        run="N",
+        missing="a run under Miri or a sanitizer: the pinned toolchain has neither",
+    ),
+    "Z17": Fault(
+        "An exchange that floods us: pings, headers, handshakes that never end",
+        "Every one has a bound in bytes or a deadline, and answers leave at our own rate.",
+    ),
+}
+
+# Faults that no test covers at all, and what a test would have to show. A fault with a test must not stand here.
+UNTESTED = {
+    "X30": "trades with rising ids and falling `T`: same order, same times, no flag that lies",
+    "C04": "raise in the body of `for batch in stream`, catch it, and read on from the same stream",
+    "C09": (
+        "subprocesses: Ctrl-C in `next`, `sys.exit` in the loop, a daemon thread that waits, plain exit; "
+        "SIGINT in `collect`"
+    ),
+}
+
+
+HEAD = """<!-- Written by docs/generate_reliability.py. -->
+# What can go wrong, and what is proved
+
+Each fault, what must be true when it strikes, and the tests that inject it and look. A test names its faults by a
+marker: `// Fault: N01` above a Rust test, `@pytest.mark.fault("N01")` on a Python one. `make test` fails if this page
+is stale, if a marker names a fault that is not here, or if a fault has lost its last test.
+"""
+
+
+@dataclass(frozen=True)
+class Test:
+    """A test that bears a marker."""
+
+    path: Path
+    name: str
+    faults: tuple[str, ...]
+    run: Run
+
+
+class MisplacedMarkerError(Exception):
+    """A marker that stands above no test."""
+
+
+_MARKER = re.compile(r"^\s*///?\s*Fault:\s*(.+?)\s*$")
+_FUNCTION = re.compile(r"^\s*(?:pub(?:\([a-z]+\))?\s+)?(?:async\s+)?fn\s+(\w+)")
+_BETWEEN = re.compile(r"^\s*(?://|#\[|\)\]|$)")
+
+
+def rust_tests(path: Path) -> Iterator[Test]:
+    """The marked tests of a Rust file."""
+    faults: list[str] = []
+    attributes = ""
+    for number, line in enumerate(path.read_text().splitlines(), 1):
+        if marker := _MARKER.match(line):
+            faults += [fault.strip() for fault in marker[1].split(",")]
+        elif not faults:
+            continue
+        elif function := _FUNCTION.match(line):
+            if "test" not in attributes:
+                raise MisplacedMarkerError(f"{path}:{number}: {function[1]} has a fault marker and is no test")
+            yield Test(path, function[1], tuple(faults), "N" if "#[ignore" in attributes else "P")
+            faults, attributes = [], ""
+        elif _BETWEEN.match(line):
+            attributes += line
+        else:
+            raise MisplacedMarkerError(f"{path}:{number}: a fault marker stands above no test")
+    if faults:
+        raise MisplacedMarkerError(f"{path}: a fault marker stands above no test")
+
+
+def python_tests(path: Path) -> Iterator[Test]:
+    """The marked tests of a Python file."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            continue
+        marks = {name: call for decorator in node.decorator_list for name, call in [_mark(decorator)] if name}
+        if "fault" not in marks:
+            continue
+        call = marks["fault"]
+        if call is None or not all(isinstance(word, ast.Constant) for word in call.args):
+            raise MisplacedMarkerError(f'{path}:{node.lineno}: write @pytest.mark.fault("N01"), with plain texts')
+        faults = tuple(str(word.value) for word in call.args if isinstance(word, ast.Constant))
+        yield Test(path, node.name, faults, "N" if "long" in marks else "P")
+
+
+def _mark(decorator: ast.expr) -> tuple[str, ast.Call | None]:
+    """The name of a pytest mark, and its call."""
+    call = decorator if isinstance(decorator, ast.Call) else None
+    target = call.func if call else decorator
+    text = ast.unparse(target)
+    return (text.removeprefix("pytest.mark."), call) if text.startswith("pytest.mark.") else ("", None)
+
+
+def find() -> list[Test]:
+    """Every marked test of the tree, by path."""
+    tests: list[Test] = []
+    for folder in SOURCES:
+        for path in sorted((ROOT / folder).rglob("*")):
+            if path.suffix == ".rs" and "Fault:" in path.read_text():
+                tests += rust_tests(path)
+            elif path.suffix == ".py":
+                tests += python_tests(path)
+    return tests
+
+
+def covered(tests: list[Test]) -> dict[str, list[Test]]:
+    """The tests of each fault."""
+    by_fault: dict[str, list[Test]] = defaultdict(list)
+    for test in tests:
+        for fault in test.faults:
+            by_fault[fault].append(test)
+    return by_fault
+
+
+def problems(by_fault: dict[str, list[Test]]) -> Iterator[str]:
+    """What is wrong with the markers and the catalogue."""
+    for fault, tests in by_fault.items():
+        if fault not in FAULTS:
+            path = tests[0].path.relative_to(ROOT)
+            yield f"{path}: {tests[0].name} names fault {fault}, which is not in the catalogue"
+        if fault in UNTESTED:
+            yield f"{fault} has a test now: take it out of UNTESTED"
+    for fault in FAULTS.keys() - by_fault.keys() - UNTESTED.keys():
+        yield f"{fault} has no test ({FAULTS[fault].what})"
+    for name, entry in FAULTS.items():
+        found = by_fault.get(name, [])
+        if entry.run == "P" and found and all(test.run == "N" for test in found):
+            yield f"{name} belongs into `make test`, and only `make test-long` covers it"
+
+
+def page(by_fault: dict[str, list[Test]]) -> str:
+    """The page as it should be."""
+    lines = [
+        HEAD.rstrip(),
+        "",
+        f"{len(by_fault.keys() & FAULTS.keys())} of {len(FAULTS)} faults have tests; what is not shown yet is said.",
+    ]
+    for letter, title in GROUPS.items():
+        lines += ["", f"## {title}", "", "| fault | what happens | what must be true | tests |", "|---|---|---|---|"]
+        for name, fault in FAULTS.items():
+            if name.startswith(letter):
+                lines.append(f"| {name} | {fault.what} | {fault.must} | {_cell(name, fault, by_fault.get(name, []))} |")
+    return "\n".join(lines) + "\n"
+
+
+def _cell(name: str, fault: Fault, tests: list[Test]) -> str:
+    by_file: dict[Path, list[Test]] = defaultdict(list)
+    for test in tests:
+        by_file[test.path].append(test)
+    parts = []
+    for path, group in by_file.items():
+        link = f"[{path.relative_to(ROOT)}](../{path.relative_to(ROOT)})"
+        names = ", ".join(f"`{test.name}`" + ("" if test.run == "P" else f" ({COMMANDS['N']})") for test in group)
+        parts.append(f"{link}: {names}")
+    if name in UNTESTED:
+        parts.append(f"**no test yet**: {UNTESTED[name]}")
+    elif fault.missing:
+        parts.append(f"*not shown yet*: {fault.missing}")
+    return "<br>".join(parts)
+
+
+def main() -> int:
+    """Writes or checks the page."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if anything is wrong")
+    arguments = parser.parse_args()
+    try:
+        by_fault = covered(find())
+    except MisplacedMarkerError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    wrong = list(problems(by_fault))
+    text = page(by_fault)
+    if arguments.check:
+        if not PAGE.exists() or PAGE.read_text() != text:
+            wrong.append("docs/reliability.md is stale: run `python docs/generate_reliability.py`")
+    else:
+        PAGE.write_text(text)
+    sys.stderr.writelines(f"{problem}\n" for problem in wrong)
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
