@@ -25,35 +25,31 @@ const SAFE_DIGITS: usize = 18;
 #[must_use]
 pub fn fixed(bytes: &[u8], at: usize, scale: u8) -> Option<(i64, usize)> {
     let wanted = usize::from(scale);
-    let Some(head) = swar::load(bytes, at) else {
-        return by_digit(bytes, at, wanted);
-    };
+    let text = bytes.get(at..)?;
+    let Some(head) = swar::load(text) else { return by_digit(text, at, wanted) };
     let whole = swar::digits(head);
     if whole == 0 {
         return None;
     }
     if whole == 8 || whole + wanted > SAFE_DIGITS {
-        return by_digit(bytes, at, wanted);
+        return by_digit(text, at, wanted);
     }
     let value = swar::value(head, whole) as i64 * POW10[wanted];
-    let point = at + whole;
-    match bytes.get(point)? {
-        b'"' => Some((value, point)),
+    match text.get(whole)? {
+        b'"' => Some((value, at + whole)),
         b'.' => {
-            let Some(tail) = swar::load(bytes, point + 1) else {
-                return by_digit(bytes, at, wanted);
-            };
+            let behind = text.get(whole + 1..)?;
+            let Some(tail) = swar::load(behind) else { return by_digit(text, at, wanted) };
             let fraction = swar::digits(tail);
             if fraction == 8 {
-                return by_digit(bytes, at, wanted);
+                return by_digit(text, at, wanted);
             }
-            let end = point + 1 + fraction;
             let kept = fraction.min(wanted);
-            if fraction == 0 || bytes.get(end) != Some(&b'"') || !swar::zeros(tail, kept, fraction) {
+            if fraction == 0 || behind.get(fraction) != Some(&b'"') || !swar::zeros(tail, kept, fraction) {
                 return None;
             }
-            let behind = swar::value(tail, kept) as i64 * POW10[wanted - kept];
-            Some((value + behind, end))
+            let part = swar::value(tail, kept) as i64 * POW10[wanted - kept];
+            Some((value + part, at + whole + 1 + fraction))
         }
         _ => None,
     }
@@ -61,8 +57,7 @@ pub fn fixed(bytes: &[u8], at: usize, scale: u8) -> Option<(i64, usize)> {
 
 /// The same, one digit at a time: for long texts and for the last bytes of a frame.
 #[cold]
-fn by_digit(bytes: &[u8], at: usize, wanted: usize) -> Option<(i64, usize)> {
-    let text = bytes.get(at..)?;
+fn by_digit(text: &[u8], at: usize, wanted: usize) -> Option<(i64, usize)> {
     let end = text.iter().position(|b| *b == b'"')?;
     let text = text.get(..end)?;
     let point = text.iter().position(|b| *b == b'.');

@@ -50,34 +50,62 @@ pub fn levels(isa: Isa, bytes: &[u8], at: usize, scales: LevelScales, room: usiz
 
 fn scalar(bytes: &[u8], mut at: usize, scales: LevelScales, room: usize, mut push: impl FnMut(i64, i64)) -> Run {
     for _ in 0..room {
-        let Some((price, size, end)) = level(bytes, at, scales) else {
-            return Run { at, stop: Stop::Odd };
-        };
-        match bytes.get(end) {
-            Some(b',') => {
+        let Some((price, size, quote)) = level(bytes, at, scales) else { return Run { at, stop: Stop::Odd } };
+        match bytes.get(quote + 1..) {
+            Some([b']', b',', ..]) => {
                 push(price, size);
-                at = end + 1;
+                at = quote + 3;
             }
-            Some(b']') => {
+            Some([b']', b']', ..]) => {
                 push(price, size);
-                return Run { at: end + 1, stop: Stop::Closed };
+                return Run { at: quote + 3, stop: Stop::Closed };
             }
-            _ => {
-                return Run { at, stop: Stop::Odd };
-            }
+            _ => return Run { at, stop: Stop::Odd },
         }
     }
     Run { at, stop: Stop::Full }
 }
 
-/// One level: its mantissas and the byte behind it.
-#[inline(always)]
+/// Reads two numbers, `P` and `Q` of `P","NAME":"Q"`: from the first digit of one to the quote behind the other. Says
+/// both mantissas at `scales` and where that quote stands; `None` where they are not two plain numbers at these scales.
+#[inline]
+#[must_use]
+pub fn pair<const NAME: u8>(isa: Isa, bytes: &[u8], at: usize, scales: LevelScales) -> Option<(i64, i64, usize)> {
+    let found = match isa.0 {
+        Set::Scalar => None,
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: as in `levels`.
+        Set::Avx2 => unsafe { avx2::pair::<NAME>(bytes, at, scales) },
+    };
+    found.or_else(|| by_text::<7, NAME>(bytes, at, scales))
+}
+
+/// What stands between the two numbers of a level (`","`, 3 bytes) or of two fields (`","NAME":"`, 7), lowest byte
+/// first.
+const fn between<const NAME: u8>(len: u32) -> u64 {
+    match len {
+        3 => u64::from_le_bytes([b'"', b',', b'"', 0, 0, 0, 0, 0]),
+        _ => u64::from_le_bytes([b'"', b',', b'"', NAME, b'"', b':', b'"', 0]),
+    }
+}
+
+/// One level from its `[` on: its mantissas and where the quote behind the size stands.
+#[cold]
+#[inline(never)]
 fn level(bytes: &[u8], at: usize, scales: LevelScales) -> Option<(i64, i64, usize)> {
-    let at = behind(bytes, at, b"[\"")?;
+    by_text::<3, 0>(bytes, behind(bytes, at, b"[\"")?, scales)
+}
+
+/// The scalar twin of both.
+#[cold]
+#[inline(never)]
+fn by_text<const N: usize, const NAME: u8>(bytes: &[u8], at: usize, scales: LevelScales) -> Option<(i64, i64, usize)> {
     let (price, end) = fixed(bytes, at, scales.price)?;
-    let at = behind(bytes, end, b"\",\"")?;
-    let (size, end) = fixed(bytes, at, scales.size)?;
-    Some((price, size, behind(bytes, end, b"\"]")?))
+    let middle = bytes.get(end..)?.first_chunk::<N>()?;
+    if *middle != between::<NAME>(N as u32).to_le_bytes()[..N] {
+        return None;
+    }
+    fixed(bytes, end + N, scales.size).map(|(size, quote)| (price, size, quote))
 }
 
 /// The position behind `literal`, if it stands at `at`.

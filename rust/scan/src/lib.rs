@@ -1,7 +1,7 @@
 //! Byte and digit kernels: how a frame's text becomes numbers, exactly and fast.
 //!
-//! The only crate of the engine with `unsafe` code, all of it in [`levels`]'s vector kernel and in one conversion of
-//! checked ASCII; everything else is safe Rust on slices. Each vector kernel has a scalar twin that is its oracle;
+//! The only crate of the engine with `unsafe` code, all of it in the vector kernels and in one conversion of checked
+//! ASCII; everything else is safe Rust on slices. Each vector kernel has a scalar twin that is its oracle;
 //! [`Isa`] chooses between them once, at run time.
 //!
 //! - [`exact`] any decimal text, slowly: the oracle of everything faster.
@@ -16,9 +16,10 @@ mod fixed;
 mod isa;
 mod levels;
 mod swar;
+mod word;
 
 pub use cursor::Cursor;
 pub use exact::{Exact, MAX_DIGITS, NumberError, exact, signed, unsigned};
 pub use fixed::fixed;
 pub use isa::Isa;
-pub use levels::{LevelScales, Run, Stop, levels};
+pub use levels::{LevelScales, Run, Stop, levels, pair};

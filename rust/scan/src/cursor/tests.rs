@@ -13,6 +13,14 @@ proptest! {
     }
 
     #[test]
+    fn times_are_integers(text in "0|[1-9][0-9]{10,15}|0[0-9]{12}", behind in "[]0-9a-z,\"}]{0,12}") {
+        let frame = format!("{text}{behind}");
+        let (mut millis, mut integer) = (Cursor::new(frame.as_bytes(), 0), Cursor::new(frame.as_bytes(), 0));
+        prop_assert_eq!(millis.millis(), integer.integer());
+        prop_assert_eq!(millis.at(), integer.at());
+    }
+
+    #[test]
     fn symbols(text in "[A-Z0-9_]{1,40}", behind in "[a-z\"]{0,3}") {
         let frame = format!("{text}\"{behind}");
         let mut cursor = Cursor::new(frame.as_bytes(), 0);

@@ -56,6 +56,25 @@ proptest! {
 
     // Fault: Z16
     #[test]
+    fn two_numbers_of_a_trade_or_quote(
+        (p, q) in (number(), number()), price in 0u8..6, size in 0u8..6, tail in "[]}a-z:\"0-9.,\\[]{0,40}",
+        other in prop::sample::select(vec!["\",\"q\":\"", "\",\"q\":7", "\",\"Q\":\"", "\".\"q\":\""]),
+    ) {
+        let scales = LevelScales { price, size };
+        let (p, q) = (p.replace('"', ""), q.replace('"', ""));
+        let text = format!("{p}{other}{q}\"{tail}");
+        let found = pair::<b'q'>(Isa::SCALAR, text.as_bytes(), 0, scales);
+        prop_assert_eq!(pair::<b'q'>(Isa::best(), text.as_bytes(), 0, scales), found, "{}", text);
+        if let Some((p_read, q_read, end)) = found {
+            let exactly = |text: &str, scale| crate::exact(text.as_bytes()).ok().and_then(|n| n.at_scale(scale));
+            prop_assert_eq!(other, "\",\"q\":\"");
+            prop_assert_eq!(exactly(&p, scales.price), Some(i128::from(p_read)));
+            prop_assert_eq!(exactly(&q, scales.size), Some(i128::from(q_read)));
+            prop_assert_eq!(end + 1, text.len() - tail.len());
+        }
+    }
+
+    #[test]
     fn the_twins_agree_on_anything(bytes in "[\\[\\]\",.0-9]{0,80}", at in 0usize..90, price in 0u8..20, size in 0u8..20) {
         both(bytes.as_bytes(), at, LevelScales { price, size }, 8);
     }

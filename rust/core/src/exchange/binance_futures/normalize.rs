@@ -22,22 +22,22 @@ pub fn decode_depth(
     max_levels: usize,
     out: &mut DecodedLevels,
 ) -> Decoded<BookHead> {
-    depth(Isa::best(), frame, head, scales, max_levels, out).unwrap_or(Decoded::Miss)
+    depth(Isa::best(), frame, head, scales, max_levels, out)
 }
 
 /// The trade of an `aggTrade` or `trade` frame, numbers at `scales` or finer.
 #[must_use]
 pub fn decode_trade(frame: &[u8], head: &Head<'_>, scales: Scales) -> Decoded<Trade<'static>> {
-    trade(frame, head, scales).unwrap_or(Decoded::Miss)
+    trade(Isa::best(), frame, head, scales)
 }
 
 /// The quote of a `bookTicker` frame, numbers at `scales` or finer.
 #[must_use]
 pub fn decode_bbo(frame: &[u8], head: &Head<'_>, scales: Scales) -> Decoded<Bbo> {
-    bbo(frame, head, scales).unwrap_or(Decoded::Miss)
+    bbo(Isa::best(), frame, head, scales)
 }
 
-/// `[…],"a":[…]` and the end of the frame.
+#[inline(always)]
 pub(super) fn depth(
     isa: Isa,
     frame: &[u8],
@@ -45,14 +45,22 @@ pub(super) fn depth(
     scales: Scales,
     max_levels: usize,
     out: &mut DecodedLevels,
-) -> Option<Decoded<BookHead>> {
+) -> Decoded<BookHead> {
     out.reset(scales);
+    match depth_body(isa, frame, head, max_levels, out) {
+        Some(product) => book(product, head, out),
+        None => Decoded::Miss,
+    }
+}
+
+/// `[…],"a":[…]` and the end of the frame.
+#[inline(always)]
+fn depth_body(isa: Isa, frame: &[u8], head: &Head<'_>, max_levels: usize, out: &mut DecodedLevels) -> Option<Product> {
     let mut c = Cursor::new(frame, head.resume);
     side(isa, frame, &mut c, BookSide::Bids, max_levels, out)?;
     c.expect(br#","a":"#)?;
     side(isa, frame, &mut c, BookSide::Asks, max_levels, out)?;
-    let product = end(frame, &mut c)?;
-    Some(book(product, head, out))
+    end(frame, &mut c)
 }
 
 /// One side: the kernel takes run after run of plain levels, and between them each odd one is read exactly.
@@ -101,12 +109,19 @@ fn odd_level(c: &mut Cursor<'_>, side: BookSide, out: &mut DecodedLevels) -> Opt
     push(out, side, price, size).ok()
 }
 
+#[inline(always)]
+pub(super) fn trade(isa: Isa, frame: &[u8], head: &Head<'_>, scales: Scales) -> Decoded<Trade<'static>> {
+    match trade_body(isa, frame, head, scales) {
+        Some((product, body)) => body.judge(product, head),
+        None => Decoded::Miss,
+    }
+}
+
 /// `P","q":"Q",[…]"m":true` and the end of the frame.
-fn trade(frame: &[u8], head: &Head<'_>, scales: Scales) -> Option<Decoded<Trade<'static>>> {
+#[inline(always)]
+fn trade_body(isa: Isa, frame: &[u8], head: &Head<'_>, scales: Scales) -> Option<(Product, TradeBody)> {
     let mut c = Cursor::new(frame, head.resume);
-    let price = number(&mut c, scales.price)?;
-    c.expect(br#","q":""#)?;
-    let size = number(&mut c, scales.size)?;
+    let (price, size) = price_and_size::<b'q'>(isa, &mut c, scales)?;
     // The quantity without RPI orders, since 2025-12-31.
     if c.eat(br#","nq":""#) {
         c.skip_number()?;
@@ -118,12 +133,16 @@ fn trade(frame: &[u8], head: &Head<'_>, scales: Scales) -> Option<Decoded<Trade<
             c.expect(br#","l":"#)?;
             let last = c.integer()?;
             c.expect(br#","T":"#)?;
-            c.integer()?;
+            c.millis()?;
             (Fills { first: Some(first), last: Some(last) }, true)
         }
         EventKind::Trade => {
             c.expect(br#","X":""#)?;
-            (Fills::default(), c.symbol()? == "MARKET")
+            let is_market = c.eat(br#"MARKET""#);
+            if !is_market {
+                c.symbol()?;
+            }
+            (Fills::default(), is_market)
         }
         EventKind::Depth | EventKind::Bbo => return None,
     };
@@ -135,42 +154,54 @@ fn trade(frame: &[u8], head: &Head<'_>, scales: Scales) -> Option<Decoded<Trade<
         return None;
     };
     let product = end(frame, &mut c)?;
-    Some(TradeBody { price, size, fills, is_market, buyer_is_maker }.judge(product, head))
+    Some((product, TradeBody { price, size, fills, is_market, buyer_is_maker }))
 }
 
+#[inline(always)]
+pub(super) fn bbo(isa: Isa, frame: &[u8], head: &Head<'_>, scales: Scales) -> Decoded<Bbo> {
+    match bbo_body(isa, frame, head, scales) {
+        Some((product, bid, ask)) => quote(product, head, bid, ask),
+        None => Decoded::Miss,
+    }
+}
+
+/// A price and a size.
+type Offer = (Decimal, Decimal);
+
 /// `b","B":"B","a":"a","A":"A","T":T,"E":E` and the end of the frame.
-fn bbo(frame: &[u8], head: &Head<'_>, scales: Scales) -> Option<Decoded<Bbo>> {
+#[inline(always)]
+fn bbo_body(isa: Isa, frame: &[u8], head: &Head<'_>, scales: Scales) -> Option<(Product, Offer, Offer)> {
     if head.kind != EventKind::Bbo {
         return None;
     }
     let mut c = Cursor::new(frame, head.resume);
-    let bid_price = number(&mut c, scales.price)?;
-    c.expect(br#","B":""#)?;
-    let bid_size = number(&mut c, scales.size)?;
+    let bid = price_and_size::<b'B'>(isa, &mut c, scales)?;
     c.expect(br#","a":""#)?;
-    let ask_price = number(&mut c, scales.price)?;
-    c.expect(br#","A":""#)?;
-    let ask_size = number(&mut c, scales.size)?;
+    let ask = price_and_size::<b'A'>(isa, &mut c, scales)?;
     c.expect(br#","T":"#)?;
-    c.integer()?;
+    c.millis()?;
     c.expect(br#","E":"#)?;
-    c.integer()?;
+    c.millis()?;
     let product = end(frame, &mut c)?;
-    Some(quote(product, head, (bid_price, bid_size), (ask_price, ask_size)))
+    Some((product, bid, ask))
 }
 
-/// A price or size and the quote behind it.
+/// A price, the name of the size, the size and the quote behind it.
 #[inline(always)]
-fn number(c: &mut Cursor<'_>, scale: u8) -> Option<Decimal> {
-    match c.fixed(scale) {
-        Some(mantissa) => Some(Decimal::new(i128::from(mantissa), scale)),
-        None => odd_number(c, scale),
+fn price_and_size<const NAME: u8>(isa: Isa, c: &mut Cursor<'_>, scales: Scales) -> Option<Offer> {
+    let Scales { price, size } = scales;
+    match c.pair::<NAME>(isa, LevelScales { price, size }) {
+        Some((p, q)) => Some((Decimal::new(i128::from(p), price), Decimal::new(i128::from(q), size))),
+        None => odd_price_and_size::<NAME>(c, scales),
     }
 }
 
 #[cold]
-fn odd_number(c: &mut Cursor<'_>, scale: u8) -> Option<Decimal> {
-    decimal(c.text()?, scale).ok()
+fn odd_price_and_size<const NAME: u8>(c: &mut Cursor<'_>, scales: Scales) -> Option<Offer> {
+    let price = decimal(c.text()?, scales.price).ok()?;
+    c.expect(&[b',', b'"', NAME, b'"', b':', b'"'])?;
+    let size = decimal(c.text()?, scales.size).ok()?;
+    Some((price, size))
 }
 
 /// The product family, the closing braces and nothing behind them.
@@ -236,6 +267,7 @@ pub(super) struct TradeBody {
 }
 
 impl TradeBody {
+    #[inline(always)]
     pub(super) fn judge(self, product: Product, head: &Head<'_>) -> Decoded<Trade<'static>> {
         if product == Product::Other {
             return Decoded::Ignored(IgnoreReason::OtherProduct);
@@ -265,16 +297,12 @@ impl TradeBody {
 }
 
 /// A quote; a side without price and size is not there.
-pub(super) fn quote(
-    product: Product,
-    head: &Head<'_>,
-    bid: (Decimal, Decimal),
-    ask: (Decimal, Decimal),
-) -> Decoded<Bbo> {
+#[inline(always)]
+pub(super) fn quote(product: Product, head: &Head<'_>, bid: Offer, ask: Offer) -> Decoded<Bbo> {
     if product == Product::Other {
         return Decoded::Ignored(IgnoreReason::OtherProduct);
     }
-    let side = |(price, size): (Decimal, Decimal)| (!price.is_zero() || !size.is_zero()).then_some((price, size));
+    let side = |(price, size): Offer| (!price.is_zero() || !size.is_zero()).then_some((price, size));
     Decoded::Event(Bbo { times: head.times, bid: side(bid), ask: side(ask), update_id: Some(head.key.last) })
 }
 

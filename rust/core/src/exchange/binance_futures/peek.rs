@@ -89,16 +89,13 @@ fn scan(frame: &[u8]) -> Option<Peek<'_>> {
     } else {
         return answer(&c);
     };
-    let kind = if c.eat(br#"bookTicker","u":"#) {
-        EventKind::Bbo
-    } else if c.eat(br#"trade","E":"#) {
-        EventKind::Trade
-    } else if c.eat(br#"depthUpdate","E":"#) {
-        EventKind::Depth
-    } else if c.eat(br#"aggTrade","E":"#) {
-        EventKind::AggTrade
-    } else {
-        return unrequested(&mut c);
+    // One byte tells the four apart; the rest of the name is still compared.
+    let kind = match c.next()? {
+        b'b' if c.eat(br#"bookTicker","u":"#) => EventKind::Bbo,
+        b't' if c.eat(br#"trade","E":"#) => EventKind::Trade,
+        b'd' if c.eat(br#"depthUpdate","E":"#) => EventKind::Depth,
+        b'a' if c.eat(br#"aggTrade","E":"#) => EventKind::AggTrade,
+        _ => return unrequested(&mut c),
     };
     let variant = match feed {
         None => None,
@@ -109,9 +106,9 @@ fn scan(frame: &[u8]) -> Option<Peek<'_>> {
     };
     let (symbol, key, times, resume) = match kind {
         EventKind::Depth => depth(&mut c)?,
-        EventKind::AggTrade => agg_trade(&mut c)?,
+        EventKind::AggTrade => agg_trade(&mut c, frame)?,
         EventKind::Trade => trade(&mut c)?,
-        EventKind::Bbo => book_ticker(&mut c)?,
+        EventKind::Bbo => book_ticker(&mut c, frame)?,
     };
     Some(Peek::Event(Head { kind, symbol, variant, key, times, resume }))
 }
@@ -121,9 +118,9 @@ type Fields<'a> = (&'a str, Key, EventTimes, usize);
 /// `E,"T":T,"s":"S",["ps":"S",]"U":U,"u":u,"pu":pu,"b":` and there decoding resumes.
 #[inline(always)]
 fn depth<'a>(c: &mut Cursor<'a>) -> Option<Fields<'a>> {
-    let sent = c.integer()?;
+    let sent = c.millis()?;
     c.expect(br#","T":"#)?;
-    let event = c.integer()?;
+    let event = c.millis()?;
     c.expect(br#","s":""#)?;
     let symbol = c.symbol()?;
     pair(c)?;
@@ -139,8 +136,8 @@ fn depth<'a>(c: &mut Cursor<'a>) -> Option<Fields<'a>> {
 
 /// `E,"a":a,"s":"S",["ps":"S",]"p":` where decoding resumes; its time stands near the end.
 #[inline(always)]
-fn agg_trade<'a>(c: &mut Cursor<'a>) -> Option<Fields<'a>> {
-    let sent = c.integer()?;
+fn agg_trade<'a>(c: &mut Cursor<'a>, frame: &'a [u8]) -> Option<Fields<'a>> {
+    let sent = c.millis()?;
     c.expect(br#","a":"#)?;
     let id = c.integer()?;
     c.expect(br#","s":""#)?;
@@ -148,6 +145,27 @@ fn agg_trade<'a>(c: &mut Cursor<'a>) -> Option<Fields<'a>> {
     pair(c)?;
     c.expect(br#","p":""#)?;
     let resume = c.at();
+    let event = match agg_trade_tail(frame) {
+        Some(event) => event,
+        None => agg_trade_body(c)?,
+    };
+    Some((symbol, single(id), times(event, sent), resume))
+}
+
+/// `,"T":T,"m":…` at the end of the frame.
+#[inline(always)]
+fn agg_trade_tail(frame: &[u8]) -> Option<i64> {
+    let fields = fields(frame)?;
+    let fields = fields.strip_suffix(br#","m":true"#).or_else(|| fields.strip_suffix(br#","m":false"#))?;
+    let mut c = Cursor::new(fields, fields.len().checked_sub(br#","T":"#.len() + MILLIS_DIGITS)?);
+    c.expect(br#","T":"#)?;
+    let event = c.millis()?;
+    c.is_at_end().then_some(event)
+}
+
+/// The same by way of everything before it, where the time has another length.
+#[cold]
+fn agg_trade_body(c: &mut Cursor<'_>) -> Option<i64> {
     c.skip_number()?;
     c.expect(br#","q":""#)?;
     c.skip_number()?;
@@ -159,16 +177,15 @@ fn agg_trade<'a>(c: &mut Cursor<'a>) -> Option<Fields<'a>> {
     c.expect(br#","l":"#)?;
     c.integer()?;
     c.expect(br#","T":"#)?;
-    let event = c.integer()?;
-    Some((symbol, single(id), times(event, sent), resume))
+    c.integer()
 }
 
 /// `E,"T":T,"s":"S",["ps":"S",]"t":t,"p":` where decoding resumes.
 #[inline(always)]
 fn trade<'a>(c: &mut Cursor<'a>) -> Option<Fields<'a>> {
-    let sent = c.integer()?;
+    let sent = c.millis()?;
     c.expect(br#","T":"#)?;
-    let event = c.integer()?;
+    let event = c.millis()?;
     c.expect(br#","s":""#)?;
     let symbol = c.symbol()?;
     pair(c)?;
@@ -180,13 +197,35 @@ fn trade<'a>(c: &mut Cursor<'a>) -> Option<Fields<'a>> {
 
 /// `u,"s":"S",["ps":"S",]"b":` where decoding resumes; its times stand at the end.
 #[inline(always)]
-fn book_ticker<'a>(c: &mut Cursor<'a>) -> Option<Fields<'a>> {
+fn book_ticker<'a>(c: &mut Cursor<'a>, frame: &'a [u8]) -> Option<Fields<'a>> {
     let id = c.integer()?;
     c.expect(br#","s":""#)?;
     let symbol = c.symbol()?;
     pair(c)?;
     c.expect(br#","b":""#)?;
     let resume = c.at();
+    let (event, sent) = match book_ticker_tail(frame) {
+        Some(times) => times,
+        None => book_ticker_body(c)?,
+    };
+    Some((symbol, single(id), times(event, sent), resume))
+}
+
+/// `,"T":T,"E":E` at the end of the frame.
+#[inline(always)]
+fn book_ticker_tail(frame: &[u8]) -> Option<(i64, i64)> {
+    let fields = fields(frame)?;
+    let mut c = Cursor::new(fields, fields.len().checked_sub(br#","T":,"E":"#.len() + 2 * MILLIS_DIGITS)?);
+    c.expect(br#","T":"#)?;
+    let event = c.millis()?;
+    c.expect(br#","E":"#)?;
+    let sent = c.millis()?;
+    c.is_at_end().then_some((event, sent))
+}
+
+/// The same by way of everything before it, where a time has another length.
+#[cold]
+fn book_ticker_body(c: &mut Cursor<'_>) -> Option<(i64, i64)> {
     c.skip_number()?;
     c.expect(br#","B":""#)?;
     c.skip_number()?;
@@ -197,8 +236,18 @@ fn book_ticker<'a>(c: &mut Cursor<'a>) -> Option<Fields<'a>> {
     c.expect(br#","T":"#)?;
     let event = c.integer()?;
     c.expect(br#","E":"#)?;
-    let sent = c.integer()?;
-    Some((symbol, single(id), times(event, sent), resume))
+    Some((event, c.integer()?))
+}
+
+/// Digits of a time from 2001 to 2286.
+const MILLIS_DIGITS: usize = 13;
+
+/// The frame without its closing braces and `st`: where the fields of the payload end.
+#[inline(always)]
+fn fields(frame: &[u8]) -> Option<&[u8]> {
+    let payload = frame.strip_suffix(b"}")?;
+    let payload = payload.strip_suffix(b"}").unwrap_or(payload);
+    Some(payload.strip_suffix(br#","st":1"#).unwrap_or(payload))
 }
 
 /// The key of an event that carries one id.
@@ -222,20 +271,14 @@ fn feed(c: &mut Cursor<'_>) -> Option<Feed<'static>> {
         c.stream_symbol()?;
         c.expect(b"@")?;
     }
-    let feed = if c.eat(br#"bookTicker""#) {
-        Feed::BookTicker
-    } else if c.eat(br#"depth@100ms""#) {
-        Feed::Depth("@100ms")
-    } else if c.eat(br#"depth@0ms""#) {
-        Feed::Depth("@0ms")
-    } else if c.eat(br#"aggTrade""#) {
-        Feed::AggTrade
-    } else if c.eat(br#"trade""#) {
-        Feed::Trade
-    } else {
-        rare_feed(c)?
-    };
-    Some(feed)
+    Some(match c.next()? {
+        b'b' if c.eat(br#"bookTicker""#) => Feed::BookTicker,
+        b't' if c.eat(br#"trade""#) => Feed::Trade,
+        b'd' if c.eat(br#"depth@100ms""#) => Feed::Depth("@100ms"),
+        b'd' if c.eat(br#"depth@0ms""#) => Feed::Depth("@0ms"),
+        b'a' if c.eat(br#"aggTrade""#) => Feed::AggTrade,
+        _ => rare_feed(c)?,
+    })
 }
 
 #[cold]

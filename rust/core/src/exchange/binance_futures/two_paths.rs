@@ -5,7 +5,7 @@
 use proptest::prelude::*;
 use xtrader_scan::Isa;
 
-use super::normalize::{self, decode_bbo, decode_trade};
+use super::normalize::{self, decode_trade};
 use super::peek::peek;
 use super::wire::{WireReader, read_snapshot};
 use crate::decimal::Decimal;
@@ -52,11 +52,11 @@ fn scanned(isa: Isa, frame: &[u8], scales: Scales) -> Verdict {
     match head.kind {
         EventKind::Depth => {
             let mut out = DecodedLevels::default();
-            let decoded = normalize::depth(isa, frame, &head, scales, MAX_LEVELS, &mut out).unwrap_or(Decoded::Miss);
+            let decoded = normalize::depth(isa, frame, &head, scales, MAX_LEVELS, &mut out);
             with_levels(body(&head, decoded), &out)
         }
-        EventKind::AggTrade | EventKind::Trade => body(&head, decode_trade(frame, &head, scales)),
-        EventKind::Bbo => body(&head, decode_bbo(frame, &head, scales)),
+        EventKind::AggTrade | EventKind::Trade => body(&head, normalize::trade(isa, frame, &head, scales)),
+        EventKind::Bbo => body(&head, normalize::bbo(isa, frame, &head, scales)),
     }
 }
 

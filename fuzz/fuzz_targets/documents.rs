@@ -1,0 +1,8 @@
+//! The readers of whole documents against a second parser, on any bytes.
+#![no_main]
+
+#[path = "../checks.rs"]
+#[allow(dead_code)]
+mod checks;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| checks::documents(data));

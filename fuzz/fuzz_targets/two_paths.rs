@@ -1,0 +1,8 @@
+//! The scanners against the reference reader, on any frame.
+#![no_main]
+
+#[path = "../checks.rs"]
+#[allow(dead_code)]
+mod checks;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| checks::two_paths(data));

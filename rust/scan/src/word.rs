@@ -1,0 +1,75 @@
+//! Names in a frame: runs of letters, digits and `_`.
+
+/// How many of the first bytes are digits, `_` or letters of the alphabet that begins with `FIRST` (`A` or `a`), if
+/// any; the run must end within the slice.
+#[inline(always)]
+pub(crate) fn run<const FIRST: u8>(bytes: &[u8]) -> Option<usize> {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(n) = bytes.first_chunk::<16>().map(sse2::run::<FIRST>)
+        && n < 16
+    {
+        return (n > 0).then_some(n);
+    }
+    by_byte::<FIRST>(bytes)
+}
+
+/// The scalar twin, and what reads long names and the last bytes of a frame.
+#[cold]
+fn by_byte<const FIRST: u8>(bytes: &[u8]) -> Option<usize> {
+    let part = |b: &u8| b.is_ascii_digit() || *b == b'_' || b.wrapping_sub(FIRST) < 26;
+    bytes.iter().position(|b| !part(b)).filter(|n| *n > 0)
+}
+
+/// Part of the base of the architecture, so there is nothing to ask the processor.
+#[cfg(target_arch = "x86_64")]
+mod sse2 {
+    use std::arch::x86_64::{
+        __m128i, _mm_cmpeq_epi8, _mm_loadu_si128, _mm_min_epu8, _mm_movemask_epi8, _mm_or_si128, _mm_set1_epi8,
+        _mm_sub_epi8,
+    };
+
+    #[inline(always)]
+    pub(super) fn run<const FIRST: u8>(bytes: &[u8; 16]) -> usize {
+        // SAFETY: the array is 16 bytes, and SSE2 is part of x86-64.
+        unsafe {
+            let v = _mm_loadu_si128(bytes.as_ptr().cast::<__m128i>());
+            let below = |first: u8, last: i8| {
+                let from = _mm_sub_epi8(v, _mm_set1_epi8(first as i8));
+                _mm_cmpeq_epi8(_mm_min_epu8(from, _mm_set1_epi8(last)), from)
+            };
+            let underscore = _mm_cmpeq_epi8(v, _mm_set1_epi8(b'_' as i8));
+            let part = _mm_or_si128(_mm_or_si128(below(b'0', 9), below(FIRST, 25)), underscore);
+            (!_mm_movemask_epi8(part)).trailing_zeros() as usize
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn the_twins_agree(bytes in proptest::collection::vec(any::<u8>(), 0..40)) {
+            prop_assert_eq!(run::<b'A'>(&bytes), by_byte::<b'A'>(&bytes));
+            prop_assert_eq!(run::<b'a'>(&bytes), by_byte::<b'a'>(&bytes));
+        }
+
+        #[test]
+        fn names_of_any_length(name in "[A-Z0-9_]{1,40}", behind in "[a-z\"@]{1,30}") {
+            prop_assert_eq!(run::<b'A'>(format!("{name}{behind}").as_bytes()), Some(name.len()));
+            let name = name.to_lowercase();
+            prop_assert_eq!(run::<b'a'>(format!("{name}@").as_bytes()), Some(name.len()));
+        }
+    }
+
+    #[test]
+    fn every_byte_is_sorted_alike() {
+        for byte in 0..=255u8 {
+            let bytes = [byte, b'"', 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+            let expected = (byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_').then_some(1);
+            assert_eq!(run::<b'A'>(&bytes), expected, "{byte}");
+        }
+    }
+}
