@@ -257,15 +257,15 @@ impl TableStore {
         let (columns, file) = columns::Columns::new(&batch.schema()).map_err(|problem| misfit(self.table, problem))?;
         let folder = layout::table(root, self.table);
         let existing = if options.existing == Existing::Continue { layout::any_part(&folder)? } else { None };
-        if let Some(path) = existing {
-            if *part::schema(&path)? != *file {
-                return Err(RuntimeError::Options(format!(
-                    "{}: table {} was written with another schema (numeric, size_unit or version); \
-                     name another folder, or the same settings",
-                    folder.display(),
-                    self.table.name()
-                )));
-            }
+        if let Some(path) = existing
+            && *part::schema(&path)? != *file
+        {
+            return Err(RuntimeError::Options(format!(
+                "{}: table {} was written with another schema (numeric, size_unit or version); \
+                 name another folder, or the same settings",
+                folder.display(),
+                self.table.name()
+            )));
         }
         self.schema = Some(Schemas { batch: batch.schema(), file, columns });
         Ok(())

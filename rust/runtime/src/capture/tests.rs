@@ -208,10 +208,10 @@ proptest! {
     /// Whatever the scanner takes, serde_json takes to the same; it never takes what serde_json refuses.
     #[test]
     fn the_scanner_agrees_with_serde_json(line in any_line()) {
-        let (mut scanned, mut referred) = (line::Fields::default(), line::Fields::default());
+        let (mut scanned, mut referred) = (Fields::default(), Fields::default());
         if scanned.scan(line.as_bytes()).is_some() {
             prop_assert!(referred.refer(line.as_bytes()).is_ok(), "{}", line);
-            let fields = |fields: &line::Fields| {
+            let fields = |fields: &Fields| {
                 let url = fields.has_url.then(|| fields.url.get().unwrap().to_owned());
                 let texts = (fields.conn.get().unwrap().to_owned(), url, fields.frame.get().unwrap().to_owned());
                 (fields.recv_ns, fields.direction, texts)
@@ -230,6 +230,6 @@ fn the_scanner_takes_what_recorders_write() {
         r#"{"frame":"","url":"","dir":"http","conn":"","recv_ns":0}"#,
         r#"{"conn":"a","dir":"in","frame":"x"}"#,
     ] {
-        assert!(line::Fields::default().scan(line.as_bytes()).is_some(), "{line}");
+        assert!(Fields::default().scan(line.as_bytes()).is_some(), "{line}");
     }
 }

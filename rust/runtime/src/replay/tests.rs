@@ -9,10 +9,13 @@ use super::*;
 use crate::capture::CaptureReader;
 use crate::testing::Folder;
 
+/// Wall time, monotonic time and what was taken.
+type Seen = (Option<i64>, u64, String);
+
 /// Writes down what it is given, and has a timer every `every` nanoseconds.
 #[derive(Default)]
 struct Witness {
-    seen: Vec<(Option<i64>, u64, String)>,
+    seen: Vec<Seen>,
     every: Option<u64>,
     due: u64,
 }
@@ -237,7 +240,7 @@ mod own_rows {
     use crate::raw::RawReader;
     use crate::raw::tests::{Written, part, written};
 
-    fn fed(rows: Vec<Written>) -> Result<(Vec<(Option<i64>, u64, String)>, Tally), String> {
+    fn fed(rows: Vec<Written>) -> Result<(Vec<Seen>, Tally), String> {
         let folder = Folder::new();
         let mut all = vec![written(InputKind::Start, 0, b"{}")];
         all.extend(rows);

@@ -81,10 +81,10 @@ impl Partition {
             Some(part) => part,
             none => none.insert(Part::create(&self.folder, &schemas.file, options.zstd_level)?),
         };
-        if part.write_group(&rows)? >= options.part_bytes {
-            if let Some(part) = self.part.take() {
-                parts.push(part.publish(self.table, &self.root)?);
-            }
+        if part.write_group(&rows)? >= options.part_bytes
+            && let Some(part) = self.part.take()
+        {
+            parts.push(part.publish(self.table, &self.root)?);
         }
         Ok(())
     }

@@ -45,7 +45,21 @@ fn recording() -> String {
     let put = |lines: &mut String, recv_ns, conn: &str, frame: Value| {
         lines.push_str(&line(recv_ns, conn, "in", Some(&url(conn)), &frame.to_string()));
     };
-    let mut lines = String::new();
+    let symbols = ["BTCUSDT", "ETHUSDT"].map(|symbol| {
+        json!({
+            "symbol": symbol, "pair": symbol, "contractType": "PERPETUAL", "deliveryDate": 4_133_404_800_000_i64,
+            "onboardDate": 1_569_398_400_000_i64, "status": "TRADING", "baseAsset": &symbol[..3], "quoteAsset": "USDT",
+            "marginAsset": "USDT", "pricePrecision": 2, "quantityPrecision": 3,
+            "filters": [
+                { "filterType": "PRICE_FILTER", "minPrice": "0.10", "maxPrice": "100000", "tickSize": "0.10" },
+                { "filterType": "LOT_SIZE", "minQty": "0.001", "maxQty": "1000", "stepSize": "0.001" },
+                { "filterType": "MIN_NOTIONAL", "notional": "5" },
+            ],
+        })
+    });
+    let info = json!({ "symbols": symbols });
+    let info_url = "https://fapi.binance.com/fapi/v1/exchangeInfo";
+    let mut lines = line(Some(BEGIN - 1), "rest", "http", Some(info_url), &info.to_string());
     for step in 0..120_i64 {
         let now = BEGIN + step * 500_000_000;
         let ms = now / 1_000_000 - 3;
@@ -126,9 +140,10 @@ fn a_recording_fills_every_table_and_every_line_is_accounted_for() {
     assert_eq!(rows["trades"], 240);
     assert_eq!(rows["bbo"], 28);
     assert_eq!(rows["gaps"], 2, "one gap, opened and closed");
-    let inputs = 1 + 2 + 4 + report["frames"].as_u64().unwrap();
+    assert_eq!(rows["instruments"], 2);
+    let inputs = 1 + 2 + 5 + report["frames"].as_u64().unwrap();
     assert!(rows["raw"].as_u64().unwrap() >= inputs, "{rows}");
-    assert_eq!((report["replies"].as_u64(), report["connections"].as_u64()), (Some(4), Some(2)));
+    assert_eq!((report["replies"].as_u64(), report["connections"].as_u64()), (Some(5), Some(2)));
     let days = ["2024-10-04", "2024-10-05"];
     let dates: Vec<bool> = days
         .iter()
