@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+import sysconfig
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+import xtrader as xt
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -26,3 +30,25 @@ def captures() -> Path:
             pytest.fail(reason)
         pytest.skip(reason)
     return folder
+
+
+@pytest.fixture(scope="session")
+def xtrader_command() -> Path:
+    """The console script of the package under test."""
+    return Path(sysconfig.get_path("scripts")) / "xtrader"
+
+
+@pytest.fixture
+def simulator() -> Iterator[xt.Simulator]:
+    """A simulated exchange of two symbols."""
+    with xt.Simulator(seed=7, symbols=["BTCUSDT", "ETHUSDT"]) as simulator:
+        yield simulator
+
+
+@pytest.fixture(scope="session")
+def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A short capture of a simulated market, as a plain client sees it."""
+    path = tmp_path_factory.mktemp("recording") / "binance_usdm.jsonl"
+    with xt.Simulator(seed=11, symbols=["BTCUSDT", "ETHUSDT"]) as simulator:
+        simulator.record(path, 2.0)
+    return path

@@ -1,11 +1,14 @@
 """The native half of XTrader. Import from `xtrader`, not from here."""
 
 import os
-from typing import Any, Self, TypedDict, final
+from typing import Any, Self, TypedDict, final, type_check_only
 
 import polars as pl
 import pyarrow as pa
 
+__all__ = ["Batch", "ParquetStore", "Replay", "Simulator", "Stream", "build_info", "default_engine_config"]
+
+@type_check_only
 class BuildInfo(TypedDict):
     """What this binary is."""
 
@@ -114,6 +117,7 @@ class Stream:
     def report(self) -> dict[str, Any]:
         """Counters of every stage."""
 
+@type_check_only
 class StoredFile(TypedDict):
     """A complete file."""
 

@@ -1,0 +1,168 @@
+"""The command line, as a shell sees it."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+import xtrader as xt
+
+# Handed to sockets before a collector is told to stop: enough for every table.
+FRAMES = 200
+
+
+@pytest.fixture
+def run(xtrader_command: Path) -> Any:
+    """Runs the console script to its end."""
+
+    def call(*arguments: object) -> subprocess.CompletedProcess[str]:
+        command = [str(xtrader_command), *map(str, arguments)]
+        return subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+
+    return call
+
+
+def collecting(xtrader_command: Path, simulator: xt.Simulator, *arguments: object) -> Sequence[str]:
+    return [
+        str(xtrader_command),
+        *("collect", "binance-futures:BTCUSDT", "binance-futures:ETHUSDT"),
+        *("--ws", simulator.ws_url, "--rest", simulator.rest_url),
+        *map(str, arguments),
+    ]
+
+
+def stored(folder: Path) -> dict[str, int]:
+    """Rows per table, read by others than ourselves; every file must be complete."""
+    assert not [path for path in folder.rglob("*") if path.is_file() and path.suffix == ".tmp"]
+    tables = sorted(path.name for path in folder.iterdir() if path.is_dir())
+    return {table: pl.scan_parquet(folder / table).select(pl.len()).collect().item() for table in tables}
+
+
+@pytest.mark.parametrize("command", [["xtrader"], [sys.executable, "-m", "xtrader"]])
+def test_it_tells_its_version_and_build(command: list[str], xtrader_command: Path) -> None:
+    command = [str(xtrader_command) if word == "xtrader" and len(command) == 1 else word for word in command]
+    done = subprocess.run([*command, "--version"], capture_output=True, text=True, check=True)
+    info = xt.build_info()
+    assert done.stdout == (
+        f"xtrader {info['version']} (commit {info['commit']}, profile {info['profile']}, {info['target']})\n"
+    )
+
+
+def test_help_names_every_command(run: Any) -> None:
+    done = run("--help")
+    assert done.returncode == 0
+    for command in ("demo", "collect", "replay", "simulate"):
+        assert command in done.stdout
+        assert run(command, "--help").returncode == 0
+
+
+def test_replay_prints_a_summary(run: Any, recording: Path) -> None:
+    done = run("replay", recording)
+    assert done.returncode == 0, done.stderr
+    assert "frames/s" in done.stdout
+    assert "BTCUSDT" in done.stdout
+    assert done.stderr == ""
+
+
+def test_replay_prints_one_object_that_accounts_for_every_frame(run: Any, recording: Path) -> None:
+    report = json.loads(run("replay", recording, "--json").stdout)
+    assert {"frames", "bytes", "rows", "counters", "books", "elapsed_s", "frames_per_s"} <= report.keys()
+    assert set(report["rows"]) == {"trades", "l2", "bbo", "gaps", "instruments"}
+    frames = report["counters"]["frames"]
+    assert report["frames"] == frames["total"] > 0
+    parts = [frames[outcome] for outcome in ("accepted", "duplicate", "stale", "held")]
+    parts += [*frames["ignored"].values(), *frames["rejected"].values()]
+    assert sum(parts) == frames["total"]
+    for book in report["books"]:
+        assert book["state"] == "live"
+        assert len(book["top10_bid"]) == len(book["top10_ask"]) == 10
+
+
+def test_replay_writes_what_it_says_and_never_over_something(run: Any, recording: Path, tmp_path: Path) -> None:
+    done = run("replay", recording, "--out", tmp_path / "a", "--tables", "trades,levels", "--json")
+    report = json.loads(done.stdout)
+    assert report["rows"] == stored(tmp_path / "a")
+    assert {Path(file["path"]).parts[-4] for file in report["files"]} == {"trades", "levels"}
+    for file in report["files"]:
+        assert Path(file["path"]).stat().st_size == file["bytes"]
+    again = run("replay", recording, "--out", tmp_path / "a", "--tables", "trades")
+    assert again.returncode == 1
+    assert "never overwritten" in again.stderr
+    run("replay", recording, "--out", tmp_path / "b", "--tables", "trades,levels", "--json")
+    for file in report["files"]:
+        twin = tmp_path / "b" / Path(file["path"]).relative_to(tmp_path / "a")
+        assert twin.read_bytes() == Path(file["path"]).read_bytes(), "same input, same bytes out"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "text"),
+    [
+        (["replay", "/nowhere.jsonl"], 1, "/nowhere.jsonl: "),
+        (["replay", "x", "--tables", "candles"], 2, 'table "candles" is unknown; there is: trades'),
+        (["replay", "x", "--streams", "candles"], 2, 'stream "candles" is not offered'),
+        (["replay", "x", "--numeric", "roman"], 2, "'roman' is not one of"),
+        (["replay"], 2, "Missing argument"),
+        (
+            ["collect", "kraken:BTCUSD", "--out", "x"],
+            2,
+            'exchange "kraken" is not supported; there is: binance-futures',
+        ),
+        (["collect", "binance-futures:BTCUSDT", "--out", "x", "--ws", "ws://127.0.0.1:1"], 2, "--ws and --rest"),
+        (["simulate", "--symbols", "btc"], 2, '"btc" is no symbol'),
+        (["simulate", "--config", "/nowhere.json"], 2, "/nowhere.json"),
+        (["fly"], 2, "No such command"),
+    ],
+)
+def test_what_is_wrong_is_said_in_a_line(run: Any, arguments: list[str], code: int, text: str) -> None:
+    done = run(*arguments)
+    assert (done.returncode, done.stdout) == (code, "")
+    assert text in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_collect_ends_cleanly_when_told(
+    xtrader_command: Path, simulator: xt.Simulator, tmp_path: Path, number: signal.Signals
+) -> None:
+    process = subprocess.Popen(
+        collecting(xtrader_command, simulator, "--out", tmp_path, "--json", "--duration", 60),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while simulator.truth("summary")["frames"] < FRAMES:
+        assert process.poll() is None, process.communicate()
+    process.send_signal(number)
+    output, errors = process.communicate(timeout=30)
+    assert process.returncode == 0, errors
+    report = json.loads(output)
+    assert {table: rows for table, rows in report["rows"].items() if rows} == stored(tmp_path)
+
+
+def test_collect_goes_on_where_it_stopped(xtrader_command: Path, simulator: xt.Simulator, tmp_path: Path) -> None:
+    command = collecting(xtrader_command, simulator, "--out", tmp_path, "--duration", 2, "--json")
+    reports = [json.loads(subprocess.run(command, capture_output=True, check=True).stdout) for _ in range(2)]
+    total = stored(tmp_path)
+    assert reports[0]["rows"]["trades"] > 0
+    for table, rows in total.items():
+        assert rows == sum(report["rows"].get(table, 0) for report in reports)
+
+
+def test_simulate_serves_and_records(run: Any, tmp_path: Path) -> None:
+    what = ["--seed", 3, "--symbols", "BTCUSDT", "--seconds", 1]
+    done = run("simulate", *what, "--record", tmp_path / "binance_usdm.jsonl", "--truth", tmp_path / "truth")
+    assert done.returncode == 0, done.stderr
+    addresses, recorded = map(json.loads, done.stdout.splitlines())
+    assert addresses["ws"].startswith("ws://127.0.0.1:")
+    assert recorded["lines"] > 0
+    assert any((tmp_path / "truth").iterdir())
+    report = json.loads(run("replay", tmp_path / "binance_usdm.jsonl", "--json").stdout)
+    assert [book["symbol"] for book in report["books"]] == ["BTCUSDT"]

@@ -1,0 +1,227 @@
+"""Live streams from Python: waiting, awaiting, ending. What is in the rows is tested elsewhere."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import xtrader as xt
+
+BTC = "binance-futures:BTCUSDT"
+
+
+@pytest.fixture
+def idle() -> Iterator[xt.Simulator]:
+    """An exchange where nothing happens."""
+    with xt.Simulator(symbols=["BTCUSDT"]) as simulator:
+        simulator.pause()
+        yield simulator
+
+
+def test_batches_come_while_one_iterates(simulator: xt.Simulator) -> None:
+    wanted = {"trades", "l2", "bbo"}
+    with xt.stream(BTC, "binance-futures:ETHUSDT", streams=sorted(wanted), endpoints=simulator.endpoints) as stream:
+        for batch in stream:
+            assert len(batch) > 0
+            wanted.discard(batch.table)
+            if not wanted:
+                break
+    assert list(stream) is not None
+    with pytest.raises(StopIteration):
+        next(stream)
+
+
+async def test_batches_come_while_one_awaits(simulator: xt.Simulator) -> None:
+    wanted = {"trades", "l2"}
+    async with xt.stream(BTC, endpoints=simulator.endpoints) as stream:
+        async for batch in stream:
+            wanted.discard(batch.table)
+            if not wanted:
+                break
+    async for batch in stream:
+        assert len(batch) > 0
+    with pytest.raises(StopAsyncIteration):
+        await anext(stream)
+
+
+async def test_a_stream_that_is_closed_elsewhere_wakes_who_awaits_it(idle: xt.Simulator) -> None:
+    stream = xt.stream(BTC, endpoints=idle.endpoints, tables="trades")
+    waiting = asyncio.ensure_future(anext(stream))
+    while not stream._awaited:
+        await asyncio.sleep(0)
+    await asyncio.to_thread(stream.close)
+    with pytest.raises(StopAsyncIteration):
+        await waiting
+
+
+async def test_one_task_at_a_time(idle: xt.Simulator) -> None:
+    with xt.stream(BTC, endpoints=idle.endpoints, tables="trades") as stream:
+        first = asyncio.ensure_future(anext(stream))
+        while not stream._awaited:
+            await asyncio.sleep(0)
+        with pytest.raises(RuntimeError, match="awaited already"):
+            await anext(stream)
+        first.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await first
+        idle.resume()
+        assert (await anext(stream)).table == "trades"
+
+
+def test_a_timeout_is_no_end(idle: xt.Simulator) -> None:
+    with xt.stream(BTC, endpoints=idle.endpoints, tables="trades") as stream:
+        with pytest.raises(TimeoutError):
+            stream.next(timeout=0.01)
+        with pytest.raises(ValueError, match="timeout"):
+            stream.next(timeout=-1)
+        idle.resume()
+        batch = stream.next(timeout=30)
+        assert batch is not None
+        assert batch.table == "trades"
+
+
+def test_others_run_while_one_waits(idle: xt.Simulator) -> None:
+    stream = xt.stream(BTC, endpoints=idle.endpoints, tables="trades")
+    seen: list[xt.Batch | None] = []
+    waiting = threading.Thread(target=lambda: seen.append(stream.next()))
+    waiting.start()
+    # Were the interpreter held by the one that waits, this would never be reached.
+    stream.close()
+    waiting.join()
+    assert seen == [None]
+
+
+def shards() -> int:
+    """Threads of streams in this process."""
+    names = (Path("/proc/self/task") / task / "comm" for task in os.listdir("/proc/self/task"))
+    return sum(name.read_text().startswith("xtrader-shard") for name in names)
+
+
+def descriptors() -> int:
+    return len(os.listdir("/proc/self/fd"))
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="reads /proc")
+@pytest.mark.parametrize("closed", [False, True])
+def test_letting_go_of_a_stream_frees_its_sockets_and_its_thread(simulator: xt.Simulator, closed: bool) -> None:
+    threads = shards()
+    # The first stream leaves what a process has once (the resolver, the shared accounts).
+    for _ in range(2):
+        before = descriptors()
+        stream = xt.stream(BTC, endpoints=simulator.endpoints)
+        next(stream)
+        assert shards() == threads + 1
+        if closed:
+            stream.close()
+            assert shards() == threads
+        del stream
+        gc.collect()
+        assert shards() == threads
+    # The simulator's ends of the sockets are in this process too, and go when it reads that ours are gone.
+    simulator.stop()
+    assert descriptors() <= before
+
+
+def run(script: str, *arguments: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-W", "ignore", "-c", script, *arguments]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+WAITS = """
+import asyncio, sys
+import xtrader as xt
+
+ws, rest, how = sys.argv[1:]
+stream = xt.stream("binance-futures:BTCUSDT", endpoints={"ws": ws, "rest": rest}, tables="trades")
+
+async def awaits():
+    print("waiting", flush=True)
+    await anext(stream)
+
+if how == "sync":
+    print("waiting", flush=True)
+    next(stream)
+else:
+    asyncio.run(awaits())
+"""
+
+
+@pytest.mark.parametrize("how", ["sync", "async"])
+def test_ctrl_c_works_at_once(idle: xt.Simulator, how: str) -> None:
+    process = run(WAITS, idle.ws_url, idle.rest_url, how)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "waiting\n"
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=20)
+    assert process.returncode == -signal.SIGINT
+    assert "KeyboardInterrupt" in errors
+
+
+FORKS = """
+import os, sys
+import xtrader as xt
+
+ws, rest = sys.argv[1:]
+stream = xt.stream("binance-futures:BTCUSDT", endpoints={"ws": ws, "rest": rest})
+next(stream)
+child = os.fork()
+if child == 0:
+    outcomes = []
+    for use in (lambda: next(stream), stream.close, stream.report, stream._native.poll):
+        try:
+            use()
+            outcomes.append("used")
+        except xt.ForkedError as error:
+            outcomes.append(type(error).__name__)
+    del stream
+    print(*outcomes, flush=True)
+    with xt.stream("binance-futures:BTCUSDT", endpoints={"ws": ws, "rest": rest}) as mine:
+        print(len(next(mine)) > 0, flush=True)
+    os._exit(0)
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), len(next(stream)) > 0, flush=True)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_fork_is_told_so_and_may_open_its_own(simulator: xt.Simulator) -> None:
+    process = run(FORKS, simulator.ws_url, simulator.rest_url)
+    output, errors = process.communicate(timeout=60)
+    assert output.splitlines() == [" ".join(["ForkedError"] * 4), "True", "0 True"], errors
+
+
+@pytest.mark.parametrize(
+    ("subscription", "options", "text"),
+    [
+        ("binance-futures", {}, "has no colon; write EXCHANGE:SYMBOL"),
+        ("kraken:BTCUSD", {}, 'exchange "kraken" is not supported; there is: binance-futures'),
+        ("binance-futures:btcusdt", {}, 'symbol "btcusdt" .* upper case'),
+        (BTC, {"streams": "trades,tickers"}, 'stream "tickers" is not offered .* there is: trades, l2, bbo'),
+        (BTC, {"tables": ["candles"]}, 'table "candles" is unknown; there is: trades, l2, levels'),
+        (BTC, {"policy": "hope"}, "policy: input should be 'block', 'drop_oldest' or 'drop_newest'"),
+        (BTC, {"polcy": "block"}, "polcy: there is no such key"),
+        (BTC, {"net": {"conect_ms": 1}}, "net.conect_ms: there is no such key"),
+        (BTC, {"endpoints": {"ws": "ws://example.com", "rest": "https://example.com"}}, "use wss://"),
+        ([], {}, "subscriptions is empty"),
+    ],
+)
+def test_what_is_not_there_is_refused_with_what_there_is(
+    subscription: str | list[str], options: dict[str, object], text: str
+) -> None:
+    with pytest.raises(xt.ConfigError, match=text):
+        xt.stream(subscription, **options)  # type: ignore[arg-type]
+
+
+def test_a_report_tells_of_every_stage(simulator: xt.Simulator) -> None:
+    with xt.stream(BTC, endpoints=simulator.endpoints) as stream:
+        next(stream)
+        assert {"counters", "books", "connections", "rest", "queue"} <= stream.report().keys()
+    assert stream.report()["counters"]["frames"]["total"] > 0
