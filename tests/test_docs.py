@@ -86,7 +86,7 @@ def at_home(exchange: xt.Simulator, place: Path, monkeypatch: pytest.MonkeyPatch
     real = xt.stream
 
     @functools.wraps(real)
-    def stream(*subscriptions: str, **options: Any) -> xt.Stream:  # noqa: ANN401
+    def stream(*subscriptions: str, **options: Any) -> xt.Stream:
         opened = real(*subscriptions, **{"endpoints": exchange.endpoints, **options})
         timer = threading.Timer(SECONDS, opened.close)
         timer.daemon = True

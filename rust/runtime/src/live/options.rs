@@ -260,7 +260,7 @@ mod tests {
         low.net.connect_ms = 0;
         assert!(low.check().expect_err("out of bounds").to_string().contains("net.connect_ms = 0"));
         let mut small = base.clone();
-        small.queue_bytes = 1 << 20;
+        (small.queue_bytes, small.engine.batch.max_bytes) = (1 << 20, 4 << 20);
         assert!(small.check().expect_err("smaller than a batch").to_string().contains("batch.max_bytes"));
         let mut plain = base;
         plain.engine.endpoints = Some(xtrader_core::config::Endpoints {
