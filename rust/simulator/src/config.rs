@@ -401,17 +401,20 @@ impl Default for TruthConfig {
 pub struct LoadConfig {
     /// What the frames are.
     pub kind: LoadKind,
-    /// Frames per second on each connection, evenly spaced; 0 is as many as its socket takes. Default 10 000.
+    /// Frames per second on each connection; 0 is as many as its socket takes. Default 10 000.
     pub frames_per_s: u64,
     /// Frames after which a connection falls silent; 0 is no end. Default 0.
     pub frames: u64,
+    /// Wait for the next frame's time by spinning. Takes a core, and spaces frames evenly where the system's timer is
+    /// coarse; else frames that are due together go out together, each in a write of its own. Default false.
+    pub spin: bool,
     /// Write times that are kept per connection. Default 2 000 000.
     pub stamps: usize,
 }
 
 impl Default for LoadConfig {
     fn default() -> Self {
-        Self { kind: LoadKind::BookTicker, frames_per_s: 10_000, frames: 0, stamps: 2_000_000 }
+        Self { kind: LoadKind::BookTicker, frames_per_s: 10_000, frames: 0, spin: false, stamps: 2_000_000 }
     }
 }
 

@@ -102,7 +102,7 @@
 //! # Load
 //!
 //! With [`SimulatorConfig::load`] the market stands still, and each connection carries prepared frames of the streams it
-//! has subscribed (`@bookTicker` or `@trade`), evenly spaced or as many as its socket takes. Every frame has a number of
+//! has subscribed (`@bookTicker` or `@trade`), at a pace or as many as its socket takes. Every frame has a number of
 //! its own in `u` (or `t`), counting up from [`LoadReport::first_id`] on each connection; the wall time right before the
 //! write of frame `first_id + i` is `write_ns[i]`. `E` and `T` carry the same time in milliseconds.
 
