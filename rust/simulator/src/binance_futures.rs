@@ -79,7 +79,7 @@ impl BinanceFutures {
     }
 
     /// The book that a snapshot shows, its id, and how its numbers are written.
-    fn depth(&self, symbol: &str, faults: &[Fault], stream: Option<&str>, now: MarketTime, truth: &Truth) -> Depth {
+    fn depth(&self, symbol: &str, faults: &[Fault], now: MarketTime, truth: &Truth) -> Depth {
         let mut symbol = symbol;
         for f in faults {
             if let Fault::SnapshotOf { symbol: other } = f {
@@ -96,9 +96,10 @@ impl BinanceFutures {
                     let old = old.take_while(|e| e.event_ms <= then).last().map(|e| e.last_id);
                     Some(old.or_else(|| truth.first_id(symbol)))
                 }
-                Fault::SnapshotAt { position } => {
+                Fault::SnapshotAt { position, stream } => {
                     let own = symbol_stream(symbol, self.speed);
-                    let last = truth.events().iter().rfind(|e| &*e.stream == stream.unwrap_or(&own));
+                    let stream = stream.as_deref().unwrap_or(&own);
+                    let last = truth.events().iter().rfind(|e| &*e.stream == stream);
                     match (position, last) {
                         (SnapshotPosition::Newer, Some(e)) if id <= e.last_id => return Depth::Wait,
                         (SnapshotPosition::Newer, _) => None,
@@ -185,7 +186,7 @@ impl Venue for BinanceFutures {
 
     fn rest(&mut self, request: &RestRequest<'_>, faults: &[Fault], truth: &Truth) -> RestReply {
         let depth = match (request.path, request.parameter("symbol")) {
-            ("/fapi/v1/depth", Some(symbol)) => self.depth(symbol, faults, None, request.now, truth),
+            ("/fapi/v1/depth", Some(symbol)) => self.depth(symbol, faults, request.now, truth),
             _ => Depth::Unknown,
         };
         match depth {

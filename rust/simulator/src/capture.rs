@@ -62,14 +62,14 @@ pub(crate) struct CaptureWriter {
 
 enum Output {
     Plain(BufWriter<File>),
-    Gzip(GzEncoder<BufWriter<File>>),
+    Gzip(Box<GzEncoder<BufWriter<File>>>),
 }
 
 impl CaptureWriter {
     pub(crate) fn create(path: &Path) -> std::io::Result<Self> {
         let file = BufWriter::new(File::create(path)?);
         let out = if is_gzip(path) {
-            Output::Gzip(GzEncoder::new(file, Compression::default()))
+            Output::Gzip(Box::new(GzEncoder::new(file, Compression::default())))
         } else {
             Output::Plain(file)
         };

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::SimulatorError;
 use crate::book::{Scales, parse_decimal, rescale};
-use crate::fault::FaultPlan;
+use crate::fault::{Fault, FaultPlan};
 
 /// Everything a simulator is told at its start. As JSON: an object, every key optional.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -134,8 +134,19 @@ impl SimulatorConfig {
                 return Err(SimulatorError::config("symbols", format!("{} stands there twice", symbol.symbol)));
             }
         }
-        for plan in &self.faults {
-            plan.check()?;
+        self.faults.iter().try_for_each(|plan| self.check_plan(plan))
+    }
+
+    /// Refuses a fault that could never strike here.
+    pub(crate) fn check_plan(&self, plan: &FaultPlan) -> Result<(), SimulatorError> {
+        plan.check()?;
+        if matches!(plan.fault, Fault::Certificate { .. }) && !self.tls {
+            return Err(SimulatorError::config("fault certificate", "needs `tls`: true"));
+        }
+        let from_truth = matches!(plan.fault, Fault::StaleSnapshot { .. } | Fault::SnapshotAt { .. });
+        if from_truth && !(self.truth.events && self.truth.books) {
+            let problem = "reads the truth: `truth.events` and `truth.books` must be true";
+            return Err(SimulatorError::config(format!("fault {}", plan.fault.name()), problem));
         }
         Ok(())
     }
@@ -368,7 +379,7 @@ impl Default for Limits {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TruthConfig {
-    /// Every issued event. Default true.
+    /// Every issued event; `aggTrades` of REST and positioned snapshots are taken from them. Default true.
     pub events: bool,
     /// Every frame handed to a socket. Default true.
     pub frames: bool,
@@ -390,17 +401,20 @@ impl Default for TruthConfig {
 pub struct LoadConfig {
     /// What the frames are.
     pub kind: LoadKind,
-    /// Frames per second on each connection, evenly spaced; 0 is as many as its socket takes. Default 10 000.
+    /// Frames per second on each connection; 0 is as many as its socket takes. Default 10 000.
     pub frames_per_s: u64,
     /// Frames after which a connection falls silent; 0 is no end. Default 0.
     pub frames: u64,
+    /// Wait for the next frame's time by spinning. Takes a core, and spaces frames evenly where the system's timer is
+    /// coarse; else frames that are due together go out together, each in a write of its own. Default false.
+    pub spin: bool,
     /// Write times that are kept per connection. Default 2 000 000.
     pub stamps: usize,
 }
 
 impl Default for LoadConfig {
     fn default() -> Self {
-        Self { kind: LoadKind::BookTicker, frames_per_s: 10_000, frames: 0, stamps: 2_000_000 }
+        Self { kind: LoadKind::BookTicker, frames_per_s: 10_000, frames: 0, spin: false, stamps: 2_000_000 }
     }
 }
 

@@ -139,7 +139,7 @@ pub enum Fault {
         /// How.
         how: BadUpgrade,
     },
-    /// Another certificate is shown (with `tls` only). Targets of REST connections say so with `path`.
+    /// Another certificate is shown (with `tls` only).
     Certificate {
         /// Which.
         how: BadCertificate,
@@ -200,6 +200,9 @@ pub enum Fault {
     SnapshotAt {
         /// Which.
         position: SnapshotPosition,
+        /// To which stream. Default: the symbol's first one of `depth_speeds`.
+        #[serde(default)]
+        stream: Option<String>,
     },
 
     // ---- the market itself, so that the truth has it too
@@ -376,7 +379,7 @@ pub enum BadCertificate {
     Stall,
 }
 
-/// Where the id of a snapshot lies. The stream is the target's, else the first depth stream of the symbol.
+/// Where the id of a snapshot lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SnapshotPosition {
@@ -400,7 +403,8 @@ pub struct Target {
     pub symbol: Option<String>,
     /// A stream's name as it is subscribed.
     pub stream: Option<String>,
-    /// End of the path of a REST request: `depth`, `exchangeInfo`.
+    /// End of the path of a REST request: `depth`, `exchangeInfo`. For `certificate` and `accept_then_close`, which
+    /// come before any path: `ws` or `rest`.
     pub path: Option<String>,
 }
 
@@ -538,7 +542,7 @@ impl FaultPlan {
         if stage == Stage::Accept && t.family.is_some() {
             return bad("target.family", "the path is not known yet: use connection");
         }
-        if stage == Stage::Rest && (t.connection.is_some() || t.family.is_some()) {
+        if stage == Stage::Rest && (t.connection.is_some() || t.family.is_some() || t.stream.is_some()) {
             return bad("target", "REST requests are chosen by path and symbol");
         }
         if t.path.is_some() && !matches!(stage, Stage::Rest | Stage::Accept) {

@@ -1,4 +1,110 @@
 //! Exchanges one can run at home: real protocol, real sockets, faults on request, the truth written down.
+//!
+//! ```no_run
+//! use xtrader_simulator::{EventKind, Simulator, SimulatorConfig};
+//!
+//! let config = SimulatorConfig::from_json(r#"{"seed": 7, "symbols": ["BTCUSDT", "ETHUSDT"]}"#)?;
+//! let sim = Simulator::start(config)?;
+//! // … point a client at sim.ws_url() and sim.rest_url() …
+//! sim.inject_json(r#"{"fault": {"kind": "drop"}, "target": {"stream": "btcusdt@depth@100ms"}}"#)?;
+//! // … and when it has seen enough, compare:
+//! sim.pause();
+//! let _ = sim.wait_drained(std::time::Duration::from_secs(5));
+//! let book = sim.with_truth(|t| t.final_book("BTCUSDT"));
+//! let trades = sim.with_truth(|t| t.trades(EventKind::AggTrade, None));
+//! sim.stop();
+//! # Ok::<(), xtrader_simulator::SimulatorError>(())
+//! ```
+//!
+//! # The way of one event
+//!
+//! ```text
+//!  market ──▶ feed ──▶ hub ──▶ connection ──▶ socket
+//!  changes,   events   faults   frames,
+//!  fills      │        │        write times
+//!             ▼        ▼        ▼
+//!             ───────── truth ──────────
+//! ```
+//!
+//! * `market`, `book`, `random`: the seeded market. Deterministic, without I/O or clock, the same for every exchange.
+//! * `binance_futures`: what is Binance's own: paths, messages, sessions, REST, playback. The next exchange is another
+//!   such folder behind the traits of `venue`.
+//! * `server`: sockets, HTTP, WebSocket, TLS, load: the same for every exchange.
+//! * `fault`: what goes wrong, for whom, when. `truth`: what really happened. `recorder`, `capture`: what a plain
+//!   client sees, written down.
+//!
+//! # What Binance USDⓈ-M serves
+//!
+//! * Paths `/public`, `/market`, `/private` and the unrouted ones, each with `/ws`, `/ws/<stream>/…` and
+//!   `/stream?streams=…`. Streams: `@depth`, `@depth@100ms`, `@depth@500ms`, `@depth@0ms`, `@bookTicker`, `@trade` on
+//!   `/public` (and unrouted); `@aggTrade` on `/market`. Any other name is acknowledged and silent.
+//! * SUBSCRIBE, UNSUBSCRIBE, LIST_SUBSCRIPTIONS, SET_PROPERTY, GET_PROPERTY; 1024 streams, 10 frames per second; pings,
+//!   the cut without pong, the cut after 24 hours.
+//! * `/fapi/v1/depth`, `/fapi/v1/exchangeInfo`, `/fapi/v1/time`, `/fapi/v1/ping`, `/fapi/v1/aggTrades`; weights, 429, 418.
+//! * A depth event tells every level touched since the last event of its stream, with its size now: deletions of levels
+//!   that a client never saw are normal. All connections get the same batches.
+//! * A snapshot's id is that of its book's last change. It lies within an event, or at the end of one.
+//! * `@trade` also carries rows that are no trades (`X` other than `MARKET`, zero price): [`SimulatorConfig::odd_trades`].
+//!   Their ids are skipped by `f..l` of `@aggTrade`.
+//!
+//! # Comparing with the truth
+//!
+//! * [`Truth::book_at`] is the whole book at any id. A snapshot shows 1000 levels a side at most: with
+//!   [`SimulatorConfig::book_levels`] of 1000 or less a client can know every level, and whole books compare; with more
+//!   (the default is 1500), [`Truth::client_book`] says what a client that follows the manual holds.
+//! * [`Truth::frames`] is what was handed to each socket, with the wall time right before the write. A frame cut by a
+//!   fault is there with `whole` false. [`Truth::alterations`] names every event that a fault lost or changed.
+//! * [`Truth::missing`] are the events of a stream whose ids a client has not seen.
+//! * [`Simulator::pause`] and [`Simulator::wait_drained`] bring everything to rest, so that the last books can be compared.
+//! * In other languages: [`Simulator::truth_json`] with a [`TruthQuery`].
+//!
+//! # Faults
+//!
+//! A [`FaultPlan`] is a [`Fault`], a [`Target`] (everybody by default) and a [`When`] (at once, one time, by default).
+//!
+//! | `kind` | fields (default) | strikes |
+//! |---|---|---|
+//! | `drop`, `duplicate`, `swap` | | a data frame |
+//! | `delay` | `seconds`, `jitter_s` (0) | every data frame |
+//! | `stale` | `back` (5) | a data frame |
+//! | `silence` | | every data frame: a mute symbol, stream or connection |
+//! | `malformed` | `how` ([`Malformation`]), `before` (false) | a data frame |
+//! | `fragment` | `parts` (5), `pings` (false) | a data frame |
+//! | `disconnect` | `how` (`reset` or `fin`), `at_byte` (none) | a connection; with `at_byte` a data frame |
+//! | `close` | `code`, `reason` ("") | a connection |
+//! | `half_open`, `stop_reading` | | a connection |
+//! | `trickle` | `bytes_per_s` (1) | a connection |
+//! | `ping_flood` | `count`, `payload_bytes` (125) | a connection |
+//! | `bad_frame` | `how` ([`BadFrame`]) | a connection |
+//! | `raw_bytes` | `hex` | a connection |
+//! | `accept_then_close` | `after_s` (0), `upgraded` (false) | a new connection |
+//! | `refuse_upgrade` | `status`, `retry_after_s`, `location` | a new connection |
+//! | `bad_upgrade` | `how` ([`BadUpgrade`]) | a new connection |
+//! | `certificate` | `how` ([`BadCertificate`], `stall` among them) | a new connection |
+//! | `rest_status` | `status`, `retry_after_s`, `body` | a REST request |
+//! | `rest_hang` | | a REST request |
+//! | `rest_slow` | `seconds` | a REST request |
+//! | `rest_redirect` | `location` | a REST request |
+//! | `rest_gzip_bomb` | `bytes` (1 GiB) | a REST request |
+//! | `rest_cut` | `at_byte` (0) | a REST request |
+//! | `rest_malformed` | `how` ([`Malformation`]) | a REST request |
+//! | `stale_snapshot` | `age_s` | a REST request |
+//! | `snapshot_of` | `symbol` | a REST request |
+//! | `snapshot_at` | `position` (`inside`, `at_end`, `newer`), `stream` | a REST request |
+//! | `cross` | `seconds` (0.5) | the market, one symbol |
+//! | `big_event` | `levels` (10 000) | the market, one symbol |
+//! | `rate` | `factor` | the market |
+//!
+//! Faults of a connection strike as soon as their time has come; with `after_frames`, `symbol` or `stream` they strike
+//! right before the data frame that fits. Frames are counted over all connections that the target allows. What is
+//! malformed, huge or crossed is exactly reproducible; which frame of a real-time market it meets is not.
+//!
+//! # Load
+//!
+//! With [`SimulatorConfig::load`] the market stands still, and each connection carries prepared frames of the streams it
+//! has subscribed (`@bookTicker` or `@trade`), at a pace or as many as its socket takes. Every frame has a number of
+//! its own in `u` (or `t`), counting up from [`LoadReport::first_id`] on each connection; the wall time right before the
+//! write of frame `first_id + i` is `write_ns[i]`. `E` and `T` carry the same time in milliseconds.
 
 mod binance_futures;
 mod book;

@@ -130,7 +130,7 @@ impl Simulator {
     /// # Errors
     /// [`SimulatorError::Config`] for a plan that could never strike.
     pub fn inject(&self, plan: FaultPlan) -> Result<u64, SimulatorError> {
-        plan.check()?;
+        self.config().check_plan(&plan)?;
         Ok(self.shared.inject(plan))
     }
 

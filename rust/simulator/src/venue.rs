@@ -47,6 +47,9 @@ pub(crate) trait Session: Send {
     /// The client sent a text.
     fn on_text(&mut self, text: &str, now: MarketTime) -> Vec<Reply>;
 
+    /// Payload of a ping that the exchange sends.
+    fn ping(&self, wall_ms: u64) -> Vec<u8>;
+
     /// The client sent a ping or pong.
     fn on_control(&mut self, now: MarketTime) -> Vec<Reply>;
 

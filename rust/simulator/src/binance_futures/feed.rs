@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use crate::binance_futures::messages::{self, AggTrade, DepthIds, Names, SingleTrade};
+use crate::binance_futures::messages::{self, AggTrade, DepthIds, LevelRow, Names, SingleTrade};
 use crate::binance_futures::streams::{MARKET, PUBLIC, symbol_stream};
 use crate::book::{Book, Scales, Side};
 use crate::clock::{MS, MarketTime};
@@ -65,6 +65,14 @@ struct DepthChannel {
     prev_id: u64,
     flushed: Option<MarketTime>,
     due: Option<MarketTime>,
+}
+
+/// What one depth event tells.
+struct Flushed {
+    changed: MarketTime,
+    ids: DepthIds,
+    bids: Vec<LevelRow>,
+    asks: Vec<LevelRow>,
 }
 
 /// Fills of one price and aggressor within 100 ms make one row.
@@ -172,8 +180,8 @@ impl Feed {
             if self.depth[i].due.is_some_and(|d| d <= now) {
                 let channel = &mut self.depth[i];
                 let (symbol, stream) = (channel.symbol, Arc::clone(&channel.stream));
-                let (event, ids, bids, asks) = channel.take(now, book(symbol));
-                let event = self.ms(event);
+                let Flushed { changed, ids, bids, asks } = channel.take(now, book(symbol));
+                let event = self.ms(changed);
                 let s = &self.symbols[symbol];
                 let payload = messages::depth(&s.names(), emitted, event, &ids, &bids, &asks);
                 let name = Arc::clone(&s.name);
@@ -249,7 +257,7 @@ impl DepthChannel {
     }
 
     /// Every price that changed, with its size now: also one that came and went meanwhile, as a deletion.
-    fn take(&mut self, now: MarketTime, book: &Book) -> (MarketTime, DepthIds, Vec<(i64, i64)>, Vec<(i64, i64)>) {
+    fn take(&mut self, now: MarketTime, book: &Book) -> Flushed {
         let last = self.last_id;
         let ids = DepthIds { first: self.first_id.take().unwrap_or(last), last, prev: self.prev_id };
         let bids = std::mem::take(&mut self.bids).into_iter().rev().map(|p| (p, book.size_at(Side::Bid, p))).collect();
@@ -257,7 +265,7 @@ impl DepthChannel {
         self.prev_id = self.last_id;
         self.flushed = Some(now);
         self.due = None;
-        (self.last_change, ids, bids, asks)
+        Flushed { changed: self.last_change, ids, bids, asks }
     }
 }
 

@@ -64,6 +64,8 @@ struct Recorded {
     /// The recording's next snapshot, served to who asks before it came.
     coming: VecDeque<Snapshot>,
     early: Option<(Book, u64)>,
+    /// The first depth stream seen: another speed of it would only say the same again.
+    stream: Option<Arc<str>>,
     last_u: Option<u64>,
 }
 
@@ -114,15 +116,15 @@ impl Playback {
             exchange_info: None,
         };
         let mut streams: HashMap<&str, Vec<String>> = HashMap::new();
-        let first = lines.iter().find_map(|l| l.recv_ns).unwrap_or(0);
-        let mut last = first;
+        // Reference data may be minutes older than the first frame: time counts from what is played first.
+        let (mut first, mut last) = (None, 0);
         for (i, line) in lines.iter().enumerate() {
             last = line.recv_ns.unwrap_or(last).max(last);
             let names = streams.entry(&line.conn).or_default();
             let wrong =
                 |problem: &str| SimulatorError::Capture { path: path.to_owned(), line: i + 1, problem: problem.into() };
             if let Some(what) = p.take(line, names).map_err(wrong)? {
-                p.lines.push_back(Line { at: last - first, what });
+                p.lines.push_back(Line { at: last - *first.get_or_insert(last), what });
             }
         }
         if p.lines.is_empty() {
@@ -182,6 +184,7 @@ impl Playback {
             waiting: Vec::new(),
             coming: VecDeque::new(),
             early: None,
+            stream: None,
             last_u: None,
         })
     }
@@ -346,6 +349,9 @@ impl Recorded {
 
     fn on_update(&mut self, event: &Event, rows: DepthRows, truth: &mut Truth) {
         let u = event.last_id;
+        if *self.stream.get_or_insert_with(|| Arc::clone(&event.stream)) != event.stream {
+            return;
+        }
         if self.last_u.is_some_and(|last| u <= last) {
             return;
         }

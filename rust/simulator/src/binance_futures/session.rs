@@ -144,6 +144,10 @@ impl Session for BinanceSession {
         if self.too_fast(now) { vec![TOO_FAST] } else { self.answer(text) }
     }
 
+    fn ping(&self, wall_ms: u64) -> Vec<u8> {
+        wall_ms.to_string().into_bytes()
+    }
+
     fn on_control(&mut self, now: MarketTime) -> Vec<Reply> {
         if self.limits.control_frames_count && self.too_fast(now) { vec![TOO_FAST] } else { Vec::new() }
     }

@@ -173,7 +173,7 @@ fn snapshots_stand_in_every_relation_to_the_events() {
     events.into_iter().for_each(|e| truth.issue(&e.into()));
     let depth: Vec<_> = truth.events_of("btcusdt@depth@100ms").cloned().collect();
     let last = depth.last().expect("an event");
-    let at = |position| Some(Fault::SnapshotAt { position });
+    let at = |position| Some(Fault::SnapshotAt { position, stream: None });
 
     let (id, body) = ask(&mut venue, &truth, now, at(SnapshotPosition::Inside));
     assert!(last.first_id <= id && id < last.last_id);
@@ -212,7 +212,7 @@ fn a_newer_snapshot_waits_until_there_is_one() {
     venue.advance(SECOND, &mut events, &mut truth);
     events.drain(..).for_each(|e| truth.issue(&e.into()));
     let request = RestRequest { path: "/fapi/v1/depth", query: "symbol=BTCUSDT", now: SECOND, wall_ms: 0 };
-    let newer = [Fault::SnapshotAt { position: SnapshotPosition::Newer }];
+    let newer = [Fault::SnapshotAt { position: SnapshotPosition::Newer, stream: None }];
     assert!(venue.rest(&request, &newer, &truth).again);
     venue.strike(&big, &Target::default(), SECOND + 5 * MS, &mut events, &mut truth);
     let reply = venue.rest(&request, &newer, &truth);

@@ -38,7 +38,9 @@ pub(crate) fn malform(text: &str, how: &Malformation) -> Vec<u8> {
 }
 
 /// The members of an object in their order, values as written.
-fn members(text: &str) -> Option<Vec<(String, String)>> {
+type Members = Vec<(String, String)>;
+
+fn members(text: &str) -> Option<Members> {
     // A map of raw values loses the order: it is found again by where each value lies in the text.
     let map: HashMap<&str, &RawValue> = serde_json::from_str(text).ok()?;
     let mut list: Vec<_> =
@@ -54,7 +56,7 @@ fn write(members: &[(String, String)]) -> String {
 }
 
 /// Applies `change` to the members of the payload, inside the combined form if there is one.
-fn within(text: &str, change: &dyn Fn(&mut Vec<(String, String)>)) -> Vec<u8> {
+fn within(text: &str, change: &dyn Fn(&mut Members)) -> Vec<u8> {
     let Some(mut outer) = members(text) else { return text.as_bytes().to_vec() };
     let combined = outer.len() == 2 && outer[0].0 == "stream" && outer[1].0 == "data";
     if combined && let Some(mut inner) = members(&outer[1].1) {

@@ -279,7 +279,10 @@ impl Client<'_> {
                 return "no pong".into();
             }
             if now >= next_ping {
-                self.send(Item::Ping((wall_ns() / 1_000_000).to_string().into_bytes()));
+                let mut state = self.shared.state();
+                let payload = state.hub.get(self.number).map(|c| c.session.ping(wall_ns() / 1_000_000));
+                drop(state);
+                self.send(Item::Ping(payload.unwrap_or_default()));
                 next_ping = now + self.shared.compressed(c.ping_interval_s);
             }
         }

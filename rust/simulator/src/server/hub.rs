@@ -100,6 +100,9 @@ const RECENT: usize = 64;
 
 impl Connection {
     pub(crate) fn send(&mut self, item: Item, due: MarketTime) {
+        if self.link.half_open.load(Ordering::Relaxed) {
+            return;
+        }
         self.last_due = self.last_due.max(due);
         let size = match &item {
             Item::Message(m) => m.payload.len(),
@@ -107,7 +110,10 @@ impl Connection {
         };
         let queued = self.link.queued.fetch_add(size, Ordering::Relaxed) + size;
         if queued > self.link.limit {
+            // Its writer cuts it as soon as it looks; until then nothing more is kept for it.
             self.link.overflow.notify_one();
+            self.link.queued.fetch_sub(size, Ordering::Relaxed);
+            return;
         }
         // A writer that has ended needs nothing any more.
         let _ = self.out.send(Outgoing { due: self.last_due, item });
@@ -137,9 +143,10 @@ impl Hub {
         self.connections.get_mut(&number)
     }
 
-    /// True when nothing waits for any writer.
+    /// True when nothing waits for any writer; what a half-open connection was meant to get never comes.
     pub(crate) fn drained(&self) -> bool {
-        self.connections.values().all(|c| c.held.is_empty() && c.link.queued.load(Ordering::Acquire) == 0)
+        let idle = |c: &Connection| c.held.is_empty() && c.link.queued.load(Ordering::Acquire) == 0;
+        self.connections.values().all(|c| idle(c) || c.link.half_open.load(Ordering::Acquire))
     }
 
     /// Connection faults that only waited for their time.

@@ -129,7 +129,11 @@ impl Writer<'_> {
             }
             let start = *begun.get_or_insert_with(Instant::now);
             if let Some(wait) = due(start, sent, config.frames_per_s) {
-                std::thread::sleep(wait.min(Duration::from_millis(5)));
+                if config.spin {
+                    std::thread::yield_now();
+                } else {
+                    std::thread::sleep(wait.min(Duration::from_millis(5)));
+                }
                 continue;
             }
             bytes.clear();

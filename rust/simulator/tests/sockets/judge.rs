@@ -13,19 +13,22 @@ fn temporary(name: &str) -> PathBuf {
     std::env::temp_dir().join(format!("xtrader-simulator-{}-{name}", std::process::id()))
 }
 
-/// `None`, said aloud, where the oracle is not at hand; in CI that is a failure.
-fn oracle(capture: &PathBuf) -> Option<Value> {
-    let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/tools/oracle.py");
-    let script = if script.exists() {
-        script
-    } else {
-        std::env::var_os("XTRADER_SHARED").map(PathBuf::from).unwrap_or_default().join("tools/oracle.py")
-    };
-    if !script.exists() {
-        assert!(std::env::var_os("CI").is_none(), "no oracle: ../shared is missing");
-        eprintln!("skipped: the oracle is not there (../shared/tools/oracle.py, or XTRADER_SHARED)");
-        return None;
+/// A file that goes with development. `None`, said aloud, where it is not at hand; in CI that is a failure.
+#[expect(clippy::print_stderr, reason = "a skipped test says why")]
+fn shared(path: &str) -> Option<PathBuf> {
+    let beside = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared");
+    let folder = std::env::var_os("XTRADER_SHARED").map_or(beside, PathBuf::from);
+    let found = folder.join(path);
+    if found.exists() {
+        return Some(found);
     }
+    assert!(std::env::var_os("CI").is_none(), "{} is missing", found.display());
+    eprintln!("skipped: {} is missing", found.display());
+    None
+}
+
+fn oracle(capture: &PathBuf) -> Option<Value> {
+    let script = shared("tools/oracle.py")?;
     let out = Command::new("python3")
         .arg(script)
         .arg(capture)
@@ -191,4 +194,30 @@ fn a_recording_plays_as_it_was_recorded() {
     wait_until("all trades", || played().len() >= agg_trades.len());
     assert_eq!(played(), agg_trades);
     std::fs::remove_file(path).expect("no file");
+}
+
+#[test]
+fn a_session_recorded_at_the_exchange_plays_to_its_golden_books() {
+    let Some(path) = shared("captures/binance_usdm/cf_2021-07-22_4sym.jsonl") else { return };
+    let Some(golden) = shared("captures/golden/binance_usdm/cf_2021-07-22_4sym.json") else { return };
+    let golden: Value = serde_json::from_str(&std::fs::read_to_string(golden).expect("a file")).expect("JSON");
+    let sim = start(&json!({"source": {"capture": {"path": path, "speed": 20.0}}}).to_string());
+    let mut public = Client::connect(&sim, "/public/stream?streams=sushiusdt@depth@100ms");
+    let first = public.json();
+    assert_eq!(first["data"]["u"], 600_859_600_917_u64);
+    let early = get(&sim, "/fapi/v1/depth?symbol=SUSHIUSDT&limit=1000").json();
+    assert!(early["lastUpdateId"].as_u64().expect("an id") >= 600_859_605_926);
+    let updates = golden["books"]["ws-1|depth|SUSHIUSDT"]["updates"].as_u64().expect("a number");
+    assert_eq!(public.events(updates as usize - 1).last().expect("an event")["data"]["u"], 600_860_425_198_u64);
+    for (key, book) in golden["books"].as_object().expect("books") {
+        let symbol = key.rsplit('|').next().expect("a symbol");
+        let now = || sim.with_truth(|t| t.final_book(symbol));
+        wait_until("the end of the recording", || now().is_some_and(|b| book["last_id"] == b.last_id));
+        let truth = now().expect("a book");
+        let top = |levels: &[[String; 2]]| {
+            json!(levels.iter().take(10).map(|l| [plain(&l[0]), plain(&l[1])]).collect::<Vec<_>>())
+        };
+        assert_eq!((&book["top10_bid"], &book["top10_ask"]), (&top(&truth.bids), &top(&truth.asks)), "{key}");
+        assert_eq!(book["levels"], json!({"bid": truth.bids.len(), "ask": truth.asks.len()}));
+    }
 }

@@ -1,4 +1,3 @@
-use std::io::Read;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
@@ -95,9 +94,8 @@ fn rest_faults_strike_and_pass() {
     let reply = get(&sim, DEPTH);
     assert_eq!(reply.header("Content-Encoding"), Some("gzip"));
     assert!(reply.body.len() < 1_000_000);
-    let mut inflated = flate2::read::GzDecoder::new(&reply.body[..]).bytes();
-    assert!(inflated.by_ref().take(1000).all(|b| b.expect("a byte") == 0));
-    assert_eq!(inflated.count(), 100_000_000 - 1000);
+    let mut inflated = flate2::read::GzDecoder::new(&reply.body[..]);
+    assert_eq!(std::io::copy(&mut inflated, &mut std::io::sink()).expect("a stream"), 100_000_000);
 
     let requests = sim.with_truth(|t| t.requests().iter().map(|r| r.faults.join(",")).collect::<Vec<_>>());
     assert!(requests.contains(&"rest_hang".into()) && requests.contains(&"rest_gzip_bomb".into()));
