@@ -84,18 +84,27 @@ fn book<'a>(report: &'a Value, symbol: &str) -> &'a Value {
     books.iter().find(|b| b["symbol"] == symbol).unwrap_or(&Value::Null)
 }
 
-/// Stops the market and waits until every book is where the exchange's is.
+/// Stops the market and waits until every book is where the exchange's is, and the last trades have come.
 fn settle(simulator: &Simulator, stream: &LiveStream, collected: &mut Collected) -> Value {
     simulator.pause();
     assert!(simulator.wait_drained(PATIENCE));
     let wanted: Vec<(&str, u64)> =
         SYMBOLS.iter().map(|s| (*s, simulator.with_truth(|t| t.final_book(s)).unwrap().last_id)).collect();
-    read_until(stream, collected, |_| {
-        let report = stream.report().unwrap();
-        wanted.iter().all(|(symbol, id)| {
-            let book = book(&report, symbol);
-            book["state"] == "live" && book["last_id"] == *id
+    let last_trades: Vec<(String, u64)> = SYMBOLS
+        .iter()
+        .filter_map(|s| {
+            simulator
+                .with_truth(|t| t.trades(EventKind::AggTrade, Some(s)).last().map(|t| t.id))
+                .map(|id| ((*s).to_owned(), id))
         })
+        .collect();
+    read_until(stream, collected, |c| {
+        let report = stream.report().unwrap();
+        last_trades.iter().all(|last| c.trades.contains_key(last))
+            && wanted.iter().all(|(symbol, id)| {
+                let book = book(&report, symbol);
+                book["state"] == "live" && book["last_id"] == *id
+            })
     });
     stream.report().unwrap()
 }
