@@ -28,6 +28,8 @@ pub struct Outbox {
     texts_bytes: usize,
     /// The newest ping that is not answered yet: older ones need no answer (RFC 6455, 5.5.3).
     pong: Option<([u8; MAX_CONTROL], usize)>,
+    /// A close frame is queued: nothing may follow it.
+    closed: bool,
     rate: Rate,
     max_bytes: usize,
     masks: Masks,
@@ -44,6 +46,7 @@ impl Outbox {
             texts: VecDeque::new(),
             texts_bytes: 0,
             pong: None,
+            closed: false,
             rate,
             max_bytes,
             masks: Masks::new(),
@@ -76,13 +79,13 @@ impl Outbox {
     pub fn close(&mut self, code: u16) {
         self.texts.clear();
         self.texts_bytes = 0;
-        self.pong = None;
         self.frame(OpCode::Control(Control::Close), &code.to_be_bytes());
+        self.closed = true;
     }
 
     /// Turns what the rate allows into bytes, pongs first. Yields the time to try again, if something had to wait.
     pub fn fill(&mut self, now: u64) -> Option<u64> {
-        while self.pong.is_some() || !self.texts.is_empty() {
+        while !self.closed && (self.pong.is_some() || !self.texts.is_empty()) {
             // While the peer does not read, a ping flood must not pile up pongs.
             if self.stuck_since.is_some() && self.texts.is_empty() {
                 return None;
@@ -197,6 +200,16 @@ mod tests {
     }
 
     // Fault: N19
+    #[test]
+    fn nothing_follows_a_close() {
+        let mut out = Outbox::new(1000, Rate::new(10, 1));
+        out.text("never".to_owned()).expect("room");
+        out.close(1001);
+        out.pong(b"never");
+        assert_eq!(out.fill(0), None);
+        assert_eq!(unmasked(out.pending()), [(OpCode::Control(Control::Close), 1001u16.to_be_bytes().to_vec())]);
+    }
+
     #[test]
     fn what_the_peer_does_not_take_is_bounded() {
         let mut out = Outbox::new(10, Rate::new(100, 1));

@@ -48,6 +48,8 @@ pub struct Socket {
     unflushed: bool,
     /// A close frame is queued or sent.
     closing: bool,
+    /// Our half of the connection is ended.
+    shut: bool,
     /// Bytes read.
     pub bytes: u64,
     /// Messages handed over.
@@ -73,6 +75,7 @@ impl Socket {
             resume_at: None,
             unflushed: false,
             closing: false,
+            shut: false,
             messages: 0,
             pings: 0,
         }
@@ -212,8 +215,8 @@ impl Socket {
         Ok(self.resume_at.is_some_and(|at| at <= now))
     }
 
-    /// Closes politely within `close_ms`: says so, and reads (and discards) until the peer ends the connection.
-    /// Yields how many messages were discarded.
+    /// Closes politely within `close_ms`: says so, ends our half, and reads (and discards) until the peer has ended the
+    /// other. Yields how many messages were discarded.
     pub async fn retire(mut self) -> u64 {
         say_close(&mut self.closing, &mut self.outbox, 1000);
         let deadline = Duration::from_millis(self.limits.close_ms);
@@ -227,6 +230,14 @@ impl Socket {
     fn poll_farewell(&mut self, cx: &mut Context<'_>, discarded: &mut u64) -> Poll<()> {
         if self.poll_write(cx, sys::now().mono).is_err() {
             return Poll::Ready(());
+        }
+        let said = self.outbox.pending().is_empty() && !self.unflushed;
+        if said && !self.shut {
+            match Pin::new(&mut self.transport).poll_shutdown(cx) {
+                Poll::Ready(Ok(())) => self.shut = true,
+                Poll::Ready(Err(_)) => return Poll::Ready(()),
+                Poll::Pending => {}
+            }
         }
         loop {
             loop {

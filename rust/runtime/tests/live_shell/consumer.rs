@@ -200,9 +200,7 @@ fn block_stops_reading_and_loses_nothing() {
     const N: usize = 100;
     let (run, _peer, sent) = overfilled(Policy::Block, N);
     // The peer gets stuck: it has not sent everything when the queue is full and the shard stands still.
-    for _ in 0..3 {
-        run.frame();
-    }
+    run.frame();
     assert!(sent.try_recv().is_err());
     let mut got = Vec::new();
     while got.len() < N {

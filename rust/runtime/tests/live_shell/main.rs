@@ -13,3 +13,4 @@ mod peer;
 mod rest;
 mod script;
 mod tls;
+mod venue;
