@@ -113,7 +113,7 @@ class BookLimits(Settings):
     """Events that one book may hold while it waits for a snapshot or a bridge, 1 to 1 048 576. Beyond it the oldest is
     dropped and counted."""
     max_held_levels: int = Field(1 << 20, ge=1, le=1 << 26)
-    """Levels (16 bytes each) that the held events of one book may carry together, 1 to 67 108 864; beyond it the same."""
+    """Levels (16 bytes each) that the held events of one book may carry together, 1 to 67 108 864; as above beyond."""
     max_levels: int = Field(1 << 20, ge=1, le=1 << 22)
     """Levels that one message may carry, 1 to 4 194 304; more is rejected and counted."""
 
