@@ -15,7 +15,7 @@ use crate::table::{InstrumentKind, Status};
 use crate::time::ms_to_ns;
 
 /// Symbols longer than this are no symbols.
-const MAX_SYMBOL_BYTES: usize = 64;
+pub(super) const MAX_SYMBOL_BYTES: usize = 64;
 /// The delivery date of what is never delivered: 2100-12-25.
 const NEVER_MS: i64 = 4_133_404_800_000;
 

@@ -7,6 +7,7 @@
 
 use xtrader_scan::Cursor;
 
+use super::instruments::MAX_SYMBOL_BYTES;
 use super::normalize::times;
 use crate::event::EventTimes;
 use crate::exchange::{EventKind, Head, Key, Peek};
@@ -110,6 +111,9 @@ fn scan(frame: &[u8]) -> Option<Peek<'_>> {
         EventKind::Trade => trade(&mut c)?,
         EventKind::Bbo => book_ticker(&mut c, frame)?,
     };
+    if symbol.len() > MAX_SYMBOL_BYTES {
+        return None;
+    }
     Some(Peek::Event(Head { kind, symbol, variant, key, times, resume }))
 }
 

@@ -112,4 +112,9 @@ fn nothing_is_guessed() {
     ] {
         assert_eq!(peek(frame.as_bytes()), Peek::Miss, "{frame}");
     }
+    let long = format!(
+        r#"{{"e":"trade","E":1,"T":1,"s":"{}","t":5,"p":"1","q":"1","X":"MARKET","m":false}}"#,
+        "A".repeat(MAX_SYMBOL_BYTES + 1)
+    );
+    assert_eq!(peek(long.as_bytes()), Peek::Miss, "a name that long is none");
 }

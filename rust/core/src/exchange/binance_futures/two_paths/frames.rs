@@ -134,6 +134,7 @@ fn symbol() -> impl Strategy<Value = String> {
         Just("1000PEPEUSDT".to_owned()),
         Just("BTCUSDT_261225".to_owned()),
         "[A-Z0-9]{1,20}(_[0-9]{6})?",
+        "[A-Z0-9]{15,64}",
     ]
 }
 
