@@ -40,6 +40,17 @@ impl WireReader {
         let (peek, body) = judge(&document)?;
         Ok(Message { document, peek, body })
     }
+
+    /// Reads a frame whose body a scanner missed, after its `head` was already judged by.
+    ///
+    /// # Errors
+    /// As [`Self::read`]; and [`RejectReason::Schema`] where the whole frame says something else than its head did, which
+    /// only a key that occurs twice can bring about: no row may carry an id that was never arbitrated.
+    pub fn reread<'a>(&'a mut self, frame: &'a [u8], head: &Head<'_>) -> Result<Message<'a>, RejectReason> {
+        let message = self.read(frame)?;
+        let same = matches!(message.peek(), Peek::Event(found) if found == Head { resume: 0, ..*head });
+        if same { Ok(message) } else { Err(RejectReason::Schema) }
+    }
 }
 
 /// A frame that was read, and what its head says. The body is decoded when asked for, once the instrument is known.

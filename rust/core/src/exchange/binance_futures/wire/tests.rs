@@ -117,6 +117,22 @@ fn of_a_key_that_occurs_twice_the_last_counts_as_in_a_second_parser() {
 
 // Fault: X19, B06
 #[test]
+fn what_the_head_said_must_be_what_the_frame_says() {
+    let mut reader = WireReader::default();
+    for (frame, verdict) in [
+        (TRADE.replace("\"1.5\"", "1.5"), None),
+        (TRADE.replace("\"m\":true", "\"m\":true,\"new\":1"), None),
+        (TRADE.replace("\"m\":true", "\"m\":true,\"t\":8"), Some(RejectReason::Schema)),
+        (TRADE.replace("\"m\":true", "\"m\":true,\"s\":\"ETHUSDT\""), Some(RejectReason::Schema)),
+        (TRADE.replace("\"m\":true", "\"m\":true,\"e\":\"kline\""), Some(RejectReason::Schema)),
+        (TRADE.replace("\"m\":true", "\"m\":tru"), Some(RejectReason::Json)),
+    ] {
+        let Peek::Event(head) = super::super::peek::peek(TRADE.as_bytes()) else { panic!("{TRADE}") };
+        assert_eq!(reader.reread(frame.as_bytes(), &head).err(), verdict, "{frame}");
+    }
+}
+
+#[test]
 fn other_orders_spaces_escapes_and_new_fields() {
     let frame = " {\"data\" : {\"m\":false, \"\\u0070\":\"\\u0031.5\",\"q\":\"0.25\",\"new\":{\"p\":1},\"t\":7,\n\"s\":\"币安人生USDT\",\
         \"T\":2,\"E\":3,\"e\":\"trade\"},\"stream\":\"币安人生usdt@trade\"} ";
