@@ -1,6 +1,7 @@
 """The native half of XTrader. Import from `xtrader`, not from here."""
 
 import os
+from collections.abc import Awaitable
 from typing import Any, Self, TypedDict, final, type_check_only
 
 import polars as pl
@@ -113,6 +114,9 @@ class Stream:
 
     def close(self) -> None:
         """Stops the shard; what it has handed over can still be taken."""
+
+    def aclose(self) -> Awaitable[None]:
+        """As `close`, for an event loop, which goes on meanwhile."""
 
     def report(self) -> dict[str, Any]:
         """Counters of every stage."""

@@ -105,6 +105,10 @@ class Stream:
         """Closes connections and thread. Batches that are ready can still be taken; after them the iterator ends."""
         self._native.close()
 
+    async def aclose(self) -> None:
+        """As `close`, for an event loop: a polite close takes up to `net.close_ms`, and other tasks go on meanwhile."""
+        await self._native.aclose()
+
     def __enter__(self) -> Self:
         return self
 
@@ -119,8 +123,7 @@ class Stream:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        # A polite close takes up to `net.close_ms`: other tasks go on meanwhile.
-        await asyncio.to_thread(self.close)
+        await self.aclose()
 
     def __repr__(self) -> str:
         return f"<xtrader.Stream {', '.join(self.config.subscriptions)}: {', '.join(self.config.streams)}>"

@@ -3,6 +3,7 @@
 
 mod batch;
 mod build;
+mod control;
 mod convert;
 mod errors;
 mod replay;

@@ -16,6 +16,7 @@ use xtrader_core::config::{ConfigError, parse_stream, parse_subscription, parse_
 use xtrader_runtime::live::{LiveOptions, LiveStream, Next};
 
 use crate::batch::Batch;
+use crate::control;
 use crate::convert::{self, locked};
 use crate::errors;
 
@@ -100,6 +101,12 @@ impl Stream {
     /// Stops the shard; what it has handed over can still be taken.
     fn close(&self, py: Python<'_>) -> PyResult<()> {
         py.detach(|| self.live().stop()).map_err(|error| errors::live(py, &error))
+    }
+
+    /// As `close`, awaitable: a polite close takes its time, and the event loop goes on meanwhile.
+    fn aclose<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let live = Arc::clone(self.live());
+        control::run(py, move || live.stop(), errors::live)
     }
 
     /// Counters of every stage.
