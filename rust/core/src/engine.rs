@@ -139,7 +139,7 @@ impl Engine {
                 match normalize::decode_trade(payload, head, scales) {
                     Decoded::Miss => {
                         missed = true;
-                        reader.read(payload).map_or_else(Decoded::Rejected, |message| message.trade(scales))
+                        reader.reread(payload, head).map_or_else(Decoded::Rejected, |message| message.trade(scales))
                     }
                     decoded => decoded,
                 }
@@ -151,7 +151,7 @@ impl Engine {
                         Decoded::Miss => {
                             missed = true;
                             reader
-                                .read(payload)
+                                .reread(payload, head)
                                 .map_or_else(Decoded::Rejected, |message| message.depth(scales, max_levels, out))
                         }
                         decoded => decoded,
@@ -163,7 +163,7 @@ impl Engine {
                     match normalize::decode_bbo(payload, head, scales) {
                         Decoded::Miss => {
                             missed = true;
-                            reader.read(payload).map_or_else(Decoded::Rejected, |message| message.bbo(scales))
+                            reader.reread(payload, head).map_or_else(Decoded::Rejected, |message| message.bbo(scales))
                         }
                         decoded => decoded,
                     }
