@@ -43,14 +43,16 @@ $(INSTALLED): requirements-dev.txt
 build: $(RELEASE_BUILD) ## Release build with LTO into .venv (.venv/bin/xtrader), and the Rust benches.
 
 $(RELEASE_BUILD): $(INSTALLED) $(SOURCES)
-	@$(BIN)/maturin build --quiet --release --strip true --out target/dist-release --interpreter $(BIN)/python
+	@rm -rf target/dist-release
+	@$(BIN)/maturin build --release --strip true --out target/dist-release --interpreter $(BIN)/python
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --force-reinstall target/dist-release/*.whl
-	@cargo build --release --benches --locked $(RUST_BENCHES)
+	@cargo build --release --workspace --bench pipeline --locked
 	@rm -f $(CI_BUILD) && touch $@
 
 develop: $(CI_BUILD) ## Quick build (profile ci) into .venv: what lint, test and demo use.
 
 $(CI_BUILD): $(INSTALLED) $(SOURCES)
+	@rm -rf target/dist-ci
 	@$(BIN)/maturin build --profile ci --out target/dist-ci --interpreter $(BIN)/python
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --force-reinstall target/dist-ci/*.whl
 	@rm -f $(RELEASE_BUILD) && touch $@
@@ -74,15 +76,15 @@ lint-deps: $(INSTALLED)
 test: test-rust test-python ## All tests, Rust and Python, against the built package.
 
 test-rust: $(INSTALLED)
-	$(BIN)/cargo-nextest nextest run --cargo-profile ci $(RUST_TESTS)
+	$(BIN)/cargo-nextest nextest run --cargo-profile ci $(RUST_TESTS) --no-fail-fast --status-level slow
 	cargo test --doc --profile ci $(RUST_TESTS)
 
 test-python: $(CI_BUILD)
 	$(BIN)/pytest -m "not long and not wheel"
 
 test-long: $(CI_BUILD) ## The tests that take minutes.
-	$(BIN)/cargo-nextest nextest run --cargo-profile ci $(RUST_TESTS) --run-ignored all
-	$(BIN)/pytest -m "not wheel"
+	$(BIN)/cargo-nextest nextest run --cargo-profile ci $(RUST_TESTS) --run-ignored only --no-tests pass
+	$(BIN)/pytest -m long
 
 bench: $(RELEASE_BUILD) ## Speed by stage, against orjson in the same run.
 	$(BIN)/python benches/pipeline.py $(CAPTURES)/binance_usdm/hft_*.jsonl.gz

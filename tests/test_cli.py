@@ -156,6 +156,15 @@ def test_collect_goes_on_where_it_stopped(xtrader_command: Path, simulator: xt.S
         assert rows == sum(report["rows"].get(table, 0) for report in reports)
 
 
+def test_the_demo_names_what_it_forced_and_ends_with_equal_books(run: Any, tmp_path: Path) -> None:
+    done = run("demo", "--seconds", 3, "--out", tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count(" equal") == 3
+    for word in ("disconnect", "missed", "p99.9", "frames/s", "trade_id"):
+        assert word in done.stdout
+    assert "DIFFERENT" not in done.stdout
+
+
 def test_simulate_serves_and_records(run: Any, tmp_path: Path) -> None:
     what = ["--seed", 3, "--symbols", "BTCUSDT", "--seconds", 1]
     done = run("simulate", *what, "--record", tmp_path / "binance_usdm.jsonl", "--truth", tmp_path / "truth")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 import json
-from typing import Any, get_args
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from pydantic import BaseModel
@@ -33,22 +34,58 @@ def test_models_are_frozen_and_documented(model: type[config.Settings]) -> None:
         assert field.description, f"{model.__name__}.{name} says nothing of itself"
 
 
+def test_the_defaults_of_a_stream_are_the_native_ones() -> None:
+    ours = json.loads(xt.StreamConfig(subscriptions=("binance-futures:BTCUSDT",), seed=0).native())
+    theirs = _native.default_stream_options()
+    assert ours.pop("subscriptions") == ["binance-futures:BTCUSDT"]
+    for key in ("venue", "mode", "symbols", "shard"):  # what a subscription and the shell decide
+        del theirs["engine"][key]
+    assert ours == theirs
+
+
+def test_the_defaults_of_a_replay_are_the_native_ones() -> None:
+    assert json.loads(xt.ReplayConfig(paths=()).native()) == _native.default_replay_options()
+
+
+def test_two_streams_never_retry_in_step() -> None:
+    config = xt.StreamConfig(subscriptions=("binance-futures:BTCUSDT",))
+    seeds = {json.loads(config.native())["engine"]["seed"] for _ in range(8)}
+    assert len(seeds) == 8
+
+
 @pytest.mark.parametrize(
-    ("key", "model"), [("batch", xt.BatchLimits), ("book", xt.BookLimits), ("deadlines", xt.Deadlines)]
+    ("config", "options"), [(xt.StreamConfig, config.StreamOptions), (xt.ReplayConfig, config.ReplayOptions)]
 )
-def test_defaults_are_those_of_the_engine(key: str, model: type[BaseModel]) -> None:
-    assert model().model_dump() == json.loads(_native.default_engine_config())[key]
+def test_the_keyword_arguments_are_the_fields(config: type[BaseModel], options: type) -> None:
+    assert set(options.__annotations__) == set(config.model_fields) - {"subscriptions", "paths"}
 
 
-def test_words_are_those_of_the_engine() -> None:
-    defaults = json.loads(_native.default_engine_config())
-    for key, words in {
-        "numeric": config.Numeric,
-        "size_unit": config.SizeUnit,
-        "trade_source": config.TradeSource,
-        "depth_speed": config.DepthSpeed,
-    }.items():
-        assert defaults[key] in get_args(words)
+def bounds() -> Iterator[tuple[str, str | None, int]]:
+    """Every number right outside its bounds: section, field, value."""
+    sections: list[tuple[str | None, type[BaseModel]]] = [(None, xt.StreamConfig)]
+    for name, field in xt.StreamConfig.model_fields.items():
+        if isinstance(field.default, BaseModel):
+            sections.append((name, type(field.default)))
+    for section, model in sections:
+        for name, field in model.model_fields.items():
+            for rule in field.metadata:
+                if (low := getattr(rule, "ge", None)) is not None and low > 0:
+                    yield name, section, low - 1
+                if (high := getattr(rule, "le", None)) is not None:
+                    yield name, section, high + 1
+
+
+@pytest.mark.parametrize(("name", "section", "value"), list(bounds()))
+def test_the_bounds_are_the_native_ones(name: str, section: str | None, value: int) -> None:
+    roomy = xt.StreamConfig(subscriptions=("binance-futures:BTCUSDT",), seed=0, queue_bytes=1 << 40)
+    options = json.loads(roomy.native())
+    holder = options["engine"] if name in options["engine"] or section in options["engine"] else options
+    (holder[section] if section else holder)[name] = value
+    with pytest.raises(xt.ConfigError, match=rf"{name} = {value} is out of bounds"):
+        _native.Stream(json.dumps(options))
+    given = {name: value} if section is None else {section: {name: value}}
+    with pytest.raises(xt.ConfigError, match=name):
+        xt.StreamConfig.checked(subscriptions="binance-futures:BTCUSDT", **given)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,16 @@ from typing import Any, Self, TypedDict, final, type_check_only
 import polars as pl
 import pyarrow as pa
 
-__all__ = ["Batch", "ParquetStore", "Replay", "Simulator", "Stream", "build_info", "default_engine_config"]
+__all__ = [
+    "Batch",
+    "ParquetStore",
+    "Replay",
+    "Simulator",
+    "Stream",
+    "build_info",
+    "default_replay_options",
+    "default_stream_options",
+]
 
 @type_check_only
 class BuildInfo(TypedDict):
@@ -27,8 +36,11 @@ class BuildInfo(TypedDict):
 def build_info() -> BuildInfo:
     """Version, commit, Cargo profile, target and whether debug assertions are on."""
 
-def default_engine_config() -> str:
-    """The defaults of one engine as JSON."""
+def default_stream_options() -> dict[str, Any]:
+    """The native defaults of a live stream."""
+
+def default_replay_options() -> dict[str, Any]:
+    """The native defaults of a replay."""
 
 @final
 class Batch:

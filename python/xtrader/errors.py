@@ -17,6 +17,9 @@ __all__ = [
 class XTraderError(Exception):
     """Root of everything that XTrader raises."""
 
+    retryable: bool = False
+    """The same call may succeed later without a change of what was asked."""
+
 
 class ConfigError(XTraderError, ValueError):
     """What was asked for does not exist, is out of bounds or contradicts itself. The text names place and remedy."""

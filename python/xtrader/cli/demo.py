@@ -50,7 +50,7 @@ def demo(
         output.screen.print(f"simulated exchange on {simulator.ws_url} and {simulator.rest_url}, seed {seed}")
         session = _collect(simulator, folder, seconds)
         _show(session, folder)
-        wrong = _compare(simulator, session, folder)
+        wrong = [*_compare(simulator, session, folder), *_unnamed(folder)]
     with pl.Config(tbl_rows=8, tbl_cols=8, tbl_width_chars=160, tbl_hide_dataframe_shape=True):
         output.screen.print(f"\n[bold]last trades[/bold], pl.scan_parquet({str(folder / 'trades')!r})")
         shown = _scan(folder, "trades").select("ts_event", "ts_recv", "symbol", "trade_id", "side", "price", "size")
@@ -209,6 +209,12 @@ def _compare(simulator: Simulator, session: _Session, folder: Path) -> list[str]
         lines.append((symbol, str(last), levels, "[green]equal[/green]" if equal else "[red]DIFFERENT[/red]"))
     output.table("books, rebuilt from the files, against the exchange's own", ("symbol", "id", "levels", ""), lines)
     return wrong
+
+
+def _unnamed(folder: Path) -> list[str]:
+    """What was forced must be in the data by its name."""
+    named = set(_scan(folder, "gaps").collect()["cause"].cast(str)) if (folder / "gaps").exists() else set()
+    return [f"no gap says {cause}" for cause in ("disconnect", "missed") if cause not in named]
 
 
 def _rebuild(folder: Path, symbol: str) -> tuple[tuple[dict[float, float], dict[float, float]], int, int]:

@@ -4,8 +4,10 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use xtrader_core::config::EngineConfig;
 use xtrader_core::symbol::Venue;
+use xtrader_runtime::live::LiveOptions;
+use xtrader_runtime::replay::ReplayOptions;
 
-use crate::errors;
+use crate::convert;
 
 /// Version, commit, Cargo profile, target and whether debug assertions are on.
 #[pyfunction]
@@ -19,10 +21,14 @@ pub fn build_info(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
     Ok(info)
 }
 
-/// The defaults of one engine as JSON: the Python model repeats them and a test compares the two.
+/// The defaults of a live stream: the Python model repeats them and a test compares the two.
 #[pyfunction]
-pub fn default_engine_config(py: Python<'_>) -> PyResult<String> {
-    serde_json::from_value::<EngineConfig>(serde_json::json!({ "venue": Venue::ALL[0] }))
-        .and_then(|config| serde_json::to_string(&config))
-        .map_err(|error| errors::config(py, error.to_string()))
+pub fn default_stream_options(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+    convert::serialized(py, &LiveOptions::new(EngineConfig::new(Venue::ALL[0])))
+}
+
+/// The defaults of a replay, for the same test.
+#[pyfunction]
+pub fn default_replay_options(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+    convert::serialized(py, &ReplayOptions::default())
 }

@@ -49,14 +49,20 @@ pub fn store(py: Python<'_>, error: &RuntimeError) -> PyErr {
 
 /// What the caller can change is a configuration error, wherever it comes up; the rest has the class of its place.
 fn shell(py: Python<'_>, error: &RuntimeError, of_place: fn(Python<'_>, String) -> PyErr) -> PyErr {
-    match error {
+    let raised = match error {
         RuntimeError::Config(_)
         | RuntimeError::Options(_)
         | RuntimeError::UnknownExchange { .. }
         | RuntimeError::UnsupportedExchange { .. } => config(py, error.to_string()),
         RuntimeError::Forked { .. } => forked(py, error.to_string()),
         _ => of_place(py, error.to_string()),
+    };
+    if error.is_retryable()
+        && let Err(refused) = raised.value(py).setattr("retryable", true)
+    {
+        return refused;
     }
+    raised
 }
 
 /// An optional package is not there.

@@ -19,7 +19,7 @@ mod _native {
     #[pymodule_export]
     use crate::batch::Batch;
     #[pymodule_export]
-    use crate::build::{build_info, default_engine_config};
+    use crate::build::{build_info, default_replay_options, default_stream_options};
     #[pymodule_export]
     use crate::replay::Replay;
     #[pymodule_export]
