@@ -7,9 +7,9 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from rebuilt import books, canonical, in_order
 
 import xtrader as xt
+from rebuilt import books, canonical, in_order
 
 TABLES = ["trades", "l2", "bbo", "gaps", "instruments"]
 SYMBOLS = ["BTCUSDT", "ETHUSDT"]
@@ -27,8 +27,8 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, p
     store = xt._native.ParquetStore(str(folder), ["raw"])
     live: dict[str, list[pl.DataFrame]] = defaultdict(list)
     with xt.Simulator(symbols=SYMBOLS, seed=7, book_levels=900) as simulator:
-        simulator.inject({"kind": "drop"}, target={"stream": "depth"}, when={"after_frames": 20})
-        simulator.inject({"kind": "disconnect", "how": "reset"}, when={"after_s": 1.5})
+        simulator.inject("drop", target={"stream": "btcusdt@depth@100ms"}, when={"after_frames": 10})
+        simulator.inject("disconnect", target={"family": "public"}, when={"after_s": 2.0})
         stream = xt.stream(
             [f"binance-futures:{symbol}" for symbol in SYMBOLS],
             streams=["trades", "l2", "bbo"],
@@ -53,9 +53,7 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, p
             if batch.table == "raw":
                 store.write(batch)
         books_then = {
-            book["symbol"]: simulator.truth(
-                "book", symbol=book["native_symbol"], id=book["last_id"]
-            )
+            book["symbol"]: simulator.truth("book", symbol=book["native_symbol"], id=book["last_id"])
             for book in stream.report()["books"]
             if book["state"] == "live"
         }
