@@ -227,7 +227,7 @@ def test_abandoned_iterators_leave_nothing(recording: Path, times: int) -> None:
 @pytest.mark.fault("C05")
 def test_two_hundred_abandoned_streams_leave_no_socket_and_no_thread(simulator: xt.Simulator) -> None:
     def abandon(i: int) -> None:
-        net = {"connects_per_5min": 100_000, "close_ms": 0}
+        net = xt.NetLimits(connects_per_5min=100_000, close_ms=0)
         stream = xt.stream(BTC, endpoints=simulator.endpoints, streams="trades", tables="trades", net=net)
         # Some while they dial, some with batches that nobody took.
         if i % 2:
@@ -325,7 +325,7 @@ def test_a_stream_that_is_cut_without_a_close_tells_it_and_comes_back(simulator:
 @pytest.mark.fault("N13")
 def test_a_peer_that_accepts_and_cuts_costs_no_descriptor_and_no_memory(simulator: xt.Simulator) -> None:
     deadlines = {"backoff_base_ms": 1, "backoff_cap_ms": 1}
-    net = {"connects_per_5min": 100_000}
+    net = xt.NetLimits(connects_per_5min=100_000)
     fault = simulator.inject("accept_then_close", when={"times": 0})
     with xt.stream(BTC, endpoints=simulator.endpoints, streams="trades", deadlines=deadlines, net=net) as stream:
         until("it is tried again", lambda: simulator.fault_fired(fault) > 100)
