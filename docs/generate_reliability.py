@@ -92,7 +92,6 @@ FAULTS = {
         "Names that do not resolve or hang, dead addresses, a black-holed IPv6",
         "The next address is tried, address families take turns, nothing else waits.",
         run="N",
-        missing="a name that does not exist, and a resolver that hangs while another connection flows",
     ),
     "N15": Fault(
         "TLS stalls, sends garbage, or shows another chain on the next connection",
