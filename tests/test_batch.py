@@ -72,6 +72,7 @@ def test_nothing_is_copied(batch: xt.Batch, books: xt.Batch) -> None:
             assert addresses(first[name]) == addresses(second[name]), name
 
 
+@pytest.mark.fault("C11")
 def test_rows_outlive_their_batch(recording: Path) -> None:
     record = next(iter(xt.replay(recording, tables="trades"))).to_pyarrow()
     gc.collect()

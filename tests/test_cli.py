@@ -129,6 +129,7 @@ def test_what_is_wrong_is_said_in_a_line(run: Any, arguments: list[str], code: i
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.fault("C09")
 def test_collect_ends_cleanly_when_told(
     xtrader_command: Path, simulator: xt.Simulator, tmp_path: Path, number: signal.Signals
 ) -> None:

@@ -63,6 +63,7 @@ async def test_a_stream_that_is_closed_elsewhere_wakes_who_awaits_it(idle: xt.Si
         await waiting
 
 
+@pytest.mark.fault("C05")
 async def test_one_task_at_a_time(idle: xt.Simulator) -> None:
     with xt.stream(BTC, endpoints=idle.endpoints, tables="trades") as stream:
         first = asyncio.ensure_future(anext(stream))
@@ -112,6 +113,7 @@ def descriptors() -> int:
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="reads /proc")
 @pytest.mark.parametrize("closed", [False, True])
+@pytest.mark.fault("C05")
 def test_letting_go_of_a_stream_frees_its_sockets_and_its_thread(simulator: xt.Simulator, closed: bool) -> None:
     threads = shards()
     # The first stream leaves what a process has once (the resolver, the shared accounts).
@@ -156,6 +158,7 @@ else:
 
 
 @pytest.mark.parametrize("how", ["sync", "async"])
+@pytest.mark.fault("C09")
 def test_ctrl_c_works_at_once(idle: xt.Simulator, how: str) -> None:
     process = run(WAITS, idle.ws_url, idle.rest_url, how)
     assert process.stdout is not None
@@ -192,6 +195,7 @@ print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), len(next(stream)) > 0,
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+@pytest.mark.fault("C08")
 def test_a_fork_is_told_so_and_may_open_its_own(simulator: xt.Simulator) -> None:
     process = run(FORKS, simulator.ws_url, simulator.rest_url)
     output, errors = process.communicate(timeout=60)

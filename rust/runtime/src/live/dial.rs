@@ -33,18 +33,39 @@ pub struct Dialled {
 
 /// Dials within `connect_ms`.
 pub async fn dial(url: Url, tls: Arc<ClientConfig>, limits: NetLimits) -> Result<Dialled, ConnDown> {
+    let host = host(&url).to_owned();
+    let port = url.port_or_known_default().unwrap_or_default();
+    // getaddrinfo may hang for long: tokio asks on a thread of its own.
+    let lookup = async move { lookup_host((host, port)).await.map(Iterator::collect) };
+    dial_what_is_found(url, tls, limits, lookup).await
+}
+
+/// Dials within `connect_ms`, the lookup of the name included.
+async fn dial_what_is_found(
+    url: Url,
+    tls: Arc<ClientConfig>,
+    limits: NetLimits,
+    lookup: impl Future<Output = std::io::Result<Vec<SocketAddr>>>,
+) -> Result<Dialled, ConnDown> {
     let deadline = Duration::from_millis(limits.connect_ms);
-    timeout(deadline, open(&url, tls, &limits)).await.unwrap_or_else(|_| {
+    timeout(deadline, open(&url, tls, &limits, lookup)).await.unwrap_or_else(|_| {
         Err(failed(&format!("not open within {} ms (name, TCP, TLS and upgrade together)", limits.connect_ms)))
     })
 }
 
-async fn open(url: &Url, tls: Arc<ClientConfig>, limits: &NetLimits) -> Result<Dialled, ConnDown> {
-    let host = url.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
-    let port = url.port_or_known_default().unwrap_or_default();
-    // getaddrinfo may hang for long: tokio asks on a thread of its own.
-    let found = lookup_host((host, port)).await.map_err(|e| failed(&format!("name {host:?}: {e}")))?;
-    let addresses: Vec<SocketAddr> = found.filter(|a| is_secure(url) || is_loopback_ip(a.ip())).collect();
+fn host(url: &Url) -> &str {
+    url.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']')
+}
+
+async fn open(
+    url: &Url,
+    tls: Arc<ClientConfig>,
+    limits: &NetLimits,
+    lookup: impl Future<Output = std::io::Result<Vec<SocketAddr>>>,
+) -> Result<Dialled, ConnDown> {
+    let host = host(url);
+    let mut addresses = lookup.await.map_err(|e| failed(&format!("name {host:?}: {e}")))?;
+    addresses.retain(|a| is_secure(url) || is_loopback_ip(a.ip()));
     let (tcp, peer) = connect(&addresses, limits).await?;
     let mut transport = if is_secure(url) {
         let name = ServerName::try_from(host.to_owned()).map_err(|e| failed(&format!("name {host:?}: {e}")))?;
@@ -114,6 +135,7 @@ fn failed(detail: &str) -> ConnDown {
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpListener;
 
     use super::*;
@@ -140,5 +162,40 @@ mod tests {
         let refused = connect(&[dead], &limits).await.expect_err("nobody there");
         assert_eq!(refused.reason, DownReason::ConnectFailed);
         assert!(refused.detail.contains(&dead.to_string()), "{}", refused.detail);
+    }
+
+    // Fault: N14
+    #[tokio::test]
+    async fn a_resolver_that_hangs_is_left_at_the_deadline_and_others_flow_meanwhile() {
+        let (release, hangs) = std::sync::mpsc::channel::<()>();
+        // As `getaddrinfo` does: on a thread of its own, and not to be interrupted.
+        let lookup = async {
+            let waited = tokio::task::spawn_blocking(move || hangs.recv()).await;
+            unreachable!("the resolver never answers: {waited:?}")
+        };
+        let limits = NetLimits { connect_ms: 300, ..NetLimits::default() };
+        let url = Url::parse("wss://hangs.invalid/").expect("a URL");
+        let hanging = dial_what_is_found(url, super::super::tls::client(None).expect("TLS"), limits, lookup);
+
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let alive = [listener.local_addr().expect("bound")];
+        let flows = async {
+            let (mut ours, _) = connect(&alive, &NetLimits::default()).await.expect("it listens");
+            let (mut theirs, _) = listener.accept().await.expect("a connection");
+            for i in 0..100u8 {
+                theirs.write_u8(i).await.expect("written");
+                assert_eq!(ours.read_u8().await.expect("read"), i);
+            }
+        };
+        let mut hanging = std::pin::pin!(hanging);
+        tokio::select! {
+            biased;
+            () = flows => {}
+            _ = &mut hanging => panic!("the name that hangs held the other connection up"),
+        }
+        let Err(left) = hanging.await else { panic!("it has no address") };
+        assert_eq!(left.reason, DownReason::ConnectFailed);
+        assert!(left.detail.contains("300 ms"), "{}", left.detail);
+        drop(release);
     }
 }

@@ -8,8 +8,8 @@ use xtrader_core::engine::DownReason;
 use xtrader_runtime::RuntimeError;
 use xtrader_runtime::live::LiveStream;
 
-use crate::peer::{Peer, accept_text, read_head, read_to_end};
-use crate::script::{Run, options};
+use crate::peer::{Peer, accept_text, read_frame, read_head, read_to_end, text};
+use crate::script::{Run, Seen, open, options, send};
 
 fn answering(answer: impl Fn(&str) -> String + Send + 'static) -> Peer {
     Peer::raw(move |mut stream, _| {
@@ -127,6 +127,37 @@ fn nobody_there_is_told_with_the_address() {
     let down = Run::open(options(), format!("ws://127.0.0.1:{port}/")).down();
     assert_eq!(down.reason, DownReason::ConnectFailed);
     assert!(down.detail.contains(&port.to_string()), "{down:?}");
+}
+
+// Fault: N14
+#[test]
+fn a_name_that_does_not_exist_is_told_and_costs_no_other_connection() {
+    let peer = Peer::websocket(
+        |mut stream, _| {
+            while stream.write_all(&text("tick")).is_ok() && read_frame(&mut stream).is_some() {}
+        },
+    );
+    let mut options = options();
+    options.net.connect_ms = 2_000;
+    options.net.messages_per_s = 1_000;
+    // RFC 6761: `.invalid` never resolves, with a resolver or without one.
+    let first = vec![open(1, "wss://nowhere.invalid/"), open(2, peer.ws())];
+    let run = Run::start(options, first, |seen| match seen {
+        Seen::Frame(_, 2, _) => vec![send(2, "more")],
+        _ => Vec::new(),
+    });
+    let (mut refused, mut ticks_after) = (None, 0);
+    while ticks_after < 10 {
+        match run.seen() {
+            Seen::Down(_, 1, down) => refused = Some(down),
+            Seen::Down(_, conn, down) => panic!("connection {conn}: {down:?}"),
+            Seen::Frame(..) if refused.is_some() => ticks_after += 1,
+            _ => {}
+        }
+    }
+    let down = refused.expect("it ended the wait");
+    assert_eq!(down.reason, DownReason::ConnectFailed);
+    assert!(down.detail.contains("nowhere.invalid") || down.detail.contains("2000 ms"), "{down:?}");
 }
 
 // Fault: Z03

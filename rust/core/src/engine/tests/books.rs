@@ -179,6 +179,22 @@ fn every_day_and_every_interval_begins_with_the_whole_book() {
     assert_eq!(rows.len(), 3);
 }
 
+// Fault: X19, B04
+#[test]
+fn a_rejected_event_of_a_live_book_is_missing_when_the_next_one_comes() {
+    for (bids, reason) in [(r#"["1e400","7"]"#, "range"), (r#"["99.5",null]"#, "schema")] {
+        let mut world = synced(1);
+        world.frame(A, &depth("BTCUSDT", (30, 31, 40), bids, ""));
+        assert_eq!(world.count(&format!("/frames/rejected/{reason}")), 1, "{bids}: {}", world.counters());
+        world.frame(A, &depth("BTCUSDT", (40, 41, 50), r#"["99.5","1"]"#, ""));
+        assert_eq!(world.rows(Table::Gaps, &GAPS), ["1|l2|missed|chain|31|40||none"], "{bids}");
+        assert_eq!(world.rows(Table::L2, &["last_id"]), ["25", "30"], "no row stands on one that is missing");
+        world.recorded_snapshot(&snapshot(45, BIDS, ASKS));
+        assert_eq!(world.rows(Table::L2, &["last_id"]), ["25", "30", "45", "50"]);
+        assert_eq!(world.engine.books()[0].state, "live");
+    }
+}
+
 // Fault: N01
 #[test]
 fn a_lost_connection_is_one_gap_and_the_resync_is_no_second() {

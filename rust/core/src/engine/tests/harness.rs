@@ -248,12 +248,16 @@ pub fn snapshot(id: i64, bids: &str, asks: &str) -> String {
 }
 
 pub fn agg_trade(id: i64, price: &str, size: &str) -> String {
+    agg_trade_at("BTCUSDT", id, 1_795_348_700_000 + id, price, size)
+}
+
+pub fn agg_trade_at(symbol: &str, id: i64, time: i64, price: &str, size: &str) -> String {
+    let stream = symbol.to_lowercase();
     format!(
-        r#"{{"stream":"btcusdt@aggTrade","data":{{"e":"aggTrade","E":{},"a":{id},"s":"BTCUSDT","p":"{price}","q":"{size}","f":{},"l":{},"T":{},"m":true}}}}"#,
-        1_795_348_700_100 + id,
+        r#"{{"stream":"{stream}@aggTrade","data":{{"e":"aggTrade","E":{},"a":{id},"s":"{symbol}","p":"{price}","q":"{size}","f":{},"l":{},"T":{time},"m":true}}}}"#,
+        time + 100,
         id * 2,
         id * 2 + 1,
-        1_795_348_700_000 + id,
     )
 }
 

@@ -1,6 +1,6 @@
 //! Peers are judged: answers, first data, silence, backoff, snapshots that never fit.
 
-use super::harness::{A, B, World, agg_trade, depth, quote, snapshot};
+use super::harness::{A, B, World, agg_trade, agg_trade_at, depth, depth_at, quote, snapshot};
 use crate::config::Stream;
 use crate::engine::{Action, ConnDown, DownReason, HttpReply, Input};
 use crate::table::Table;
@@ -57,6 +57,88 @@ fn a_stream_that_never_speaks_though_the_market_moves_is_named_and_asked_for_aga
         world.actions.iter().any(|a| matches!(a, Action::Send { text, .. } if text.contains("UNSUBSCRIBE")));
     let reconnected = world.closes() > 0;
     assert!(resubscribed || reconnected, "{:?}", world.actions);
+}
+
+// Fault: N06
+#[test]
+fn one_of_two_hundred_streams_that_dies_costs_the_others_nothing() {
+    let symbols: Vec<String> = (0..200).map(|i| format!("X{i}USDT")).collect();
+    let mut world = World::new(crate::config::EngineConfig {
+        symbols: symbols.clone(),
+        ..super::harness::config(&[Stream::Trades])
+    });
+    assert_eq!(world.opens(), 1, "one connection carries them all");
+    world.connect_all();
+    world.actions.clear();
+    let mut id = 0;
+    let mut flow = |world: &mut World, symbols: &[String]| {
+        id += 1;
+        for symbol in symbols {
+            world.frame(A, &agg_trade_at(symbol, id, world.now.wall / 1_000_000, "1", "1"));
+        }
+    };
+    flow(&mut world, &symbols);
+    let last_good = world.now.wall;
+    let (mute, others) = symbols.split_first().expect("two hundred");
+    let mut asked = Vec::new();
+    while asked.is_empty() && world.now.wall < last_good + 300 * 1_000_000_000 {
+        world.pass_ms(1_000);
+        flow(&mut world, others);
+        asked = world.requests("aggTrades");
+    }
+    assert_eq!((asked.len(), world.requests(&format!("aggTrades?symbol={mute}&")).len()), (1, 1));
+    world.reply(Some(asked[0]), "", 200, r#"[{"a":9,"p":"1","q":"1","f":18,"l":19,"T":1,"m":true}]"#);
+    world.pass_ms(1_000);
+    flow(&mut world, others);
+    world.pass_ms(1_000);
+    assert_eq!(
+        world.rows(Table::Gaps, &["symbol", "cause", "evidence", "ts_last_good"]),
+        [format!("{mute}|silence|clock|{last_good}")]
+    );
+    assert_eq!(world.closes(), 0);
+    let sent: Vec<&str> = world
+        .actions
+        .iter()
+        .filter_map(|action| match action {
+            Action::Send { text, .. } => Some(text.as_str()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(sent.len(), 2, "{sent:?}");
+    for (text, method) in sent.iter().zip(["UNSUBSCRIBE", "SUBSCRIBE"]) {
+        let text: serde_json::Value = serde_json::from_str(text).expect("JSON");
+        assert_eq!((&text["method"], &text["params"]), (&method.into(), &serde_json::json!(["x0usdt@aggTrade"])));
+    }
+    let rows = world.rows(Table::Trades, &["symbol"]);
+    assert_eq!(rows.iter().filter(|symbol| *symbol == mute).count(), 1);
+    assert_eq!((rows.len() - 1) % others.len(), 0, "every other stream has every one of its rows");
+    assert_eq!(world.count("/frames/accepted"), rows.len() as u64);
+}
+
+// Fault: T07
+#[test]
+fn an_exchange_clock_that_is_ten_seconds_off_is_told_and_judges_nobody() {
+    // An event that is later than its receipt says so; one that is late cannot be told from a slow line.
+    for (skew, flags) in [(-10_000, 144), (10_000, 152)] {
+        let mut world = World::live(&[Stream::Trades, Stream::L2]);
+        let mut sent = Vec::new();
+        for i in 1..=600 {
+            let time = world.now.wall / 1_000_000 + skew;
+            sent.push(format!("{}|{}|{flags}", time * 1_000_000, world.now.wall));
+            world.frame(A, &depth_at("BTCUSDT", (i * 10, i * 10 + 1, i * 10 + 10), time, r#"["100.0","1"]"#, ""));
+            world.frame(B, &agg_trade_at("BTCUSDT", i, time, "1", "1"));
+            for request in world.requests("depth?symbol=BTCUSDT&limit=1000") {
+                world.reply(Some(request), "", 200, &snapshot(i * 10 + 5, "", r#"["101.0","1"]"#));
+            }
+            assert_eq!((world.closes(), world.opens()), (0, 0), "{skew}");
+            world.actions.clear();
+            world.pass_ms(1_000);
+        }
+        assert!(world.rows(Table::Gaps, &["cause"]).is_empty(), "{skew}");
+        assert_eq!(world.rows(Table::Trades, &["ts_event", "ts_recv", "flags"]), sent, "as sent, beside our own time");
+        assert_eq!(world.rows(Table::L2, &["last_id"]).len(), 601, "{skew}");
+        assert_eq!((world.engine.books()[0].gaps, world.engine.books()[0].resyncs), (0, 0));
+    }
 }
 
 // Fault: N06
@@ -126,6 +208,27 @@ fn attempts_are_spread_and_grow_rarer_while_a_peer_accepts_and_cuts() {
     }
     assert!((15..120).contains(&attempts), "{attempts} attempts in ten minutes");
     assert_eq!(world.rows(Table::Gaps, &["cause", "ts_resumed"]), ["disconnect|"], "one outage, still open");
+}
+
+// Fault: N02
+#[test]
+fn a_peer_that_says_too_much_is_left_alone_for_five_seconds_and_any_other_close_is_not() {
+    for (code, waits) in [(1000, false), (1001, false), (1008, true), (1012, false), (1013, true)] {
+        let mut world = World::live(&[Stream::Trades]);
+        world.frame(A, &agg_trade(1, "1", "1"));
+        world.pass_ms(15_000);
+        let detail = String::from("go away");
+        let down = ConnDown { reason: DownReason::Closed, code: Some(code), detail, retry_after_ms: None };
+        world.input(Input::ConnDown { conn: A, down: &down });
+        world.pass_ms(4_999);
+        assert_eq!(world.opens(), usize::from(!waits), "{code}");
+        world.pass_ms(1);
+        assert_eq!(world.opens(), 1, "{code}: it comes back by itself");
+        world.connect_all();
+        world.frame(A, &agg_trade(4, "1", "1"));
+        let gaps = world.rows(Table::Gaps, &["gap_id", "cause", "first_missing", "last_missing"]);
+        assert_eq!(gaps, ["1|disconnect||", "1|disconnect|2|3"], "{code}");
+    }
 }
 
 // Fault: N16

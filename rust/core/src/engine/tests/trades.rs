@@ -1,6 +1,6 @@
 //! Trades and quotes: each once, in order of arrival, and what is missing is named.
 
-use super::harness::{A, B, World, agg_trade, quote, trade};
+use super::harness::{A, B, World, agg_trade, agg_trade_at, quote, trade};
 use crate::config::Stream;
 use crate::engine::DownReason;
 use crate::table::Table;
@@ -143,4 +143,24 @@ fn receive_times_never_fall_on_one_connection_and_say_when_they_had_to_be_held()
             format!("{}|144", noon + 5_000_000_000)
         ]
     );
+}
+
+// Fault: X30
+#[test]
+fn times_that_run_backwards_are_delivered_in_order_of_arrival_as_they_were_sent() {
+    let mut world = World::replaying(1);
+    let times: [i64; 4] = [1_795_348_700_000, 1_795_348_699_000, 1_795_348_699_500, 1_795_348_640_000];
+    for (id, time) in (1..).zip(times) {
+        world.pass_ms(1);
+        world.frame(A, &agg_trade_at("BTCUSDT", id, time, "1", "1"));
+    }
+    let mut received = super::harness::NOON;
+    let expected = (1..).zip(times).map(|(id, time)| {
+        received += 1_000_000;
+        format!("{id}|{}|{}|{received}|144", time * 1_000_000, (time + 100) * 1_000_000)
+    });
+    let expected: Vec<String> = expected.collect();
+    assert_eq!(world.rows(Table::Trades, &["trade_id", "ts_event", "ts_venue", "ts_recv", "flags"]), expected);
+    assert!(world.rows(Table::Gaps, &GAPS).is_empty());
+    assert_eq!(world.count("/frames/accepted"), 4);
 }
