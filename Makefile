@@ -45,7 +45,10 @@ build: $(RELEASE_BUILD) ## Release build with LTO into .venv (.venv/bin/xtrader)
 $(RELEASE_BUILD): $(INSTALLED) $(SOURCES)
 	@$(BIN)/maturin build --quiet --release --strip true --out target/dist-release --interpreter $(BIN)/python
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --force-reinstall target/dist-release/*.whl
-	@cargo build --release --benches --locked $(RUST_BENCHES)
+	@mkdir -p target/bench
+	@cp "$$(cargo build --release --locked -p xtrader-runtime --bench pipeline --message-format json-render-diagnostics \
+		| $(BIN)/python -c 'import json, sys; print(*filter(None, (json.loads(line).get("executable") for line in sys.stdin)))')" \
+		target/bench/pipeline
 	@rm -f $(CI_BUILD) && touch $@
 
 develop: $(CI_BUILD) ## Quick build (profile ci) into .venv: what lint, test and demo use.
