@@ -87,8 +87,9 @@ test-long: $(CI_BUILD) ## The tests that take minutes.
 	$(BIN)/cargo-nextest nextest run --cargo-profile ci $(RUST_TESTS) --run-ignored all
 	$(BIN)/pytest -m "not wheel"
 
-bench: $(RELEASE_BUILD) ## Speed by stage, against orjson in the same run.
-	$(BIN)/python benches/pipeline.py $(CAPTURES)/binance_usdm/hft_*.jsonl.gz
+bench: $(RELEASE_BUILD) ## Speed by stage and over loopback, against Python clients in the same run.
+	@$(BIN)/python benches/pipeline.py $(filter-out %_frames.jsonl,$(wildcard $(CAPTURES)/binance_usdm/*.jsonl*))
+	@$(BIN)/python benches/loopback.py
 
 wheel: $(INSTALLED) ## Wheel with LTO in dist/, proved in an empty environment without pyarrow and polars.
 	@rm -rf dist

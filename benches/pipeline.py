@@ -64,7 +64,7 @@ def orjson_loads(texts: list[bytes], rounds: int) -> float:
 def measure(capture: str, rounds: int, core: int) -> dict[str, Any]:
     """One capture; this process is pinned already."""
     texts = frames(Path(capture))
-    command = [BINARY, "--rounds", str(rounds), "--core", str(core), capture]
+    command = [str(BINARY), "--rounds", str(rounds), "--core", str(core), capture]
     run = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own binary
     if run.returncode != 0:
         raise BenchError(f"{capture}: {BINARY.name} failed: {run.stderr.strip()}")
@@ -82,7 +82,10 @@ def table(results: dict[str, Any]) -> str:
         yardstick = float(capture["orjson_loads"]) or 1.0
         name = Path(capture["capture"]).name.split(".jsonl")[0]
         each = capture["bytes"] / max(capture["frames"], 1)
-        lines = [f"{name}: {capture['frames']:,} frames, {each:,.0f} bytes each", f"  {'stage':<16}{'ns/frame':>10}{'of orjson':>11}"]
+        lines = [
+            f"{name}: {capture['frames']:,} frames, {each:,.0f} bytes each",
+            f"  {'stage':<16}{'ns/frame':>10}{'of orjson':>11}",
+        ]
         lines += [f"  {stage:<16}{capture[stage]:>10,.0f}{capture[stage] / yardstick:>11.2f}" for stage in STAGES]
         simd = float(capture["simd_json_tape"]) or 1.0
         lines.append(f"  columns / simd-json tape: {capture['columns'] / simd:.2f}")
