@@ -46,7 +46,10 @@ $(RELEASE_BUILD): $(INSTALLED) $(SOURCES)
 	@rm -rf target/dist-release
 	@$(BIN)/maturin build --release --strip true --out target/dist-release --interpreter $(BIN)/python
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --force-reinstall target/dist-release/*.whl
-	@cargo build --release --workspace --bench pipeline --locked
+	@mkdir -p target/bench
+	@cp "$$(cargo build --release --locked --workspace --bench pipeline --message-format json-render-diagnostics \
+		| $(BIN)/python -c 'import json, sys; print(*filter(None, (json.loads(line).get("executable") for line in sys.stdin)))')" \
+		target/bench/pipeline
 	@rm -f $(CI_BUILD) && touch $@
 
 develop: $(CI_BUILD) ## Quick build (profile ci) into .venv: what lint, test and demo use.
@@ -86,8 +89,9 @@ test-long: $(CI_BUILD) ## The tests that take minutes.
 	$(BIN)/cargo-nextest nextest run --cargo-profile ci $(RUST_TESTS) --run-ignored only --no-tests pass
 	$(BIN)/pytest -m long
 
-bench: $(RELEASE_BUILD) ## Speed by stage, against orjson in the same run.
-	$(BIN)/python benches/pipeline.py $(CAPTURES)/binance_usdm/hft_*.jsonl.gz
+bench: $(RELEASE_BUILD) ## Speed by stage and over loopback, against Python clients in the same run.
+	@$(BIN)/python benches/pipeline.py $(filter-out %_frames.jsonl,$(wildcard $(CAPTURES)/binance_usdm/*.jsonl*))
+	@$(BIN)/python benches/loopback.py
 
 wheel: $(INSTALLED) ## Wheel with LTO in dist/, proved in an empty environment without pyarrow and polars.
 	@rm -rf dist

@@ -86,7 +86,8 @@ def test_books_rebuilt_from_its_rows_are_the_true_ones(
             "bids": [[canonical(p), canonical(book.bid.sizes[p])] for p in reversed(book.bid.prices)],
             "asks": [[canonical(p), canonical(book.ask.sizes[p])] for p in book.ask.prices],
         }
-        assert own["bids"] and own["asks"]
+        assert own["bids"]
+        assert own["asks"]
         assert isinstance(expected, dict)
         for side in ("bids", "asks"):
             true = [[text(price), text(size)] for price, size in expected[side]]

@@ -1,0 +1,130 @@
+"""Nanoseconds and allocations per frame by stage, with `orjson.loads` of the same frames in the same run.
+
+    .venv/bin/python benches/pipeline.py [--json] [--rounds N] [--core N] CAPTURE…
+
+The Rust stages are measured by a binary that `make build` leaves. Both sides are pinned to one core and take the best
+of N rounds over the whole capture. Stages are cumulative; `columns` is what a row costs from text to Arrow.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+ROOT = Path(__file__).parent.parent
+BINARY = ROOT / "target" / "bench" / "pipeline"
+
+STAGES = ("orjson_loads", "simd_json_tape", "peek", "decode", "book", "columns")
+ALLOCATIONS = ("allocations_per_frame", "allocations_per_batch")
+
+
+class BenchError(Exception):
+    """Something is missing; the text says what to do."""
+
+
+def frames(path: Path) -> list[bytes]:
+    """The frames of a capture as they came."""
+    try:
+        return list(_frames(path))
+    except (OSError, EOFError, orjson.JSONDecodeError, KeyError, TypeError) as error:
+        raise BenchError(f"{path}: this is no capture that can be read: {error!r}") from error
+
+
+def _frames(path: Path) -> Iterator[bytes]:
+    with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as lines:
+        for text in lines:
+            line = orjson.loads(text)
+            if line["dir"] == "in":
+                yield line["frame"].encode()
+
+
+def orjson_loads(texts: list[bytes], rounds: int) -> float:
+    """Nanoseconds per frame: the best of `rounds`."""
+    loads = orjson.loads
+    best = None
+    for _ in range(rounds):
+        begin = time.perf_counter_ns()
+        for text in texts:
+            loads(text)
+        spent = time.perf_counter_ns() - begin
+        best = spent if best is None else min(best, spent)
+    return round((best or 0) / max(len(texts), 1), 1)
+
+
+def measure(capture: str, rounds: int, core: int) -> dict[str, Any]:
+    """One capture; this process is pinned already."""
+    texts = frames(Path(capture))
+    command = [str(BINARY), "--rounds", str(rounds), "--core", str(core), capture]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own binary
+    if run.returncode != 0:
+        raise BenchError(f"{capture}: {BINARY.name} failed: {run.stderr.strip()}")
+    [native] = json.loads(run.stdout)["captures"]
+    if native["frames"] != len(texts):
+        raise BenchError(f"{capture}: {native['frames']} frames were read there and {len(texts)} here")
+    native |= {"capture": capture, "orjson_loads": orjson_loads(texts, rounds)}
+    return {key: native[key] for key in ("capture", "frames", "bytes", *STAGES, *ALLOCATIONS)}
+
+
+def table(results: dict[str, Any]) -> str:
+    """The results for people: one block a capture, each stage with its ratio to the yardstick."""
+    blocks = []
+    for capture in results["captures"]:
+        yardstick = float(capture["orjson_loads"]) or 1.0
+        name = Path(capture["capture"]).name.split(".jsonl")[0]
+        each = capture["bytes"] / max(capture["frames"], 1)
+        lines = [
+            f"{name}: {capture['frames']:,} frames, {each:,.0f} bytes each",
+            f"  {'stage':<16}{'ns/frame':>10}{'of orjson':>11}",
+        ]
+        lines += [f"  {stage:<16}{capture[stage]:>10,.0f}{capture[stage] / yardstick:>11.2f}" for stage in STAGES]
+        simd = float(capture["simd_json_tape"]) or 1.0
+        lines.append(f"  columns / simd-json tape: {capture['columns'] / simd:.2f}")
+        per_frame, per_batch = (capture[key] for key in ALLOCATIONS)
+        lines.append(f"  allocations: {per_frame:g} a frame between batch closes, {per_batch:,.0f} a batch close")
+        blocks.append("\n".join(lines))
+    return "\n\n".join(blocks)
+
+
+def _arguments(given: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="pipeline.py", description="Time per frame by stage, beside orjson.loads.")
+    parser.add_argument("captures", nargs="+", metavar="CAPTURE", help="a .jsonl or .jsonl.gz in the capture format")
+    parser.add_argument("--json", action="store_true", help="print one JSON document and nothing else")
+    parser.add_argument("--rounds", type=int, default=5, help="rounds of which the best counts (default 5)")
+    parser.add_argument("--core", type=int, default=max(os.sched_getaffinity(0)), help="the core to be pinned to")
+    arguments = parser.parse_args(given)
+    if arguments.rounds < 1:
+        parser.error("--rounds: at least 1")
+    if arguments.core not in os.sched_getaffinity(0):
+        parser.error(f"--core: there is no core {arguments.core} here; take one of {sorted(os.sched_getaffinity(0))}")
+    return arguments
+
+
+def main(given: list[str]) -> None:
+    """Measures and prints."""
+    arguments = _arguments(given)
+    if not BINARY.exists():
+        raise SystemExit(f"pipeline: {BINARY} is not there; run `make build`")
+    os.sched_setaffinity(0, {arguments.core})
+    results: dict[str, Any] = {"captures": []}
+    for number, capture in enumerate(arguments.captures, 1):
+        if not arguments.json:
+            print(f"[{number}/{len(arguments.captures)}] {capture}", file=sys.stderr, flush=True)
+        try:
+            results["captures"].append(measure(capture, arguments.rounds, arguments.core))
+        except BenchError as error:
+            raise SystemExit(f"pipeline: {error}") from error
+    print(json.dumps(results, indent=2) if arguments.json else table(results))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
