@@ -54,8 +54,8 @@ fn a_host_that_refused_is_not_asked_again_before_its_time() {
     let peer = answering(|_| "HTTP/1.1 418 Teapot\r\nRetry-After: 3000\r\nContent-Length: 0\r\n\r\n".to_owned());
     let url = peer.ws();
     let mut again = Some(url.clone());
-    let run = Run::start(options(), vec![crate::script::open(1, url)], move |seen| match seen {
-        crate::script::Seen::Down(..) => again.take().map(|url| crate::script::open(1, url)).into_iter().collect(),
+    let run = Run::start(options(), vec![open(1, url)], move |seen| match seen {
+        Seen::Down(..) => again.take().map(|url| open(1, url)).into_iter().collect(),
         _ => Vec::new(),
     });
     assert_eq!(run.down().code, Some(418));
