@@ -229,3 +229,23 @@ def test_a_report_tells_of_every_stage(simulator: xt.Simulator) -> None:
         next(stream)
         assert {"counters", "books", "connections", "rest", "queue"} <= stream.report().keys()
     assert stream.report()["counters"]["frames"]["total"] > 0
+
+
+EXITS = """
+import sys, threading
+import xtrader as xt
+
+ws, rest, how = sys.argv[1:]
+stream = xt.stream("binance-futures:BTCUSDT", endpoints={"ws": ws, "rest": rest})
+if how == "while a thread waits":
+    threading.Thread(target=lambda: list(stream), daemon=True).start()
+else:
+    next(stream)
+"""
+
+
+@pytest.mark.parametrize("how", ["with an open stream", "while a thread waits"])
+def test_a_program_may_simply_end(simulator: xt.Simulator, how: str) -> None:
+    process = run(EXITS, simulator.ws_url, simulator.rest_url, how)
+    _, errors = process.communicate(timeout=30)
+    assert (process.returncode, errors) == (0, "")
