@@ -16,6 +16,7 @@ INSTALLED := $(VENV)/.installed
 # Which build is in .venv: the package has one place there, so either stamp removes the other.
 CI_BUILD := $(VENV)/.built-ci
 RELEASE_BUILD := $(VENV)/.built-release
+BENCH := target/bench/pipeline
 
 RUST_SOURCES := Cargo.toml Cargo.lock $(shell find rust benches -name '*.rs' -o -name Cargo.toml 2>/dev/null)
 SOURCES := $(RUST_SOURCES) pyproject.toml README.md LICENSE $(shell find python -name '*.py' -o -name '*.pyi' -o -name py.typed)
@@ -40,17 +41,19 @@ $(INSTALLED): requirements-dev.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $@
 
-build: $(RELEASE_BUILD) ## Release build with LTO into .venv (.venv/bin/xtrader), and the Rust benches.
+build: $(RELEASE_BUILD) $(BENCH) ## Release build with LTO into .venv (.venv/bin/xtrader), and the Rust bench binary.
 
 $(RELEASE_BUILD): $(INSTALLED) $(SOURCES)
 	@rm -rf target/dist-release
 	@$(BIN)/maturin build --release --strip true --out target/dist-release --interpreter $(BIN)/python
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --force-reinstall target/dist-release/*.whl
-	@mkdir -p target/bench
-	@cp "$$(cargo build --release --locked --workspace --bench pipeline --message-format json-render-diagnostics \
-		| $(BIN)/python -c 'import json, sys; print(*filter(None, (json.loads(line).get("executable") for line in sys.stdin)))')" \
-		target/bench/pipeline
 	@rm -f $(CI_BUILD) && touch $@
+
+# Cargo names the binary by a hash; where it is, its messages say.
+$(BENCH): $(INSTALLED) $(RUST_SOURCES)
+	@mkdir -p $(dir $@)
+	@cp "$$(cargo build --release --locked --workspace --bench pipeline --message-format json-render-diagnostics \
+		| $(BIN)/python -c 'import json, sys; print(*filter(None, (json.loads(line).get("executable") for line in sys.stdin)))')" $@
 
 develop: $(CI_BUILD) ## Quick build (profile ci) into .venv: what lint, test and demo use.
 
@@ -89,13 +92,12 @@ test-long: $(CI_BUILD) ## The tests that take minutes.
 	$(BIN)/cargo-nextest nextest run --cargo-profile ci $(RUST_TESTS) --run-ignored only --no-tests pass
 	$(BIN)/pytest -m long
 
-bench: $(RELEASE_BUILD) ## Speed by stage and over loopback, against Python clients in the same run.
+bench: $(RELEASE_BUILD) $(BENCH) ## Speed by stage and over loopback, against Python clients in the same run.
 	@$(BIN)/python benches/pipeline.py $(filter-out %_frames.jsonl,$(wildcard $(CAPTURES)/binance_usdm/*.jsonl*))
 	@$(BIN)/python benches/loopback.py
 
-wheel: $(INSTALLED) ## Wheel with LTO in dist/, proved in an empty environment without pyarrow and polars.
-	@rm -rf dist
-	$(BIN)/maturin build --release --strip true --out dist --interpreter $(BIN)/python
+wheel: $(RELEASE_BUILD) ## Wheel with LTO in dist/, proved in an empty environment without pyarrow and polars.
+	@rm -rf dist && mkdir dist && cp target/dist-release/*.whl dist/
 	$(BIN)/pytest -m wheel
 
 demo: $(CI_BUILD) ## See it work: a simulated exchange, forced faults, Parquet, Polars.
