@@ -91,6 +91,8 @@ test-python: $(CI_BUILD)
 test-long: $(CI_BUILD) ## The tests that take minutes.
 	$(BIN)/cargo-nextest nextest run --cargo-profile ci $(RUST_TESTS) --run-ignored only --no-tests pass
 	$(BIN)/pytest -m long
+	RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Zsanitizer=address cargo test --profile ci --locked -p xtrader-scan \
+		--target $$(rustc -vV | sed -n 's/^host: //p') --target-dir target/sanitized
 
 bench: $(RELEASE_BUILD) $(BENCH) ## Speed by stage and over loopback, against Python clients in the same run.
 	@$(BIN)/python benches/pipeline.py $(filter-out %_frames.jsonl,$(wildcard $(CAPTURES)/binance_usdm/*.jsonl*))
