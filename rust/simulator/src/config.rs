@@ -6,13 +6,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::SimulatorError;
 use crate::book::{Scales, parse_decimal, rescale};
+use crate::exchange::ExchangeName;
 use crate::fault::{Fault, FaultPlan};
 
 /// Everything a simulator is told at its start. As JSON: an object, every key optional.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SimulatorConfig {
-    /// Which exchange it plays (`binance-futures`).
+    /// Which exchange it plays: `binance-futures` (the default), `binance-spot`, `okx`, `deribit`. The defaults named
+    /// below are those of `binance-futures`; others have their own.
     pub exchange: ExchangeName,
     /// Same seed, same market. Default 1.
     pub seed: u64,
@@ -39,13 +41,13 @@ pub struct SimulatorConfig {
     pub tls: bool,
     /// Seconds from connect to the first server ping. Default 140.
     pub first_ping_s: f64,
-    /// Seconds between server pings. Default 180.
+    /// Seconds between server pings; 0 is none at all. Default 180.
     pub ping_interval_s: f64,
-    /// Seconds without a pong after which the connection is cut. Default 600.
+    /// Seconds without the pong that answers a ping after which the connection is cut; 0 is never. Default 600.
     pub pong_timeout_s: f64,
-    /// Seconds a connection may live. Default 86400.
+    /// Seconds a connection may live; 0 is without end. Default 86400.
     pub lifetime_s: f64,
-    /// Divides the four times above, the weight window and the ban: 24 hours pass in one with 24. Default 1.
+    /// Divides the four times above and the times of all limits: 24 hours pass in one with 24. Default 1.
     pub time_compression: f64,
     /// The exchange's limits.
     pub limits: Limits,
@@ -59,34 +61,19 @@ pub struct SimulatorConfig {
 
 impl Default for SimulatorConfig {
     fn default() -> Self {
-        Self {
-            exchange: ExchangeName::BinanceFutures,
-            seed: 1,
-            symbols: ["BTCUSDT", "ETHUSDT", "SOLUSDT", "BTCUSDT_261225"].map(SymbolConfig::named).into(),
-            source: Source::Synthetic,
-            book_levels: 1500,
-            depth_speeds: vec![DepthSpeed::Ms100, DepthSpeed::Ms250, DepthSpeed::Ms500, DepthSpeed::Ms0],
-            trade_stream: true,
-            odd_trades: 0.002,
-            start_ms: None,
-            ws_port: 0,
-            rest_port: 0,
-            tls: false,
-            first_ping_s: 140.0,
-            ping_interval_s: 180.0,
-            pong_timeout_s: 600.0,
-            lifetime_s: 86_400.0,
-            time_compression: 1.0,
-            limits: Limits::default(),
-            truth: TruthConfig::default(),
-            load: None,
-            faults: Vec::new(),
-        }
+        ExchangeName::default().defaults()
     }
 }
 
 impl SimulatorConfig {
-    /// Reads a configuration; the empty text is the default one.
+    /// What the configuration of an exchange is where nothing is said.
+    #[must_use]
+    pub fn of(exchange: ExchangeName) -> Self {
+        exchange.defaults()
+    }
+
+    /// Reads a configuration; the empty text is the default one. What it does not say is as the exchange that it
+    /// names has it.
     ///
     /// # Errors
     /// [`SimulatorError::Json`] naming the key and the place.
@@ -94,22 +81,38 @@ impl SimulatorConfig {
         if text.trim().is_empty() {
             return Ok(Self::default());
         }
-        serde_json::from_str(text).map_err(|source| SimulatorError::Json { what: "the configuration", source })
+        let wrong = |source| SimulatorError::Json { what: "the configuration", source };
+        let read: Self = serde_json::from_str(text).map_err(wrong)?;
+        if read.exchange == ExchangeName::default() {
+            return Ok(read);
+        }
+        // What was read is right in itself; only its silence meant the defaults of another exchange.
+        let mut whole = serde_json::to_value(Self::of(read.exchange)).map_err(wrong)?;
+        overlay(&mut whole, serde_json::from_str(text).map_err(wrong)?);
+        serde_json::from_value(whole).map_err(wrong)
     }
 
     /// Refuses values that make no sense.
     pub(crate) fn check(&self) -> Result<(), SimulatorError> {
         let positive = [
+            ("time_compression", self.time_compression),
+            ("limits.ban_s", self.limits.ban_s),
+            ("limits.handshake_window_s", self.limits.handshake_window_s),
+        ];
+        let not_negative = [
             ("first_ping_s", self.first_ping_s),
             ("ping_interval_s", self.ping_interval_s),
             ("pong_timeout_s", self.pong_timeout_s),
             ("lifetime_s", self.lifetime_s),
-            ("time_compression", self.time_compression),
-            ("limits.ban_s", self.limits.ban_s),
         ];
         for (key, value) in positive {
             if !(value.is_finite() && value > 0.0) {
                 return Err(SimulatorError::config(key, format!("{value} is not a number above 0")));
+            }
+        }
+        for (key, value) in not_negative {
+            if !(value.is_finite() && value >= 0.0) {
+                return Err(SimulatorError::config(key, format!("{value} is not a number of seconds; 0 is never")));
             }
         }
         if !(0.0..=1.0).contains(&self.odd_trades) {
@@ -152,12 +155,16 @@ impl SimulatorConfig {
     }
 }
 
-/// The exchanges that can be played.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum ExchangeName {
-    /// Binance USDⓈ-M futures.
-    BinanceFutures,
+/// Puts what is given over what is there; objects key by key, down to the leaves.
+fn overlay(there: &mut serde_json::Value, given: serde_json::Value) {
+    match (there, given) {
+        (serde_json::Value::Object(there), serde_json::Value::Object(given)) => {
+            for (key, value) in given {
+                overlay(there.entry(key).or_insert(serde_json::Value::Null), value);
+            }
+        }
+        (there, given) => *there = given,
+    }
 }
 
 /// Where events come from.
@@ -189,12 +196,15 @@ pub enum DepthSpeed {
     /// `@depth@100ms`.
     #[serde(rename = "100ms")]
     Ms100,
-    /// `@depth`: 250 ms is what the name without a speed means; written out it delivers nothing.
+    /// `@depth` of futures: 250 ms is what the name without a speed means; written out it delivers nothing.
     #[serde(rename = "250ms")]
     Ms250,
     /// `@depth@500ms`.
     #[serde(rename = "500ms")]
     Ms500,
+    /// `@depth` of spot.
+    #[serde(rename = "1000ms")]
+    Ms1000,
 }
 
 impl DepthSpeed {
@@ -204,6 +214,7 @@ impl DepthSpeed {
             Self::Ms100 => 100,
             Self::Ms250 => 250,
             Self::Ms500 => 500,
+            Self::Ms1000 => 1000,
         }
     }
 
@@ -211,7 +222,7 @@ impl DepthSpeed {
         match self {
             Self::Ms0 => "@depth@0ms",
             Self::Ms100 => "@depth@100ms",
-            Self::Ms250 => "@depth",
+            Self::Ms250 | Self::Ms1000 => "@depth",
             Self::Ms500 => "@depth@500ms",
         }
     }
@@ -287,6 +298,7 @@ impl SymbolConfig {
             "BTCUSDT" => ("76900.00", "0.10", "0.001", 20.0, 60.0, 300.0),
             "ETHUSDT" => ("1943.60", "0.01", "0.001", 15.0, 50.0, 250.0),
             "SOLUSDT" => ("140.0000", "0.0100", "0.01", 8.0, 25.0, 150.0),
+            "ETHBTC" => ("0.02527", "0.00001", "0.0001", 3.0, 10.0, 60.0),
             s if s.starts_with("BTCUSDT_") => ("77400.0", "0.1", "0.001", 0.5, 4.0, 30.0),
             _ => ("100.000", "0.010", "0.01", 4.0, 15.0, 80.0),
         };
@@ -304,9 +316,9 @@ impl SymbolConfig {
     /// The numbers as mantissas: scales, price, tick, lot.
     pub(crate) fn numbers(&self) -> Result<(Scales, i64, i64, i64), SimulatorError> {
         let key = |field: &str| format!("symbols.{}.{field}", self.symbol);
-        let name_ok = |b: u8| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_';
+        let name_ok = |b: u8| b.is_ascii_uppercase() || b.is_ascii_digit() || b"_-".contains(&b);
         if self.symbol.is_empty() || !self.symbol.bytes().all(name_ok) {
-            return Err(SimulatorError::config("symbols", format!("{:?} is no symbol: A-Z, 0-9, _", self.symbol)));
+            return Err(SimulatorError::config("symbols", format!("{:?} is no symbol: A-Z, 0-9, _, -", self.symbol)));
         }
         let read = |field: &str, text: &str| {
             parse_decimal(text)
@@ -350,6 +362,10 @@ pub struct Limits {
     pub messages_per_s: usize,
     /// Whether pings and pongs count as such frames. Default false.
     pub control_frames_count: bool,
+    /// WebSocket upgrades within `handshake_window_s`; one more is refused (429). 0 (the default) is without limit.
+    pub handshakes: usize,
+    /// Seconds. Default 300.
+    pub handshake_window_s: f64,
     /// REST weight in one minute of UTC. Default 2400.
     pub weight_per_minute: u32,
     /// Refused requests in one window after which the address is banned (418). Default 10.
@@ -366,6 +382,8 @@ impl Default for Limits {
             streams_per_connection: 1024,
             messages_per_s: 10,
             control_frames_count: false,
+            handshakes: 0,
+            handshake_window_s: 300.0,
             weight_per_minute: 2400,
             refusals_before_ban: 10,
             ban_s: 120.0,

@@ -16,6 +16,14 @@ pub enum EventKind {
     Trade,
     /// Best bid and offer.
     BookTicker,
+    /// The top of a book as a whole.
+    BookImage,
+    /// A trade off the book, with an id of its own kind.
+    BlockTrade,
+    /// Mark price, index, funding, open interest, greeks: what is known of an instrument beside its market.
+    Derivatives,
+    /// A forced order.
+    Liquidation,
     /// Something of a recording that is none of these.
     Other,
 }
@@ -35,15 +43,15 @@ pub struct Event {
     /// The exchange's symbol.
     #[serde(serialize_with = "text")]
     pub symbol: Arc<str>,
-    /// First id that it covers: `U`, `a`, `t` or `u`.
+    /// First id that it covers.
     pub first_id: u64,
-    /// Last id that it covers: `u`, `a`, `t` or `u`.
+    /// Last id that it covers.
     pub last_id: u64,
-    /// The id that it follows: `pu`.
+    /// The id that a change of a book follows, said by the message or not; `None` for everything else.
     pub prev_id: Option<u64>,
-    /// When it happened (`T`), ms since the epoch by the venue's clock.
+    /// When it happened, ms since the epoch by the venue's clock.
     pub event_ms: i64,
-    /// When it was issued (`E`), ms since the epoch by the venue's clock.
+    /// When it was issued, ms since the epoch by the venue's clock.
     pub emitted_ms: i64,
     /// The message without any wrapping.
     #[serde(serialize_with = "text")]

@@ -84,6 +84,13 @@ pub enum Fault {
         #[serde(default)]
         reason: String,
     },
+    /// The exchange announces that it ends the connection, in its own words where it has some (`serverShutdown`,
+    /// `notice`), and closes it some time later with code 1001. Data goes on meanwhile.
+    Shutdown {
+        /// Seconds between.
+        #[serde(default = "one_second")]
+        after_s: f64,
+    },
     /// Nothing is sent or read any more; the socket stays open.
     HalfOpen,
     /// Nothing is read any more, so that the client's writes block in the end. Sending goes on.
@@ -227,6 +234,9 @@ pub enum Fault {
 
 fn five() -> usize {
     5
+}
+fn one_second() -> f64 {
+    1.0
 }
 fn one_byte() -> u32 {
     1
@@ -383,9 +393,9 @@ pub enum BadCertificate {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SnapshotPosition {
-    /// Within the last event sent: `U <= id < u`.
+    /// Within the last event sent: not before its first id, and before its last.
     Inside,
-    /// At the end of the last event sent: the next one's `pu`.
+    /// At the end of the last event sent: what the next one follows.
     AtEnd,
     /// Beyond every event sent so far.
     Newer,
@@ -397,13 +407,14 @@ pub enum SnapshotPosition {
 pub struct Target {
     /// Number of the WebSocket connection: from 0, in the order in which TCP connections were accepted.
     pub connection: Option<u64>,
-    /// Family of the connection's path: `public`, `market`, `private`, `unrouted`.
+    /// Family of the connection's path, as the exchange parts them; of Binance futures `public`, `market`, `private`,
+    /// `unrouted`.
     pub family: Option<String>,
     /// The exchange's symbol.
     pub symbol: Option<String>,
     /// A stream's name as it is subscribed.
     pub stream: Option<String>,
-    /// End of the path of a REST request: `depth`, `exchangeInfo`. For `certificate` and `accept_then_close`, which
+    /// End of the path of a REST request: `depth`, `exchangeInfo`, `books`. For `certificate` and `accept_then_close`, which
     /// come before any path: `ws` or `rest`.
     pub path: Option<String>,
 }
@@ -469,6 +480,7 @@ impl Fault {
             | Self::Disconnect { at_byte: Some(_), .. } => Stage::Frame,
             Self::Disconnect { at_byte: None, .. }
             | Self::Close { .. }
+            | Self::Shutdown { .. }
             | Self::HalfOpen
             | Self::StopReading
             | Self::Trickle { .. }
@@ -558,6 +570,7 @@ impl FaultPlan {
             Fault::Fragment { parts, .. } if *parts < 2 => bad("parts", "at least 2"),
             Fault::Trickle { bytes_per_s: 0 } => bad("bytes_per_s", "at least 1; `half_open` stops altogether"),
             Fault::PingFlood { payload_bytes, .. } if *payload_bytes > 125 => bad("payload_bytes", "at most 125"),
+            Fault::Shutdown { after_s } if !(after_s.is_finite() && *after_s >= 0.0) => bad("after_s", "0 or more"),
             Fault::Delay { seconds, jitter_s } if !(*seconds >= 0.0 && *jitter_s >= 0.0) => bad("seconds", "0 or more"),
             Fault::Rate { factor } if !(0.0..=10_000.0).contains(factor) => bad("factor", "0 to 10000"),
             Fault::BigEvent { levels } if *levels > 1_000_000 => bad("levels", "at most 1000000"),

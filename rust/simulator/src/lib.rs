@@ -27,8 +27,9 @@
 //! ```
 //!
 //! * `market`, `book`, `random`: the seeded market. Deterministic, without I/O or clock, the same for every exchange.
-//! * `binance_futures`: what is Binance's own: paths, messages, sessions, REST, playback. The next exchange is another
-//!   such folder behind the traits of `venue`.
+//! * `exchange`: which exchanges there are, and what each is by default.
+//! * `binance`: what is Binance's own: paths, messages, sessions, REST, playback. Every other exchange is another such
+//!   folder behind the traits of `venue`.
 //! * `server`: sockets, HTTP, WebSocket, TLS, load: the same for every exchange.
 //! * `fault`: what goes wrong, for whom, when. `truth`: what really happened. `recorder`, `capture`: what a plain
 //!   client sees, written down.
@@ -72,6 +73,7 @@
 //! | `fragment` | `parts` (5), `pings` (false) | a data frame |
 //! | `disconnect` | `how` (`reset` or `fin`), `at_byte` (none) | a connection; with `at_byte` a data frame |
 //! | `close` | `code`, `reason` ("") | a connection |
+//! | `shutdown` | `after_s` (1) | a connection |
 //! | `half_open`, `stop_reading` | | a connection |
 //! | `trickle` | `bytes_per_s` (1) | a connection |
 //! | `ping_flood` | `count`, `payload_bytes` (125) | a connection |
@@ -106,13 +108,14 @@
 //! its own in `u` (or `t`), counting up from [`LoadReport::first_id`] on each connection; the wall time right before the
 //! write of frame `first_id + i` is `write_ns[i]`. `E` and `T` carry the same time in milliseconds.
 
-mod binance_futures;
+mod binance;
 mod book;
 mod capture;
 mod clock;
 mod config;
 mod error;
 mod event;
+mod exchange;
 mod fault;
 mod market;
 mod random;
@@ -122,11 +125,10 @@ mod simulator;
 mod truth;
 mod venue;
 
-pub use config::{
-    DepthSpeed, ExchangeName, Limits, LoadConfig, LoadKind, SimulatorConfig, Source, SymbolConfig, TruthConfig,
-};
+pub use config::{DepthSpeed, Limits, LoadConfig, LoadKind, SimulatorConfig, Source, SymbolConfig, TruthConfig};
 pub use error::SimulatorError;
 pub use event::{Event, EventKind};
+pub use exchange::ExchangeName;
 pub use fault::{
     BadCertificate, BadFrame, BadUpgrade, Ending, Fault, FaultPlan, Malformation, SnapshotPosition, Target, When,
 };

@@ -1,8 +1,8 @@
-//! A plain client that writes down what it sees, in the capture format: it subscribes, answers pings, fetches a
-//! snapshot after the first update of a book and after each break of its chain, and connects again when it is cut.
+//! A plain client that writes down what it sees, in the capture format. How it subscribes, and when it needs a snapshot,
+//! is the exchange's recipe; here it answers pings, and connects again when it is cut.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +18,6 @@ use tokio_rustls::TlsConnector;
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::SimulatorError;
-use crate::binance_futures::symbol_stream;
 use crate::capture::{CaptureLine, CaptureWriter, Direction};
 use crate::clock::wall_ns;
 use crate::config::DepthSpeed;
@@ -36,10 +35,10 @@ pub struct RecordRequest {
     /// Which symbols. Default: all.
     #[serde(default)]
     pub symbols: Vec<String>,
-    /// Which depth stream. Default `100ms`.
+    /// Which depth stream of Binance. Default `100ms`.
     #[serde(default = "hundred")]
     pub depth_speed: DepthSpeed,
-    /// Also `@trade`. Default true.
+    /// Single fills too, where the exchange also tells them folded. Default true.
     #[serde(default = "yes")]
     pub single_trades: bool,
 }
@@ -69,8 +68,8 @@ pub struct RecordSummary {
     pub lines: u64,
     /// Text frames received.
     pub frames: u64,
-    /// Snapshots received.
-    pub snapshots: u64,
+    /// REST replies received: snapshots and reference data.
+    pub replies: u64,
     /// Numbers of the connections by which it was recorded.
     pub connections: Vec<u64>,
     #[serde(skip)]
@@ -84,18 +83,36 @@ pub(crate) struct Endpoints {
     pub ca: Option<CertificateDer<'static>>,
 }
 
-/// What is read of a frame.
-#[derive(Deserialize)]
-struct Peek {
-    e: Option<String>,
-    s: Option<String>,
-    u: Option<u64>,
-    pu: Option<u64>,
+/// How a plain client follows an exchange.
+#[derive(Default)]
+pub(crate) struct Recipe {
+    /// Paths that are fetched first: reference data.
+    pub first: Vec<String>,
+    pub connections: Vec<Followed>,
 }
 
-#[derive(Deserialize)]
-struct Wrapped {
-    data: Peek,
+/// One of its connections.
+pub(crate) struct Followed {
+    pub name: &'static str,
+    pub path: String,
+    /// Sent after each upgrade.
+    pub hello: Vec<String>,
+    /// Who listens; another one for each upgrade.
+    pub follower: fn() -> Box<dyn Follower>,
+}
+
+/// What a plain client makes of what it hears on one connection.
+pub(crate) trait Follower {
+    fn hear(&mut self, text: &str) -> Option<Wish>;
+}
+
+/// What it wants then.
+pub(crate) enum Wish {
+    /// To say this.
+    #[expect(dead_code, reason = "Binance needs no words: its snapshots are fetched")]
+    Say(String),
+    /// To fetch this path, until it is had.
+    Fetch(String),
 }
 
 struct Recording<'a> {
@@ -109,7 +126,7 @@ struct Recording<'a> {
 pub(crate) fn record(
     endpoints: &Endpoints,
     request: &RecordRequest,
-    symbols: &[String],
+    recipe: Recipe,
 ) -> Result<RecordSummary, SimulatorError> {
     let file = request.path.display().to_string();
     if !(request.seconds.is_finite() && request.seconds > 0.0) {
@@ -118,35 +135,22 @@ pub(crate) fn record(
     let writer = CaptureWriter::create(&request.path).map_err(SimulatorError::io(file.clone()))?;
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(SimulatorError::io("a runtime"))?;
-    let depth = symbols.iter().map(|s| symbol_stream(s, request.depth_speed));
-    let lower = || symbols.iter().map(|s| s.to_lowercase());
-    let mut public: Vec<String> = depth.chain(lower().map(|s| format!("{s}@bookTicker"))).collect();
-    if request.single_trades {
-        public.extend(lower().map(|s| format!("{s}@trade")));
-    }
-    let market: Vec<String> = lower().map(|s| format!("{s}@aggTrade")).collect();
-    let (paths, seconds) = (
-        [
-            format!("/public/stream?streams={}", public.join("/")),
-            format!("/market/stream?streams={}", market.join("/")),
-        ],
-        request.seconds,
-    );
     runtime.block_on(async {
         let recording = Recording {
             endpoints,
             writer: RefCell::new(writer),
             summary: RefCell::default(),
             failed: RefCell::default(),
-            deadline: Instant::now() + Duration::from_secs_f64(seconds),
+            deadline: Instant::now() + Duration::from_secs_f64(request.seconds),
         };
         let (wanted, snapshots) = mpsc::unbounded_channel();
-        let wanted_too = wanted.clone();
-        tokio::join!(
-            recording.follow("public", &paths[0], wanted),
-            recording.follow("market", &paths[1], wanted_too),
-            recording.fetch(snapshots),
-        );
+        for path in recipe.first {
+            let _ = wanted.send(path);
+        }
+        let follow = recipe.connections.iter().map(|c| recording.follow(c, wanted.clone()));
+        let follow = futures_util::future::join_all(follow);
+        drop(wanted);
+        tokio::join!(follow, recording.fetch(snapshots));
         let mut summary = recording.summary.into_inner();
         if let Some(e) = recording.failed.into_inner() {
             return Err(SimulatorError::io(file)(e));
@@ -165,27 +169,32 @@ impl Recording<'_> {
     }
 
     /// Stays on one path until the deadline, over as many connections as it takes.
-    async fn follow(&self, name: &str, path: &str, wanted: mpsc::UnboundedSender<String>) {
+    async fn follow(&self, followed: &Followed, wanted: mpsc::UnboundedSender<String>) {
         let mut number = 0;
         while Instant::now() < self.deadline {
             number += 1;
             // A cut connection is not an error here: what came is written down, and the next one begins.
-            let _ = self.connection(&format!("ws-{name}-{number}"), path, &wanted).await;
+            let _ = self.connection(&format!("ws-{}-{number}", followed.name), followed, &wanted).await;
             let pause = Duration::from_millis(100).min(self.deadline.saturating_duration_since(Instant::now()));
             sleep(pause).await;
         }
     }
 
-    async fn connection(&self, conn: &str, path: &str, wanted: &mpsc::UnboundedSender<String>) -> Option<()> {
-        let url = format!("{}{path}", self.endpoints.ws);
+    async fn connection(&self, conn: &str, followed: &Followed, wanted: &mpsc::UnboundedSender<String>) -> Option<()> {
+        let url = format!("{}{}", self.endpoints.ws, followed.path);
         let (stream, peer) = timeout_at(self.deadline, self.dial(&self.endpoints.ws)).await.ok()??;
         self.summary.borrow_mut().peers.push(peer);
         let dial = tokio_tungstenite::client_async(url.as_str(), stream);
         let (mut socket, _) = timeout_at(self.deadline, dial).await.ok()?.ok()?;
         let mut url = Some(url);
-        let mut chains: HashMap<String, u64> = HashMap::new();
+        let mut follower = (followed.follower)();
+        let mut say: VecDeque<String> = followed.hello.iter().cloned().collect();
         let mut closing = false;
         loop {
+            while let Some(text) = say.pop_front().filter(|_| !closing) {
+                self.write(conn, Direction::Out, url.take(), text.clone());
+                socket.send(Message::text(text)).await.ok()?;
+            }
             let next = if closing {
                 timeout(Duration::from_secs(5), socket.next()).await
             } else {
@@ -199,8 +208,10 @@ impl Recording<'_> {
                     socket.send(Message::Close(None)).await.ok()?;
                 }
                 Ok(Some(Ok(Message::Text(text)))) => {
-                    if let Some(symbol) = needs_snapshot(&text, &mut chains) {
-                        let _ = wanted.send(symbol);
+                    match follower.hear(&text) {
+                        Some(Wish::Fetch(path)) => drop(wanted.send(path)),
+                        Some(Wish::Say(text)) => say.push_back(text),
+                        None => {}
                     }
                     self.summary.borrow_mut().frames += 1;
                     self.write(conn, Direction::In, url.take(), text.to_string());
@@ -211,13 +222,12 @@ impl Recording<'_> {
         }
     }
 
-    /// Fetches snapshots one after another, until nobody can want one any more.
+    /// Fetches one path after another, until nobody can want one any more.
     async fn fetch(&self, mut wanted: mpsc::UnboundedReceiver<String>) {
-        while let Some(symbol) = wanted.recv().await {
-            let path = format!("/fapi/v1/depth?symbol={symbol}&limit=1000");
+        while let Some(path) = wanted.recv().await {
             while Instant::now() < self.deadline {
                 if let Ok(Some(body)) = timeout(Duration::from_secs(5), self.get(&path)).await {
-                    self.summary.borrow_mut().snapshots += 1;
+                    self.summary.borrow_mut().replies += 1;
                     self.write("rest", Direction::Http, Some(format!("{}{path}", self.endpoints.rest)), body);
                     break;
                 }
@@ -259,18 +269,3 @@ impl Recording<'_> {
 
 trait Duplex: AsyncRead + AsyncWrite + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Unpin> Duplex for T {}
-
-/// The symbol of a book that this frame begins or breaks.
-fn needs_snapshot(text: &str, chains: &mut HashMap<String, u64>) -> Option<String> {
-    let peek = serde_json::from_str::<Wrapped>(text).ok()?.data;
-    if peek.e.as_deref() != Some("depthUpdate") {
-        return None;
-    }
-    let (symbol, u, pu) = (peek.s?, peek.u?, peek.pu?);
-    let last = chains.get(&symbol).copied();
-    if last.is_some_and(|l| u <= l) {
-        return None;
-    }
-    chains.insert(symbol.clone(), u);
-    (last != Some(pu)).then_some(symbol)
-}

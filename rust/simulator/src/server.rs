@@ -6,12 +6,14 @@
 //! tls          certificates, good and bad
 //! hub          who hears an event, and in what state the faults leave it
 //! connection   one WebSocket client: handshake, reader, writer, keeper
+//! handshakes   how many upgrades in a window
 //! rest         one REST client
 //! ```
 //!
 //! One thread runs a current-thread runtime; all state is behind one mutex that is never held across an await.
 
 mod connection;
+mod handshakes;
 mod http;
 mod hub;
 mod load;
@@ -34,6 +36,7 @@ use crate::event::Event;
 use crate::fault::{FaultPlan, Faults};
 use crate::truth::Truth;
 use crate::venue::Venue;
+use handshakes::Handshakes;
 pub(crate) use hub::Hub;
 pub(crate) use load::LoadLog;
 pub use load::LoadReport;
@@ -61,6 +64,7 @@ pub(crate) struct State {
     pub truth: Truth,
     pub faults: Faults,
     pub hub: Hub,
+    pub handshakes: Handshakes,
     rate: f64,
     events: Vec<Event>,
 }
@@ -77,7 +81,8 @@ impl Shared {
         for plan in &config.faults {
             faults.add(plan.clone(), 0);
         }
-        let state = State { venue, truth, faults, hub: Hub::default(), rate: 1.0, events: Vec::new() };
+        let (hub, handshakes) = (Hub::default(), Handshakes::new(&config));
+        let state = State { venue, truth, faults, hub, handshakes, rate: 1.0, events: Vec::new() };
         Self {
             config,
             clock,

@@ -7,9 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crate::binance_futures::BinanceFutures;
 use crate::clock::{Clock, MS};
-use crate::config::{ExchangeName, SimulatorConfig};
+use crate::config::SimulatorConfig;
 use crate::error::SimulatorError;
 use crate::fault::FaultPlan;
 use crate::recorder::{self, Endpoints, RecordRequest, RecordSummary};
@@ -51,9 +50,7 @@ impl Simulator {
         let clock = Clock::start();
         let start_ms = config.start_ms.unwrap_or((clock.started_wall_ns() / MS) as i64);
         let mut truth = Truth::new(config.truth.clone());
-        let venue = match config.exchange {
-            ExchangeName::BinanceFutures => Box::new(BinanceFutures::new(&config, start_ms, &mut truth)?),
-        };
+        let venue = config.exchange.play(&config, start_ms, &mut truth)?;
         let shared = Arc::new(Shared::new(config, clock, tls, venue, truth));
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -236,7 +233,7 @@ impl Simulator {
             if request.symbols.is_empty() { self.with_truth(Truth::symbols) } else { request.symbols.clone() };
         let ca = self.shared.tls.as_ref().map(Tls::ca_der);
         let endpoints = Endpoints { ws: self.ws_url(), rest: self.rest_url(), ca };
-        let mut summary = recorder::record(&endpoints, request, &symbols)?;
+        let mut summary = recorder::record(&endpoints, request, self.config().exchange.recipe(request, &symbols))?;
         let mine = |peer: &String| summary.peers.contains(peer);
         let numbers = |t: &Truth| t.connections().iter().filter(|c| mine(&c.peer)).map(|c| c.number).collect();
         summary.connections = self.with_truth(numbers);

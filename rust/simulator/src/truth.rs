@@ -22,6 +22,7 @@ use crate::market::Change;
 #[derive(Debug)]
 pub struct Truth {
     config: TruthConfig,
+    rules: TruthRules,
     books: BTreeMap<Arc<str>, BookTruth>,
     events: Vec<Arc<Event>>,
     frames: Vec<FrameRecord>,
@@ -31,6 +32,15 @@ pub struct Truth {
     issued: u64,
     /// Entries that were not kept: events, frames, changes.
     lost: [u64; 3],
+}
+
+/// What differs between exchanges in reading their events.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TruthRules {
+    /// The trades that an event of a trade stream carries.
+    pub trades: fn(&Event) -> Vec<TradeRecord>,
+    /// Whether the first change that a client applies may end exactly at its snapshot's id.
+    pub applies_at_snapshot: bool,
 }
 
 /// One book: how it began, and every change since.
@@ -127,7 +137,7 @@ pub struct RequestRecord {
     pub path: String,
     /// Status; 0 where no answer was given.
     pub status: u16,
-    /// `lastUpdateId` of a snapshot.
+    /// Id of a snapshot.
     pub snapshot_id: Option<u64>,
     /// Faults that struck it.
     pub faults: Vec<String>,
@@ -161,9 +171,9 @@ pub struct TradeRecord {
     pub size: String,
     /// The aggressor: `buy` or `sell`.
     pub side: &'static str,
-    /// `T`, ms since the epoch.
+    /// When, ms since the epoch.
     pub time_ms: i64,
-    /// `X` of a single fill; anything but `MARKET` is no trade.
+    /// What the exchange says of its kind.
     pub condition: Option<String>,
 }
 
@@ -171,6 +181,7 @@ impl Truth {
     pub(crate) fn new(config: TruthConfig) -> Self {
         Self {
             config,
+            rules: TruthRules { trades: |_| Vec::new(), applies_at_snapshot: false },
             books: BTreeMap::new(),
             events: Vec::new(),
             frames: Vec::new(),
@@ -180,6 +191,11 @@ impl Truth {
             issued: 0,
             lost: [0; 3],
         }
+    }
+
+    /// How events are read, before the first one is issued.
+    pub(crate) fn follow(&mut self, rules: TruthRules) {
+        self.rules = rules;
     }
 
     // ---- writing it down
@@ -297,7 +313,7 @@ impl Truth {
     #[must_use]
     pub fn trades(&self, kind: EventKind, symbol: Option<&str>) -> Vec<TradeRecord> {
         let wanted = |e: &&Arc<Event>| e.kind == kind && symbol.is_none_or(|s| s == &*e.symbol);
-        self.events.iter().filter(wanted).filter_map(|e| trade(e)).collect()
+        self.events.iter().filter(wanted).flat_map(|e| (self.rules.trades)(e)).collect()
     }
 
     /// Events of a stream whose last id is not among `seen`.
@@ -329,7 +345,7 @@ impl Truth {
     }
 
     /// The book that a client holds at `id` that follows the manual: a snapshot cut at `limit` levels, then every
-    /// event of `stream` from the first with `u >= snapshot_id`. Levels that were never sent are not in it.
+    /// event of `stream` from the first that reaches beyond it (or, where the manual says so, to it). Levels that were never sent are not in it.
     #[must_use]
     pub fn client_book(
         &self,
@@ -342,7 +358,8 @@ impl Truth {
         let truth = self.books.get(symbol)?;
         let (full, mut last_id) = self.raw_book_at(symbol, snapshot_id)?;
         let mut book = full.cut(limit);
-        let first = self.events_of(stream).find(|e| e.last_id >= snapshot_id);
+        let at = self.rules.applies_at_snapshot;
+        let first = self.events_of(stream).find(|e| e.last_id > snapshot_id || (at && e.last_id == snapshot_id));
         if let Some(from) = first.map(|e| e.prev_id.unwrap_or(e.first_id)).filter(|_| id > snapshot_id) {
             for c in truth.changes.iter().filter(|c| c.id > from && c.id <= id) {
                 book.set(c.side, c.price, c.size);
@@ -415,19 +432,4 @@ fn image(symbol: &str, book: &Book, last_id: u64, scales: Scales) -> BookImage {
         book.levels(s).map(text).collect()
     };
     BookImage { symbol: symbol.to_owned(), last_id, bids: side(Side::Bid), asks: side(Side::Ask) }
-}
-
-fn trade(event: &Event) -> Option<TradeRecord> {
-    let v: serde_json::Value = serde_json::from_str(&event.payload).ok()?;
-    let text = |key: &str| v.get(key)?.as_str().map(str::to_owned);
-    Some(TradeRecord {
-        event: event.seq,
-        symbol: event.symbol.to_string(),
-        id: event.last_id,
-        price: text("p")?,
-        size: text("q")?,
-        side: if v.get("m")?.as_bool()? { "sell" } else { "buy" },
-        time_ms: event.event_ms,
-        condition: text("X"),
-    })
 }

@@ -26,6 +26,9 @@ pub(crate) trait Venue: Send {
     /// Answers a REST request, with the faults that concern its content.
     fn rest(&mut self, request: &RestRequest<'_>, faults: &[Fault], truth: &Truth) -> RestReply;
 
+    /// The body with which the exchange would say that something went wrong.
+    fn error_body(&self, problem: &str) -> String;
+
     /// A fault of the market itself strikes.
     fn strike(&mut self, fault: &Fault, target: &Target, now: MarketTime, events: &mut Vec<Event>, truth: &mut Truth);
 
@@ -47,11 +50,25 @@ pub(crate) trait Session: Send {
     /// The client sent a text.
     fn on_text(&mut self, text: &str, now: MarketTime) -> Vec<Reply>;
 
-    /// Payload of a ping that the exchange sends.
+    /// Payload of a WebSocket ping that the exchange sends.
     fn ping(&self, wall_ms: u64) -> Vec<u8>;
 
-    /// The client sent a ping or pong.
+    /// The client sent a WebSocket ping or pong.
     fn on_control(&mut self, now: MarketTime) -> Vec<Reply>;
+
+    /// When [`Session::on_time`] has something to say next: heartbeats, and cuts of who is silent.
+    fn next_time(&self) -> Option<MarketTime> {
+        None
+    }
+
+    /// Its time has come.
+    fn on_time(&mut self, now: MarketTime) -> Vec<Reply> {
+        let _ = now;
+        Vec::new()
+    }
+
+    /// The text that announces the end of this connection, where the exchange announces it.
+    fn farewell(&self, now: MarketTime) -> Option<String>;
 
     /// The text in which this connection gets the event; `None` where it does not.
     fn deliver(&self, event: &Event) -> Option<Arc<str>>;

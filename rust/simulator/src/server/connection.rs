@@ -17,7 +17,7 @@ use crate::server::socket::{Handle, Socket, accept};
 use crate::server::websocket::{self as ws, FrameReader};
 use crate::server::{Shared, http, load};
 use crate::truth::FrameRecord;
-use crate::venue::Reply;
+use crate::venue::{Reply, Session};
 
 /// How long a peer may take to answer a Close or a FIN.
 const FAREWELL: Duration = Duration::from_secs(2);
@@ -49,6 +49,9 @@ async fn serve(shared: &Arc<Shared>, stream: TcpStream, number: u64, handle: &Ha
     let mut rest = Vec::new();
     let Some(head) = http::read_head(&mut socket, &mut rest).await else { return "no upgrade came".into() };
     shared.state().truth.connection(number).path = head.target.clone();
+    if !shared.state().handshakes.allow(shared.clock.now()) {
+        return refuse(&mut socket, 429, &[]).await;
+    }
     let Some(key) = head.header("Sec-WebSocket-Key").map(str::to_owned).filter(|_| head.method == "GET") else {
         return refuse(&mut socket, 400, &[]).await;
     };
@@ -235,6 +238,7 @@ impl Client<'_> {
             state.hub.get(self.number).map(|c| c.session.on_text(text, now)).unwrap_or_default()
         };
         self.reply(replies);
+        self.link.attention.notify_one();
         let subscribed = self.shared.state().hub.get(self.number).is_some_and(|c| c.session.has_streams());
         if subscribed {
             self.subscribed();
@@ -244,7 +248,10 @@ impl Client<'_> {
     fn control(&self, opcode: u8, payload: Vec<u8>) {
         let replies = {
             let mut state = self.shared.state();
-            state.truth.connection(self.number).pongs += u64::from(opcode == ws::PONG);
+            if opcode == ws::PONG {
+                state.truth.connection(self.number).pongs += 1;
+                self.link.ponged(&payload);
+            }
             let now = self.shared.clock.now();
             state.hub.get(self.number).map(|c| c.session.on_control(now)).unwrap_or_default()
         };
@@ -254,38 +261,68 @@ impl Client<'_> {
         self.reply(replies);
     }
 
-    /// Pings, the cut of a client that does not answer them, and the end of every connection's life.
+    /// Pings, the cut of a client that does not answer them, what the session says by itself, and the end of every
+    /// connection's life.
     async fn keep(&self) -> String {
         let c = &self.shared.config;
         let opened = Instant::now();
-        let end = opened + self.shared.compressed(c.lifetime_s);
-        let patience = self.shared.compressed(c.pong_timeout_s);
-        let mut next_ping = opened + self.shared.compressed(c.first_ping_s);
-        let (mut pongs, mut heard) = (0, opened);
+        let after = |from: Instant, seconds: f64| (seconds > 0.0).then(|| from + self.shared.compressed(seconds));
+        let end = after(opened, c.lifetime_s);
+        let mut next_ping = after(opened, c.ping_interval_s).map(|_| opened + self.shared.compressed(c.first_ping_s));
+        let (mut answered, mut heard) = (0, opened);
         loop {
-            sleep_until(next_ping.min(heard + patience).min(end)).await;
+            let own = self.session(|s| s.next_time()).flatten();
+            let own = own.map(|t| Instant::from_std(self.shared.clock.instant(t)));
+            let patience = next_ping.and_then(|_| after(heard, c.pong_timeout_s));
+            let due = [next_ping, patience, end, own].into_iter().flatten().min();
+            tokio::select! {
+                () = async { match due { Some(at) => sleep_until(at).await, None => std::future::pending().await } } => {}
+                () = self.link.attention.notified() => {}
+            }
             if self.link.half_open.load(Ordering::Acquire) {
                 return std::future::pending().await;
             }
             let now = Instant::now();
-            let answered = self.shared.state().truth.connection(self.number).pongs;
-            if answered > pongs {
-                (pongs, heard) = (answered, now);
+            let answers = self.link.answered.load(Ordering::Acquire);
+            if answers > answered {
+                (answered, heard) = (answers, now);
             }
-            if now >= end {
+            if end.is_some_and(|end| now >= end) {
                 return "end of its life".into();
             }
-            if now >= heard + patience {
+            if next_ping.and_then(|_| after(heard, c.pong_timeout_s)).is_some_and(|end| now >= end) {
                 return "no pong".into();
             }
-            if now >= next_ping {
-                let mut state = self.shared.state();
-                let payload = state.hub.get(self.number).map(|c| c.session.ping(wall_ns() / 1_000_000));
-                drop(state);
-                self.send(Item::Ping(payload.unwrap_or_default()));
-                next_ping = now + self.shared.compressed(c.ping_interval_s);
+            if own.is_some_and(|at| now >= at) {
+                let replies = self.session(|s| s.on_time(self.shared.clock.now())).unwrap_or_default();
+                self.reply(replies);
+            }
+            if next_ping.is_some_and(|at| now >= at) {
+                let payload = self.session(|s| s.ping(wall_ns() / 1_000_000)).unwrap_or_default();
+                self.link.pinged(payload.clone());
+                self.send(Item::Ping(payload));
+                next_ping = after(now, c.ping_interval_s);
             }
         }
+    }
+
+    /// Asks the session of this connection, if it is still there.
+    fn session<R>(&self, ask: impl FnOnce(&mut dyn Session) -> R) -> Option<R> {
+        self.shared.state().hub.get(self.number).map(|c| ask(&mut *c.session))
+    }
+
+    /// Says goodbye as the exchange does, and closes some time later. Data goes on meanwhile.
+    fn shut_down(&self, after: Duration) {
+        let text = self.session(|s| s.farewell(self.shared.clock.now())).flatten();
+        self.reply(text.map(Reply::Text).into_iter().collect());
+        let (shared, number) = (Arc::clone(self.shared), self.number);
+        tokio::spawn(async move {
+            sleep(after).await;
+            let now = shared.clock.now();
+            if let Some(c) = shared.state().hub.get(number) {
+                c.send(Item::Close { code: 1001, reason: String::new() }, now);
+            }
+        });
     }
 
     async fn write(&self, mut socket: WriteHalf<Socket>, mut items: mpsc::UnboundedReceiver<Outgoing>) -> String {
@@ -367,6 +404,7 @@ impl Client<'_> {
                             return reason;
                         }
                     }
+                    Fault::Shutdown { after_s } => self.shut_down(Duration::from_secs_f64(after_s.max(0.0))),
                     Fault::Close { code, reason } => {
                         self.send(Item::Close { code, reason });
                     }

@@ -1,8 +1,8 @@
 //! Who hears an event, and in what state the faults leave it.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{Notify, mpsc};
 
@@ -61,6 +61,11 @@ pub(crate) struct Link {
     pub half_open: AtomicBool,
     /// The client is too slow.
     pub overflow: Notify,
+    /// The keeper must look again: its session may have something to say at another time.
+    pub attention: Notify,
+    /// Payloads of pings that no pong has answered, and the number of pings that one has.
+    pings: Mutex<VecDeque<Vec<u8>>>,
+    pub answered: AtomicU64,
     pub ended: AtomicBool,
 }
 
@@ -73,7 +78,28 @@ impl Link {
             reading: AtomicBool::new(true),
             half_open: AtomicBool::new(false),
             overflow: Notify::new(),
+            attention: Notify::new(),
+            pings: Mutex::default(),
+            answered: AtomicU64::new(0),
             ended: AtomicBool::new(false),
+        }
+    }
+
+    pub(crate) fn pinged(&self, payload: Vec<u8>) {
+        let mut pings = self.pings.lock().unwrap_or_else(PoisonError::into_inner);
+        if pings.len() == RECENT {
+            pings.pop_front();
+        }
+        pings.push_back(payload);
+    }
+
+    /// Only a pong with the payload of a ping answers it, and those before it.
+    pub(crate) fn ponged(&self, payload: &[u8]) {
+        let mut pings = self.pings.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(i) = pings.iter().position(|p| p == payload) {
+            pings.drain(..=i);
+            self.answered.fetch_add(1, Ordering::Release);
+            self.attention.notify_one();
         }
     }
 }

@@ -62,7 +62,7 @@ async fn answer(shared: &Arc<Shared>, socket: &mut Socket, handle: &Handle, head
                 record(&mut shared.state(), *status, None);
                 let retry = retry_after_s.map(|s| ("Retry-After".to_owned(), s.to_string()));
                 let headers: Vec<_> = retry.into_iter().collect();
-                let body = body.as_deref().unwrap_or(r#"{"code":-1000,"msg":"An error on request."}"#);
+                let body = body.clone().unwrap_or_else(|| shared.state().venue.error_body("An error on request."));
                 return send(socket, &http::reply(*status, &headers, body.as_bytes())).await;
             }
             Fault::RestRedirect { location } => {
@@ -119,7 +119,7 @@ async fn ask(shared: &Arc<Shared>, request: &RestRequest<'_>, faults: &[Fault]) 
     tokio::time::timeout(PATIENCE, ask).await.unwrap_or_else(|_| RestReply {
         status: 503,
         headers: Vec::new(),
-        body: r#"{"code":-1000,"msg":"The market never reached the position that the fault asks for."}"#.into(),
+        body: shared.state().venue.error_body("The market never reached the position that the fault asks for."),
         snapshot_id: None,
         again: false,
     })

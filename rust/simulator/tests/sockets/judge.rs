@@ -1,6 +1,6 @@
 //! The independent oracle over what a plain client recorded must agree with the truth.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -27,14 +27,70 @@ fn shared(path: &str) -> Option<PathBuf> {
     None
 }
 
-fn oracle(capture: &PathBuf) -> Option<Value> {
+/// What differs between exchanges in the oracle's check.
+struct Case {
+    /// As the simulator names it.
+    exchange: &'static str,
+    /// As the oracle does.
+    oracle: &'static str,
+    /// The oracle's names of the trade channels.
+    trades: &'static [(&'static str, EventKind)],
+    /// The default symbols' number; then two of them.
+    books: usize,
+    symbols: [&'static str; 2],
+    /// Streams of a symbol, as they are subscribed: changes of the book, trades, best bid and offer.
+    depth: fn(&str) -> String,
+    folded: fn(&str) -> String,
+    ticker: fn(&str) -> String,
+    /// Connections of a recording; the one that carries the books.
+    connections: usize,
+    book_connection: &'static str,
+    /// Target of a fault that concerns that connection alone, and of one for trades.
+    book_target: &'static str,
+    trade_target: &'static str,
+    /// The oracle's name of a book: by connection and symbol.
+    book: fn(&str, &str) -> String,
+}
+
+const BINANCE_FUTURES: Case = Case {
+    exchange: "binance-futures",
+    oracle: "binance_usdm",
+    trades: &[("aggTrade", EventKind::AggTrade), ("trade", EventKind::Trade)],
+    books: 4,
+    symbols: ["BTCUSDT", "ETHUSDT"],
+    depth: |s| format!("{}@depth@100ms", s.to_lowercase()),
+    folded: |s| format!("{}@aggTrade", s.to_lowercase()),
+    ticker: |s| format!("{}@bookTicker", s.to_lowercase()),
+    connections: 2,
+    book_connection: "public",
+    book_target: r#"{"family":"public"}"#,
+    trade_target: r#"{"family":"market"}"#,
+    book: |conn, s| format!("{conn}|depth|{s}"),
+};
+
+/// Every exchange is judged by the same tests.
+macro_rules! judged {
+    ($name:ident, $case:expr) => {
+        mod $name {
+            #[test]
+            fn the_oracle_agrees_with_the_truth() {
+                super::agrees(&$case);
+            }
+
+            #[test]
+            fn the_oracle_agrees_with_the_truth_about_faults_too() {
+                super::agrees_about_faults(&$case);
+            }
+        }
+    };
+}
+
+judged!(binance_futures, super::BINANCE_FUTURES);
+
+fn oracle(case: &Case, capture: &PathBuf) -> Option<Value> {
     let script = shared("tools/oracle.py")?;
-    let out = Command::new("python3")
-        .arg(script)
-        .arg(capture)
-        .args(["--exchange", "binance_usdm"])
-        .output()
-        .expect("python3");
+    let out =
+        Command::new("python3").arg(script).arg(capture).args(["--exchange", case.oracle]).output().expect("python3");
     assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
     Some(serde_json::from_slice(&out.stdout).expect("JSON"))
 }
@@ -44,29 +100,26 @@ fn plain(text: &str) -> String {
 }
 
 /// Everything that the oracle says of trades and books, from the truth alone.
-fn agree(sim: &Simulator, summary: &RecordSummary, found: &Value) {
+fn agree(case: &Case, sim: &Simulator, summary: &RecordSummary, found: &Value) {
     sim.with_truth(|t| {
         let whole: Vec<_> = t.frames(None).filter(|f| f.whole && summary.connections.contains(&f.conn)).collect();
         assert_eq!(found["lines"]["in"], whole.len(), "every frame that was handed over");
         let events: Vec<_> = whole.iter().filter_map(|f| Some((f.conn, &t.events()[f.event? as usize]))).collect();
         let count = |kind| events.iter().filter(|(_, e)| e.kind == kind).count();
-        for (channel, kind) in [("aggTrade", EventKind::AggTrade), ("trade", EventKind::Trade)] {
-            assert_eq!(found["trades_by_channel"][channel], count(kind), "{channel}");
+        for (channel, kind) in case.trades {
+            assert_eq!(found["trades_by_channel"][channel], count(*kind), "{channel}");
         }
         assert_eq!(found["books_total"]["updates"], count(EventKind::Depth));
 
         // The last trades, word for word.
-        let trades: HashMap<u64, _> = [EventKind::AggTrade, EventKind::Trade]
-            .into_iter()
-            .flat_map(|k| t.trades(k, None))
-            .map(|t| (t.event, t))
-            .collect();
-        let issued: Vec<String> = events
-            .iter()
-            .filter_map(|(_, e)| trades.get(&e.seq))
+        let heard: HashSet<u64> = events.iter().map(|(_, e)| e.seq).collect();
+        let trades = case.trades.iter().flat_map(|(_, kind)| t.trades(*kind, None));
+        let issued: Vec<String> = trades
+            .filter(|t| heard.contains(&t.event))
             .map(|t| {
                 format!(
-                    "binance_usdm|{}|{}|{}|{}|{}|{}",
+                    "{}|{}|{}|{}|{}|{}|{}",
+                    case.oracle,
                     t.symbol,
                     t.id,
                     plain(&t.price),
@@ -97,17 +150,16 @@ fn agree(sim: &Simulator, summary: &RecordSummary, found: &Value) {
     });
 }
 
-#[test]
-fn the_oracle_agrees_with_the_truth() {
-    let sim = start("");
-    let path = temporary("plain.jsonl.gz");
+fn agrees(case: &Case) {
+    let sim = start(&json!({"exchange": case.exchange}).to_string());
+    let path = temporary(&format!("{}-plain.jsonl.gz", case.exchange));
     let summary = sim.record(&RecordRequest::new(&path, 5.0)).expect("a recording");
-    assert_eq!(summary.connections.len(), 2);
-    if let Some(found) = oracle(&path) {
-        agree(&sim, &summary, &found);
+    assert_eq!(summary.connections.len(), case.connections);
+    if let Some(found) = oracle(case, &path) {
+        agree(case, &sim, &summary, &found);
         let total = &found["books_total"];
         assert_eq!((&total["gaps"], &total["resyncs"], &total["bridge_failures"]), (&json!(0), &json!(0), &json!(0)));
-        assert_eq!((&total["books"], &total["snapshots"]), (&json!(4), &json!(4)));
+        assert_eq!((&total["books"], &total["snapshots"]), (&json!(case.books), &json!(case.books)));
         // Books keep less than a snapshot's 1000 levels out of sight: the whole of what is in sight must be equal.
         assert_eq!(
             total["accepted"].as_u64().expect("a number") + total["stale"].as_u64().expect("a number"),
@@ -117,39 +169,45 @@ fn the_oracle_agrees_with_the_truth() {
     std::fs::remove_file(path).expect("no file");
 }
 
-#[test]
-fn the_oracle_agrees_with_the_truth_about_faults_too() {
-    let sim = start(
-        r#"{"symbols":["BTCUSDT","ETHUSDT"],"book_levels":900,"faults":[
-            {"fault":{"kind":"drop"},"target":{"stream":"btcusdt@depth@100ms"},"when":{"after_frames":15}},
-            {"fault":{"kind":"drop"},"target":{"stream":"btcusdt@aggTrade"},"when":{"after_frames":5,"times":2}},
-            {"fault":{"kind":"duplicate"},"target":{"stream":"ethusdt@depth@100ms"},"when":{"after_frames":12}},
-            {"fault":{"kind":"stale","back":3},"target":{"stream":"ethusdt@depth@100ms"},"when":{"after_frames":20}},
-            {"fault":{"kind":"delay","seconds":0.05,"jitter_s":0.1},"target":{"family":"market"}},
-            {"fault":{"kind":"malformed","how":"truncated"},"target":{"stream":"ethusdt@bookTicker"},"when":{"after_frames":5}},
-            {"fault":{"kind":"snapshot_at","position":"inside"},"target":{"path":"depth","symbol":"ETHUSDT"}},
-            {"fault":{"kind":"disconnect"},"target":{"family":"public"},"when":{"after_s":4}}]}"#,
-    );
-    let path = temporary("faults.jsonl");
+fn agrees_about_faults(case: &Case) {
+    let [first, second] = case.symbols;
+    let target = |text: &str| serde_json::from_str::<Value>(text).expect("a target");
+    let stream = |name: String| json!({ "stream": name });
+    let faults = json!([
+        {"fault": {"kind": "drop"}, "target": stream((case.depth)(first)), "when": {"after_frames": 15}},
+        {"fault": {"kind": "drop"}, "target": stream((case.folded)(first)), "when": {"after_frames": 5, "times": 2}},
+        {"fault": {"kind": "duplicate"}, "target": stream((case.depth)(second)), "when": {"after_frames": 12}},
+        {"fault": {"kind": "stale", "back": 3}, "target": stream((case.depth)(second)), "when": {"after_frames": 20}},
+        {"fault": {"kind": "delay", "seconds": 0.05, "jitter_s": 0.1}, "target": target(case.trade_target)},
+        {"fault": {"kind": "malformed", "how": "truncated"}, "target": stream((case.ticker)(second)),
+         "when": {"after_frames": 5}},
+        {"fault": {"kind": "snapshot_at", "position": "inside"}, "target": {"path": "depth", "symbol": second}},
+        {"fault": {"kind": "disconnect"}, "target": target(case.book_target), "when": {"after_s": 4}},
+    ]);
+    let config = json!({"exchange": case.exchange, "symbols": case.symbols, "book_levels": 900, "faults": faults});
+    let sim = start(&config.to_string());
+    let path = temporary(&format!("{}-faults.jsonl", case.exchange));
     let summary = sim.record(&RecordRequest::new(&path, 7.0)).expect("a recording");
-    assert_eq!(summary.connections.len(), 3, "the public one was cut and came again");
+    assert_eq!(summary.connections.len(), case.connections + 1, "the one with the books was cut and came again");
     let text = std::fs::read_to_string(&path).expect("a capture");
     assert!(text.starts_with("{\"recv_ns\":"));
-    if let Some(found) = oracle(&path) {
-        agree(&sim, &summary, &found);
+    if let Some(found) = oracle(case, &path) {
+        agree(case, &sim, &summary, &found);
         assert_eq!(found["not_json"], 1, "the truncated frame");
-        let books = &found["books"];
-        assert_eq!(books["ws-public-1|depth|BTCUSDT"]["gaps"], 1);
-        assert_eq!(books["ws-public-1|depth|BTCUSDT"]["resyncs"], 1);
-        assert_eq!(books["ws-public-1|depth|ETHUSDT"]["gaps"], 0);
-        assert_eq!(books["ws-public-1|depth|ETHUSDT"]["duplicates"], 2);
-        for symbol in ["BTCUSDT", "ETHUSDT"] {
-            let book = &books[format!("ws-public-2|depth|{symbol}")];
+        let book = |number: u8, symbol: &str| {
+            &found["books"][(case.book)(&format!("ws-{}-{number}", case.book_connection), symbol)]
+        };
+        assert_eq!(book(1, first)["gaps"], 1);
+        assert_eq!(book(1, first)["resyncs"], 1);
+        assert_eq!(book(1, second)["gaps"], 0);
+        assert_eq!(book(1, second)["duplicates"], 2);
+        for symbol in case.symbols {
+            let book = book(2, symbol);
             assert_eq!((&book["synced_at_end"], &book["gaps"]), (&json!(true), &json!(0)));
             let levels =
                 sim.with_truth(|t| t.book_at(symbol, book["last_id"].as_u64().expect("an id"))).expect("a book");
             let count = json!({"bid": levels.bids.len(), "ask": levels.asks.len()});
-            assert_eq!(book["levels"], count, "a book below 1000 levels is known to the last one");
+            assert_eq!(book["levels"], count, "a book below the snapshot's levels is known to the last one");
         }
     }
     std::fs::remove_file(path).expect("no file");

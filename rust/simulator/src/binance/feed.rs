@@ -3,8 +3,8 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use crate::binance_futures::messages::{self, AggTrade, DepthIds, LevelRow, Names, SingleTrade};
-use crate::binance_futures::streams::{MARKET, PUBLIC, symbol_stream};
+use crate::binance::messages::{self, AggTrade, DepthIds, LevelRow, Names, SingleTrade};
+use crate::binance::streams::{MARKET, PUBLIC, symbol_stream};
 use crate::book::{Book, Scales, Side};
 use crate::clock::{MS, MarketTime};
 use crate::config::SimulatorConfig;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::binance_futures::streams::{Family, Route};
+use crate::binance::streams::{Family, Route};
 use crate::clock::{MarketTime, SECOND};
 use crate::config::{Limits, LoadKind};
 use crate::event::Event;
@@ -150,6 +150,10 @@ impl Session for BinanceSession {
 
     fn on_control(&mut self, now: MarketTime) -> Vec<Reply> {
         if self.limits.control_frames_count && self.too_fast(now) { vec![TOO_FAST] } else { Vec::new() }
+    }
+
+    fn farewell(&self, _: MarketTime) -> Option<String> {
+        None
     }
 
     fn deliver(&self, event: &Event) -> Option<Arc<str>> {

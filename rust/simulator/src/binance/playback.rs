@@ -9,8 +9,8 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::SimulatorError;
-use crate::binance_futures::rest::{info_document, info_row};
-use crate::binance_futures::streams::{MARKET, PUBLIC, Route};
+use crate::binance::rest::{info_document, info_row};
+use crate::binance::streams::{MARKET, PUBLIC, Route};
 use crate::book::{Book, Scales, Side, parse_decimal, rescale};
 use crate::capture::{self, CaptureLine, Direction};
 use crate::clock::MarketTime;
@@ -211,7 +211,7 @@ impl Playback {
             EventKind::AggTrade => payload.a.as_u64()?,
             EventKind::Trade => payload.t?,
             EventKind::Depth | EventKind::BookTicker => payload.u?,
-            EventKind::Other => 0,
+            _ => 0,
         };
         let rows = match kind {
             EventKind::Depth => {

@@ -10,10 +10,10 @@ use crate::event::EventKind;
 
 const START_MS: i64 = 1_795_000_000_000;
 
-fn run(seed: u64, time: MarketTime) -> (Vec<Event>, Truth, BinanceFutures) {
+fn run(seed: u64, time: MarketTime) -> (Vec<Event>, Truth, Binance) {
     let config = SimulatorConfig { seed, odd_trades: 0.05, book_levels: 300, ..SimulatorConfig::default() };
     let mut truth = Truth::new(config.truth.clone());
-    let mut venue = BinanceFutures::new(&config, START_MS, &mut truth).expect("a venue");
+    let mut venue = Binance::new(&config, START_MS, &mut truth).expect("a venue");
     let mut events = Vec::new();
     venue.advance(time, &mut events, &mut truth);
     venue.set_paused(true, time);
@@ -155,7 +155,7 @@ fn events_hold_mostly_five_to_sixty_levels() {
     assert!(usual * 10 > counts.len() * 8, "{counts:?}");
 }
 
-fn ask(venue: &mut BinanceFutures, truth: &Truth, now: MarketTime, fault: Option<Fault>) -> (u64, Value) {
+fn ask(venue: &mut Binance, truth: &Truth, now: MarketTime, fault: Option<Fault>) -> (u64, Value) {
     let request = RestRequest { path: "/fapi/v1/depth", query: "symbol=BTCUSDT&limit=1000", now, wall_ms: 0 };
     let reply = venue.rest(&request, fault.as_slice(), truth);
     assert_eq!((reply.status, reply.again), (200, false), "{}", reply.body);
@@ -166,7 +166,7 @@ fn ask(venue: &mut BinanceFutures, truth: &Truth, now: MarketTime, fault: Option
 fn snapshots_stand_in_every_relation_to_the_events() {
     let config = SimulatorConfig { book_levels: 300, ..SimulatorConfig::default() };
     let mut truth = Truth::new(config.truth.clone());
-    let mut venue = BinanceFutures::new(&config, START_MS, &mut truth).expect("a venue");
+    let mut venue = Binance::new(&config, START_MS, &mut truth).expect("a venue");
     let mut events = Vec::new();
     let now = 3 * SECOND;
     venue.advance(now, &mut events, &mut truth);
@@ -204,7 +204,7 @@ fn a_newer_snapshot_waits_until_there_is_one() {
     };
     let config = SimulatorConfig { symbols: vec![quiet("BTCUSDT")], ..SimulatorConfig::default() };
     let mut truth = Truth::new(config.truth.clone());
-    let mut venue = BinanceFutures::new(&config, START_MS, &mut truth).expect("a venue");
+    let mut venue = Binance::new(&config, START_MS, &mut truth).expect("a venue");
     assert_eq!(venue.next_time(), None, "nothing on a quiet book");
     let big = Fault::BigEvent { levels: 20 };
     let mut events = Vec::new();
@@ -224,7 +224,7 @@ fn a_newer_snapshot_waits_until_there_is_one() {
 fn a_cross_is_in_the_book_the_events_and_the_truth() {
     let config = SimulatorConfig::default();
     let mut truth = Truth::new(config.truth.clone());
-    let mut venue = BinanceFutures::new(&config, START_MS, &mut truth).expect("a venue");
+    let mut venue = Binance::new(&config, START_MS, &mut truth).expect("a venue");
     let mut events = Vec::new();
     venue.advance(SECOND, &mut events, &mut truth);
     let target = Target { symbol: Some("ETHUSDT".into()), ..Target::default() };

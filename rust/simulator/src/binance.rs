@@ -7,11 +7,13 @@
 //! messages   the JSON texts
 //! rest       /fapi/v1/…, weights, bans
 //! playback   a recorded capture in place of the market
+//! recipe     how a plain client follows it all
 //! ```
 
 mod feed;
 mod messages;
 mod playback;
+mod recipe;
 mod rest;
 mod session;
 mod streams;
@@ -23,17 +25,17 @@ use crate::config::{DepthSpeed, SimulatorConfig, Source};
 use crate::event::Event;
 use crate::fault::{Fault, SnapshotPosition, Target};
 use crate::market::{Market, Step};
-use crate::truth::Truth;
+use crate::truth::{TradeRecord, Truth, TruthRules};
 use crate::venue::{RestReply, RestRequest, Session, Venue};
 use feed::{Feed, FeedSymbol};
 use playback::Playback;
 use rest::{DepthImage, Rest};
-use streams::Route;
+use streams::{Route, symbol_stream};
 
-pub(crate) use streams::symbol_stream;
+pub(crate) use recipe::recipe;
 
 /// The exchange: a source of events and a REST interface over the same books.
-pub(crate) struct BinanceFutures {
+pub(crate) struct Binance {
     source: Events,
     rest: Rest,
     limits: session::SessionLimits,
@@ -46,8 +48,9 @@ enum Events {
     Playback(Playback),
 }
 
-impl BinanceFutures {
+impl Binance {
     pub(crate) fn new(config: &SimulatorConfig, start_ms: i64, truth: &mut Truth) -> Result<Self, SimulatorError> {
+        truth.follow(TruthRules { trades: |e| trade(e).into_iter().collect(), applies_at_snapshot: true });
         let (source, rest) = match &config.source {
             Source::Synthetic => {
                 let market = Market::new(config.seed, &config.symbols, config.book_levels, config.odd_trades)?;
@@ -143,7 +146,7 @@ enum Depth {
     Wait,
 }
 
-impl Venue for BinanceFutures {
+impl Venue for Binance {
     fn next_time(&self) -> Option<MarketTime> {
         match &self.source {
             Events::Market { market, feed, paused, .. } => {
@@ -198,6 +201,10 @@ impl Venue for BinanceFutures {
         }
     }
 
+    fn error_body(&self, problem: &str) -> String {
+        rest::error(-1000, problem).body
+    }
+
     fn strike(&mut self, fault: &Fault, target: &Target, now: MarketTime, events: &mut Vec<Event>, truth: &mut Truth) {
         let Events::Market { market, feed, step, .. } = &mut self.source else { return };
         let wanted = |name: &str| target.symbol.as_deref().is_none_or(|s| s == name);
@@ -232,6 +239,21 @@ impl Venue for BinanceFutures {
             Events::Playback(p) => p.set_paused(pause, now),
         }
     }
+}
+
+fn trade(event: &Event) -> Option<TradeRecord> {
+    let v: serde_json::Value = serde_json::from_str(&event.payload).ok()?;
+    let text = |key: &str| v.get(key)?.as_str().map(str::to_owned);
+    Some(TradeRecord {
+        event: event.seq,
+        symbol: event.symbol.to_string(),
+        id: event.last_id,
+        price: text("p")?,
+        size: text("q")?,
+        side: if v.get("m")?.as_bool()? { "sell" } else { "buy" },
+        time_ms: event.event_ms,
+        condition: text("X"),
+    })
 }
 
 #[cfg(test)]

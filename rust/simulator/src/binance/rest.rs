@@ -5,7 +5,7 @@ use std::fmt::Write;
 use serde_json::json;
 
 use crate::SimulatorError;
-use crate::binance_futures::messages;
+use crate::binance::messages;
 use crate::book::{Book, Scales, Side, decimal_text};
 use crate::clock::MS;
 use crate::config::{SimulatorConfig, SymbolConfig};

@@ -1,0 +1,113 @@
+//! The exchanges that can be played: what each is by default, who plays it, how a plain client follows it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::SimulatorError;
+use crate::binance;
+use crate::config::{DepthSpeed, Limits, LoadConfig, SimulatorConfig, Source, SymbolConfig, TruthConfig};
+use crate::recorder::{Recipe, RecordRequest};
+use crate::truth::Truth;
+use crate::venue::Venue;
+
+/// The exchanges that can be played.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ExchangeName {
+    /// Binance USDⓈ-M futures.
+    #[default]
+    BinanceFutures,
+    /// Binance spot.
+    BinanceSpot,
+    /// OKX.
+    Okx,
+    /// Deribit.
+    Deribit,
+}
+
+impl ExchangeName {
+    /// Who plays it.
+    pub(crate) fn play(
+        self,
+        config: &SimulatorConfig,
+        start_ms: i64,
+        truth: &mut Truth,
+    ) -> Result<Box<dyn Venue>, SimulatorError> {
+        match self {
+            Self::BinanceFutures => Ok(Box::new(binance::Binance::new(config, start_ms, truth)?)),
+            Self::BinanceSpot => Err(not_yet("binance-spot")),
+            Self::Okx => Err(not_yet("okx")),
+            Self::Deribit => Err(not_yet("deribit")),
+        }
+    }
+
+    /// How a plain client follows it.
+    pub(crate) fn recipe(self, request: &RecordRequest, symbols: &[String]) -> Recipe {
+        match self {
+            Self::BinanceFutures => binance::recipe(request, symbols),
+            Self::BinanceSpot | Self::Okx | Self::Deribit => Recipe::default(),
+        }
+    }
+
+    /// What its configuration is where nothing is said.
+    pub(crate) fn defaults(self) -> SimulatorConfig {
+        let common = SimulatorConfig {
+            exchange: self,
+            seed: 1,
+            symbols: Vec::new(),
+            source: Source::Synthetic,
+            book_levels: 1500,
+            depth_speeds: Vec::new(),
+            trade_stream: true,
+            odd_trades: 0.0,
+            start_ms: None,
+            ws_port: 0,
+            rest_port: 0,
+            tls: false,
+            first_ping_s: 0.0,
+            ping_interval_s: 0.0,
+            pong_timeout_s: 0.0,
+            lifetime_s: 0.0,
+            time_compression: 1.0,
+            limits: Limits::default(),
+            truth: TruthConfig::default(),
+            load: None::<LoadConfig>,
+            faults: Vec::new(),
+        };
+        let named = |names: &[&str]| names.iter().map(|n| SymbolConfig::named(n)).collect();
+        match self {
+            Self::BinanceFutures => SimulatorConfig {
+                symbols: named(&["BTCUSDT", "ETHUSDT", "SOLUSDT", "BTCUSDT_261225"]),
+                depth_speeds: vec![DepthSpeed::Ms100, DepthSpeed::Ms250, DepthSpeed::Ms500, DepthSpeed::Ms0],
+                odd_trades: 0.002,
+                first_ping_s: 140.0,
+                ping_interval_s: 180.0,
+                pong_timeout_s: 600.0,
+                lifetime_s: 86_400.0,
+                ..common
+            },
+            Self::BinanceSpot => SimulatorConfig {
+                symbols: named(&["BTCUSDT", "ETHUSDT", "SOLUSDT", "ETHBTC"]),
+                depth_speeds: vec![DepthSpeed::Ms100, DepthSpeed::Ms1000],
+                first_ping_s: 20.0,
+                ping_interval_s: 20.0,
+                pong_timeout_s: 60.0,
+                lifetime_s: 86_400.0,
+                limits: Limits {
+                    messages_per_s: 5,
+                    control_frames_count: true,
+                    handshakes: 300,
+                    handshake_window_s: 300.0,
+                    weight_per_minute: 6000,
+                    ..common.limits
+                },
+                ..common
+            },
+            Self::Okx => SimulatorConfig { symbols: named(&["BTC-USDT", "BTC-USDT-SWAP"]), ..common },
+            Self::Deribit => SimulatorConfig { symbols: named(&["BTC-PERPETUAL", "ETH-PERPETUAL"]), ..common },
+        }
+    }
+}
+
+fn not_yet(name: &str) -> SimulatorError {
+    SimulatorError::config("exchange", format!("{name} cannot be played yet; binance-futures can"))
+}

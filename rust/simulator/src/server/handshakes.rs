@@ -1,0 +1,51 @@
+//! How many upgrades an address may ask for. There is one address here: this machine's.
+
+use std::collections::VecDeque;
+
+use crate::clock::{MarketTime, seconds};
+use crate::config::SimulatorConfig;
+
+/// Upgrades of the last window.
+pub(crate) struct Handshakes {
+    recent: VecDeque<MarketTime>,
+    limit: usize,
+    window: MarketTime,
+}
+
+impl Handshakes {
+    pub(crate) fn new(config: &SimulatorConfig) -> Self {
+        let window = seconds(config.limits.handshake_window_s / config.time_compression);
+        Self { recent: VecDeque::new(), limit: config.limits.handshakes, window }
+    }
+
+    /// False for one too many. Only those that are allowed count.
+    pub(crate) fn allow(&mut self, now: MarketTime) -> bool {
+        if self.limit == 0 {
+            return true;
+        }
+        while self.recent.front().is_some_and(|t| t.saturating_add(self.window) <= now) {
+            self.recent.pop_front();
+        }
+        let allowed = self.recent.len() < self.limit;
+        if allowed {
+            self.recent.push_back(now);
+        }
+        allowed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::SECOND;
+
+    #[test]
+    fn a_window_has_room_for_so_many() {
+        let mut config = SimulatorConfig::default();
+        assert!((0..1000).all(|_| Handshakes::new(&config).allow(0)), "no limit");
+        (config.limits.handshakes, config.limits.handshake_window_s, config.time_compression) = (2, 300.0, 10.0);
+        let mut h = Handshakes::new(&config);
+        let allowed = [0, 1, 29, 30, 30, 31].map(|s| h.allow(s * SECOND));
+        assert_eq!(allowed, [true, true, false, true, false, true]);
+    }
+}
