@@ -27,6 +27,16 @@ pub struct SimulatorConfig {
     pub book_levels: usize,
     /// Speeds of the depth stream that are produced: `100ms`, `250ms` (the plain `@depth`), `500ms`, `0ms`.
     pub depth_speeds: Vec<DepthSpeed>,
+    /// How many partitions of the same book changes there are. Connections take turns at them: with 2 or more, batches
+    /// of one stream are cut at other ids on another connection, as gateways with clocks of their own would do. The
+    /// truth of the books is one. Default 1: everybody gets the same batches.
+    pub batch_phases: usize,
+    /// Share of market orders that are liquidations, where the exchange tells of them. Default 0.02.
+    pub liquidations: f64,
+    /// Share of market orders beside which a block trade happens, where the exchange tells of them. Default 0.
+    pub block_trades: f64,
+    /// Whether mark price, index and funding are told, where the exchange has them. Default true.
+    pub mark_prices: bool,
     /// Whether the undocumented `@trade` stream delivers on `/public`. Default true.
     pub trade_stream: bool,
     /// Share of fills followed by a row that is no trade: `X` other than `MARKET`, or zero price. Default 0.002.
@@ -115,8 +125,15 @@ impl SimulatorConfig {
                 return Err(SimulatorError::config(key, format!("{value} is not a number of seconds; 0 is never")));
             }
         }
-        if !(0.0..=1.0).contains(&self.odd_trades) {
-            return Err(SimulatorError::config("odd_trades", "is a share: 0 to 1"));
+        for (key, share) in
+            [("odd_trades", self.odd_trades), ("liquidations", self.liquidations), ("block_trades", self.block_trades)]
+        {
+            if !(0.0..=1.0).contains(&share) {
+                return Err(SimulatorError::config(key, "is a share: 0 to 1"));
+            }
+        }
+        if !(1..=64).contains(&self.batch_phases) {
+            return Err(SimulatorError::config("batch_phases", "1 to 64"));
         }
         if self.book_levels < 20 {
             return Err(SimulatorError::config("book_levels", "at least 20"));

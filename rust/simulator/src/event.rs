@@ -49,6 +49,8 @@ pub struct Event {
     pub last_id: u64,
     /// The id that a change of a book follows, said by the message or not; `None` for everything else.
     pub prev_id: Option<u64>,
+    /// Which partition of the book's changes it belongs to: 0, except with [`crate::SimulatorConfig::batch_phases`].
+    pub phase: usize,
     /// When it happened, ms since the epoch by the venue's clock.
     pub event_ms: i64,
     /// When it was issued, ms since the epoch by the venue's clock.

@@ -225,6 +225,23 @@ pub enum Fault {
         #[serde(default = "ten_thousand")]
         levels: u64,
     },
+    /// A new instrument: it is in the reference data from now on, its book still empty; it opens some time later, all
+    /// levels at once.
+    List {
+        /// A name, or an object as in `symbols`.
+        symbol: crate::SymbolConfig,
+        /// Seconds until it opens.
+        #[serde(default)]
+        opens_after_s: f64,
+    },
+    /// An instrument (`target.symbol`) is in the reference data no more, and its market stands still.
+    Delist,
+    /// An instrument (`target.symbol`) has another status. Its market stands still unless that is the exchange's word
+    /// for trading.
+    Status {
+        /// As the exchange writes it: `HALT`, `BREAK`, `suspend`, `TRADING` …
+        status: String,
+    },
     /// Everything happens more (or less) often, on all symbols, while the plan is active.
     Rate {
         /// 50 is fifty times as often; 0 stops the market.
@@ -502,7 +519,12 @@ impl Fault {
             | Self::StaleSnapshot { .. }
             | Self::SnapshotOf { .. }
             | Self::SnapshotAt { .. } => Stage::Rest,
-            Self::Cross { .. } | Self::BigEvent { .. } | Self::Rate { .. } => Stage::Market,
+            Self::Cross { .. }
+            | Self::BigEvent { .. }
+            | Self::List { .. }
+            | Self::Delist
+            | Self::Status { .. }
+            | Self::Rate { .. } => Stage::Market,
         }
     }
 
@@ -560,7 +582,11 @@ impl FaultPlan {
         if t.path.is_some() && !matches!(stage, Stage::Rest | Stage::Accept) {
             return bad("target.path", "is for REST requests");
         }
-        let only_symbol = matches!(self.fault, Fault::Cross { .. } | Fault::BigEvent { .. });
+        let one_symbol = matches!(self.fault, Fault::Delist | Fault::Status { .. });
+        if one_symbol && t.symbol.is_none() {
+            return bad("target.symbol", "which instrument?");
+        }
+        let only_symbol = one_symbol || matches!(self.fault, Fault::Cross { .. } | Fault::BigEvent { .. });
         if stage == Stage::Market
             && (t.connection.is_some() || t.stream.is_some() || (t.symbol.is_some() && !only_symbol))
         {
@@ -572,6 +598,10 @@ impl FaultPlan {
             Fault::PingFlood { payload_bytes, .. } if *payload_bytes > 125 => bad("payload_bytes", "at most 125"),
             Fault::Shutdown { after_s } if !(after_s.is_finite() && *after_s >= 0.0) => bad("after_s", "0 or more"),
             Fault::Delay { seconds, jitter_s } if !(*seconds >= 0.0 && *jitter_s >= 0.0) => bad("seconds", "0 or more"),
+            Fault::List { symbol, .. } if symbol.numbers().is_err() => symbol.numbers().map(drop),
+            Fault::List { opens_after_s, .. } if !(opens_after_s.is_finite() && *opens_after_s >= 0.0) => {
+                bad("opens_after_s", "0 or more")
+            }
             Fault::Rate { factor } if !(0.0..=10_000.0).contains(factor) => bad("factor", "0 to 10000"),
             Fault::BigEvent { levels } if *levels > 1_000_000 => bad("levels", "at most 1000000"),
             Fault::RawBytes { hex } if decode_hex(hex).is_none() => bad("hex", "pairs of hexadecimal digits"),
@@ -601,6 +631,8 @@ mod tests {
             r#"{"fault":{"kind":"rest_status","status":503},"target":{"path":"depth"},"when":{"times":0,"for_s":10}}"#,
             r#"{"fault":{"kind":"bad_frame","how":"oversize"}}"#,
             r#"{"fault":{"kind":"snapshot_at","position":"inside"}}"#,
+            r#"{"fault":{"kind":"list","symbol":{"symbol":"XUSDT","tick":"0.001"},"opens_after_s":1}}"#,
+            r#"{"fault":{"kind":"status","status":"HALT"},"target":{"symbol":"BTCUSDT"}}"#,
         ] {
             let plan = FaultPlan::from_json(text).expect(text);
             let again = serde_json::to_string(&plan).expect("JSON");
@@ -618,6 +650,8 @@ mod tests {
             r#"{"fault":{"kind":"refuse_upgrade","status":429},"target":{"symbol":"BTCUSDT"}}"#,
             r#"{"fault":{"kind":"rest_hang"},"target":{"connection":1}}"#,
             r#"{"fault":{"kind":"raw_bytes","hex":"8"}}"#,
+            r#"{"fault":{"kind":"delist"}}"#,
+            r#"{"fault":{"kind":"list","symbol":"x y"}}"#,
             r#"{"fault":{"kind":"drop"},"when":{"probability":2}}"#,
         ] {
             assert!(FaultPlan::from_json(text).is_err(), "{text}");

@@ -95,6 +95,9 @@
 //! | `snapshot_at` | `position` (`inside`, `at_end`, `newer`), `stream` | a REST request |
 //! | `cross` | `seconds` (0.5) | the market, one symbol |
 //! | `big_event` | `levels` (10 000) | the market, one symbol |
+//! | `list` | `symbol`, `opens_after_s` (0) | the market |
+//! | `delist` | | the market, one symbol |
+//! | `status` | `status` | the market, one symbol |
 //! | `rate` | `factor` | the market |
 //!
 //! Faults of a connection strike as soon as their time has come; with `after_frames`, `symbol` or `stream` they strike

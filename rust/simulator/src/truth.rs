@@ -281,9 +281,12 @@ impl Truth {
         &self.events
     }
 
-    /// The events of one stream, in order.
+    /// The events of one stream, in order. `name#1` is the stream as connections of phase 1 hear it; the plain name is
+    /// phase 0.
     pub fn events_of<'a>(&'a self, stream: &'a str) -> impl Iterator<Item = &'a Arc<Event>> + 'a {
-        self.events.iter().filter(move |e| &*e.stream == stream)
+        let phased = stream.rsplit_once('#').and_then(|(name, phase)| Some((name, phase.parse().ok()?)));
+        let (name, phase) = phased.unwrap_or((stream, 0));
+        self.events.iter().filter(move |e| &*e.stream == name && e.phase == phase)
     }
 
     /// Frames handed to sockets, in order of writing; of one connection if given.

@@ -229,6 +229,7 @@ impl Feed {
             first_id,
             last_id,
             prev_id,
+            phase: 0,
             event_ms,
             emitted_ms,
             payload,

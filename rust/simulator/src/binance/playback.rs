@@ -231,6 +231,7 @@ impl Playback {
             first_id: payload.first.unwrap_or(last),
             last_id: last,
             prev_id: payload.pu,
+            phase: 0,
             event_ms: payload.event.or(payload.emitted).unwrap_or(0),
             emitted_ms: payload.emitted.unwrap_or(0),
             payload: text.into(),

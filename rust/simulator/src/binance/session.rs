@@ -221,6 +221,7 @@ mod tests {
             first_id: 0,
             last_id: 0,
             prev_id: None,
+            phase: 0,
             event_ms: 0,
             emitted_ms: 0,
             payload: "{}".into(),

@@ -109,7 +109,7 @@ impl Link {
 pub(crate) struct Hub {
     connections: BTreeMap<u64, Connection>,
     /// The last events of each stream, to be repeated.
-    recent: HashMap<Arc<str>, VecDeque<Arc<Event>>>,
+    recent: HashMap<(Arc<str>, usize), VecDeque<Arc<Event>>>,
 }
 
 pub(crate) struct Connection {
@@ -188,13 +188,12 @@ impl Hub {
     pub(crate) fn publish(&mut self, event: Event, faults: &mut Faults, truth: &mut Truth, now: MarketTime) {
         let event = Arc::new(event);
         truth.issue(&event);
+        let recent = self.recent.entry((Arc::clone(&event.stream), event.phase)).or_default();
         for (number, c) in &mut self.connections {
             if let Some(text) = c.session.deliver(&event) {
-                let recent = self.recent.get(&event.stream);
                 deliver(*number, c, &event, &text, recent, faults, truth, now);
             }
         }
-        let recent = self.recent.entry(Arc::clone(&event.stream)).or_default();
         if recent.len() == RECENT {
             recent.pop_front();
         }
@@ -208,7 +207,7 @@ fn deliver(
     c: &mut Connection,
     event: &Event,
     text: &Arc<str>,
-    recent: Option<&VecDeque<Arc<Event>>>,
+    recent: &VecDeque<Arc<Event>>,
     faults: &mut Faults,
     truth: &mut Truth,
     now: MarketTime,
@@ -234,7 +233,7 @@ fn deliver(
             Fault::Delay { seconds: s, jitter_s } => due += seconds(s + jitter_s * faults.unit()),
             Fault::Swap => swap = true,
             Fault::Stale { back } => {
-                let old = recent.and_then(|r| r.get(r.len().checked_sub(back + 1)?));
+                let old = recent.len().checked_sub(back + 1).and_then(|i| recent.get(i));
                 let old = old.and_then(|e| Some((e.seq, c.session.deliver(e)?)));
                 before.extend(old.map(|(seq, text)| Message::plain(Some(seq), Arc::from(text))));
             }

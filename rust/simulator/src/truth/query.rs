@@ -97,8 +97,11 @@ impl Truth {
             })),
             TruthQuery::Symbols => to_value(self.symbols()),
             TruthQuery::Events { stream, payload } => {
-                let wanted = self.events.iter().filter(|e| stream.as_deref().is_none_or(|s| s == &*e.stream));
-                let mut rows = wanted.map(|e| to_value(&**e)).collect::<Result<Vec<_>, _>>()?;
+                let wanted: Vec<_> = match stream {
+                    Some(stream) => self.events_of(stream).collect(),
+                    None => self.events.iter().collect(),
+                };
+                let mut rows = wanted.into_iter().map(|e| to_value(&**e)).collect::<Result<Vec<_>, _>>()?;
                 if !payload {
                     rows.iter_mut().filter_map(|r| r.as_object_mut()).for_each(|r| drop(r.remove("payload")));
                 }
