@@ -1,4 +1,5 @@
-//! What a venue issues: one message of one stream, the same for every connection that hears it.
+//! What a venue issues: one message of one stream, the same for every connection that hears it, or made for one that has
+//! just subscribed.
 
 use std::sync::Arc;
 
@@ -10,6 +11,8 @@ use serde::{Serialize, Serializer};
 pub enum EventKind {
     /// A change of a book.
     Depth,
+    /// A book as a whole, on the socket: what the changes that follow it build on.
+    Snapshot,
     /// Fills in one row.
     AggTrade,
     /// A single fill.
@@ -51,6 +54,8 @@ pub struct Event {
     pub prev_id: Option<u64>,
     /// Which partition of the book's changes it belongs to: 0, except with [`crate::SimulatorConfig::batch_phases`].
     pub phase: usize,
+    /// The only connection it was made for, because that one subscribed; `None` is everybody's.
+    pub conn: Option<u64>,
     /// When it happened, ms since the epoch by the venue's clock.
     pub event_ms: i64,
     /// When it was issued, ms since the epoch by the venue's clock.

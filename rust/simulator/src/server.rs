@@ -127,6 +127,14 @@ impl State {
         market.into_iter().chain(self.faults.next_time(now)).min()
     }
 
+    /// Tells one connection how a stream stands now.
+    fn present(&mut self, connection: u64, stream: &str, now: MarketTime) {
+        self.venue.present(stream, now, &mut self.events);
+        for event in self.events.drain(..) {
+            self.hub.tell(connection, event, &mut self.faults, &mut self.truth, now);
+        }
+    }
+
     fn go_on(&mut self, now: MarketTime) {
         let rate = self.faults.rate(now);
         if rate != self.rate {

@@ -282,11 +282,11 @@ impl Truth {
     }
 
     /// The events of one stream, in order. `name#1` is the stream as connections of phase 1 hear it; the plain name is
-    /// phase 0.
+    /// phase 0. Those made for one connection are left out.
     pub fn events_of<'a>(&'a self, stream: &'a str) -> impl Iterator<Item = &'a Arc<Event>> + 'a {
         let phased = stream.rsplit_once('#').and_then(|(name, phase)| Some((name, phase.parse().ok()?)));
         let (name, phase) = phased.unwrap_or((stream, 0));
-        self.events.iter().filter(move |e| &*e.stream == name && e.phase == phase)
+        self.events.iter().filter(move |e| &*e.stream == name && e.phase == phase && e.conn.is_none())
     }
 
     /// Frames handed to sockets, in order of writing; of one connection if given.
@@ -315,7 +315,7 @@ impl Truth {
     /// Trades of a stream kind (`AggTrade` or `Trade`), of one symbol if given.
     #[must_use]
     pub fn trades(&self, kind: EventKind, symbol: Option<&str>) -> Vec<TradeRecord> {
-        let wanted = |e: &&Arc<Event>| e.kind == kind && symbol.is_none_or(|s| s == &*e.symbol);
+        let wanted = |e: &&Arc<Event>| e.kind == kind && e.conn.is_none() && symbol.is_none_or(|s| s == &*e.symbol);
         self.events.iter().filter(wanted).flat_map(|e| (self.rules.trades)(e)).collect()
     }
 

@@ -23,6 +23,12 @@ pub(crate) trait Venue: Send {
     /// Somebody subscribed to something: a recording begins to play.
     fn subscribed(&mut self, now: MarketTime);
 
+    /// How a stream stands at this moment, for one connection that asked with [`Reply::Present`]: the snapshot that its
+    /// next event follows, the last of what comes seldom. Nothing where subscribing is answered by no such thing.
+    fn present(&mut self, stream: &str, now: MarketTime, events: &mut Vec<Event>) {
+        let _ = (stream, now, events);
+    }
+
     /// Answers a REST request, with the faults that concern its content.
     fn rest(&mut self, request: &RestRequest<'_>, faults: &[Fault], truth: &Truth) -> RestReply;
 
@@ -45,7 +51,7 @@ pub(crate) trait Session: Send {
     fn family(&self) -> &'static str;
 
     /// Right after the upgrade.
-    fn opened(&mut self) -> Vec<Reply>;
+    fn opened(&mut self, now: MarketTime) -> Vec<Reply>;
 
     /// The client sent a text.
     fn on_text(&mut self, text: &str, now: MarketTime) -> Vec<Reply>;
@@ -67,11 +73,16 @@ pub(crate) trait Session: Send {
         Vec::new()
     }
 
+    /// Close code and reason for a client that reads too slowly; `None` resets its connection.
+    fn too_slow(&self) -> Option<(u16, &'static str)> {
+        None
+    }
+
     /// The text that announces the end of this connection, where the exchange announces it.
     fn farewell(&self, now: MarketTime) -> Option<String>;
 
     /// The text in which this connection gets the event; `None` where it does not.
-    fn deliver(&self, event: &Event) -> Option<Arc<str>>;
+    fn deliver(&mut self, event: &Event, now: MarketTime) -> Option<Arc<str>>;
 
     /// Whether any stream is subscribed.
     fn has_streams(&self) -> bool;
@@ -84,7 +95,13 @@ pub(crate) trait Session: Send {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Reply {
     Text(String),
-    Close { code: u16, reason: &'static str },
+    /// How this stream stands now: [`Venue::present`].
+    #[expect(dead_code, reason = "Binance's snapshots are fetched")]
+    Present(Arc<str>),
+    Close {
+        code: u16,
+        reason: &'static str,
+    },
 }
 
 /// A REST request.

@@ -230,6 +230,7 @@ impl Feed {
             last_id,
             prev_id,
             phase: 0,
+            conn: None,
             event_ms,
             emitted_ms,
             payload,

@@ -232,6 +232,7 @@ impl Playback {
             last_id: last,
             prev_id: payload.pu,
             phase: 0,
+            conn: None,
             event_ms: payload.event.or(payload.emitted).unwrap_or(0),
             emitted_ms: payload.emitted.unwrap_or(0),
             payload: text.into(),

@@ -136,7 +136,7 @@ impl Session for BinanceSession {
         self.family.name()
     }
 
-    fn opened(&mut self) -> Vec<Reply> {
+    fn opened(&mut self, _: MarketTime) -> Vec<Reply> {
         self.too_many()
     }
 
@@ -156,7 +156,7 @@ impl Session for BinanceSession {
         None
     }
 
-    fn deliver(&self, event: &Event) -> Option<Arc<str>> {
+    fn deliver(&mut self, event: &Event, _: MarketTime) -> Option<Arc<str>> {
         if !self.family.delivers(event.family) || !self.streams.contains(&event.stream) {
             return None;
         }
@@ -222,6 +222,7 @@ mod tests {
             last_id: 0,
             prev_id: None,
             phase: 0,
+            conn: None,
             event_ms: 0,
             emitted_ms: 0,
             payload: "{}".into(),
@@ -261,20 +262,20 @@ mod tests {
 
     #[test]
     fn only_its_family_delivers_and_only_exact_names() {
-        let s = session("/public/ws/a@depth/A@TRADE");
-        assert_eq!(s.deliver(&event("a@depth", "public")).as_deref(), Some("{}"));
-        assert_eq!(s.deliver(&event("a@depth", "market")), None);
-        assert_eq!(s.deliver(&event("a@trade", "public")), None);
-        let s = session("/stream?streams=a@depth/a@aggTrade");
-        assert_eq!(s.deliver(&event("a@depth", "public")).as_deref(), Some(r#"{"stream":"a@depth","data":{}}"#));
-        assert_eq!(s.deliver(&event("a@aggTrade", "market")), None);
-        assert_eq!(session("/private/ws/a@depth").deliver(&event("a@depth", "public")), None);
+        let mut s = session("/public/ws/a@depth/A@TRADE");
+        assert_eq!(s.deliver(&event("a@depth", "public"), 0).as_deref(), Some("{}"));
+        assert_eq!(s.deliver(&event("a@depth", "market"), 0), None);
+        assert_eq!(s.deliver(&event("a@trade", "public"), 0), None);
+        let mut s = session("/stream?streams=a@depth/a@aggTrade");
+        assert_eq!(s.deliver(&event("a@depth", "public"), 0).as_deref(), Some(r#"{"stream":"a@depth","data":{}}"#));
+        assert_eq!(s.deliver(&event("a@aggTrade", "market"), 0), None);
+        assert_eq!(session("/private/ws/a@depth").deliver(&event("a@depth", "public"), 0), None);
     }
 
     #[test]
     fn limits_close_the_connection() {
         let mut s = session("/public/ws/a/b/c");
-        assert_eq!(s.opened(), []);
+        assert_eq!(s.opened(0), []);
         let replies = s.answer(r#"{"method":"SUBSCRIBE","params":["d"],"id":1}"#);
         assert_eq!(replies[0], Reply::Text(r#"{"error":{"code":4,"msg":"Too many subscriptions"}}"#.into()));
         assert_eq!(replies[1], Reply::Close { code: 1008, reason: "Invalid request" });

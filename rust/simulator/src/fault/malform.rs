@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use crate::fault::Malformation;
 
-/// What is sent in place of `text`. `text` is an event's payload or the combined form of it; fields are those of the
+/// What is sent in place of `text`, an event's payload as it is or with a wrapping; fields are those of the
 /// payload.
 pub(crate) fn malform(text: &str, how: &Malformation) -> Vec<u8> {
     let join = |a: &str, b: &str| [a.as_bytes(), b.as_bytes()].concat();
@@ -28,8 +28,8 @@ pub(crate) fn malform(text: &str, how: &Malformation) -> Vec<u8> {
             out.resize((*bytes).max(out.len()), b' ');
             out
         }
-        Malformation::UnknownEvent => edit(text, &[("e", Some("\"somethingNew\""))]),
-        Malformation::EmptySides => edit(text, &[("b", Some("[]")), ("a", Some("[]"))]),
+        Malformation::UnknownEvent => unknown_event(text),
+        Malformation::EmptySides => empty_sides(text),
         Malformation::Set { field, json } => edit(text, &[(field, Some(json))]),
         Malformation::Remove { field } => edit(text, &[(field, None)]),
         Malformation::Repeat { field } => repeat(text, field),
@@ -55,17 +55,44 @@ fn write(members: &[(String, String)]) -> String {
     format!("{{{}}}", body.join(","))
 }
 
-/// Applies `change` to the members of the payload, inside the combined form if there is one.
-fn within(text: &str, change: &dyn Fn(&mut Members)) -> Vec<u8> {
-    let Some(mut outer) = members(text) else { return text.as_bytes().to_vec() };
-    let combined = outer.len() == 2 && outer[0].0 == "stream" && outer[1].0 == "data";
-    if combined && let Some(mut inner) = members(&outer[1].1) {
-        change(&mut inner);
-        outer[1].1 = write(&inner);
-    } else {
-        change(&mut outer);
+/// Members that hold a payload, beside the name of its stream; of several rows the first one is meant.
+const WRAPPINGS: [(&str, &[&str]); 2] = [("params", &["method"]), ("data", &["stream", "arg", "channel"])];
+
+/// Applies `change` to the members of the payload, inside what is wrapped around it.
+fn within(text: &str, change: &dyn Fn(&mut Members)) -> String {
+    if let Ok(rows) = serde_json::from_str::<Vec<&RawValue>>(text) {
+        let mut rows: Vec<String> = rows.into_iter().map(|r| r.get().to_owned()).collect();
+        if let Some(first) = rows.first_mut() {
+            *first = within(first, change);
+        }
+        return format!("[{}]", rows.join(","));
     }
-    write(&outer).into_bytes()
+    let Some(mut list) = members(text) else { return text.to_owned() };
+    let has = |names: &[&str]| list.iter().any(|(k, _)| names.contains(&k.as_str()));
+    let inner = WRAPPINGS.iter().find(|(_, beside)| has(beside)).map(|(name, _)| *name);
+    match inner.and_then(|name| list.iter().position(|(k, _)| k == name)) {
+        Some(i) => list[i].1 = within(&list[i].1, change),
+        None => change(&mut list),
+    }
+    write(&list)
+}
+
+/// The kind of a message is its `e`, or the channel it names.
+fn unknown_event(text: &str) -> Vec<u8> {
+    const CHANNEL: &str = "\"channel\":\"";
+    let Some(start) = text.find(CHANNEL).map(|i| i + CHANNEL.len()) else {
+        return edit(text, &[("e", Some("\"somethingNew\""))]);
+    };
+    let end = text[start..].find('"').map_or(text.len(), |i| start + i);
+    [&text[..start], "somethingNew", &text[end..]].concat().into_bytes()
+}
+
+fn empty_sides(text: &str) -> Vec<u8> {
+    let empty = |list: &mut Members| {
+        let sides = list.iter_mut().filter(|(k, _)| ["b", "a", "bids", "asks"].contains(&k.as_str()));
+        sides.for_each(|(_, v)| *v = "[]".into());
+    };
+    within(text, &empty).into_bytes()
 }
 
 fn edit(text: &str, edits: &[(&str, Option<&str>)]) -> Vec<u8> {
@@ -80,6 +107,7 @@ fn edit(text: &str, edits: &[(&str, Option<&str>)]) -> Vec<u8> {
             }
         }
     })
+    .into_bytes()
 }
 
 fn repeat(text: &str, field: &str) -> Vec<u8> {
@@ -88,6 +116,7 @@ fn repeat(text: &str, field: &str) -> Vec<u8> {
             list.push(member);
         }
     })
+    .into_bytes()
 }
 
 #[cfg(test)]
@@ -114,6 +143,23 @@ mod tests {
         let added = Malformation::Set { field: "new".into(), json: "[]".into() };
         assert_eq!(text(RAW, added), r#"{"e":"aggTrade","a":7,"p":"1.50","new":[]}"#);
         assert_eq!(text(RAW, Malformation::UnknownEvent), r#"{"e":"somethingNew","a":7,"p":"1.50"}"#);
+    }
+
+    #[test]
+    fn fields_of_the_first_row_are_edited_inside_other_wrappings() {
+        let set = |field: &str| Malformation::Set { field: field.into(), json: "7".into() };
+        let okx = r#"{"arg":{"channel":"books","instId":"X"},"data":[{"asks":[["1","2"]],"ts":"5"},{"ts":"6"}]}"#;
+        assert_eq!(
+            text(okx, set("ts")),
+            r#"{"arg":{"channel":"books","instId":"X"},"data":[{"asks":[["1","2"]],"ts":7},{"ts":"6"}]}"#
+        );
+        assert!(text(okx, Malformation::UnknownEvent).starts_with(r#"{"arg":{"channel":"somethingNew","instId":"X"}"#));
+        assert!(text(okx, Malformation::EmptySides).contains(r#""data":[{"asks":[],"ts":"5"}"#));
+        let deribit = r#"{"method":"subscription","params":{"channel":"book.X.raw","data":{"change_id":1}}}"#;
+        assert_eq!(
+            text(deribit, set("change_id")),
+            r#"{"method":"subscription","params":{"channel":"book.X.raw","data":{"change_id":7}}}"#
+        );
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use crate::clock::wall_ns;
@@ -21,6 +21,8 @@ use crate::venue::{Reply, Session};
 
 /// How long a peer may take to answer a Close or a FIN.
 const FAREWELL: Duration = Duration::from_secs(2);
+/// How long a client that reads too slowly may take for what has been begun, before it is told so.
+const LAST_WRITE: Duration = Duration::from_secs(10);
 /// How many bytes are gathered for one write.
 const BATCH: usize = 64 << 10;
 
@@ -97,7 +99,7 @@ async fn serve(shared: &Arc<Shared>, stream: TcpStream, number: u64, handle: &Ha
 
     let (out, items) = mpsc::unbounded_channel();
     let link = Arc::new(Link::new(shared.config.limits.send_queue_bytes));
-    let replies = session.opened();
+    let replies = session.opened(shared.clock.now());
     let subscribed = session.has_streams();
     shared.state().hub.add(number, session, out, Arc::clone(&link));
     let client = Client { shared, number, link: &link, handle };
@@ -159,11 +161,21 @@ impl Client<'_> {
     }
 
     fn reply(&self, replies: Vec<Reply>) {
+        let now = self.shared.clock.now();
+        // One lock for all: no event comes between an answer and the snapshot that follows it.
+        let state = &mut *self.shared.state();
         for r in replies {
-            self.send(match r {
+            let item = match r {
                 Reply::Text(text) => Item::Message(Message::plain(None, text.into_bytes().into())),
                 Reply::Close { code, reason } => Item::Close { code, reason: reason.into() },
-            });
+                Reply::Present(stream) => {
+                    state.present(self.number, &stream, now);
+                    continue;
+                }
+            };
+            if let Some(c) = state.hub.get(self.number) {
+                c.send(item, now);
+            }
         }
     }
 
@@ -490,13 +502,29 @@ impl Client<'_> {
             }
             socket.flush().await
         };
-        tokio::select! {
-            done = write => done.map_err(|e| format!("the client is gone: {}", e.kind())),
-            () = self.link.overflow.notified() => {
-                self.handle.reset_on_close();
-                Err("too slow: more waits than send_queue_bytes".into())
+        let finished = {
+            tokio::pin!(write);
+            tokio::select! {
+                done = &mut write => return done.map_err(|e| format!("the client is gone: {}", e.kind())),
+                () = self.link.overflow.notified() => {}
             }
+            // A Close can only be read behind what has been begun.
+            match self.session(|s| s.too_slow()).flatten() {
+                Some(close) => timeout(LAST_WRITE, write).await.is_ok_and(|done| done.is_ok()).then_some(close),
+                None => None,
+            }
+        };
+        self.leave();
+        if let Some((code, reason)) = finished {
+            let mut bytes = Vec::new();
+            ws::frame(&mut bytes, ws::CLOSE, &ws::close_payload(code, reason));
+            let _ = socket.write_all(&bytes).await;
+            let _ = socket.shutdown().await;
+            sleep(FAREWELL).await;
+            return Err(format!("too slow: closed with {code} {reason}"));
         }
+        self.handle.reset_on_close();
+        Err("too slow: more waits than send_queue_bytes".into())
     }
 }
 

@@ -190,7 +190,7 @@ impl Hub {
         truth.issue(&event);
         let recent = self.recent.entry((Arc::clone(&event.stream), event.phase)).or_default();
         for (number, c) in &mut self.connections {
-            if let Some(text) = c.session.deliver(&event) {
+            if let Some(text) = c.session.deliver(&event, now) {
                 deliver(*number, c, &event, &text, recent, faults, truth, now);
             }
         }
@@ -198,6 +198,26 @@ impl Hub {
             recent.pop_front();
         }
         recent.push_back(event);
+    }
+}
+
+impl Hub {
+    /// Gives an event to the one connection it was made for.
+    pub(crate) fn tell(
+        &mut self,
+        connection: u64,
+        event: Event,
+        faults: &mut Faults,
+        truth: &mut Truth,
+        now: MarketTime,
+    ) {
+        let event = Arc::new(Event { conn: Some(connection), ..event });
+        truth.issue(&event);
+        let Some(c) = self.connections.get_mut(&connection) else { return };
+        if let Some(text) = c.session.deliver(&event, now) {
+            let recent = self.recent.entry((Arc::clone(&event.stream), event.phase)).or_default();
+            deliver(connection, c, &event, &text, recent, faults, truth, now);
+        }
     }
 }
 
@@ -234,7 +254,7 @@ fn deliver(
             Fault::Swap => swap = true,
             Fault::Stale { back } => {
                 let old = recent.len().checked_sub(back + 1).and_then(|i| recent.get(i));
-                let old = old.and_then(|e| Some((e.seq, c.session.deliver(e)?)));
+                let old = old.and_then(|e| Some((e.seq, c.session.deliver(e, now)?)));
                 before.extend(old.map(|(seq, text)| Message::plain(Some(seq), Arc::from(text))));
             }
             Fault::Malformed { how, before: first } => {
