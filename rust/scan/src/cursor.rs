@@ -1,6 +1,6 @@
 //! A position in a frame of a known shape.
 
-use crate::{Isa, LevelScales, pair, swar, word};
+use crate::{Isa, LevelScales, pair, pair2, swar, word};
 
 /// Walks forward over a frame. Every step either takes exactly what was asked for or leaves the cursor where it was
 /// and says no; nothing is guessed and nothing is read beyond the slice.
@@ -140,6 +140,17 @@ impl<'a> Cursor<'a> {
         Some(unsafe { std::str::from_utf8_unchecked(name) })
     }
 
+    /// A name of ASCII letters, digits, `_` and `-`, and the quote behind it.
+    #[inline(always)]
+    #[must_use]
+    pub fn name(&mut self) -> Option<&'a str> {
+        let (name, rest) = self.rest.split_at_checked(word::name(self.rest)?)?;
+        let (b'"', rest) = rest.split_first()? else { return None };
+        self.rest = rest;
+        // SAFETY: the run holds ASCII letters, digits, underscores and dashes only, which is UTF-8.
+        Some(unsafe { std::str::from_utf8_unchecked(name) })
+    }
+
     /// Steps over the symbol in a stream's name: lower-case letters, digits and `_`.
     #[inline(always)]
     #[must_use]
@@ -153,6 +164,15 @@ impl<'a> Cursor<'a> {
     #[must_use]
     pub fn pair<const NAME: u8>(&mut self, isa: Isa, scales: LevelScales) -> Option<(i64, i64)> {
         let (first, second, quote) = pair::<NAME>(isa, self.rest, 0, scales)?;
+        self.rest = self.rest.get(quote + 1..)?;
+        Some((first, second))
+    }
+
+    /// The same where the name has two letters; see [`crate::pair2`].
+    #[inline(always)]
+    #[must_use]
+    pub fn pair2<const A: u8, const B: u8>(&mut self, isa: Isa, scales: LevelScales) -> Option<(i64, i64)> {
+        let (first, second, quote) = pair2::<A, B>(isa, self.rest, 0, scales)?;
         self.rest = self.rest.get(quote + 1..)?;
         Some((first, second))
     }

@@ -7,7 +7,7 @@
 //! - [`exact`] any decimal text, slowly: the oracle of everything faster.
 //! - [`fixed`] the plain texts that exchanges send, straight into an `i64` at a wanted scale.
 //! - [`Cursor`] walks a frame of a known shape: literals, integers, symbols, numbers.
-//! - [`levels()`] a list of `["price","size"]` pairs.
+//! - [`levels()`], [`levels_with`] a list of `["price","size"]` levels, also with further members.
 #![deny(unsafe_op_in_unsafe_fn, clippy::undocumented_unsafe_blocks)]
 
 mod cursor;
@@ -22,4 +22,4 @@ pub use cursor::Cursor;
 pub use exact::{Exact, MAX_DIGITS, NumberError, exact, signed, unsigned};
 pub use fixed::fixed;
 pub use isa::Isa;
-pub use levels::{LevelScales, Run, Stop, levels, pair};
+pub use levels::{LevelScales, Run, Stop, levels, levels_with, pair, pair2};

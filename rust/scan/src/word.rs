@@ -1,4 +1,4 @@
-//! Names in a frame: runs of letters, digits and `_`.
+//! Names in a frame: runs of letters, digits, `_` and `-`.
 
 /// How many of the first bytes are digits, `_` or letters of the alphabet that begins with `FIRST` (`A` or `a`), if
 /// any; the run must end within the slice.
@@ -17,6 +17,30 @@ pub(crate) fn run<const FIRST: u8>(bytes: &[u8]) -> Option<usize> {
 #[cold]
 fn by_byte<const FIRST: u8>(bytes: &[u8]) -> Option<usize> {
     let part = |b: &u8| b.is_ascii_digit() || *b == b'_' || b.wrapping_sub(FIRST) < 26;
+    bytes.iter().position(|b| !part(b)).filter(|n| *n > 0)
+}
+
+/// How many of the first bytes are ASCII letters, digits, `_` or `-`, if any; the run must end within the slice.
+#[inline(always)]
+pub(crate) fn name(bytes: &[u8]) -> Option<usize> {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(n) = bytes.first_chunk::<16>().map(sse2::name) {
+        if n < 16 {
+            return (n > 0).then_some(n);
+        }
+        if let Some(more) = bytes.get(16..).and_then(|rest| rest.first_chunk::<16>()).map(sse2::name)
+            && more < 16
+        {
+            return Some(16 + more);
+        }
+    }
+    name_by_byte(bytes)
+}
+
+/// The scalar twin, and what reads long names and the last bytes of a frame.
+#[cold]
+fn name_by_byte(bytes: &[u8]) -> Option<usize> {
+    let part = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-');
     bytes.iter().position(|b| !part(b)).filter(|n| *n > 0)
 }
 
@@ -42,6 +66,25 @@ mod sse2 {
             (!_mm_movemask_epi8(part)).trailing_zeros() as usize
         }
     }
+
+    #[inline(always)]
+    pub(super) fn name(bytes: &[u8; 16]) -> usize {
+        // SAFETY: the array is 16 bytes, and SSE2 is part of x86-64.
+        unsafe {
+            let v = _mm_loadu_si128(bytes.as_ptr().cast::<__m128i>());
+            let within = |v: __m128i, first: u8, last: i8| {
+                let from = _mm_sub_epi8(v, _mm_set1_epi8(first as i8));
+                _mm_cmpeq_epi8(_mm_min_epu8(from, _mm_set1_epi8(last)), from)
+            };
+            let lower = _mm_or_si128(v, _mm_set1_epi8(0x20));
+            let marks = _mm_or_si128(
+                _mm_cmpeq_epi8(v, _mm_set1_epi8(b'_' as i8)),
+                _mm_cmpeq_epi8(v, _mm_set1_epi8(b'-' as i8)),
+            );
+            let part = _mm_or_si128(_mm_or_si128(within(v, b'0', 9), within(lower, b'a', 25)), marks);
+            (!_mm_movemask_epi8(part)).trailing_zeros() as usize
+        }
+    }
 }
 
 #[cfg(test)]
@@ -54,6 +97,7 @@ mod tests {
         fn the_twins_agree(bytes in proptest::collection::vec(any::<u8>(), 0..40)) {
             prop_assert_eq!(run::<b'A'>(&bytes), by_byte::<b'A'>(&bytes));
             prop_assert_eq!(run::<b'a'>(&bytes), by_byte::<b'a'>(&bytes));
+            prop_assert_eq!(name(&bytes), name_by_byte(&bytes));
         }
 
         #[test]
@@ -61,6 +105,11 @@ mod tests {
             prop_assert_eq!(run::<b'A'>(format!("{name}{behind}").as_bytes()), Some(name.len()));
             let name = name.to_lowercase();
             prop_assert_eq!(run::<b'a'>(format!("{name}@").as_bytes()), Some(name.len()));
+        }
+
+        #[test]
+        fn names_with_dashes_of_any_length(text in "[A-Za-z0-9_-]{1,40}", behind in "[\"@]{1,30}") {
+            prop_assert_eq!(name(format!("{text}{behind}").as_bytes()), Some(text.len()));
         }
     }
 
@@ -70,6 +119,8 @@ mod tests {
             let bytes = [byte, b'"', 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
             let expected = (byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_').then_some(1);
             assert_eq!(run::<b'A'>(&bytes), expected, "{byte}");
+            let expected = (byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-')).then_some(1);
+            assert_eq!(name(&bytes), expected, "{byte}");
         }
     }
 }

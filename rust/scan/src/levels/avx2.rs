@@ -8,7 +8,8 @@ use std::arch::x86_64::{
     _mm256_set1_epi32, _mm256_shuffle_epi8, _mm256_sub_epi8, _tzcnt_u32,
 };
 
-use super::{LevelScales, Run, Stop, behind, between, level};
+use super::{LevelScales, Run, Stop, behind, between, level, more};
+use crate::swar;
 
 /// Bytes that must be readable from the first digit on.
 const WINDOW: usize = 40;
@@ -50,7 +51,7 @@ static KEEP: [u8; 32] = {
 };
 
 #[target_feature(enable = "avx2,bmi1,bmi2")]
-pub(super) fn levels(
+pub(super) fn levels<const MORE: usize>(
     bytes: &[u8],
     mut at: usize,
     scales: LevelScales,
@@ -58,24 +59,25 @@ pub(super) fn levels(
     mut push: impl FnMut(i64, i64),
 ) -> Run {
     for _ in 0..room {
-        let found = behind(bytes, at, b"[\"").and_then(|digits| window::<3, 2, 0>(bytes, digits, scales));
+        let found = behind(bytes, at, b"[\"").and_then(|digits| window::<3, 2, 0, 0>(bytes, digits, scales));
         let Some((price, size, quote)) = found.or_else(|| level(bytes, at, scales)) else {
             return Run { at, stop: Stop::Odd };
         };
-        let tail = bytes.get(quote + 1..).unwrap_or_default();
+        let Some(end) = further::<MORE>(bytes, quote) else { return Run { at, stop: Stop::Odd } };
+        let tail = bytes.get(end..).unwrap_or_default();
         if tail.first_chunk::<4>().is_some_and(|four| u32::from_le_bytes(*four) == NEXT) {
             push(price, size);
-            at = quote + 3;
+            at = end + 2;
             continue;
         }
         match tail {
             [b']', b',', ..] => {
                 push(price, size);
-                at = quote + 3;
+                at = end + 2;
             }
             [b']', b']', ..] => {
                 push(price, size);
-                return Run { at: quote + 3, stop: Stop::Closed };
+                return Run { at: end + 2, stop: Stop::Closed };
             }
             _ => return Run { at, stop: Stop::Odd },
         }
@@ -83,21 +85,42 @@ pub(super) fn levels(
     Run { at, stop: Stop::Full }
 }
 
+/// As [`more`], in one step where the two further texts are a zero and at most seven digits.
+#[inline(always)]
+fn further<const MORE: usize>(bytes: &[u8], quote: usize) -> Option<usize> {
+    const ZERO: u64 = u64::from_le_bytes(*b"\",\"0\",\"\0");
+    if MORE == 2
+        && let Some(texts) = bytes.get(quote..).and_then(|rest| rest.first_chunk::<16>())
+        && let (Some(zero), Some(count)) = (swar::load(texts), swar::load(&texts[7..]))
+        && zero << 8 == ZERO << 8
+    {
+        let n = swar::digits(count);
+        if n > 0 && texts.get(7 + n) == Some(&b'"') {
+            return Some(quote + 8 + n);
+        }
+    }
+    more::<MORE>(bytes, quote)
+}
+
 #[target_feature(enable = "avx2,bmi1,bmi2")]
-pub(super) fn pair<const NAME: u8>(bytes: &[u8], at: usize, scales: LevelScales) -> Option<(i64, i64, usize)> {
-    window::<7, 4, NAME>(bytes, at, scales)
+pub(super) fn pair<const N: u32, const A: u8, const B: u8>(
+    bytes: &[u8],
+    at: usize,
+    scales: LevelScales,
+) -> Option<(i64, i64, usize)> {
+    window::<N, 4, A, B>(bytes, at, scales)
 }
 
 /// Two numbers with [`between`] between them, and where the quote behind the second stands. It is `N` bytes long and
 /// has `QUOTES` quotes.
 #[target_feature(enable = "avx2,bmi1,bmi2")]
 #[inline]
-fn window<const N: u32, const QUOTES: usize, const NAME: u8>(
+fn window<const N: u32, const QUOTES: usize, const A: u8, const B: u8>(
     bytes: &[u8],
     at: usize,
     scales: LevelScales,
 ) -> Option<(i64, i64, usize)> {
-    const { assert!(N < 8, "the second text must begin within the window") };
+    const { assert!(N <= 8, "sixteen bytes of the second text must lie within the window") };
     let window = bytes.get(at..)?.first_chunk::<WINDOW>()?;
     // SAFETY: 32 bytes from the start of 40 lie within the window.
     let v = unsafe { _mm256_loadu_si256(window.as_ptr().cast::<__m256i>()) };
@@ -120,7 +143,7 @@ fn window<const N: u32, const QUOTES: usize, const NAME: u8>(
         return None;
     }
     let middle = window.get(price_end as usize..)?.first_chunk::<8>()?;
-    if _bzhi_u64(u64::from_le_bytes(*middle), 8 * N) != between::<NAME>(N) {
+    if _bzhi_u64(u64::from_le_bytes(*middle), 8 * N) != between::<A, B>(N) {
         return None;
     }
 
@@ -145,7 +168,7 @@ fn window<const N: u32, const QUOTES: usize, const NAME: u8>(
         return None;
     }
 
-    // SAFETY: `size_at` is at most 15 + 7, so these 16 bytes end before byte 40.
+    // SAFETY: `size_at` is at most 15 + 8, so these 16 bytes end before byte 40.
     let size_text = unsafe { _mm_loadu_si128(window.as_ptr().add(size_at as usize).cast::<__m128i>()) };
     let texts = _mm256_set_m128i(size_text, _mm256_castsi256_si128(v));
     // Bytes behind a text count as zeros: they stand for fraction digits that were not written.
