@@ -30,7 +30,7 @@ use std::collections::VecDeque;
 use arrow_array::RecordBatch;
 
 use crate::config::{BatchLimits, Numeric, SizeUnit};
-use crate::event::{Bbo, BookHead, DecodedLevels, Trade};
+use crate::event::{Bbo, BookHead, DecodedLevels, Texts, Trade};
 use crate::instrument::Instrument;
 use crate::table::{Source, Table};
 
@@ -149,9 +149,9 @@ impl Batches {
     /// # Errors
     /// A number beyond its column; nothing was written.
     #[inline]
-    pub fn trade(&mut self, key: &RowKey, trade: &Trade<'_>) -> Result<(), OutOfRange> {
+    pub fn trade(&mut self, key: &RowKey, trade: &Trade, texts: &Texts) -> Result<(), OutOfRange> {
         priced!(&mut self.priced, t => match &mut t.trades {
-            Some(open) => open.append(&self.context, &mut self.closed, |rows| rows.push(key, trade)),
+            Some(open) => open.append(&self.context, &mut self.closed, |rows| rows.push(key, trade, texts)),
             None => Ok(()),
         })
     }
@@ -268,6 +268,7 @@ impl<N: Number> PricedTables<N> {
             Table::Bbo => self.bbo.is_some(),
             Table::Instruments => self.instruments.is_some(),
             Table::Gaps | Table::Raw => false,
+            Table::L2Top | Table::Derivatives | Table::Options | Table::Liquidations => false,
         }
     }
 

@@ -64,11 +64,20 @@ pub enum Stream {
     L2,
     /// Best bid and offer.
     Bbo,
+    /// Mark and index price, funding, open interest.
+    Derivatives,
+    /// Implied volatility, greeks, underlying.
+    Options,
+    /// Positions that the exchange closed.
+    Liquidations,
+    /// The best levels of the live book, sampled.
+    L2Top,
 }
 
 impl Stream {
     /// Every stream there is.
-    pub const ALL: [Self; 3] = [Self::Trades, Self::L2, Self::Bbo];
+    pub const ALL: [Self; 7] =
+        [Self::Trades, Self::L2, Self::Bbo, Self::Derivatives, Self::Options, Self::Liquidations, Self::L2Top];
 
     /// The stream's name.
     #[must_use]
@@ -83,6 +92,10 @@ impl Stream {
             Self::Trades => Table::Trades,
             Self::L2 => Table::L2,
             Self::Bbo => Table::Bbo,
+            Self::Derivatives => Table::Derivatives,
+            Self::Options => Table::Options,
+            Self::Liquidations => Table::Liquidations,
+            Self::L2Top => Table::L2Top,
         }
     }
 }
@@ -91,31 +104,46 @@ impl Stream {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TradeSource {
-    /// Live: the documented feed. Replay: per symbol the first kind seen.
+    /// Live: the exchange's default feed. Replay: per symbol the first kind seen.
     #[default]
     Auto,
-    /// Aggregated trades (`@aggTrade` on `/market`), documented, about 100 ms late.
+    /// Fills of one taker folded into one row (Binance `@aggTrade`, OKX `trades`).
     AggTrade,
-    /// Single fills (`@trade` on `/public`), undocumented, near real time.
+    /// Single fills (Binance `@trade`, OKX `trades-all`, Deribit `trades`).
     Trade,
 }
 
-/// Speed of the book stream.
+/// Speed of the book stream. Which of them an exchange offers, its folder says.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum DepthSpeed {
-    /// Real time, undocumented (`@depth@0ms`).
+    /// The exchange's best documented one that needs no login; with a login the best there is.
+    #[default]
+    #[serde(rename = "auto")]
+    Auto,
+    /// Every change as it happens (Deribit, needs a login).
+    #[serde(rename = "raw")]
+    Raw,
+    /// Real time, undocumented (Binance USDⓈ-M).
     #[serde(rename = "0ms")]
     Ms0,
-    /// The fastest documented one.
-    #[default]
+    /// Every 10 ms (OKX tick by tick, needs a login and a fee tier).
+    #[serde(rename = "10ms")]
+    Ms10,
+    /// Every 100 ms.
     #[serde(rename = "100ms")]
     Ms100,
-    /// The exchange's default (`@depth`).
+    /// Every 250 ms.
     #[serde(rename = "250ms")]
     Ms250,
-    /// The slowest.
+    /// Every 500 ms.
     #[serde(rename = "500ms")]
     Ms500,
+    /// Every second.
+    #[serde(rename = "1000ms")]
+    Ms1000,
+    /// Slower aggregate, about a second (Deribit).
+    #[serde(rename = "agg2")]
+    Agg2,
 }
 
 /// Is there an exchange at the other end?
@@ -137,6 +165,23 @@ pub struct Endpoints {
     pub ws: String,
     /// REST base, e.g. `https://fapi.binance.com`.
     pub rest: String,
+}
+
+/// What logs in to an exchange. Held by the shell: no engine, no recording and no log ever sees it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Credentials {
+    /// API key or client id.
+    pub key: String,
+    /// Its secret.
+    pub secret: String,
+    /// The passphrase, where the exchange has one (OKX).
+    pub passphrase: String,
+}
+
+impl std::fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Credentials(…)")
+    }
 }
 
 /// When a batch closes. Cost: rows wait, and memory holds them.
@@ -251,6 +296,9 @@ pub struct EngineConfig {
     /// Which book speed.
     #[serde(default)]
     pub depth_speed: DepthSpeed,
+    /// Log in before subscribing. The shell holds the credentials.
+    #[serde(default)]
+    pub login: bool,
     /// Where the exchange is; `None` is the exchange itself.
     #[serde(default)]
     pub endpoints: Option<Endpoints>,
@@ -409,6 +457,7 @@ impl EngineConfig {
             size_unit: SizeUnit::default(),
             trade_source: TradeSource::default(),
             depth_speed: DepthSpeed::default(),
+            login: false,
             endpoints: None,
             shard: 0,
             seed: 0,

@@ -34,13 +34,13 @@ pub use start::StartRecord;
 use crate::batch::Batch;
 use crate::config::Stream;
 use crate::event::EventTimes;
-use crate::exchange::binance_futures::wire::WireReader;
-use crate::exchange::binance_futures::{normalize, peek, route};
-use crate::exchange::{Decoded, EventKind, Head, Peek};
+use crate::exchange::reader::WireReader;
+use crate::exchange::{Decoded, EventKind, Head, Peek, Protocol, with_protocol};
 use crate::report::{BookReport, IgnoreReason, Outcome};
 use crate::symbol::ConnId;
 use crate::table::flags;
 use crate::time::Stamp;
+use xtrader_scan::Isa;
 use connection::Connection;
 use context::{Context, Now, Origin};
 use gaps::Finding;
@@ -54,6 +54,7 @@ pub struct Engine {
     instruments: Instruments,
     connections: Vec<Connection>,
     reader: WireReader,
+    isa: Isa,
     reference: Reference,
     /// The last receive time known: inputs whose time was not recorded take it.
     last_wall: Option<i64>,
@@ -72,8 +73,12 @@ impl Engine {
     /// As [`Self::handle`], for an input whose wall time may not have been recorded: then the last known one stands
     /// in, at the start the time of the first event, and every row says so (flag 8).
     pub fn handle_recorded(&mut self, recorded: Option<i64>, mono: u64, input: Input<'_>) {
+        with_protocol!(self.cx.config.venue, P => self.handle_as::<P>(recorded, mono, input));
+    }
+
+    fn handle_as<P: Protocol>(&mut self, recorded: Option<i64>, mono: u64, input: Input<'_>) {
         let peeked = match input {
-            Input::Frame { payload, .. } => Some(peek::peek(payload)),
+            Input::Frame { payload, .. } => Some(P::peek(payload)),
             _ => None,
         };
         let (wall, suspect) = match (recorded, self.last_wall, &peeked) {
@@ -95,10 +100,10 @@ impl Engine {
                 self.cx.counters.frames += 1;
                 self.cx.counters.bytes += payload.len() as u64;
                 let outcome = match peeked {
-                    Some(Peek::Event(head)) => self.on_event(origin, payload, &head),
+                    Some(Peek::Event(head)) => self.on_event::<P>(origin, payload, &head),
                     Some(Peek::Ignored(reason)) => Outcome::Ignored(reason),
-                    Some(Peek::Answer) => on_answer(&mut self.cx, &mut self.connections, origin.conn, payload),
-                    Some(Peek::Miss) | None => self.on_odd_frame(origin, payload),
+                    Some(Peek::Answer) => on_answer::<P>(&mut self.cx, &mut self.connections, origin.conn, payload),
+                    Some(Peek::Miss) | None => self.on_odd_frame::<P>(origin, payload),
                 };
                 self.cx.counters.frame(outcome);
             }
@@ -126,66 +131,72 @@ impl Engine {
     }
 
     /// A frame of a dominant shape: arbitrated by its head, decoded only if it brings something new.
-    fn on_event(&mut self, origin: Origin, payload: &[u8], head: &Head<'_>) -> Outcome {
-        let Self { cx, instruments, connections, reader, reference, .. } = self;
+    fn on_event<P: Protocol>(&mut self, origin: Origin, payload: &[u8], head: &Head<'_>) -> Outcome {
+        let Self { cx, instruments, connections, reader, reference, isa, .. } = self;
         let instrument = match admit(cx, instruments, connections, reference, origin, head) {
             Ok(instrument) => instrument,
             Err(outcome) => return outcome,
         };
         let subject = instrument.subject;
+        let isa = *isa;
         let mut missed = false;
         let outcome = match head.kind {
-            EventKind::AggTrade | EventKind::Trade => instrument.trades.on_trade(cx, subject, origin, head, |scales| {
-                match normalize::decode_trade(payload, head, scales) {
+            EventKind::AggTrade | EventKind::Trade => {
+                instrument.trades.on_trades(cx, subject, origin, head, |scales, out| {
+                    match P::decode_trades(isa, payload, head, scales, out) {
+                        Decoded::Miss => {
+                            missed = true;
+                            reader
+                                .reread::<P>(payload, head)
+                                .map_or_else(Decoded::Rejected, |message| message.trades::<P>(scales, out))
+                        }
+                        decoded => decoded,
+                    }
+                })
+            }
+            EventKind::Depth | EventKind::Book => {
+                let max_levels = cx.config.book.max_levels;
+                instrument.book.on_depth(cx, subject, origin, head, |scales, out| {
+                    match P::decode_book(isa, payload, head, scales, max_levels, out) {
+                        Decoded::Miss => {
+                            missed = true;
+                            reader
+                                .reread::<P>(payload, head)
+                                .map_or_else(Decoded::Rejected, |message| message.book::<P>(scales, max_levels, out))
+                        }
+                        decoded => decoded,
+                    }
+                })
+            }
+            EventKind::Bbo => instrument.quotes.on_quote(cx, subject, origin, head, |scales| {
+                match P::decode_bbo(isa, payload, head, scales) {
                     Decoded::Miss => {
                         missed = true;
-                        reader.reread(payload, head).map_or_else(Decoded::Rejected, |message| message.trade(scales))
+                        reader
+                            .reread::<P>(payload, head)
+                            .map_or_else(Decoded::Rejected, |message| message.bbo::<P>(scales))
                     }
                     decoded => decoded,
                 }
             }),
-            EventKind::Depth => {
-                let max_levels = cx.config.book.max_levels;
-                instrument.book.on_depth(cx, subject, origin, head, |scales, out| {
-                    match normalize::decode_depth(payload, head, scales, max_levels, out) {
-                        Decoded::Miss => {
-                            missed = true;
-                            reader
-                                .reread(payload, head)
-                                .map_or_else(Decoded::Rejected, |message| message.depth(scales, max_levels, out))
-                        }
-                        decoded => decoded,
-                    }
-                })
-            }
-            EventKind::Bbo => {
-                instrument.quotes.on_quote(cx, subject, origin, head, |scales| {
-                    match normalize::decode_bbo(payload, head, scales) {
-                        Decoded::Miss => {
-                            missed = true;
-                            reader.reread(payload, head).map_or_else(Decoded::Rejected, |message| message.bbo(scales))
-                        }
-                        decoded => decoded,
-                    }
-                })
-            }
+            EventKind::MixedTrades | EventKind::State => Outcome::Ignored(IgnoreReason::UnknownType),
         };
         cx.counters.scanner_miss += u64::from(missed);
         outcome
     }
 
     /// A frame that no scanner knows: read whole by simd-json.
-    fn on_odd_frame(&mut self, origin: Origin, payload: &[u8]) -> Outcome {
+    fn on_odd_frame<P: Protocol>(&mut self, origin: Origin, payload: &[u8]) -> Outcome {
         self.cx.counters.scanner_miss += 1;
         let Self { cx, instruments, connections, reader, reference, .. } = self;
-        let message = match reader.read(payload) {
+        let message = match reader.read::<P>(payload) {
             Ok(message) => message,
             Err(reason) => return Outcome::Rejected(reason),
         };
         let head = match message.peek() {
             Peek::Event(head) => head,
             Peek::Ignored(reason) => return Outcome::Ignored(reason),
-            Peek::Answer => return on_answer(cx, connections, origin.conn, payload),
+            Peek::Answer => return on_answer::<P>(cx, connections, origin.conn, payload),
             Peek::Miss => return Outcome::Ignored(IgnoreReason::UnknownType),
         };
         let instrument = match admit(cx, instruments, connections, reference, origin, &head) {
@@ -195,15 +206,18 @@ impl Engine {
         let subject = instrument.subject;
         match head.kind {
             EventKind::AggTrade | EventKind::Trade => {
-                instrument.trades.on_trade(cx, subject, origin, &head, |scales| message.trade(scales))
+                let decode = |scales, out: &mut _| message.trades::<P>(scales, out);
+                instrument.trades.on_trades(cx, subject, origin, &head, decode)
             }
-            EventKind::Depth => {
+            EventKind::Depth | EventKind::Book => {
                 let max_levels = cx.config.book.max_levels;
-                instrument
-                    .book
-                    .on_depth(cx, subject, origin, &head, |scales, out| message.depth(scales, max_levels, out))
+                let decode = |scales, out: &mut _| message.book::<P>(scales, max_levels, out);
+                instrument.book.on_depth(cx, subject, origin, &head, decode)
             }
-            EventKind::Bbo => instrument.quotes.on_quote(cx, subject, origin, &head, |scales| message.bbo(scales)),
+            EventKind::Bbo => {
+                instrument.quotes.on_quote(cx, subject, origin, &head, |scales| message.bbo::<P>(scales))
+            }
+            EventKind::MixedTrades | EventKind::State => Outcome::Ignored(IgnoreReason::UnknownType),
         }
     }
 
@@ -347,8 +361,13 @@ fn find(connections: &mut [Connection], conn: ConnId) -> Option<&mut Connection>
 }
 
 /// An answer to something we sent.
-fn on_answer(cx: &mut Context, connections: &mut [Connection], conn: ConnId, payload: &[u8]) -> Outcome {
-    if let (true, Some(answer), Some(connection)) = (cx.live, route::read_answer(payload), find(connections, conn)) {
+fn on_answer<P: Protocol>(
+    cx: &mut Context,
+    connections: &mut [Connection],
+    conn: ConnId,
+    payload: &[u8],
+) -> Outcome {
+    if let (true, Some(answer), Some(connection)) = (cx.live, P::read_answer(payload), find(connections, conn)) {
         connection.on_answer(cx, &answer);
     }
     Outcome::Ignored(IgnoreReason::Answer)
@@ -368,9 +387,10 @@ fn admit<'i>(
     };
     connection.on_data(cx.now);
     let stream = match head.kind {
-        EventKind::AggTrade | EventKind::Trade => Stream::Trades,
-        EventKind::Depth => Stream::L2,
+        EventKind::AggTrade | EventKind::Trade | EventKind::MixedTrades => Stream::Trades,
+        EventKind::Depth | EventKind::Book => Stream::L2,
         EventKind::Bbo => Stream::Bbo,
+        EventKind::State => Stream::Derivatives,
     };
     if !cx.config.streams.contains(&stream) {
         return Err(Outcome::Ignored(IgnoreReason::UnrequestedStream));

@@ -1,9 +1,41 @@
 //! Exchanges: one folder each, all with the same rooms (`route`, `peek`, `wire`, `normalize`, `instruments`), and here
-//! the words they share.
+//! what they share: the words, and [`Protocol`], the list of what a folder must say.
 
 pub mod binance_futures;
-mod document;
-mod levels;
+pub mod document;
+pub(crate) mod levels;
+mod protocol;
+pub mod reader;
+
+pub use protocol::{
+    Answer, Beat, Channel, Heartbeat, Limits, Name, Protocol, Recorded, RestRequest, RestTold, SnapshotSource,
+};
+
+/// Evaluates an expression with `$protocol` standing for the [`Protocol`] of a venue. The one place where venues and
+/// folders meet.
+macro_rules! with_protocol {
+    ($venue:expr, $protocol:ident => $body:expr) => {
+        match $venue {
+            $crate::symbol::Venue::BinanceFutures => {
+                type $protocol = $crate::exchange::binance_futures::BinanceFutures;
+                $body
+            }
+            $crate::symbol::Venue::BinanceSpot => {
+                type $protocol = $crate::exchange::binance_futures::BinanceFutures;
+                $body
+            }
+            $crate::symbol::Venue::Okx => {
+                type $protocol = $crate::exchange::binance_futures::BinanceFutures;
+                $body
+            }
+            $crate::symbol::Venue::Deribit => {
+                type $protocol = $crate::exchange::binance_futures::BinanceFutures;
+                $body
+            }
+        }
+    };
+}
+pub(crate) use with_protocol;
 
 use crate::event::EventTimes;
 use crate::report::{IgnoreReason, RejectReason};
@@ -13,18 +45,26 @@ use crate::report::{IgnoreReason, RejectReason};
 pub enum EventKind {
     /// Fills of one taker at one price, aggregated.
     AggTrade,
-    /// A single fill.
+    /// Single fills.
     Trade,
+    /// Single fills of several instruments, each row with its own (Deribit `trades.option.any.raw`). No scanner yields
+    /// it; [`Head::symbol`] is empty and [`Head::key`] says nothing.
+    MixedTrades,
     /// A book change.
     Depth,
+    /// A full book, sent on the stream itself.
+    Book,
     /// Best bid and offer.
     Bbo,
+    /// States of instruments: mark prices, funding, volatility, liquidations; each row with its own instrument. No
+    /// scanner yields it; [`Head::symbol`] is empty and [`Head::key`] says nothing.
+    State,
 }
 
 /// Ids by which arbitration and sync judge a message, without a look at its body.
 ///
 /// `chain` streams (books): `first..=last` is covered and follows `prev`. `sequence` streams (trades): `first..=last`
-/// are the trade ids carried, `prev` is `first - 1`. `latest` streams (quotes): `last` is the update id.
+/// are the contiguous ids carried, `prev` is `first - 1`. `latest` streams (quotes): `last` is the update id.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Key {
     /// The id this message follows.
@@ -33,6 +73,24 @@ pub struct Key {
     pub first: i64,
     /// Last id.
     pub last: i64,
+}
+
+impl Key {
+    /// In [`Self::prev`]: the message does not say what it follows, and the order of its connection has to tell. `last`
+    /// is then a time (OKX books before 2023: `ts`), not an id of the exchange.
+    pub const UNLINKED: i64 = i64::MIN;
+
+    /// The key of a message that carries one id.
+    #[must_use]
+    pub const fn single(id: i64) -> Self {
+        Self { prev: id.saturating_sub(1), first: id, last: id }
+    }
+
+    /// False where `last` is a time.
+    #[must_use]
+    pub const fn is_linked(self) -> bool {
+        self.prev != Self::UNLINKED
+    }
 }
 
 /// What one forward pass over a frame's head found. Borrowed from the frame.
@@ -47,7 +105,7 @@ pub struct Head<'a> {
     pub variant: Option<&'a str>,
     /// The ids.
     pub key: Key,
-    /// The times.
+    /// The times; of several events, those of the one with the highest id.
     pub times: EventTimes,
     /// Where decoding resumes, in bytes from the start of the frame. 0 where decoding does not resume.
     pub resume: usize,
@@ -58,7 +116,8 @@ pub struct Head<'a> {
 pub enum Peek<'a> {
     /// A market event.
     Event(Head<'a>),
-    /// An answer to something we sent (ack, error).
+    /// Something between the exchange and us: an ack, an error, a heartbeat, a notice. [`Protocol::read_answer`]
+    /// reads it.
     Answer,
     /// Known, and nobody asked for it.
     Ignored(IgnoreReason),

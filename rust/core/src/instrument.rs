@@ -4,6 +4,19 @@ use crate::decimal::Decimal;
 use crate::symbol::Exchange;
 use crate::table::{InstrumentKind, OptionType, Status};
 
+/// How a size in the exchange's own units becomes base units.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Conversion {
+    /// It counts base units already.
+    None,
+    /// × this many base units (linear contracts).
+    Times(Decimal),
+    /// × this many quote units ÷ price (inverse contracts).
+    OverPrice(Decimal),
+    /// Contracts of a size that only reference data tell.
+    Unknown,
+}
+
 /// One instrument as the exchange's reference data describes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Instrument {
@@ -31,6 +44,8 @@ pub struct Instrument {
     pub multiplier: Decimal,
     /// Sizes are in quote units.
     pub inverse: bool,
+    /// How its sizes become base units.
+    pub conversion: Conversion,
     /// Expiry, nanoseconds since the epoch.
     pub expiry: Option<i64>,
     /// Strike of an option.

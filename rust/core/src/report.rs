@@ -91,6 +91,12 @@ reasons! {
         UnknownReply = "unknown_reply",
         /// A frame on a connection that is not up.
         ConnectionNotUp = "connection_not_up",
+        /// A book change before the snapshot that comes on the stream itself.
+        BeforeSnapshot = "before_snapshot",
+        /// A snapshot of another connection at or below the live book.
+        SnapshotKnown = "snapshot_known",
+        /// A state that is older than the last one.
+        OlderState = "older_state",
     }
 }
 
@@ -111,6 +117,8 @@ reasons! {
         Limit = "limit",
         /// An HTTP status that is no success.
         Status = "status",
+        /// The book's checksum is another than the frame's.
+        Checksum = "checksum",
     }
 }
 
@@ -176,6 +184,16 @@ pub struct BookReport {
     pub stale: u64,
     /// Diffs already applied.
     pub duplicates: u64,
+    /// Diffs that came before the snapshot, on exchanges that send it on the stream itself.
+    pub before_snapshot: u64,
+    /// Messages without levels that prove the book alive (OKX keep-alives); also in `accepted`.
+    pub heartbeats: u64,
+    /// Messages whose checksum was the book's.
+    pub checksum_pass: u64,
+    /// Messages whose checksum was not.
+    pub checksum_fail: u64,
+    /// Times that ids fell by the exchange's own rule.
+    pub sequence_resets: u64,
     /// Diffs that waited for a snapshot or a bridge.
     pub held: u64,
     /// Held diffs dropped because the queue was full.

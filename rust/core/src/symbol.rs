@@ -8,17 +8,32 @@ use serde::{Deserialize, Serialize};
 pub enum Venue {
     /// Binance USDⓈ-M futures.
     BinanceFutures,
+    /// Binance spot.
+    BinanceSpot,
+    /// OKX: spot, swaps, dated futures and options on one socket.
+    Okx,
+    /// Deribit: perpetuals, dated futures, options, combos and spot on one socket.
+    Deribit,
 }
 
 impl Venue {
     /// Every venue there is.
-    pub const ALL: [Self; 1] = [Self::BinanceFutures];
+    pub const ALL: [Self; 4] = [Self::BinanceFutures, Self::BinanceSpot, Self::Okx, Self::Deribit];
 
     /// The id that users write and that venue-wide rows carry.
     #[must_use]
     pub const fn id(self) -> &'static str {
+        self.word().id()
+    }
+
+    /// The word of venue-wide rows in the `exchange` column.
+    #[must_use]
+    pub const fn word(self) -> Exchange {
         match self {
-            Self::BinanceFutures => "binance-futures",
+            Self::BinanceFutures => Exchange::BinanceFutures,
+            Self::BinanceSpot => Exchange::BinanceSpot,
+            Self::Okx => Exchange::Okx,
+            Self::Deribit => Exchange::Deribit,
         }
     }
 }
@@ -30,16 +45,66 @@ impl Venue {
 pub enum Exchange {
     /// Binance USDⓈ-M futures.
     BinanceFutures = 0,
+    /// Binance spot.
+    BinanceSpot,
+    /// OKX spot.
+    OkxSpot,
+    /// OKX perpetual swaps.
+    OkxSwap,
+    /// OKX dated futures.
+    OkxFutures,
+    /// OKX options.
+    OkxOptions,
+    /// OKX as a whole, and its instruments of a type that no market above holds.
+    Okx,
+    /// Deribit perpetuals, dated futures, options and combos; Deribit as a whole.
+    Deribit,
+    /// Deribit spot.
+    DeribitSpot,
 }
 
 impl Exchange {
+    /// Every market there is, in the order of the dictionary.
+    pub const ALL: [Self; 9] = [
+        Self::BinanceFutures,
+        Self::BinanceSpot,
+        Self::OkxSpot,
+        Self::OkxSwap,
+        Self::OkxFutures,
+        Self::OkxOptions,
+        Self::Okx,
+        Self::Deribit,
+        Self::DeribitSpot,
+    ];
+
     /// The dictionary of the `exchange` column.
-    pub const DICTIONARY: [&'static str; 1] = ["binance-futures"];
+    pub const DICTIONARY: [&'static str; 9] = [
+        "binance-futures",
+        "binance-spot",
+        "okx-spot",
+        "okx-swap",
+        "okx-futures",
+        "okx-options",
+        "okx",
+        "deribit",
+        "deribit-spot",
+    ];
 
     /// The id as users write it.
     #[must_use]
     pub const fn id(self) -> &'static str {
         Self::DICTIONARY[self as usize]
+    }
+
+    /// The venue whose sockets carry it.
+    #[must_use]
+    pub const fn venue(self) -> Venue {
+        match self {
+            Self::BinanceFutures => Venue::BinanceFutures,
+            Self::BinanceSpot => Venue::BinanceSpot,
+            Self::OkxSpot | Self::OkxSwap | Self::OkxFutures | Self::OkxOptions | Self::Okx => Venue::Okx,
+            Self::Deribit | Self::DeribitSpot => Venue::Deribit,
+        }
     }
 }
 

@@ -25,12 +25,31 @@ pub enum Table {
     Instruments,
     /// The engine's inputs, exactly as it took them.
     Raw,
+    /// The best levels of live books, sampled.
+    L2Top,
+    /// Mark and index price, funding, open interest.
+    Derivatives,
+    /// Implied volatility, greeks, underlying.
+    Options,
+    /// Positions that the exchange closed.
+    Liquidations,
 }
 
 impl Table {
     /// Every table there is.
-    pub const ALL: [Self; 7] =
-        [Self::Trades, Self::L2, Self::Levels, Self::Bbo, Self::Gaps, Self::Instruments, Self::Raw];
+    pub const ALL: [Self; 11] = [
+        Self::Trades,
+        Self::L2,
+        Self::Levels,
+        Self::Bbo,
+        Self::Gaps,
+        Self::Instruments,
+        Self::Raw,
+        Self::L2Top,
+        Self::Derivatives,
+        Self::Options,
+        Self::Liquidations,
+    ];
 
     /// The table's name.
     #[must_use]
@@ -43,6 +62,10 @@ impl Table {
             Self::Gaps => "gaps",
             Self::Instruments => "instruments",
             Self::Raw => "raw",
+            Self::L2Top => "l2_top",
+            Self::Derivatives => "derivatives",
+            Self::Options => "options",
+            Self::Liquidations => "liquidations",
         }
     }
 }

@@ -20,11 +20,8 @@ impl From<Exchange> for KeyExchange {
 }
 
 impl From<Venue> for KeyExchange {
-    /// A venue with one market bears that market's id; the id of any other is a word of its own behind the markets.
     fn from(venue: Venue) -> Self {
-        match venue {
-            Venue::BinanceFutures => Exchange::BinanceFutures.into(),
-        }
+        venue.word().into()
     }
 }
 

@@ -91,6 +91,41 @@ fn columns(table: Table, number: &DataType) -> Vec<Field> {
         Table::Levels => {
             vec![is("is_snapshot", DataType::Boolean), is("side", word()), is("price", number()), is("size", number())]
         }
+        Table::L2Top => vec![
+            is("bid_prices", numbers()),
+            is("bid_sizes", numbers()),
+            is("ask_prices", numbers()),
+            is("ask_sizes", numbers()),
+        ],
+        Table::Derivatives => vec![
+            maybe("mark_price", number()),
+            maybe("index_price", number()),
+            maybe("funding_rate", number()),
+            maybe("next_funding_time", time()),
+            maybe("open_interest", number()),
+            maybe("last_price", number()),
+        ],
+        Table::Options => [
+            "underlying_price",
+            "mark_price",
+            "mark_iv",
+            "bid_iv",
+            "ask_iv",
+            "delta",
+            "gamma",
+            "vega",
+            "theta",
+            "open_interest",
+        ]
+        .map(|name| maybe(name, number()))
+        .into(),
+        Table::Liquidations => vec![
+            maybe("id", DataType::Int64),
+            is("side", word()),
+            is("price", number()),
+            is("size", number()),
+            maybe("contracts", number()),
+        ],
         Table::Bbo => vec![
             maybe("bid_price", number()),
             maybe("bid_size", number()),
@@ -149,6 +184,7 @@ fn columns(table: Table, number: &DataType) -> Vec<Field> {
 const fn has_numbers(table: Table) -> bool {
     match table {
         Table::Trades | Table::L2 | Table::Levels | Table::Bbo | Table::Instruments => true,
+        Table::L2Top | Table::Derivatives | Table::Options | Table::Liquidations => true,
         Table::Gaps | Table::Raw => false,
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow_array::{ArrayRef, new_null_array};
 
 use crate::config::BatchLimits;
-use crate::event::{Trade, TradeId};
+use crate::event::{Texts, Trade, TradeId};
 use crate::table::{Table, flags};
 
 use super::OutOfRange;
@@ -46,7 +46,7 @@ enum Id {
 
 impl<N: Number> Trades<N> {
     #[inline]
-    pub(super) fn push(&mut self, key: &RowKey, trade: &Trade<'_>) -> Result<(), OutOfRange> {
+    pub(super) fn push(&mut self, key: &RowKey, trade: &Trade, texts: &Texts) -> Result<(), OutOfRange> {
         let (price, size) = (one::<N>(trade.price)?, one::<N>(trade.size)?);
         let mut key = *key;
         if price.lossy || size.lossy {
@@ -56,7 +56,7 @@ impl<N: Number> Trades<N> {
             key,
             id: match trade.id {
                 TradeId::Number(number) => Id::Number(number),
-                TradeId::Text(text) => Id::Text(self.ids.add(text)),
+                TradeId::Text(text) => Id::Text(self.ids.add(texts.get(text))),
             },
             price: price.values,
             size: size.values,

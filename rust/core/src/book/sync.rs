@@ -3,12 +3,17 @@
 //! Freshness is judged on the merged book, loss on each connection's own chain. The machine sees keys, never bodies:
 //! it decides before anything is decoded. It holds no levels and owns no clock; the engine carries out its verdicts.
 
-use crate::exchange::Key;
+use crate::exchange::{Key, SnapshotSource};
 use crate::symbol::ConnId;
 
 /// Where the exchanges' manuals differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SyncRules {
+    /// Where its snapshots come from.
+    pub snapshot: SnapshotSource,
+    /// Ids may fall while the chain is intact, by the exchange's own rule (OKX §4 step 4): then only the chain counts,
+    /// never the size of an id.
+    pub ids_may_fall: bool,
     /// The first event after a snapshot may end at the snapshot's own id and is applied all the same, since the
     /// snapshot is cut at a number of levels (Binance USDⓈ-M §4 steps 3–4: drop `u < lastUpdateId`, take
     /// `U <= lastUpdateId <= u`). Where false, `u <= id` is stale (Binance spot).
@@ -254,8 +259,9 @@ impl BookSync {
 mod tests {
     use super::*;
 
-    const FUTURES: SyncRules = SyncRules { first_may_end_at_snapshot: true };
-    const SPOT: SyncRules = SyncRules { first_may_end_at_snapshot: false };
+    const FUTURES: SyncRules =
+        SyncRules { snapshot: SnapshotSource::Rest, ids_may_fall: false, first_may_end_at_snapshot: true };
+    const SPOT: SyncRules = SyncRules { first_may_end_at_snapshot: false, ..FUTURES };
     const A: ConnId = ConnId(1);
     const B: ConnId = ConnId(2);
 

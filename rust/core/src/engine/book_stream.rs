@@ -11,8 +11,7 @@ use crate::book::OrderBook;
 use crate::book::sync::{BookSync, SnapshotVerdict, SyncRules, SyncState, Verdict};
 use crate::config::Stream;
 use crate::event::{BookHead, DecodedLevels, Scales};
-use crate::exchange::binance_futures::route;
-use crate::exchange::{Decoded, Head, Key};
+use crate::exchange::{Decoded, Head, Key, Protocol, with_protocol};
 use crate::report::{BookReport, Depth, IgnoreReason, Outcome, RejectReason, ReplyOutcome};
 use crate::symbol::ConnId;
 use crate::table::{GapCause, GapEvidence, Repaired, Source, flags};
@@ -394,8 +393,10 @@ impl BookStream {
     /// Asks for a snapshot unless one is on its way. In a recording it comes asked for or not.
     pub(super) fn ask_snapshot(&mut self, cx: &mut Context, subject: Subject) {
         if cx.live && self.request.is_none() && !self.retrying && self.sync.id().is_none() {
-            let rest = route::snapshot(&cx.endpoints.rest, &self.native);
-            self.request = Some(cx.request(Purpose::Snapshot(subject.id), rest));
+            let rest = with_protocol!(cx.config.venue, P => P::snapshot(&cx.endpoints.rest, &self.native));
+            if let Some(rest) = rest {
+                self.request = Some(cx.request(Purpose::Snapshot(subject.id), rest));
+            }
         }
     }
 
@@ -476,6 +477,11 @@ impl BookStream {
             accepted: self.stats.accepted,
             stale: self.stats.stale,
             duplicates: self.stats.duplicates,
+            before_snapshot: 0,
+            heartbeats: 0,
+            checksum_pass: 0,
+            checksum_fail: 0,
+            sequence_resets: 0,
             held: self.stats.held,
             dropped: self.stats.dropped,
             in_flight: self.held.len() as u64,

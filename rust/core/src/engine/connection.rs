@@ -4,7 +4,7 @@ use super::context::{Context, Now};
 use super::input::{Action, ConnDown, DownReason};
 use super::timers::Timer;
 use crate::config::Stream;
-use crate::exchange::binance_futures::route::{self, Answer};
+use crate::exchange::{Answer, Protocol, with_protocol};
 use crate::symbol::{ConnId, InstrumentId};
 use crate::table::{GapCause, flags};
 use crate::time::NS_PER_MS;
@@ -98,7 +98,8 @@ impl Connection {
             return;
         }
         let id = self.await_answer(cx);
-        let text = route::subscribe(self.streams.iter().map(|s| s.name.as_str()), id);
+        let names: Vec<&str> = self.streams.iter().map(|s| s.name.as_str()).collect();
+        let text = with_protocol!(cx.config.venue, P => P::subscribe(&names, id));
         cx.actions.push_back(Action::Send { conn: self.id, text });
         cx.arm_in_ms(cx.config.deadlines.first_data_ms, Timer::Watch(self.id, self.session));
         cx.arm_in_ms(cx.config.deadlines.silence_ms, Timer::Silence(self.id, self.session));
@@ -141,10 +142,10 @@ impl Connection {
 
     /// An answer came. A refusal costs the connection: the exchange drops it itself, or would deliver nothing.
     pub(super) fn on_answer(&mut self, cx: &mut Context, answer: &Answer) {
-        if answer.refused {
-            self.close(cx, GapCause::Disconnect, "subscription refused");
-        } else if answer.id.is_some() && answer.id == self.awaited {
-            self.awaited = None;
+        match answer {
+            Answer::Refused { .. } => self.close(cx, GapCause::Disconnect, "subscription refused"),
+            Answer::Granted { id } if id.is_some() && *id == self.awaited => self.awaited = None,
+            _ => {}
         }
     }
 
@@ -166,7 +167,7 @@ impl Connection {
         }
         if self.awaited.is_none() {
             let id = self.await_answer(cx);
-            cx.actions.push_back(Action::Send { conn: self.id, text: route::list_subscriptions(id) });
+            cx.actions.push_back(Action::Send { conn: self.id, text: with_protocol!(cx.config.venue, P => P::question(id)) });
         }
         cx.arm_in_ms(cx.config.deadlines.silence_ms, Timer::Silence(self.id, self.session));
         true
@@ -182,10 +183,10 @@ impl Connection {
     pub(super) fn resubscribe(&mut self, cx: &mut Context, name: &str) {
         if self.state == State::Up {
             let off = self.request_id();
-            let text = route::unsubscribe(std::iter::once(name), off);
+            let text = with_protocol!(cx.config.venue, P => P::unsubscribe(&[name], off));
             cx.actions.push_back(Action::Send { conn: self.id, text });
             let on = self.await_answer(cx);
-            let text = route::subscribe(std::iter::once(name), on);
+            let text = with_protocol!(cx.config.venue, P => P::subscribe(&[name], on));
             cx.actions.push_back(Action::Send { conn: self.id, text });
         }
     }

@@ -10,8 +10,8 @@ use super::timers::{Timer, Timers};
 use crate::batch::{Batches, RowKey, SymbolId};
 use crate::config::Endpoints;
 use crate::config::{EngineConfig, Stream};
-use crate::event::{DecodedLevels, EventTimes};
-use crate::exchange::binance_futures::route::RestRequest;
+use crate::event::{DecodedLevels, EventTimes, TradeRows};
+use crate::exchange::RestRequest;
 use crate::report::Counters;
 use crate::symbol::{ConnId, Exchange, InstrumentId};
 use crate::table::flags;
@@ -71,6 +71,8 @@ pub(super) struct Context {
     pub endpoints: Endpoints,
     /// Where the message being taken is decoded to.
     pub levels: DecodedLevels,
+    /// As above, of trades.
+    pub trades: TradeRows,
     /// The empty text, for rows of no instrument.
     pub no_symbol: SymbolId,
     next_request: u64,
@@ -93,6 +95,7 @@ impl Context {
             requests: HashMap::new(),
             endpoints,
             levels: DecodedLevels::default(),
+            trades: TradeRows::default(),
             no_symbol,
             next_request: 0,
             next_gap: 0,

@@ -72,7 +72,7 @@ impl OpenGap {
                 missing: self.finding.missing,
                 missing_unit: self.finding.missing.map(|_| match self.stream {
                     Stream::Trades => GapUnit::Trades,
-                    Stream::L2 | Stream::Bbo => GapUnit::Updates,
+                    _ => GapUnit::Updates,
                 }),
                 first_missing: self.finding.ids.map(|(first, _)| first),
                 last_missing: self.finding.ids.map(|(_, last)| last),

@@ -9,8 +9,9 @@ use super::probe::Probe;
 use super::quote_stream::QuoteStream;
 use super::trade_stream::TradeStream;
 use crate::config::Stream;
-use crate::exchange::binance_futures::{SYNC_RULES, instruments};
-use crate::symbol::{Exchange, InstrumentId};
+use crate::exchange::with_protocol;
+use crate::exchange::Protocol;
+use crate::symbol::InstrumentId;
 
 /// See the module.
 pub(super) struct InstrumentState {
@@ -34,6 +35,7 @@ impl InstrumentState {
             Stream::Trades => self.trades.carriers.seen,
             Stream::L2 => self.book.carriers.seen,
             Stream::Bbo => self.quotes.carriers.seen,
+            Stream::Derivatives | Stream::Options | Stream::Liquidations | Stream::L2Top => None,
         }
     }
 
@@ -49,6 +51,7 @@ impl InstrumentState {
             Stream::Trades => self.trades.suspend(cx, self.subject, origin, finding),
             Stream::L2 => self.book.suspend(cx, self.subject, origin, finding),
             Stream::Bbo => self.quotes.suspend(cx, self.subject, origin, finding),
+            Stream::Derivatives | Stream::Options | Stream::Liquidations | Stream::L2Top => {}
         }
     }
 }
@@ -78,15 +81,16 @@ impl Instruments {
             return None;
         }
         let id = InstrumentId(u32::try_from(self.states.len()).ok()?);
-        let symbol: Box<str> = instruments::unify(native).into();
-        let subject = Subject { id, exchange: Exchange::BinanceFutures, symbol: cx.batches.intern(&symbol) };
+        let (name, rules) = with_protocol!(cx.config.venue, P => (P::name(native), P::SYNC));
+        let symbol: Box<str> = name.symbol.into();
+        let subject = Subject { id, exchange: name.market, symbol: cx.batches.intern(&symbol) };
         self.names.insert(native.into(), id);
         self.states.push(InstrumentState {
             subject,
             native: native.into(),
             symbol,
             trades: TradeStream::new(cx.config.trade_source),
-            book: BookStream::new(native, SYNC_RULES),
+            book: BookStream::new(native, rules),
             quotes: QuoteStream::default(),
             probes: Default::default(),
         });

@@ -2,11 +2,11 @@
 
 use super::context::Purpose;
 use super::gaps::Finding;
-use super::probe::Position;
+use super::probe::{is_ahead, position};
 use super::timers::Timer;
 use super::{Engine, find, own_origin};
 use crate::config::Stream;
-use crate::exchange::binance_futures::route;
+use crate::exchange::{Protocol, RestTold, with_protocol};
 use crate::symbol::{ConnId, InstrumentId};
 use crate::table::{GapCause, GapEvidence};
 use crate::time::NS_PER_MS;
@@ -39,8 +39,11 @@ impl Engine {
                 }
             }
             Timer::Reference => {
-                let rest = route::reference(&self.cx.endpoints.rest);
-                self.cx.request(Purpose::Reference, rest);
+                let requests =
+                    with_protocol!(self.cx.config.venue, P => P::reference(&self.cx.endpoints.rest, P::MARKETS, &[]));
+                for rest in requests {
+                    self.cx.request(Purpose::Reference, rest);
+                }
             }
             Timer::Recheck(id, stream) => self.on_recheck_timeout(id, stream),
             Timer::Checkpoint | Timer::Heal(_) | Timer::HealTrades(_) => {}
@@ -91,20 +94,22 @@ impl Engine {
         if std::mem::replace(&mut state.probe(stream).busy, true) {
             return;
         }
-        let rest = match stream {
-            Stream::Trades => route::probe_trades(&self.cx.endpoints.rest, &state.native),
-            Stream::L2 | Stream::Bbo => route::probe_book(&self.cx.endpoints.rest, &state.native),
-        };
+        let aggregated = !state.trades.counts_fills();
+        let rest = with_protocol!(
+            self.cx.config.venue,
+            P => P::probe(&self.cx.endpoints.rest, &state.native, stream, aggregated)
+        );
+        let Some(rest) = rest else { return };
         self.cx.request(Purpose::Probe(id, stream), rest);
     }
 
     /// REST has told where the stream should be.
-    pub(super) fn on_probed(&mut self, id: InstrumentId, stream: Stream, told: Position) {
+    pub(super) fn on_probed(&mut self, id: InstrumentId, stream: Stream, told: RestTold) {
         let Some(state) = self.instruments.get(id) else { return };
-        let own = Position::of(state, stream);
+        let own = position(state, stream);
         let probe = state.probe(stream);
         match own.or(probe.rest) {
-            Some(own) if told.is_ahead_of(own) => {
+            Some(own) if is_ahead(told, own) => {
                 probe.rest = Some(told);
                 self.cx.arm_in_ms(CATCH_UP_MS, Timer::Recheck(id, stream));
             }
@@ -122,11 +127,11 @@ impl Engine {
 
     fn on_recheck_timeout(&mut self, id: InstrumentId, stream: Stream) {
         let Some(state) = self.instruments.get(id) else { return };
-        let own = Position::of(state, stream);
+        let own = position(state, stream);
         let probe = state.probe(stream);
         let told = std::mem::take(probe).rest;
         if let (Some(told), Some(own)) = (told, own)
-            && !told.is_ahead_of(own)
+            && !is_ahead(told, own)
         {
             return;
         }

@@ -5,13 +5,11 @@ use hashbrown::HashMap;
 use super::context::{Context, Origin, Purpose, Subject};
 use super::input::HttpReply;
 use super::instrument::InstrumentState;
-use super::probe::Position;
 use super::timers::Timer;
 use super::{Engine, NO_TIMES};
 use crate::config::Stream;
 use crate::event::Scales;
-use crate::exchange::binance_futures::route::{self, RecordedReply};
-use crate::exchange::binance_futures::{instruments, wire};
+use crate::exchange::{Protocol, Recorded, with_protocol};
 use crate::instrument::Instrument;
 use crate::report::{IgnoreReason, RejectReason, ReplyOutcome};
 use crate::symbol::InstrumentId;
@@ -60,9 +58,9 @@ impl Engine {
         if self.cx.live {
             return None;
         }
-        match route::recorded_reply(url)? {
-            RecordedReply::Reference => Some(Purpose::Reference),
-            RecordedReply::Snapshot(native) => {
+        match with_protocol!(self.cx.config.venue, P => P::recorded(url))? {
+            Recorded::Reference => Some(Purpose::Reference),
+            Recorded::Snapshot(native) => {
                 let native = native.to_uppercase();
                 let known = self.instruments.find(&native).map(|state| state.subject.id);
                 let id = match known {
@@ -93,7 +91,9 @@ impl Engine {
             return ReplyOutcome::Rejected(RejectReason::Status);
         }
         let scales = state.book.book.scales();
-        match wire::read_snapshot(reply.body, scales, cx.config.book.max_levels, &mut cx.levels) {
+        let max_levels = cx.config.book.max_levels;
+        let read = with_protocol!(cx.config.venue, P => P::read_snapshot(reply.body, scales, max_levels, &mut cx.levels));
+        match read {
             Ok(head) => state.book.on_snapshot(cx, subject, origin, &head),
             Err(reason) => {
                 state.book.retry_snapshot(cx, subject, 0);
@@ -104,7 +104,11 @@ impl Engine {
 
     fn on_reference_reply(&mut self, origin: Origin, reply: &HttpReply<'_>) -> ReplyOutcome {
         let told =
-            if reply.status == 200 { instruments::read_exchange_info(reply.body) } else { Err(RejectReason::Status) };
+            if reply.status == 200 {
+                with_protocol!(self.cx.config.venue, P => P::read_reference(reply.body))
+            } else {
+                Err(RejectReason::Status)
+            };
         let told = match told {
             Ok(told) => told,
             Err(reason) => {
@@ -139,19 +143,11 @@ impl Engine {
             state.probe(stream).busy = false;
             return ReplyOutcome::Rejected(RejectReason::Status);
         }
-        let told = match stream {
-            Stream::Trades => route::read_last_trade(reply.body)
-                .map(|(aggregate, fill)| Position::Id(if state.trades.counts_fills() { fill } else { aggregate }))
-                .ok_or(RejectReason::Schema),
-            Stream::L2 | Stream::Bbo => {
-                wire::read_snapshot(reply.body, Scales::default(), cx.config.book.max_levels, &mut cx.levels).map(
-                    |head| match (stream, head.last_id) {
-                        (Stream::L2, Some(last)) => Position::Id(last),
-                        _ => Position::top(&cx.levels),
-                    },
-                )
-            }
-        };
+        let aggregated = !state.trades.counts_fills();
+        let told = with_protocol!(
+            cx.config.venue,
+            P => P::read_probe(reply.body, stream, aggregated, &mut cx.levels)
+        );
         match told {
             Ok(told) => {
                 self.on_probed(id, stream, told);

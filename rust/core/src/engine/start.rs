@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use xtrader_scan::Isa;
 
 use super::connection::{Connection, Subscribed};
 use super::context::{Context, Now, Origin};
@@ -12,8 +13,8 @@ use super::timers::Timer;
 use super::{Engine, own_origin};
 use crate::batch::{BatchConfig, Batches, RawRow};
 use crate::config::{ConfigError, EngineConfig, Mode};
-use crate::exchange::binance_futures::wire::WireReader;
-use crate::exchange::binance_futures::{instruments, route};
+use crate::exchange::reader::WireReader;
+use crate::exchange::{Protocol, with_protocol};
 use crate::symbol::ConnId;
 use crate::table::InputKind;
 use crate::time::Stamp;
@@ -37,7 +38,7 @@ impl Engine {
         config.check()?;
         let record = StartRecord { config: config.clone(), build: build.to_owned() };
         let live = config.mode == Mode::Live;
-        let endpoints = config.endpoints.clone().unwrap_or_else(route::default_endpoints);
+        let endpoints = config.endpoints.clone().unwrap_or_else(|| with_protocol!(config.venue, P => P::default_endpoints()));
         let batches = Batches::new(BatchConfig {
             numeric: config.numeric,
             size_unit: config.size_unit,
@@ -47,12 +48,14 @@ impl Engine {
         let mut cx = Context::new(config, live, endpoints, batches);
         cx.now = Now { msg_id: 0, row: 1, at };
         let mut names = Instruments::default();
-        let connections = if live { plan(&mut cx, &mut names)? } else { Vec::new() };
+        let venue = cx.config.venue;
+        let connections = if live { with_protocol!(venue, P => plan::<P>(&mut cx, &mut names))? } else { Vec::new() };
         let mut engine = Self {
             cx,
             instruments: names,
             connections,
             reader: WireReader::default(),
+            isa: Isa::best(),
             reference: Reference::default(),
             last_wall: live.then_some(at.wall),
             checkpoint_at: None,
@@ -81,10 +84,10 @@ impl Engine {
 }
 
 /// Spreads the streams of all symbols over connections: a family each, and no more streams than one should carry.
-fn plan(cx: &mut Context, names: &mut Instruments) -> Result<Vec<Connection>, ConfigError> {
-    let mut by_family: BTreeMap<route::Family, Vec<Subscribed>> = BTreeMap::new();
+fn plan<P: Protocol>(cx: &mut Context, names: &mut Instruments) -> Result<Vec<Connection>, ConfigError> {
+    let mut by_family: BTreeMap<u8, Vec<Subscribed>> = BTreeMap::new();
     for symbol in cx.config.symbols.clone() {
-        let native = instruments::native(&symbol);
+        let native = P::native(P::MARKETS[0], &symbol).unwrap_or(std::borrow::Cow::Borrowed(&symbol)).into_owned();
         if names.find(&native).is_some() {
             continue;
         }
@@ -95,20 +98,25 @@ fn plan(cx: &mut Context, names: &mut Instruments) -> Result<Vec<Connection>, Co
         };
         let instrument = names.add(cx, &native).ok_or(full)?.subject.id;
         for stream in cx.config.streams.clone() {
-            let (family, name) = route::stream_name(&native, stream, cx.config.trade_source, cx.config.depth_speed);
-            by_family.entry(family).or_default().push(Subscribed { instrument, stream, name });
+            for channel in P::channels(&native, P::MARKETS[0], stream, &cx.config) {
+                by_family.entry(channel.family).or_default().push(Subscribed {
+                    instrument,
+                    stream,
+                    name: channel.name,
+                });
+            }
         }
     }
     let mut connections = Vec::new();
     for (family, streams) in by_family {
-        for chunk in streams.chunks(route::STREAMS_PER_CONNECTION) {
+        for chunk in streams.chunks(P::LIMITS.channels_per_connection) {
             let full = ConfigError::Bounds {
                 key: "symbols",
                 value: cx.config.symbols.len() as u64,
                 bounds: "what 65 535 connections carry",
             };
             let id = u16::try_from(connections.len() + 1).map_err(|_| full)?;
-            let url = route::url(&cx.endpoints.ws, family);
+            let url = P::url(&cx.endpoints.ws, family);
             connections.push(Connection::new(ConnId(id), url, chunk.to_vec()));
         }
     }

@@ -4,10 +4,11 @@ use super::carriers::Carriers;
 use super::context::{Context, Origin, Subject};
 use super::gaps::{self, Finding, OpenGap};
 use super::timers::Timer;
-use crate::arbiter::{SequenceWindow, Verdict, window::Seen};
+use crate::arbiter::{SequenceWindow, Verdict};
+use crate::batch::RowKey;
 use crate::config::{Stream, TradeSource};
-use crate::event::{Scales, Trade};
-use crate::exchange::{Decoded, EventKind, Head};
+use crate::event::{Scales, Texts, Trade, TradeRow, TradeRows};
+use crate::exchange::{Decoded, EventKind, Head, Key};
 use crate::report::IgnoreReason;
 use crate::report::Outcome;
 use crate::symbol::ConnId;
@@ -65,68 +66,124 @@ impl TradeStream {
         }
     }
 
-    /// Takes a frame that carries one trade (or one row of fills). It is decoded only if its id is fresh.
-    pub(super) fn on_trade<'a>(
+    /// Takes a frame that carries trades. It is decoded only if one of its ids is fresh.
+    pub(super) fn on_trades(
         &mut self,
         cx: &mut Context,
         subject: Subject,
         origin: Origin,
         head: &Head<'_>,
-        decode: impl FnOnce(Scales) -> Decoded<Trade<'a>>,
+        decode: impl FnOnce(Scales, &mut TradeRows) -> Decoded<()>,
     ) -> Outcome {
         if *self.kind.get_or_insert(head.kind) != head.kind {
             return Outcome::Ignored(IgnoreReason::OtherTradeSource);
         }
         self.carriers.note(origin.conn, cx.now.at.mono);
+        let Key { first, last, .. } = head.key;
         let mut reset = false;
-        match self.window.check(head.key.last, head.key.last) {
+        match self.window.check(first, last) {
             Verdict::Fresh | Verdict::PartlyKnown => {}
             Verdict::Known => {
-                self.window.insert(head.key.last);
+                self.window.insert_range(first, last);
                 return Outcome::Duplicate;
             }
             Verdict::TooOld => {
                 reset = matches!((head.times.event, self.high_event), (Some(now), Some(then)) if now > then);
                 if !reset {
-                    self.window.insert(head.key.last);
+                    self.window.insert_range(first, last);
                     return Outcome::Ignored(IgnoreReason::TooOld);
                 }
             }
         }
-        let trade = match decode(self.scales) {
-            Decoded::Event(trade) => trade,
-            // It is no trade, and its id is used up all the same.
-            Decoded::Ignored(reason @ (IgnoreReason::NotMarket | IgnoreReason::ZeroPriceOrSize)) => {
-                self.admit(cx, subject, origin, head, reset);
-                return Outcome::Ignored(reason);
+        let mut trades = std::mem::take(&mut cx.trades);
+        trades.clear();
+        let outcome = match decode(self.scales, &mut trades) {
+            Decoded::Event(()) => {
+                if reset {
+                    self.reset(cx, subject, origin);
+                }
+                self.take(cx, subject, origin, head.kind, &trades.rows, &trades.texts)
             }
-            Decoded::Ignored(reason) => return Outcome::Ignored(reason),
-            Decoded::Rejected(reason) => return Outcome::Rejected(reason),
-            Decoded::Miss => return Outcome::Ignored(IgnoreReason::UnknownType),
+            Decoded::Ignored(reason) => Outcome::Ignored(reason),
+            Decoded::Rejected(reason) => Outcome::Rejected(reason),
+            Decoded::Miss => Outcome::Ignored(IgnoreReason::UnknownType),
         };
-        self.admit(cx, subject, origin, head, reset);
-        self.scales.price = self.scales.price.max(trade.price.scale);
-        self.scales.size = self.scales.size.max(trade.size.scale);
-        let aggregated = if head.kind == EventKind::AggTrade { flags::AGGREGATED } else { 0 };
-        let key = cx.key(subject, origin, trade.times, flags::LAST | aggregated, 1);
-        if cx.batches.trade(&key, &trade).is_err() {
-            gaps::row_refused(cx, subject, origin, Stream::Trades, self.carriers.last_good);
-        }
-        self.carriers.last_good = origin.ts_recv;
-        Outcome::Accepted
+        cx.trades = trades;
+        outcome
     }
 
-    /// Marks the id as seen and names the hole before it.
-    fn admit(&mut self, cx: &mut Context, subject: Subject, origin: Origin, head: &Head<'_>, reset: bool) {
-        if reset {
-            self.reset(cx, subject, origin);
+    /// Takes the decoded trades of one message: those that are known already are left out one by one.
+    pub(super) fn take(
+        &mut self,
+        cx: &mut Context,
+        subject: Subject,
+        origin: Origin,
+        kind: EventKind,
+        rows: &[TradeRow],
+        texts: &Texts,
+    ) -> Outcome {
+        let aggregated = if kind == EventKind::AggTrade { flags::AGGREGATED } else { 0 };
+        let mut outcome = Outcome::Duplicate;
+        // Which row is the last of the message is only known behind it.
+        let mut waiting: Option<(RowKey, &Trade)> = None;
+        for row in rows {
+            // A row known by its last id is known whole: folds are the same on every connection.
+            let known = row.first <= row.last && self.window.check(row.last, row.last) != Verdict::Fresh;
+            let event = row.trade.as_ref().ok().and_then(|trade| trade.times.event);
+            self.admit(cx, subject, origin, (row.first, row.last), event);
+            match &row.trade {
+                _ if known => {}
+                // It is no trade, and its ids are used up all the same.
+                Err(reason) if outcome == Outcome::Duplicate => outcome = Outcome::Ignored(*reason),
+                Err(_) => {}
+                Ok(trade) => {
+                    self.scales.price = self.scales.price.max(trade.price.scale);
+                    self.scales.size = self.scales.size.max(trade.size.scale);
+                    let key = cx.key(subject, origin, trade.times, aggregated, 1);
+                    if let Some((key, trade)) = waiting.replace((key, trade)) {
+                        self.emit(cx, subject, origin, &key, trade, texts);
+                    }
+                }
+            }
         }
-        let hole = match self.window.insert(head.key.last) {
-            Seen::Jump { first_missing, last_missing } => Some(Hole { first: first_missing, last: last_missing }),
-            Seen::New | Seen::Repaired | Seen::Duplicate | Seen::TooOld => None,
-        };
-        if self.window.high() == Some(head.key.last) {
-            self.high_event = head.times.event;
+        if let Some((mut key, trade)) = waiting {
+            key.flags |= flags::LAST;
+            self.emit(cx, subject, origin, &key, trade, texts);
+            self.carriers.last_good = origin.ts_recv;
+            outcome = Outcome::Accepted;
+        }
+        outcome
+    }
+
+    fn emit(
+        &mut self,
+        cx: &mut Context,
+        subject: Subject,
+        origin: Origin,
+        key: &RowKey,
+        trade: &Trade,
+        texts: &Texts,
+    ) {
+        if cx.batches.trade(key, trade, texts).is_err() {
+            gaps::row_refused(cx, subject, origin, Stream::Trades, self.carriers.last_good);
+        }
+    }
+
+    /// Marks ids as seen and names the hole before them. `first` above `last` is a trade without such ids.
+    fn admit(
+        &mut self,
+        cx: &mut Context,
+        subject: Subject,
+        origin: Origin,
+        (first, last): (i64, i64),
+        event: Option<i64>,
+    ) {
+        if first > last {
+            return;
+        }
+        let hole = self.window.insert_range(first, last).jump.map(|(first, last)| Hole { first, last });
+        if self.window.high() == Some(last) {
+            self.high_event = event.or(self.high_event);
         }
         if let Some(mut gap) = self.gap.take() {
             gap.finding.missing = Some(hole.map_or(0, Hole::len));

@@ -5,6 +5,8 @@ use std::borrow::Cow;
 use simd_json::{Buffers, ErrorType, Node, StaticNode, Tape};
 use xtrader_scan::{Exact, NumberError, exact};
 
+use super::levels::decimal;
+use crate::decimal::Decimal;
 use crate::report::RejectReason;
 
 /// Nesting that a document may have; the exchange's has five.
@@ -94,7 +96,7 @@ fn bare_numbers<'a>(frame: &'a [u8], mut see: impl FnMut(&'a [u8])) {
 }
 
 /// A parsed document.
-pub(crate) struct Document<'a> {
+pub struct Document<'a> {
     frame: &'a [u8],
     tape: Tape<'a>,
     home: &'a mut Tape<'static>,
@@ -144,7 +146,7 @@ impl<'a> Document<'a> {
 
 /// A value of a document.
 #[derive(Clone, Copy)]
-pub(crate) struct Value<'d, 'a> {
+pub struct Value<'d, 'a> {
     document: &'d Document<'a>,
     position: usize,
 }
@@ -228,7 +230,7 @@ impl<'d, 'a> Value<'d, 'a> {
 
 /// A value that is an object.
 #[derive(Clone, Copy)]
-pub(crate) struct Object<'d, 'a>(Value<'d, 'a>);
+pub struct Object<'d, 'a>(Value<'d, 'a>);
 
 impl<'d, 'a> Object<'d, 'a> {
     /// The value of a key; of one that occurs twice, the last. `null` counts as not there.
@@ -259,6 +261,12 @@ impl<'d, 'a> Object<'d, 'a> {
     /// An integer that must be there.
     pub(crate) fn integer(self, key: &str) -> Result<i64, RejectReason> {
         self.get(key).ok_or(RejectReason::Schema)?.integer()
+    }
+
+    /// A price or size that must be there, quoted or bare, at `scale` or finer.
+    pub(crate) fn number(self, key: &str, scale: u8) -> Result<Decimal, RejectReason> {
+        let value = self.get(key).ok_or(RejectReason::Schema)?;
+        decimal(value.number_text().ok_or(RejectReason::Schema)?.as_ref(), scale)
     }
 
     /// An integer that may be missing.

@@ -77,7 +77,7 @@ pub(crate) fn push(out: &mut DecodedLevels, side: BookSide, price: Exact, size: 
 
 /// The wide form, made from the narrow one if there is none yet.
 fn wide(out: &mut DecodedLevels) -> &mut Levels<i128> {
-    let DecodedLevels { narrow, wide } = out;
+    let DecodedLevels { narrow, wide, .. } = out;
     wide.get_or_insert_with(|| {
         let widened = |list: &mut Vec<Level>| {
             list.drain(..).map(|l| Level { price: i128::from(l.price), size: i128::from(l.size) }).collect()

@@ -3,12 +3,12 @@
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
-use simd_json::{Buffers, Tape};
 use xtrader_scan::exact;
 
 use crate::decimal::Decimal;
-use crate::exchange::document::{Object, Value, read_document};
-use crate::instrument::Instrument;
+use crate::exchange::document::{Object, Value};
+use crate::exchange::reader::WireReader;
+use crate::instrument::{Conversion, Instrument};
 use crate::report::RejectReason;
 use crate::symbol::Exchange;
 use crate::table::{InstrumentKind, Status};
@@ -55,8 +55,8 @@ pub(super) fn is_symbol(text: &str) -> bool {
 /// # Errors
 /// The reply as a whole cannot be read, or holds no list of symbols.
 pub fn read_exchange_info(body: &[u8]) -> Result<Vec<Instrument>, RejectReason> {
-    let (mut scratch, mut buffers, mut tape) = (Vec::new(), Buffers::default(), Tape(Vec::new()));
-    let document = read_document(body, &mut scratch, &mut buffers, &mut tape)?;
+    let mut reader = WireReader::default();
+    let document = reader.document(body)?;
     let list = document.at(0).object().and_then(|reply| reply.get("symbols"));
     let list = list.filter(|list| list.is_array()).ok_or(RejectReason::Schema)?;
     let mut seen = HashSet::new();
@@ -103,6 +103,7 @@ fn instrument(row: Object<'_, '_>) -> Option<Instrument> {
         min_notional: filter("MIN_NOTIONAL", "notional"),
         multiplier: Decimal::new(1, 0),
         inverse: false,
+        conversion: Conversion::None,
         expiry: expiry(kind, row),
         strike: None,
         option_type: None,

@@ -7,7 +7,9 @@
 use xtrader_scan::{Cursor, Isa, LevelScales, Stop, exact, levels};
 
 use crate::decimal::Decimal;
-use crate::event::{Bbo, BookHead, DecodedLevels, EventTimes, Level, Scales, Trade, TradeId};
+use crate::event::{
+    Bbo, BookHead, DecodedLevels, EventTimes, Level, Scales, TextRange, Trade, TradeId, TradeRow, TradeRows,
+};
 use crate::exchange::levels::{BookSide, decimal, push};
 use crate::exchange::{Decoded, EventKind, Head};
 use crate::report::IgnoreReason;
@@ -15,28 +17,6 @@ use crate::table::{Condition, Side, Source};
 use crate::time::ms_to_ns;
 
 /// The levels of a `depthUpdate` into `out`, at `scales` or finer; `max_levels` counts both sides.
-pub fn decode_depth(
-    frame: &[u8],
-    head: &Head<'_>,
-    scales: Scales,
-    max_levels: usize,
-    out: &mut DecodedLevels,
-) -> Decoded<BookHead> {
-    depth(Isa::best(), frame, head, scales, max_levels, out)
-}
-
-/// The trade of an `aggTrade` or `trade` frame, numbers at `scales` or finer.
-#[must_use]
-pub fn decode_trade(frame: &[u8], head: &Head<'_>, scales: Scales) -> Decoded<Trade<'static>> {
-    trade(Isa::best(), frame, head, scales)
-}
-
-/// The quote of a `bookTicker` frame, numbers at `scales` or finer.
-#[must_use]
-pub fn decode_bbo(frame: &[u8], head: &Head<'_>, scales: Scales) -> Decoded<Bbo> {
-    bbo(Isa::best(), frame, head, scales)
-}
-
 #[inline(always)]
 pub(super) fn depth(
     isa: Isa,
@@ -109,10 +89,11 @@ fn odd_level(c: &mut Cursor<'_>, side: BookSide, out: &mut DecodedLevels) -> Opt
     push(out, side, price, size).ok()
 }
 
+/// The trade of an `aggTrade` or `trade` frame, numbers at `scales` or finer.
 #[inline(always)]
-pub(super) fn trade(isa: Isa, frame: &[u8], head: &Head<'_>, scales: Scales) -> Decoded<Trade<'static>> {
+pub(super) fn trade(isa: Isa, frame: &[u8], head: &Head<'_>, scales: Scales, out: &mut TradeRows) -> Decoded<()> {
     match trade_body(isa, frame, head, scales) {
-        Some((product, body)) => body.judge(product, head),
+        Some((product, body)) => body.judge(product, head, out),
         None => Decoded::Miss,
     }
 }
@@ -144,7 +125,7 @@ fn trade_body(isa: Isa, frame: &[u8], head: &Head<'_>, scales: Scales) -> Option
             }
             (Fills::default(), is_market)
         }
-        EventKind::Depth | EventKind::Bbo => return None,
+        _ => return None,
     };
     let buyer_is_maker = if c.eat(br#","m":true"#) {
         true
@@ -157,6 +138,7 @@ fn trade_body(isa: Isa, frame: &[u8], head: &Head<'_>, scales: Scales) -> Option
     Some((product, TradeBody { price, size, fills, is_market, buyer_is_maker }))
 }
 
+/// The quote of a `bookTicker` frame, numbers at `scales` or finer.
 #[inline(always)]
 pub(super) fn bbo(isa: Isa, frame: &[u8], head: &Head<'_>, scales: Scales) -> Decoded<Bbo> {
     match bbo_body(isa, frame, head, scales) {
@@ -246,6 +228,7 @@ pub(super) fn book(product: Product, head: &Head<'_>, out: &mut DecodedLevels) -
         first_id: Some(head.key.first),
         last_id: Some(head.key.last),
         prev_id: Some(head.key.prev),
+        checksum: None,
     })
 }
 
@@ -268,29 +251,38 @@ pub(super) struct TradeBody {
 
 impl TradeBody {
     #[inline(always)]
-    pub(super) fn judge(self, product: Product, head: &Head<'_>) -> Decoded<Trade<'static>> {
+    pub(super) fn judge(self, product: Product, head: &Head<'_>, out: &mut TradeRows) -> Decoded<()> {
         if product == Product::Other {
             return Decoded::Ignored(IgnoreReason::OtherProduct);
         }
+        let trade = self.trade(head);
+        out.rows.push(TradeRow { first: head.key.last, last: head.key.last, native: TextRange::default(), trade });
+        Decoded::Event(())
+    }
+
+    fn trade(self, head: &Head<'_>) -> Result<Trade, IgnoreReason> {
         if !self.is_market {
-            return Decoded::Ignored(IgnoreReason::NotMarket);
+            return Err(IgnoreReason::NotMarket);
         }
         if self.price.is_zero() || self.size.is_zero() {
-            return Decoded::Ignored(IgnoreReason::ZeroPriceOrSize);
+            return Err(IgnoreReason::ZeroPriceOrSize);
         }
         let Fills { first, last } = self.fills;
         let count = first.zip(last).and_then(|(first, last)| last.checked_sub(first)?.checked_add(1));
-        Decoded::Event(Trade {
+        Ok(Trade {
             times: head.times,
             id: TradeId::Number(head.key.last),
             side: if self.buyer_is_maker { Side::Sell } else { Side::Buy },
             price: self.price,
             size: self.size,
+            contracts: None,
             count: count.filter(|n| *n > 0),
             first_id: first,
             last_id: last,
             seq: None,
             condition: Condition::Regular,
+            index_price: None,
+            mark_price: None,
             source: Source::Ws,
         })
     }

@@ -109,7 +109,7 @@ fn scan(frame: &[u8]) -> Option<Peek<'_>> {
         EventKind::Depth => depth(&mut c)?,
         EventKind::AggTrade => agg_trade(&mut c, frame)?,
         EventKind::Trade => trade(&mut c)?,
-        EventKind::Bbo => book_ticker(&mut c, frame)?,
+        _ => book_ticker(&mut c, frame)?,
     };
     if symbol.len() > MAX_SYMBOL_BYTES {
         return None;
@@ -153,7 +153,7 @@ fn agg_trade<'a>(c: &mut Cursor<'a>, frame: &'a [u8]) -> Option<Fields<'a>> {
         Some(event) => event,
         None => agg_trade_body(c)?,
     };
-    Some((symbol, single(id), times(event, sent), resume))
+    Some((symbol, Key::single(id), times(event, sent), resume))
 }
 
 /// `,"T":T,"m":…` at the end of the frame.
@@ -196,7 +196,7 @@ fn trade<'a>(c: &mut Cursor<'a>) -> Option<Fields<'a>> {
     c.expect(br#","t":"#)?;
     let id = c.integer()?;
     c.expect(br#","p":""#)?;
-    Some((symbol, single(id), times(event, sent), c.at()))
+    Some((symbol, Key::single(id), times(event, sent), c.at()))
 }
 
 /// `u,"s":"S",["ps":"S",]"b":` where decoding resumes; its times stand at the end.
@@ -212,7 +212,7 @@ fn book_ticker<'a>(c: &mut Cursor<'a>, frame: &'a [u8]) -> Option<Fields<'a>> {
         Some(times) => times,
         None => book_ticker_body(c)?,
     };
-    Some((symbol, single(id), times(event, sent), resume))
+    Some((symbol, Key::single(id), times(event, sent), resume))
 }
 
 /// `,"T":T,"E":E` at the end of the frame.
@@ -252,11 +252,6 @@ fn fields(frame: &[u8]) -> Option<&[u8]> {
     let payload = frame.strip_suffix(b"}")?;
     let payload = payload.strip_suffix(b"}").unwrap_or(payload);
     Some(payload.strip_suffix(br#","st":1"#).unwrap_or(payload))
-}
-
-/// The key of an event that carries one id.
-pub(super) fn single(id: i64) -> Key {
-    Key { prev: id.saturating_sub(1), first: id, last: id }
 }
 
 /// Since the integration of the two product families payloads name the pair beside the symbol.

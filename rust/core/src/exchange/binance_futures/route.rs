@@ -3,21 +3,22 @@
 use serde::Deserialize;
 
 use crate::config::{DepthSpeed, Endpoints, Stream, TradeSource};
+use crate::event::{DecodedLevels, Scales};
+use crate::exchange::{Answer, Channel, Recorded, RestRequest, RestTold};
+use crate::report::RejectReason;
 
-/// Streams of one connection. The exchange takes 1024 and cuts the whole connection at the 1025th; symbols are
-/// spread earlier, because one socket's latency grows with its streams (§6).
-pub const STREAMS_PER_CONNECTION: usize = 200;
+use super::wire;
+
 /// Levels a side of the snapshot that starts a book (§4 step 2).
 pub const SNAPSHOT_LEVELS: u32 = 1000;
+/// Levels that the reply to a probe may carry; five a side were asked for.
+const PROBE_LEVELS: usize = 1000;
 
-/// The two halves of the exchange since 2026: a stream on the wrong one is acknowledged and silent (§1).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Family {
-    /// Books and quotes, and the undocumented `@trade`.
-    Public,
-    /// Aggregated trades.
-    Market,
-}
+/// The two halves of the exchange since 2026: a stream on the wrong one is acknowledged and silent (§1). Books and
+/// quotes, and the undocumented `@trade`.
+pub(super) const PUBLIC: u8 = 0;
+/// Aggregated trades.
+pub(super) const MARKET: u8 = 1;
 
 /// The exchange itself.
 #[must_use]
@@ -25,48 +26,45 @@ pub fn default_endpoints() -> Endpoints {
     Endpoints { ws: "wss://fstream.binance.com".into(), rest: "https://fapi.binance.com".into() }
 }
 
-/// Name and family of a stream.
-#[must_use]
-pub fn stream_name(native: &str, stream: Stream, source: TradeSource, speed: DepthSpeed) -> (Family, String) {
+/// Name and family of a stream; `None` where the exchange has none of the kind.
+pub(super) fn channel(native: &str, stream: Stream, source: TradeSource, speed: DepthSpeed) -> Option<Channel> {
     let symbol = native.to_lowercase();
-    match stream {
+    let (family, name) = match stream {
         Stream::Trades => match source {
-            TradeSource::Auto | TradeSource::AggTrade => (Family::Market, format!("{symbol}@aggTrade")),
-            TradeSource::Trade => (Family::Public, format!("{symbol}@trade")),
+            TradeSource::Auto | TradeSource::AggTrade => (MARKET, format!("{symbol}@aggTrade")),
+            TradeSource::Trade => (PUBLIC, format!("{symbol}@trade")),
         },
-        Stream::Bbo => (Family::Public, format!("{symbol}@bookTicker")),
+        Stream::Bbo => (PUBLIC, format!("{symbol}@bookTicker")),
         Stream::L2 => {
             let suffix = match speed {
                 DepthSpeed::Ms0 => "@0ms",
-                DepthSpeed::Ms100 => "@100ms",
                 // `@depth@250ms` written out is acknowledged and never delivers (§1).
                 DepthSpeed::Ms250 => "",
                 DepthSpeed::Ms500 => "@500ms",
+                _ => "@100ms",
             };
-            (Family::Public, format!("{symbol}@depth{suffix}"))
+            (PUBLIC, format!("{symbol}@depth{suffix}"))
         }
-    }
+        _ => return None,
+    };
+    Some(Channel { family, name })
 }
 
 /// Address of a connection. The combined form names the stream in every frame.
-#[must_use]
-pub fn url(ws: &str, family: Family) -> String {
-    let path = match family {
-        Family::Public => "public",
-        Family::Market => "market",
-    };
+pub(super) fn url(ws: &str, family: u8) -> String {
+    let path = if family == MARKET { "market" } else { "public" };
     format!("{}/{path}/stream", ws.trim_end_matches('/'))
 }
 
 /// A SUBSCRIBE frame.
 #[must_use]
-pub fn subscribe<'a>(names: impl Iterator<Item = &'a str>, id: u64) -> String {
+pub fn subscribe(names: &[&str], id: u64) -> String {
     request("SUBSCRIBE", names, id)
 }
 
 /// An UNSUBSCRIBE frame.
 #[must_use]
-pub fn unsubscribe<'a>(names: impl Iterator<Item = &'a str>, id: u64) -> String {
+pub fn unsubscribe(names: &[&str], id: u64) -> String {
     request("UNSUBSCRIBE", names, id)
 }
 
@@ -76,40 +74,32 @@ pub fn list_subscriptions(id: u64) -> String {
     serde_json::json!({ "method": "LIST_SUBSCRIPTIONS", "id": id }).to_string()
 }
 
-fn request<'a>(method: &str, names: impl Iterator<Item = &'a str>, id: u64) -> String {
-    let params: Vec<&str> = names.collect();
-    serde_json::json!({ "method": method, "params": params, "id": id }).to_string()
+fn request(method: &str, names: &[&str], id: u64) -> String {
+    serde_json::json!({ "method": method, "params": names, "id": id }).to_string()
 }
 
-/// What the exchange answered to a request.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Answer {
-    /// The request's id, where the answer names it (the error at the 1025th stream does not).
-    pub id: Option<u64>,
-    /// Set where it was refused.
-    pub refused: bool,
-}
-
-/// Reads an answer frame; `None` where it is none.
+/// Reads an answer frame; `None` where it is none. The error at the 1025th stream names no request.
 #[must_use]
 pub fn read_answer(frame: &[u8]) -> Option<Answer> {
     #[derive(Deserialize)]
+    struct Refusal {
+        code: i64,
+        #[serde(default)]
+        msg: String,
+    }
+    #[derive(Deserialize)]
     struct Wire {
         id: Option<u64>,
-        error: Option<serde::de::IgnoredAny>,
+        error: Option<Refusal>,
         code: Option<i64>,
+        msg: Option<String>,
     }
-    let wire: Wire = serde_json::from_slice(frame).ok()?;
-    Some(Answer { id: wire.id, refused: wire.error.is_some() || wire.code.is_some() })
-}
-
-/// A REST request: path with query, and its weight (§2).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RestRequest {
-    /// Whole URL.
-    pub url: String,
-    /// Weight in the shared pool of 2400 per minute and address.
-    pub weight: u32,
+    let Wire { id, error, code, msg } = serde_json::from_slice(frame).ok()?;
+    let refusal = error.or_else(|| code.map(|code| Refusal { code, msg: msg.unwrap_or_default() }));
+    Some(match refusal {
+        Some(Refusal { code, msg }) => Answer::Refused { id, channel: None, code, text: msg },
+        None => Answer::Granted { id },
+    })
 }
 
 /// The snapshot that starts a book.
@@ -118,16 +108,37 @@ pub fn snapshot(rest: &str, native: &str) -> RestRequest {
     RestRequest { url: rest_url(rest, &format!("depth?symbol={native}&limit={SNAPSHOT_LEVELS}")), weight: 20 }
 }
 
-/// The top of the book, to tell a quiet book from a dead stream.
-#[must_use]
-pub fn probe_book(rest: &str, native: &str) -> RestRequest {
-    RestRequest { url: rest_url(rest, &format!("depth?symbol={native}&limit=5")), weight: 2 }
+/// The top of the book, to tell a quiet one from a dead stream; the last trade, to tell a quiet tape from one.
+pub(super) fn probe(rest: &str, native: &str, stream: Stream) -> Option<RestRequest> {
+    match stream {
+        Stream::Trades => Some(RestRequest {
+            url: rest_url(rest, &format!("aggTrades?symbol={native}&limit=1")),
+            weight: 20,
+        }),
+        Stream::L2 | Stream::Bbo => Some(RestRequest {
+            url: rest_url(rest, &format!("depth?symbol={native}&limit=5")),
+            weight: 2,
+        }),
+        _ => None,
+    }
 }
 
-/// The last trade, to tell a quiet tape from a dead stream.
-#[must_use]
-pub fn probe_trades(rest: &str, native: &str) -> RestRequest {
-    RestRequest { url: rest_url(rest, &format!("aggTrades?symbol={native}&limit=1")), weight: 20 }
+/// Reads the reply to a probe.
+pub(super) fn read_probe(
+    body: &[u8],
+    stream: Stream,
+    aggregated: bool,
+    levels: &mut DecodedLevels,
+) -> Result<RestTold, RejectReason> {
+    if stream == Stream::Trades {
+        let (aggregate, fill) = read_last_trade(body).ok_or(RejectReason::Schema)?;
+        return Ok(RestTold::Id(if aggregated { aggregate } else { fill }));
+    }
+    let head = wire::read_snapshot(body, Scales::default(), PROBE_LEVELS, levels)?;
+    match (stream, head.last_id) {
+        (Stream::L2, Some(last)) => Ok(RestTold::Id(last)),
+        _ => Ok(RestTold::top(levels)),
+    }
 }
 
 /// The reference data.
@@ -140,22 +151,13 @@ fn rest_url(rest: &str, path: &str) -> String {
     format!("{}/fapi/v1/{path}", rest.trim_end_matches('/'))
 }
 
-/// What a recorded reply answers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RecordedReply<'a> {
-    /// A snapshot of this native symbol.
-    Snapshot(&'a str),
-    /// The reference data.
-    Reference,
-}
-
 /// Tells a recorded reply by the end of its path and its query.
 #[must_use]
-pub fn recorded_reply(url: &str) -> Option<RecordedReply<'_>> {
+pub fn recorded_reply(url: &str) -> Option<Recorded<'_>> {
     let (path, query) = url.split_once('?').unwrap_or((url, ""));
     match path.trim_end_matches('/').rsplit('/').next()? {
-        "depth" => query.split('&').find_map(|pair| pair.strip_prefix("symbol=")).map(RecordedReply::Snapshot),
-        "exchangeInfo" => Some(RecordedReply::Reference),
+        "depth" => query.split('&').find_map(|pair| pair.strip_prefix("symbol=")).map(Recorded::Snapshot),
+        "exchangeInfo" => Some(Recorded::Reference),
         _ => None,
     }
 }
@@ -178,29 +180,30 @@ mod tests {
 
     #[test]
     fn streams_go_to_the_half_of_the_exchange_that_delivers_them() {
-        let name = |stream, source, speed| stream_name("BTCUSDT_261225", stream, source, speed);
+        let named = |stream, source, speed| channel("BTCUSDT_261225", stream, source, speed);
+        let expected = |family, name: &str| Some(Channel { family, name: name.into() });
         assert_eq!(
-            name(Stream::Trades, TradeSource::Auto, DepthSpeed::Ms100),
-            (Family::Market, "btcusdt_261225@aggTrade".into())
+            named(Stream::Trades, TradeSource::Auto, DepthSpeed::Ms100),
+            expected(MARKET, "btcusdt_261225@aggTrade")
         );
         assert_eq!(
-            name(Stream::Trades, TradeSource::Trade, DepthSpeed::Ms100),
-            (Family::Public, "btcusdt_261225@trade".into())
+            named(Stream::Trades, TradeSource::Trade, DepthSpeed::Ms100),
+            expected(PUBLIC, "btcusdt_261225@trade")
         );
         assert_eq!(
-            name(Stream::L2, TradeSource::Auto, DepthSpeed::Ms250),
-            (Family::Public, "btcusdt_261225@depth".into()),
+            named(Stream::L2, TradeSource::Auto, DepthSpeed::Ms250),
+            expected(PUBLIC, "btcusdt_261225@depth"),
             "250 ms is the suffix-less default and must not be written out"
         );
-        assert_eq!(url("wss://fstream.binance.com/", Family::Market), "wss://fstream.binance.com/market/stream");
+        assert_eq!(url("wss://fstream.binance.com/", MARKET), "wss://fstream.binance.com/market/stream");
     }
 
     #[test]
     fn answers() {
-        assert_eq!(read_answer(br#"{"result":null,"id":7}"#), Some(Answer { id: Some(7), refused: false }));
+        assert_eq!(read_answer(br#"{"result":null,"id":7}"#), Some(Answer::Granted { id: Some(7) }));
         assert_eq!(
             read_answer(br#"{"error":{"code":4,"msg":"Too many subscriptions"}}"#),
-            Some(Answer { id: None, refused: true })
+            Some(Answer::Refused { id: None, channel: None, code: 4, text: "Too many subscriptions".into() })
         );
         assert_eq!(read_answer(b"[1,2"), None);
     }
@@ -208,8 +211,8 @@ mod tests {
     #[test]
     fn a_recorded_reply_is_told_by_its_path_and_query_whatever_the_host() {
         let depth = "https://testnet.example/fapi/v1/depth?limit=1000&symbol=SUSHIUSDT";
-        assert_eq!(recorded_reply(depth), Some(RecordedReply::Snapshot("SUSHIUSDT")));
-        assert_eq!(recorded_reply("https://x/fapi/v1/exchangeInfo"), Some(RecordedReply::Reference));
+        assert_eq!(recorded_reply(depth), Some(Recorded::Snapshot("SUSHIUSDT")));
+        assert_eq!(recorded_reply("https://x/fapi/v1/exchangeInfo"), Some(Recorded::Reference));
         assert_eq!(recorded_reply("https://x/fapi/v1/time"), None);
     }
 }

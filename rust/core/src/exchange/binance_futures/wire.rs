@@ -1,129 +1,60 @@
-//! The reference reader: any JSON of the exchange, in any key order, by way of simd-json (§3–§5).
-//!
-//! Slower than the scanners and never in disagreement with them: it reads what they leave, and tests hold both against
-//! each other. A number counts as its text in the frame, never as a double. Of a key that occurs twice the last one
-//! counts, as in Python's `json`; unknown keys are of no account.
-
-use simd_json::{Buffers, Tape};
+//! The exchange's own messages, in any shape, by way of simd-json (§3–§5).
 
 use super::instruments::is_symbol;
 use super::normalize::{self, Fills, Product, TradeBody};
-use super::peek::{Feed, UNREQUESTED, single};
-use crate::event::{Bbo, BookHead, DecodedLevels, EventTimes, Scales, Trade};
-use crate::exchange::document::{Document, Object, Value, read_document};
-use crate::exchange::levels::{BookSide, decimal, push};
+use super::peek::{Feed, UNREQUESTED};
+use crate::event::{Bbo, BookHead, DecodedLevels, EventTimes, Scales, TradeRows};
+use crate::exchange::document::{Document, Object, Value};
+use crate::exchange::levels::{BookSide, push};
+use crate::exchange::reader::WireReader;
 use crate::exchange::{Decoded, EventKind, Head, Key, Peek};
 use crate::report::{IgnoreReason, RejectReason};
 use crate::time::ms_to_ns;
 
-/// Reads frames of any shape. Its buffers are reused from frame to frame.
-pub struct WireReader {
-    scratch: Vec<u8>,
-    buffers: Buffers,
-    tape: Tape<'static>,
+/// The levels of a book change into `out`, at `scales` or finer; `max_levels` counts both sides.
+pub(super) fn depth(
+    body: Object<'_, '_>,
+    head: &Head<'_>,
+    scales: Scales,
+    max_levels: usize,
+    out: &mut DecodedLevels,
+) -> Result<Decoded<BookHead>, RejectReason> {
+    out.reset(scales);
+    side(body.get("b"), BookSide::Bids, max_levels, out)?;
+    side(body.get("a"), BookSide::Asks, max_levels, out)?;
+    Ok(normalize::book(product(body)?, head, out))
 }
 
-impl Default for WireReader {
-    fn default() -> Self {
-        Self { scratch: Vec::new(), buffers: Buffers::default(), tape: Tape(Vec::new()) }
-    }
+/// The trade, numbers at `scales` or finer.
+pub(super) fn trade(
+    body: Object<'_, '_>,
+    head: &Head<'_>,
+    scales: Scales,
+    out: &mut TradeRows,
+) -> Result<Decoded<()>, RejectReason> {
+    let fills = match head.kind {
+        EventKind::AggTrade => Fills { first: body.integer_or_none("f")?, last: body.integer_or_none("l")? },
+        _ => Fills::default(),
+    };
+    let is_market = match body.get("X") {
+        None => true,
+        Some(value) => value.text().ok_or(RejectReason::Schema)? == "MARKET",
+    };
+    let trade = TradeBody {
+        price: body.number("p", scales.price)?,
+        size: body.number("q", scales.size)?,
+        fills,
+        is_market,
+        buyer_is_maker: body.get("m").and_then(Value::boolean).ok_or(RejectReason::Schema)?,
+    };
+    Ok(trade.judge(product(body)?, head, out))
 }
 
-impl WireReader {
-    /// Reads one frame: a whole JSON document whose head can be judged.
-    ///
-    /// # Errors
-    /// Why the frame cannot be taken: its bytes ([`RejectReason::Utf8`], [`RejectReason::Json`],
-    /// [`RejectReason::Depth`]), or a field of its head ([`RejectReason::Schema`], [`RejectReason::Range`]).
-    pub fn read<'a>(&'a mut self, frame: &'a [u8]) -> Result<Message<'a>, RejectReason> {
-        let document = read_document(frame, &mut self.scratch, &mut self.buffers, &mut self.tape)?;
-        let (peek, body) = judge(&document)?;
-        Ok(Message { document, peek, body })
-    }
-
-    /// Reads a frame whose body a scanner missed, after its `head` was already judged by.
-    ///
-    /// # Errors
-    /// As [`Self::read`]; and [`RejectReason::Schema`] where the whole frame says something else than its head did, which
-    /// only a key that occurs twice can bring about: no row may carry an id that was never arbitrated.
-    pub fn reread<'a>(&'a mut self, frame: &'a [u8], head: &Head<'_>) -> Result<Message<'a>, RejectReason> {
-        let message = self.read(frame)?;
-        let same = matches!(message.peek(), Peek::Event(found) if found == Head { resume: 0, ..*head });
-        if same { Ok(message) } else { Err(RejectReason::Schema) }
-    }
-}
-
-/// A frame that was read, and what its head says. The body is decoded when asked for, once the instrument is known.
-pub struct Message<'a> {
-    document: Document<'a>,
-    peek: Peek<'a>,
-    /// Where the event's object stands in the document.
-    body: usize,
-}
-
-impl<'a> Message<'a> {
-    /// What the head says, never [`Peek::Miss`].
-    #[must_use]
-    pub fn peek(&self) -> Peek<'a> {
-        self.peek
-    }
-
-    /// The levels of a book change into `out`, at `scales` or finer; `max_levels` counts both sides.
-    pub fn depth(&self, scales: Scales, max_levels: usize, out: &mut DecodedLevels) -> Decoded<BookHead> {
-        self.decode(&[EventKind::Depth], |body, head| {
-            out.reset(scales);
-            side(body.get("b"), BookSide::Bids, max_levels, out)?;
-            side(body.get("a"), BookSide::Asks, max_levels, out)?;
-            Ok(normalize::book(product(body)?, head, out))
-        })
-    }
-
-    /// The trade, numbers at `scales` or finer.
-    #[must_use]
-    pub fn trade(&self, scales: Scales) -> Decoded<Trade<'static>> {
-        self.decode(&[EventKind::AggTrade, EventKind::Trade], |body, head| {
-            let fills = match head.kind {
-                EventKind::AggTrade => Fills { first: body.integer_or_none("f")?, last: body.integer_or_none("l")? },
-                _ => Fills::default(),
-            };
-            let is_market = match body.get("X") {
-                None => true,
-                Some(value) => value.text().ok_or(RejectReason::Schema)? == "MARKET",
-            };
-            let trade = TradeBody {
-                price: body.number("p", scales.price)?,
-                size: body.number("q", scales.size)?,
-                fills,
-                is_market,
-                buyer_is_maker: body.get("m").and_then(Value::boolean).ok_or(RejectReason::Schema)?,
-            };
-            Ok(trade.judge(product(body)?, head))
-        })
-    }
-
-    /// The quote, numbers at `scales` or finer.
-    #[must_use]
-    pub fn bbo(&self, scales: Scales) -> Decoded<Bbo> {
-        self.decode(&[EventKind::Bbo], |body, head| {
-            let bid = (body.number("b", scales.price)?, body.number("B", scales.size)?);
-            let ask = (body.number("a", scales.price)?, body.number("A", scales.size)?);
-            Ok(normalize::quote(product(body)?, head, bid, ask))
-        })
-    }
-
-    /// Decodes an event of one of `kinds`; a message of another kind is the caller's mistake and misses.
-    fn decode<T>(
-        &self,
-        kinds: &[EventKind],
-        decode: impl FnOnce(Object<'_, '_>, &Head<'_>) -> Result<Decoded<T>, RejectReason>,
-    ) -> Decoded<T> {
-        let Peek::Event(head) = &self.peek else { return Decoded::Miss };
-        if !kinds.contains(&head.kind) {
-            return Decoded::Miss;
-        }
-        let Some(body) = self.document.at(self.body).object() else { return Decoded::Miss };
-        decode(body, head).unwrap_or_else(Decoded::Rejected)
-    }
+/// The quote, numbers at `scales` or finer.
+pub(super) fn bbo(body: Object<'_, '_>, head: &Head<'_>, scales: Scales) -> Result<Decoded<Bbo>, RejectReason> {
+    let bid = (body.number("b", scales.price)?, body.number("B", scales.size)?);
+    let ask = (body.number("a", scales.price)?, body.number("A", scales.size)?);
+    Ok(normalize::quote(product(body)?, head, bid, ask))
 }
 
 /// Reads the reply to a request for a book: `lastUpdateId`, `E`, `T`, `bids`, `asks` (§4).
@@ -137,18 +68,18 @@ pub fn read_snapshot(
     out: &mut DecodedLevels,
 ) -> Result<BookHead, RejectReason> {
     // Rare and large: buffers of its own, so that no reader keeps megabytes for ever.
-    let WireReader { mut scratch, mut buffers, mut tape } = WireReader::default();
-    let document = read_document(body, &mut scratch, &mut buffers, &mut tape)?;
+    let mut reader = WireReader::default();
+    let document = reader.document(body)?;
     let reply = document.at(0).object().ok_or(RejectReason::Schema)?;
     let last_id = reply.integer("lastUpdateId")?;
     out.reset(scales);
     side(reply.get("bids"), BookSide::Bids, max_levels, out)?;
     side(reply.get("asks"), BookSide::Asks, max_levels, out)?;
-    Ok(BookHead { times: times(reply)?, is_snapshot: true, first_id: None, last_id: Some(last_id), prev_id: None })
+    Ok(BookHead { times: times(reply)?, is_snapshot: true, last_id: Some(last_id), ..BookHead::default() })
 }
 
 /// What a document is, and where its event's object stands.
-fn judge<'a>(document: &Document<'a>) -> Result<(Peek<'a>, usize), RejectReason> {
+pub(super) fn judge<'a>(document: &Document<'a>) -> Result<(Peek<'a>, usize), RejectReason> {
     let ignored = |reason| Ok((Peek::Ignored(reason), 0));
     let root = document.at(0);
     let Some(frame) = root.object() else { return ignored(array_kind(root)) };
@@ -179,9 +110,9 @@ fn judge<'a>(document: &Document<'a>) -> Result<(Peek<'a>, usize), RejectReason>
     };
     let key = match kind {
         EventKind::Depth => Key { prev: body.integer("pu")?, first: body.integer("U")?, last: body.integer("u")? },
-        EventKind::AggTrade => single(body.integer("a")?),
-        EventKind::Trade => single(body.integer("t")?),
-        EventKind::Bbo => single(body.integer("u")?),
+        EventKind::AggTrade => Key::single(body.integer("a")?),
+        EventKind::Trade => Key::single(body.integer("t")?),
+        _ => Key::single(body.integer("u")?),
     };
     let symbol = body.get("s").and_then(Value::text).filter(|s| is_symbol(s)).ok_or(RejectReason::Schema)?;
     let variant = feed.and_then(|feed| feed.variant(kind));
@@ -241,14 +172,6 @@ fn side(
         push(out, side, price.exact()?, size.exact()?)?;
     }
     Ok(())
-}
-
-impl Object<'_, '_> {
-    /// A price or size that must be there.
-    fn number(self, key: &str, scale: u8) -> Result<crate::decimal::Decimal, RejectReason> {
-        let value = self.get(key).ok_or(RejectReason::Schema)?;
-        decimal(value.number_text().ok_or(RejectReason::Schema)?.as_ref(), scale)
-    }
 }
 
 #[cfg(test)]
