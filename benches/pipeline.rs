@@ -17,13 +17,15 @@ use std::time::{Duration, Instant};
 use simd_json::{Buffers, Tape};
 use xtrader_core::config::{EngineConfig, Mode, Stream};
 use xtrader_core::engine::{Engine, HttpReply, Input};
-use xtrader_core::event::{DecodedLevels, Scales};
-use xtrader_core::exchange::binance_futures::{normalize, peek, wire::WireReader};
-use xtrader_core::exchange::{Decoded, EventKind, Peek};
+use xtrader_core::event::{DecodedLevels, Scales, TradeRows};
+use xtrader_core::exchange::reader::WireReader;
+use xtrader_core::exchange::{Decoded, EventKind, Peek, Protocol, with_protocol};
 use xtrader_core::symbol::{ConnId, Venue};
 use xtrader_core::table::Table;
 use xtrader_core::time::Stamp;
 use xtrader_runtime::capture::{CaptureReader, Direction};
+use xtrader_runtime::replay::recorded_venue;
+use xtrader_scan::Isa;
 
 /// Counts what this thread asks of the system's allocator.
 struct Counting;
@@ -73,6 +75,7 @@ enum Line {
 }
 
 struct Capture {
+    venue: Venue,
     lines: Vec<Line>,
     connections: u16,
     frames: usize,
@@ -84,8 +87,12 @@ impl Capture {
         let mut reader = CaptureReader::open(std::slice::from_ref(path)).unwrap();
         let mut names: Vec<String> = Vec::new();
         let (mut lines, mut frames, mut bytes, mut wall) = (Vec::new(), 0, 0, 0);
+        let mut venue = None;
         while reader.advance().unwrap() {
             let line = reader.line().unwrap();
+            if venue.is_none() {
+                venue = Some(recorded_venue(path, line.url).unwrap());
+            }
             wall = line.recv_ns.unwrap_or(wall);
             let at = Stamp { wall, mono: wall.unsigned_abs() };
             match line.direction {
@@ -108,7 +115,8 @@ impl Capture {
                 }
             }
         }
-        Self { lines, connections: u16::try_from(names.len()).unwrap(), frames, bytes }
+        let venue = venue.expect("a capture holds a line");
+        Self { venue, lines, connections: u16::try_from(names.len()).unwrap(), frames, bytes }
     }
 
     fn texts(&self) -> impl Iterator<Item = &[u8]> {
@@ -121,9 +129,9 @@ impl Capture {
     fn engine(&self, tables: &[Table]) -> Engine {
         let config = EngineConfig {
             mode: Mode::Replay,
-            streams: Stream::ALL.to_vec(),
+            streams: vec![Stream::Trades, Stream::L2, Stream::Bbo],
             tables: tables.to_vec(),
-            ..EngineConfig::new(Venue::BinanceFutures)
+            ..EngineConfig::new(self.venue)
         };
         let at = match self.lines.first() {
             Some(Line::Frame { at, .. } | Line::Reply { at, .. }) => *at,
@@ -155,34 +163,39 @@ impl Capture {
         })
     }
 
-    fn peek(&self) -> Duration {
+    fn peek<P: Protocol>(&self) -> Duration {
         self.time(|text| {
-            black_box(peek::peek(text));
+            black_box(P::peek(text));
         })
     }
 
-    fn decode(&self) -> Duration {
-        let (mut levels, mut reader) = (DecodedLevels::default(), WireReader::default());
+    fn decode<P: Protocol>(&self) -> Duration {
+        let (mut levels, mut trades, mut reader) =
+            (DecodedLevels::default(), TradeRows::default(), WireReader::default());
+        let isa = Isa::best();
         let mut missed = 0_u64;
         let spent = self.time(|text| {
             let scales = Scales { price: 2, size: 3 };
-            let miss = match peek::peek(text) {
+            let miss = match P::peek(text) {
                 Peek::Event(head) => match head.kind {
-                    EventKind::Depth => {
-                        let decoded = normalize::decode_depth(text, &head, scales, 1 << 20, &mut levels);
+                    EventKind::Depth | EventKind::Book => {
+                        let decoded = P::decode_book(isa, text, &head, scales, 1 << 20, &mut levels);
                         matches!(black_box(decoded), Decoded::Miss)
                     }
                     EventKind::AggTrade | EventKind::Trade => {
-                        matches!(black_box(normalize::decode_trade(text, &head, scales)), Decoded::Miss)
+                        trades.clear();
+                        let decoded = P::decode_trades(isa, text, &head, scales, &mut trades);
+                        matches!(black_box(decoded), Decoded::Miss)
                     }
-                    EventKind::Bbo => matches!(black_box(normalize::decode_bbo(text, &head, scales)), Decoded::Miss),
+                    EventKind::Bbo => matches!(black_box(P::decode_bbo(isa, text, &head, scales)), Decoded::Miss),
+                    EventKind::MixedTrades | EventKind::State => true,
                 },
                 Peek::Miss => true,
                 Peek::Answer | Peek::Ignored(_) => false,
             };
             if miss {
                 missed += 1;
-                let _ = black_box(reader.read(text).is_ok());
+                let _ = black_box(reader.read::<P>(text).is_ok());
             }
         });
         black_box(missed);
@@ -295,8 +308,8 @@ fn main() {
                 "frames": capture.frames,
                 "bytes": capture.bytes,
                 "simd_json_tape": best(&|| capture.simd_json_tape()),
-                "peek": best(&|| capture.peek()),
-                "decode": best(&|| capture.decode()),
+                "peek": best(&|| with_protocol!(capture.venue, P => capture.peek::<P>())),
+                "decode": best(&|| with_protocol!(capture.venue, P => capture.decode::<P>())),
                 "book": best(&|| capture.engine_time(&[])),
                 "columns": best(&|| capture.engine_time(&TABLES)),
                 "allocations_per_frame": per_frame,

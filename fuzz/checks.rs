@@ -1,9 +1,10 @@
 //! What must hold of any bytes. Shared by the fuzz targets and by the test that replays their corpus.
 
-use xtrader_core::event::{DecodedLevels, Scales};
-use xtrader_core::exchange::binance_futures::{instruments, normalize, peek, wire};
-use xtrader_core::exchange::{Decoded, EventKind, Head, Peek};
+use xtrader_core::event::{DecodedLevels, Scales, StateRows, TradeRows};
+use xtrader_core::exchange::reader::{Message, WireReader};
+use xtrader_core::exchange::{Decoded, EventKind, Head, Peek, Protocol, with_protocol};
 use xtrader_core::report::RejectReason;
+use xtrader_core::symbol::Venue;
 use xtrader_scan::{Isa, LevelScales, exact, fixed, levels, pair};
 
 const MAX_LEVELS: usize = 256;
@@ -11,14 +12,20 @@ const MAX_LEVELS: usize = 256;
 /// A frame that a scanner decodes is decoded alike by the reference reader; one that a scanner only looked at has the
 /// head that the reader finds, wherever the reader takes it at all.
 pub fn two_paths(frame: &[u8]) {
-    let mut reader = wire::WireReader::default();
+    for venue in Venue::ALL {
+        with_protocol!(venue, P => two_paths_of::<P>(frame));
+    }
+}
+
+fn two_paths_of<P: Protocol>(frame: &[u8]) {
+    let mut reader = WireReader::default();
     for scales in [Scales { price: 0, size: 0 }, Scales { price: 2, size: 3 }, Scales { price: 9, size: 9 }] {
-        let head = peek::peek(frame);
+        let head = P::peek(frame);
         let fast = match &head {
-            Peek::Event(head) => decode(head, Body::Scanned(frame), scales),
+            Peek::Event(head) => decode::<P>(head, Body::Scanned(frame), scales),
             _ => None,
         };
-        let message = match reader.read(frame) {
+        let message = match reader.read::<P>(frame) {
             Ok(message) => message,
             Err(_) => {
                 assert_eq!(fast, None, "the reader refuses what the scanner takes");
@@ -28,7 +35,7 @@ pub fn two_paths(frame: &[u8]) {
         let found = message.peek();
         assert_ne!(found, Peek::Miss, "the reader always knows");
         let slow = match &found {
-            Peek::Event(head) => decode(head, Body::Read(&message), scales),
+            Peek::Event(head) => decode::<P>(head, Body::Read(&message), scales),
             _ => None,
         };
         if let Some(fast) = fast {
@@ -41,26 +48,33 @@ pub fn two_paths(frame: &[u8]) {
 
 enum Body<'a> {
     Scanned(&'a [u8]),
-    Read(&'a wire::Message<'a>),
+    Read(&'a Message<'a>),
 }
 
 /// An event written out to the last detail; `None` where there is none.
-fn decode(head: &Head<'_>, body: Body<'_>, scales: Scales) -> Option<String> {
-    let mut out = DecodedLevels::default();
+fn decode<P: Protocol>(head: &Head<'_>, body: Body<'_>, scales: Scales) -> Option<String> {
+    let (mut levels, mut trades, mut states) = (DecodedLevels::default(), TradeRows::default(), StateRows::default());
+    let isa = Isa::best();
     let event = match (head.kind, body) {
-        (EventKind::Depth, Body::Scanned(frame)) => {
-            written(normalize::decode_depth(frame, head, scales, MAX_LEVELS, &mut out))
+        (EventKind::Depth | EventKind::Book, Body::Scanned(frame)) => {
+            written(P::decode_book(isa, frame, head, scales, MAX_LEVELS, &mut levels))
         }
-        (EventKind::Depth, Body::Read(message)) => written(message.depth(scales, MAX_LEVELS, &mut out)),
-        (EventKind::AggTrade | EventKind::Trade, Body::Scanned(frame)) => {
-            written(normalize::decode_trade(frame, head, scales))
+        (EventKind::Depth | EventKind::Book, Body::Read(message)) => {
+            written(message.book::<P>(scales, MAX_LEVELS, &mut levels))
         }
-        (EventKind::AggTrade | EventKind::Trade, Body::Read(message)) => written(message.trade(scales)),
-        (EventKind::Bbo, Body::Scanned(frame)) => written(normalize::decode_bbo(frame, head, scales)),
-        (EventKind::Bbo, Body::Read(message)) => written(message.bbo(scales)),
+        (EventKind::AggTrade | EventKind::Trade | EventKind::MixedTrades, Body::Scanned(frame)) => {
+            written(P::decode_trades(isa, frame, head, scales, &mut trades))
+        }
+        (EventKind::AggTrade | EventKind::Trade | EventKind::MixedTrades, Body::Read(message)) => {
+            written(message.trades::<P>(scales, &mut trades))
+        }
+        (EventKind::Bbo, Body::Scanned(frame)) => written(P::decode_bbo(isa, frame, head, scales)),
+        (EventKind::Bbo, Body::Read(message)) => written(message.bbo::<P>(scales)),
+        (EventKind::State, Body::Scanned(_)) => None,
+        (EventKind::State, Body::Read(message)) => written(message.states::<P>(&mut states)),
     }?;
     let head = Head { resume: 0, ..*head };
-    Some(format!("{head:?} {event} {out:?}"))
+    Some(format!("{head:?} {event} {levels:?} {trades:?} {states:?}"))
 }
 
 fn written<T: std::fmt::Debug>(decoded: Decoded<T>) -> Option<String> {
@@ -115,11 +129,17 @@ pub fn numbers(text: &[u8]) {
 
 /// Whole documents: nothing panics, and what is taken for JSON is JSON to a second parser too.
 pub fn documents(body: &[u8]) {
+    for venue in Venue::ALL {
+        with_protocol!(venue, P => documents_of::<P>(body));
+    }
+}
+
+fn documents_of<P: Protocol>(body: &[u8]) {
     let mut out = DecodedLevels::default();
     let verdicts = [
-        wire::WireReader::default().read(body).map(drop),
-        wire::read_snapshot(body, Scales::default(), MAX_LEVELS, &mut out).map(drop),
-        instruments::read_exchange_info(body).map(drop),
+        WireReader::default().read::<P>(body).map(drop),
+        P::read_snapshot(body, Scales::default(), MAX_LEVELS, &mut out).map(drop),
+        P::read_reference(body).map(drop),
     ];
     let is_document = |verdict: &Result<(), RejectReason>| {
         !matches!(verdict, Err(RejectReason::Utf8 | RejectReason::Json | RejectReason::Depth | RejectReason::Range))

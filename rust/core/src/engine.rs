@@ -40,13 +40,13 @@ use crate::report::{BookReport, IgnoreReason, Outcome};
 use crate::symbol::ConnId;
 use crate::table::flags;
 use crate::time::Stamp;
-use xtrader_scan::Isa;
 use connection::Connection;
 use context::{Context, Now, Origin};
 use gaps::Finding;
 use instrument::{InstrumentState, Instruments};
 use replies::Reference;
 use timers::Timer;
+use xtrader_scan::Isa;
 
 /// The engine of one venue. Sans-I/O: see the module's contract.
 pub struct Engine {
@@ -214,9 +214,7 @@ impl Engine {
                 let decode = |scales, out: &mut _| message.book::<P>(scales, max_levels, out);
                 instrument.book.on_depth(cx, subject, origin, &head, decode)
             }
-            EventKind::Bbo => {
-                instrument.quotes.on_quote(cx, subject, origin, &head, |scales| message.bbo::<P>(scales))
-            }
+            EventKind::Bbo => instrument.quotes.on_quote(cx, subject, origin, &head, |scales| message.bbo::<P>(scales)),
             EventKind::MixedTrades | EventKind::State => Outcome::Ignored(IgnoreReason::UnknownType),
         }
     }
@@ -361,12 +359,7 @@ fn find(connections: &mut [Connection], conn: ConnId) -> Option<&mut Connection>
 }
 
 /// An answer to something we sent.
-fn on_answer<P: Protocol>(
-    cx: &mut Context,
-    connections: &mut [Connection],
-    conn: ConnId,
-    payload: &[u8],
-) -> Outcome {
+fn on_answer<P: Protocol>(cx: &mut Context, connections: &mut [Connection], conn: ConnId, payload: &[u8]) -> Outcome {
     if let (true, Some(answer), Some(connection)) = (cx.live, P::read_answer(payload), find(connections, conn)) {
         connection.on_answer(cx, &answer);
     }

@@ -13,6 +13,7 @@ pub use protocol::{
 
 /// Evaluates an expression with `$protocol` standing for the [`Protocol`] of a venue. The one place where venues and
 /// folders meet.
+#[macro_export]
 macro_rules! with_protocol {
     ($venue:expr, $protocol:ident => $body:expr) => {
         match $venue {
@@ -35,7 +36,7 @@ macro_rules! with_protocol {
         }
     };
 }
-pub(crate) use with_protocol;
+pub use with_protocol;
 
 use crate::event::EventTimes;
 use crate::report::{IgnoreReason, RejectReason};

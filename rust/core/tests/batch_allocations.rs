@@ -6,8 +6,8 @@ use std::cell::Cell;
 use xtrader_core::batch::{BatchConfig, Batches, GapRow, RawRow, RowKey, SymbolId};
 use xtrader_core::config::{BatchLimits, Numeric, SizeUnit};
 use xtrader_core::decimal::Decimal;
-use xtrader_core::event::{Bbo, BookHead, DecodedLevels, EventTimes, Level, Scales, Trade, TradeId};
-use xtrader_core::instrument::Instrument;
+use xtrader_core::event::{Bbo, BookHead, DecodedLevels, EventTimes, Level, Scales, Texts, Trade, TradeId};
+use xtrader_core::instrument::{Conversion, Instrument};
 use xtrader_core::symbol::{ConnId, Exchange};
 use xtrader_core::table::{
     Condition, GapCause, GapEvidence, GapScope, InputKind, InstrumentKind, Repaired, Side, Source, Status, Table,
@@ -48,7 +48,15 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static COUNTING: Counting = Counting;
 
-fn append_one_of_each(batches: &mut Batches, symbol: SymbolId, n: i64, levels: &DecodedLevels, about: &Instrument) {
+fn append_one_of_each(
+    batches: &mut Batches,
+    texts: &mut Texts,
+    symbol: SymbolId,
+    n: i64,
+    levels: &DecodedLevels,
+    about: &Instrument,
+) {
+    texts.clear();
     let key = RowKey {
         ts_event: Some(n),
         ts_venue: (n % 2 == 0).then_some(n),
@@ -65,15 +73,18 @@ fn append_one_of_each(batches: &mut Batches, symbol: SymbolId, n: i64, levels: &
     let (price, size) = (Decimal::new(6_500_010, 2), Decimal::new(1, 3));
     let trade = Trade {
         times,
-        id: if n % 2 == 0 { TradeId::Number(3_000_000_000 + n) } else { TradeId::Text("BTC-123456789") },
+        id: if n % 2 == 0 { TradeId::Number(3_000_000_000 + n) } else { TradeId::Text(texts.add("BTC-123456789")) },
         side: Side::Buy,
         price,
         size,
+        contracts: None,
         count: Some(1),
         first_id: Some(n),
         last_id: None,
         seq: None,
         condition: Condition::Regular,
+        index_price: None,
+        mark_price: None,
         source: Source::Ws,
     };
     let raw = RawRow {
@@ -102,7 +113,7 @@ fn append_one_of_each(batches: &mut Batches, symbol: SymbolId, n: i64, levels: &
         conn_ids: &[ConnId(1)],
     };
     let quote = Bbo { times, bid: Some((price, size)), ask: None, update_id: Some(n) };
-    batches.trade(&key, &trade).expect("in range");
+    batches.trade(&key, &trade, texts).expect("in range");
     batches.bbo(&key, &quote).expect("in range");
     batches.book(&key, &BookHead::default(), Some(n), levels, Source::Ws).expect("in range");
     batches.gap(&key, &gap).expect("in range");
@@ -135,6 +146,7 @@ fn a_row_costs_no_allocation() {
         min_notional: None,
         multiplier: Decimal::new(1, 0),
         inverse: false,
+        conversion: Conversion::None,
         expiry: None,
         strike: None,
         option_type: None,
@@ -149,11 +161,13 @@ fn a_row_costs_no_allocation() {
             tables: Table::ALL.to_vec(),
         });
         let symbol = batches.intern("BTCUSDT-261225");
+        let mut texts = Texts::default();
+        texts.add("room for an id of a trade");
         // The first round too: room is reserved when a table is opened. 20 rows of `levels` an input: no close.
         for round in 0..3 {
             let appended = allocations_of(|| {
                 for n in 0..400 {
-                    append_one_of_each(&mut batches, symbol, n, &levels, &about);
+                    append_one_of_each(&mut batches, &mut texts, symbol, n, &levels, &about);
                 }
             });
             assert_eq!(appended, 0, "{numeric:?}, round {round}");

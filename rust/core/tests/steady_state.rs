@@ -60,7 +60,11 @@ fn messages() -> Vec<DecodedLevels> {
             (0..20).map(|_| level(&mut draw)).collect()
         };
         let (bids, asks) = (side(-1), side(1));
-        DecodedLevels { narrow: Levels { scales: Scales { price: 1, size: 3 }, bids, asks }, wide: None }
+        DecodedLevels {
+            narrow: Levels { scales: Scales { price: 1, size: 3 }, bids, asks },
+            wide: None,
+            padded: Vec::new(),
+        }
     };
     (0..2000).map(&mut message).collect()
 }

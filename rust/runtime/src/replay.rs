@@ -6,6 +6,7 @@
 
 mod foreign;
 mod origin;
+pub use origin::recorded_venue;
 mod own;
 mod pace;
 

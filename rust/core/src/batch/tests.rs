@@ -16,6 +16,8 @@ use crate::table::{
     flags,
 };
 
+use crate::instrument::Conversion;
+
 use super::*;
 
 const NO_LIMITS: BatchLimits = BatchLimits { max_rows: 1 << 16, max_bytes: 64 << 20, max_delay_ms: 0 };
@@ -49,18 +51,21 @@ fn decimal(text: &str) -> Decimal {
     Decimal::new(mantissa, u8::try_from(fraction.len()).expect("a short fraction"))
 }
 
-fn trade<'a>(id: TradeId<'a>, price: &str, size: &str) -> Trade<'a> {
+fn trade(id: TradeId, price: &str, size: &str) -> Trade {
     Trade {
         times: EventTimes::default(),
         id,
         side: Side::Sell,
         price: decimal(price),
         size: decimal(size),
+        contracts: None,
         count: Some(3),
         first_id: Some(10),
         last_id: Some(12),
         seq: None,
         condition: Condition::Rpi,
+        index_price: None,
+        mark_price: None,
         source: Source::Ws,
     }
 }
@@ -169,6 +174,15 @@ fn documented(table: Table) -> &'static str {
              multiplier:# inverse:bool expiry:time? strike:#? option_type:word? status:word status_native:utf8 \
              valid_from:time valid_to:time?"
         }
+        Table::L2Top => "bid_prices:[#] bid_sizes:[#] ask_prices:[#] ask_sizes:[#]",
+        Table::Derivatives => {
+            "mark_price:#? index_price:#? funding_rate:#? next_funding_time:time? open_interest:#? last_price:#?"
+        }
+        Table::Options => {
+            "underlying_price:#? mark_price:#? mark_iv:#? bid_iv:#? ask_iv:#? delta:#? gamma:#? vega:#? theta:#? \
+             open_interest:#?"
+        }
+        Table::Liquidations => "id:i64? side:word price:# size:# contracts:#?",
         Table::Raw => "ts_mono:u64 kind:word request_id:u64? status:u16? headers:utf8? url:utf8? payload:binary",
     }
 }
@@ -203,9 +217,13 @@ fn a_trade_stands_in_its_row() {
     let btc = batches.intern("BTCUSDT");
     let long = batches.intern("BTCUSDT-261225");
     assert_eq!(batches.intern("BTCUSDT"), btc);
-    batches.trade(&key(btc), &trade(TradeId::Number(3_000_000_000), "65000.10", "0.001")).expect("in range");
-    let text = Trade { seq: Some(-1), count: None, ..trade(TradeId::Text("ETH-1234567890123"), "1", "2") };
-    batches.trade(&RowKey { ts_event: None, ts_venue: Some(9), ..key(long) }, &text).expect("in range");
+    batches
+        .trade(&key(btc), &trade(TradeId::Number(3_000_000_000), "65000.10", "0.001"), &Texts::default())
+        .expect("in range");
+    let mut ids = Texts::default();
+    let id = TradeId::Text(ids.add("ETH-1234567890123"));
+    let text = Trade { seq: Some(-1), count: None, ..trade(id, "1", "2") };
+    batches.trade(&RowKey { ts_event: None, ts_venue: Some(9), ..key(long) }, &text, &ids).expect("in range");
     assert_eq!(batches.open_rows(), 2);
     let batch = the_batch(&mut batches);
     assert_eq!(batches.open_rows(), 0);
@@ -240,7 +258,9 @@ fn a_trade_stands_in_its_row() {
 fn prices_and_sizes_are_what_the_mode_says() {
     let fill = |numeric| {
         let mut batches = batches_with(numeric, NO_LIMITS, &[Table::Trades]);
-        batches.trade(&key(SymbolId::NONE), &trade(TradeId::Number(1), "7.5040", "12")).expect("in range");
+        batches
+            .trade(&key(SymbolId::NONE), &trade(TradeId::Number(1), "7.5040", "12"), &Texts::default())
+            .expect("in range");
         the_batch(&mut batches)
     };
     let decimal = fill(Numeric::Decimal);
@@ -293,6 +313,7 @@ fn a_book_message_is_one_row_of_l2_and_one_row_a_level_of_levels() {
         last_id: Some(0),
         prev_id: Some(-5),
         times: EventTimes::default(),
+        checksum: None,
     };
     batches.book(&key(SymbolId::NONE), &head, None, &first, Source::Rest).expect("in range");
     let empty = message((1, 3), &[], &[]);
@@ -412,6 +433,7 @@ fn instrument() -> Instrument {
         min_notional: Some(decimal("5")),
         multiplier: decimal("1"),
         inverse: false,
+        conversion: Conversion::None,
         expiry: Some(1_798_185_600_000_000_000),
         strike: None,
         option_type: None,
@@ -506,7 +528,9 @@ fn an_input_stands_in_raw_byte_for_byte() {
 fn rows_of_tables_that_nobody_wants_are_let_go() {
     let mut batches = batches_with(Numeric::Float, NO_LIMITS, &[Table::Bbo]);
     assert_eq!(Table::ALL.map(|t| batches.is_wanted(t)), Table::ALL.map(|t| t == Table::Bbo));
-    batches.trade(&key(SymbolId::NONE), &trade(TradeId::Number(1), "1", "1")).expect("nothing to do");
+    batches
+        .trade(&key(SymbolId::NONE), &trade(TradeId::Number(1), "1", "1"), &Texts::default())
+        .expect("nothing to do");
     let levels = message((0, 0), &[(1, 1)], &[]);
     batches.book(&key(SymbolId::NONE), &BookHead::default(), None, &levels, Source::Ws).expect("nothing to do");
     batches.close_all();
@@ -522,9 +546,9 @@ fn a_row_with_a_number_that_a_double_cannot_say_is_flagged() {
     let long = "0.10000000000000001";
     let mut batches = batches(Numeric::Float);
     let none = key(SymbolId::NONE);
-    batches.trade(&none, &trade(TradeId::Number(1), long, "1")).expect("in range");
-    batches.trade(&none, &trade(TradeId::Number(2), "1", long)).expect("in range");
-    batches.trade(&none, &trade(TradeId::Number(3), "1", "1")).expect("in range");
+    batches.trade(&none, &trade(TradeId::Number(1), long, "1"), &Texts::default()).expect("in range");
+    batches.trade(&none, &trade(TradeId::Number(2), "1", long), &Texts::default()).expect("in range");
+    batches.trade(&none, &trade(TradeId::Number(3), "1", "1"), &Texts::default()).expect("in range");
     let flagged = Some(flags::LAST | flags::LOSSY);
     let trades = the_batch(&mut batches);
     assert_eq!(values::<UInt8Type>(&trades, "flags"), [flagged, flagged, Some(flags::LAST)]);
@@ -564,7 +588,9 @@ fn a_row_with_a_number_that_a_double_cannot_say_is_flagged() {
 fn only_float_is_lossy() {
     for numeric in [Numeric::Decimal, Numeric::Fixed] {
         let mut batches = batches(numeric);
-        batches.trade(&key(SymbolId::NONE), &trade(TradeId::Number(1), "0.10000000000000001", "1")).expect("in range");
+        batches
+            .trade(&key(SymbolId::NONE), &trade(TradeId::Number(1), "0.10000000000000001", "1"), &Texts::default())
+            .expect("in range");
         assert_eq!(values::<UInt8Type>(&the_batch(&mut batches), "flags"), [Some(flags::LAST)]);
     }
 }
@@ -583,7 +609,7 @@ fn a_number_beyond_its_column_leaves_nothing() {
         let mut batches = batches(numeric);
         for (price, size) in [(bad, "1"), ("1", bad)] {
             assert_eq!(
-                batches.trade(&none, &trade(TradeId::Text("a"), price, size)),
+                batches.trade(&none, &trade(TradeId::Number(1), price, size), &Texts::default()),
                 Err(OutOfRange),
                 "{price} {size}"
             );
@@ -598,7 +624,7 @@ fn a_number_beyond_its_column_leaves_nothing() {
         assert_eq!(batches.book(&none, &BookHead::default(), None, &levels, Source::Ws), Err(OutOfRange));
         assert_eq!(batches.open_rows(), 0);
 
-        batches.trade(&none, &trade(TradeId::Text("b"), last_good, last_good)).expect("in range");
+        batches.trade(&none, &trade(TradeId::Number(2), last_good, last_good), &Texts::default()).expect("in range");
         let good = decimal(last_good);
         let levels = wide((good.scale, 0), &[(good.mantissa, 1)]);
         batches.book(&none, &BookHead::default(), None, &levels, Source::Ws).expect("in range");
@@ -623,7 +649,7 @@ fn levels_alone_refuses_a_message_whole() {
 fn trailing_zeros_do_not_put_a_fixed_number_out_of_range() {
     let long = "12345678901.0000000000";
     let mut batches = batches_with(Numeric::Fixed, NO_LIMITS, &[Table::Trades, Table::Bbo]);
-    batches.trade(&key(SymbolId::NONE), &trade(TradeId::Number(1), long, "1.50")).expect("in range");
+    batches.trade(&key(SymbolId::NONE), &trade(TradeId::Number(1), long, "1.50"), &Texts::default()).expect("in range");
     let (bid, ask) = (Some((decimal("0.50"), decimal("1"))), Some((decimal(long), decimal("1"))));
     let bbo = Bbo { times: EventTimes::default(), bid, ask, update_id: None };
     batches.bbo(&key(SymbolId::NONE), &bbo).expect("in range");
@@ -644,7 +670,9 @@ fn a_batch_closes_by_rows() {
     let limits = BatchLimits { max_rows: 3, ..NO_LIMITS };
     let mut batches = batches_with(Numeric::Float, limits, &[Table::Trades, Table::Levels]);
     for id in 0..7 {
-        batches.trade(&key(SymbolId::NONE), &trade(TradeId::Number(id), "1", "1")).expect("in range");
+        batches
+            .trade(&key(SymbolId::NONE), &trade(TradeId::Number(id), "1", "1"), &Texts::default())
+            .expect("in range");
     }
     assert_eq!(batches.open_rows(), 1);
     let levels = message((0, 0), &[(1, 1); 4], &[(2, 2); 4]);
@@ -687,7 +715,7 @@ fn a_small_batch_holds_little() {
     let none = key(SymbolId::NONE);
     let levels = message((0, 0), &[(1, 1); 5], &[(1, 1); 5]);
     batches.book(&none, &BookHead::default(), None, &levels, Source::Ws).expect("in range");
-    batches.trade(&none, &trade(TradeId::Number(1), "1", "1")).expect("in range");
+    batches.trade(&none, &trade(TradeId::Number(1), "1", "1"), &Texts::default()).expect("in range");
     batches.close_all();
     for batch in std::iter::from_fn(|| batches.pop()) {
         let bytes = batch.rows.get_array_memory_size();
@@ -762,9 +790,10 @@ fn play(
         // A number out of range leaves nothing, in one batch as in many.
         let _ = match call {
             Call::Trade { id, text, price, seq } => {
-                let id = text.as_deref().map_or(TradeId::Number(*id), TradeId::Text);
+                let mut ids = Texts::default();
+                let id = text.as_deref().map_or(TradeId::Number(*id), |text| TradeId::Text(ids.add(text)));
                 let price = Decimal::new(i128::from(*price), 4);
-                batches.trade(&key, &Trade { price, seq: *seq, ..trade(id, "1", "0.10") })
+                batches.trade(&key, &Trade { price, seq: *seq, ..trade(id, "1", "0.10") }, &ids)
             }
             Call::Book { bids, asks, prev } => {
                 batches.book(&key, &BookHead::default(), *prev, &message((2, 3), bids, asks), Source::Ws)

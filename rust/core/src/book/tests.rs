@@ -118,7 +118,7 @@ impl Pair {
 }
 
 fn narrow(scales: Scales, bids: Vec<Level>, asks: Vec<Level>) -> DecodedLevels {
-    DecodedLevels { narrow: Levels { scales, bids, asks }, wide: None }
+    DecodedLevels { narrow: Levels { scales, bids, asks }, wide: None, padded: Vec::new() }
 }
 
 /// Messages around a price that wanders: most levels near it and on the tick, some far, some off the tick.
@@ -172,7 +172,11 @@ fn chaos() -> impl Strategy<Value = Vec<Op>> {
                 narrow(scales, bids.iter().map(level).collect(), asks.iter().map(level).collect())
             } else {
                 let (bids, asks) = (bids.iter().map(broad).collect(), asks.iter().map(broad).collect());
-                DecodedLevels { narrow: Levels::default(), wide: Some(Box::new(Levels { scales, bids, asks })) }
+                DecodedLevels {
+                    narrow: Levels::default(),
+                    wide: Some(Box::new(Levels { scales, bids, asks })),
+                    padded: Vec::new(),
+                }
             };
             match kind {
                 0 => Op::Clear,
@@ -256,7 +260,7 @@ fn a_tick_that_becomes_finer_is_noticed() {
 fn what_no_i64_holds_lives_in_the_refuge_until_the_book_is_cleared() {
     let wide =
         Levels { scales: Scales::default(), bids: vec![Level { price: 1i128 << 80, size: 1 }], asks: Vec::new() };
-    let huge = DecodedLevels { narrow: Levels::default(), wide: Some(Box::new(wide)) };
+    let huge = DecodedLevels { narrow: Levels::default(), wide: Some(Box::new(wide)), padded: Vec::new() };
     let small = narrow(Scales::default(), levels(1..10), levels(10..20));
     let mut pair = run(&[Op::Apply(small.clone()), Op::Apply(huge), Op::Apply(small.clone())]);
     assert!(!is_fast(&pair.book));
@@ -271,7 +275,7 @@ fn what_nothing_holds_is_an_error_and_leaves_the_book_alone() {
     let before = view(&book);
     let ask = Level { price: i128::MAX, size: 1 };
     let wide = Levels { scales: Scales { price: 38, size: 0 }, bids: Vec::new(), asks: vec![ask] };
-    book.apply(&DecodedLevels { narrow: Levels::default(), wide: Some(Box::new(wide)) })
+    book.apply(&DecodedLevels { narrow: Levels::default(), wide: Some(Box::new(wide)), padded: Vec::new() })
         .expect("1 at scale 38 fits too");
     let far = narrow(Scales::default(), levels(10..11), Vec::new());
     assert!(book.apply(&far).is_err());

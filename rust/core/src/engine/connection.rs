@@ -167,7 +167,8 @@ impl Connection {
         }
         if self.awaited.is_none() {
             let id = self.await_answer(cx);
-            cx.actions.push_back(Action::Send { conn: self.id, text: with_protocol!(cx.config.venue, P => P::question(id)) });
+            cx.actions
+                .push_back(Action::Send { conn: self.id, text: with_protocol!(cx.config.venue, P => P::question(id)) });
         }
         cx.arm_in_ms(cx.config.deadlines.silence_ms, Timer::Silence(self.id, self.session));
         true

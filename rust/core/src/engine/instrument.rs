@@ -9,8 +9,8 @@ use super::probe::Probe;
 use super::quote_stream::QuoteStream;
 use super::trade_stream::TradeStream;
 use crate::config::Stream;
-use crate::exchange::with_protocol;
 use crate::exchange::Protocol;
+use crate::exchange::with_protocol;
 use crate::symbol::InstrumentId;
 
 /// See the module.

@@ -92,7 +92,8 @@ impl Engine {
         }
         let scales = state.book.book.scales();
         let max_levels = cx.config.book.max_levels;
-        let read = with_protocol!(cx.config.venue, P => P::read_snapshot(reply.body, scales, max_levels, &mut cx.levels));
+        let read =
+            with_protocol!(cx.config.venue, P => P::read_snapshot(reply.body, scales, max_levels, &mut cx.levels));
         match read {
             Ok(head) => state.book.on_snapshot(cx, subject, origin, &head),
             Err(reason) => {
@@ -103,12 +104,11 @@ impl Engine {
     }
 
     fn on_reference_reply(&mut self, origin: Origin, reply: &HttpReply<'_>) -> ReplyOutcome {
-        let told =
-            if reply.status == 200 {
-                with_protocol!(self.cx.config.venue, P => P::read_reference(reply.body))
-            } else {
-                Err(RejectReason::Status)
-            };
+        let told = if reply.status == 200 {
+            with_protocol!(self.cx.config.venue, P => P::read_reference(reply.body))
+        } else {
+            Err(RejectReason::Status)
+        };
         let told = match told {
             Ok(told) => told,
             Err(reason) => {

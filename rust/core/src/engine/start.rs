@@ -38,7 +38,8 @@ impl Engine {
         config.check()?;
         let record = StartRecord { config: config.clone(), build: build.to_owned() };
         let live = config.mode == Mode::Live;
-        let endpoints = config.endpoints.clone().unwrap_or_else(|| with_protocol!(config.venue, P => P::default_endpoints()));
+        let endpoints =
+            config.endpoints.clone().unwrap_or_else(|| with_protocol!(config.venue, P => P::default_endpoints()));
         let batches = Batches::new(BatchConfig {
             numeric: config.numeric,
             size_unit: config.size_unit,

@@ -155,15 +155,7 @@ impl TradeStream {
         outcome
     }
 
-    fn emit(
-        &mut self,
-        cx: &mut Context,
-        subject: Subject,
-        origin: Origin,
-        key: &RowKey,
-        trade: &Trade,
-        texts: &Texts,
-    ) {
+    fn emit(&mut self, cx: &mut Context, subject: Subject, origin: Origin, key: &RowKey, trade: &Trade, texts: &Texts) {
         if cx.batches.trade(key, trade, texts).is_err() {
             gaps::row_refused(cx, subject, origin, Stream::Trades, self.carriers.last_good);
         }

@@ -91,13 +91,7 @@ impl Protocol for BinanceFutures {
     }
 
     #[inline(always)]
-    fn decode_trades(
-        isa: Isa,
-        frame: &[u8],
-        head: &Head<'_>,
-        scales: Scales,
-        out: &mut TradeRows,
-    ) -> Decoded<()> {
+    fn decode_trades(isa: Isa, frame: &[u8], head: &Head<'_>, scales: Scales, out: &mut TradeRows) -> Decoded<()> {
         normalize::trade(isa, frame, head, scales, out)
     }
 

@@ -61,13 +61,7 @@ pub trait Protocol {
 
     /// The trades of a frame of [`super::EventKind::AggTrade`] or `Trade`, numbers at `scales` or finer. `out` was
     /// cleared; after a [`Decoded::Miss`] what it holds does not count.
-    fn decode_trades(
-        isa: Isa,
-        frame: &[u8],
-        head: &Head<'_>,
-        scales: Scales,
-        out: &mut TradeRows,
-    ) -> Decoded<()>;
+    fn decode_trades(isa: Isa, frame: &[u8], head: &Head<'_>, scales: Scales, out: &mut TradeRows) -> Decoded<()>;
 
     /// The levels of a frame of [`super::EventKind::Depth`] or `Book`, at `scales` or finer; `max_levels` counts both
     /// sides. `out` is reset here.

@@ -59,6 +59,14 @@ pub(super) fn supported() -> String {
     Venue::ALL.map(Venue::id).join(", ")
 }
 
+/// The venue of a recording, told by the host of its first URL, else by the name of file or folder.
+///
+/// # Errors
+/// Neither tells, or the exchange is not supported.
+pub fn recorded_venue(path: &Path, url: Option<&str>) -> Result<Venue, RuntimeError> {
+    venue(path, url, None)
+}
+
 /// The venue of a recording. `given` decides where the recording says nothing, and must not contradict it.
 pub(super) fn venue(path: &Path, url: Option<&str>, given: Option<Venue>) -> Result<Venue, RuntimeError> {
     let host = url.and_then(host);

@@ -111,14 +111,12 @@ pub fn snapshot(rest: &str, native: &str) -> RestRequest {
 /// The top of the book, to tell a quiet one from a dead stream; the last trade, to tell a quiet tape from one.
 pub(super) fn probe(rest: &str, native: &str, stream: Stream) -> Option<RestRequest> {
     match stream {
-        Stream::Trades => Some(RestRequest {
-            url: rest_url(rest, &format!("aggTrades?symbol={native}&limit=1")),
-            weight: 20,
-        }),
-        Stream::L2 | Stream::Bbo => Some(RestRequest {
-            url: rest_url(rest, &format!("depth?symbol={native}&limit=5")),
-            weight: 2,
-        }),
+        Stream::Trades => {
+            Some(RestRequest { url: rest_url(rest, &format!("aggTrades?symbol={native}&limit=1")), weight: 20 })
+        }
+        Stream::L2 | Stream::Bbo => {
+            Some(RestRequest { url: rest_url(rest, &format!("depth?symbol={native}&limit=5")), weight: 2 })
+        }
         _ => None,
     }
 }

@@ -5,11 +5,12 @@
 use proptest::prelude::*;
 use xtrader_scan::Isa;
 
-use super::normalize::{self, decode_trade};
 use super::peek::peek;
-use super::wire::{WireReader, read_snapshot};
+use super::wire::read_snapshot;
+use super::{BinanceFutures as P, normalize};
 use crate::decimal::Decimal;
-use crate::event::{DecodedLevels, Scales};
+use crate::event::{DecodedLevels, Scales, TradeRows};
+use crate::exchange::reader::WireReader;
 use crate::exchange::{Decoded, EventKind, Head, Peek};
 
 mod captures;
@@ -55,13 +56,17 @@ fn scanned(isa: Isa, frame: &[u8], scales: Scales) -> Verdict {
             let decoded = normalize::depth(isa, frame, &head, scales, MAX_LEVELS, &mut out);
             with_levels(body(&head, decoded), &out)
         }
-        EventKind::AggTrade | EventKind::Trade => body(&head, normalize::trade(isa, frame, &head, scales)),
-        EventKind::Bbo => body(&head, normalize::bbo(isa, frame, &head, scales)),
+        EventKind::AggTrade | EventKind::Trade => {
+            let mut out = TradeRows::default();
+            let decoded = normalize::trade(isa, frame, &head, scales, &mut out);
+            with_trades(body(&head, decoded), &out)
+        }
+        _ => body(&head, normalize::bbo(isa, frame, &head, scales)),
     }
 }
 
 fn read(reader: &mut WireReader, frame: &[u8], scales: Scales) -> Verdict {
-    let message = match reader.read(frame) {
+    let message = match reader.read::<P>(frame) {
         Ok(message) => message,
         Err(reason) => return Verdict::Refused(format!("{reason:?}")),
     };
@@ -69,11 +74,22 @@ fn read(reader: &mut WireReader, frame: &[u8], scales: Scales) -> Verdict {
     match head.kind {
         EventKind::Depth => {
             let mut out = DecodedLevels::default();
-            let verdict = body(&head, message.depth(scales, MAX_LEVELS, &mut out));
+            let verdict = body(&head, message.book::<P>(scales, MAX_LEVELS, &mut out));
             with_levels(verdict, &out)
         }
-        EventKind::AggTrade | EventKind::Trade => body(&head, message.trade(scales)),
-        EventKind::Bbo => body(&head, message.bbo(scales)),
+        EventKind::AggTrade | EventKind::Trade => {
+            let mut out = TradeRows::default();
+            let verdict = body(&head, message.trades::<P>(scales, &mut out));
+            with_trades(verdict, &out)
+        }
+        _ => body(&head, message.bbo::<P>(scales)),
+    }
+}
+
+fn with_trades(verdict: Verdict, trades: &TradeRows) -> Verdict {
+    match verdict {
+        Verdict::Event(text) => Verdict::Event(format!("{text} {trades:?}")),
+        other => other,
     }
 }
 
@@ -132,7 +148,7 @@ proptest! {
         // Whatever simd-json takes for JSON, a second parser must too.
         if let Err(error) = serde_json::from_slice::<serde_json::Value>(&bytes) {
             let out_of_range = error.to_string().contains("out of range");
-            prop_assert!(out_of_range || reader.read(&bytes).is_err(), "{}: {}", error, String::from_utf8_lossy(&bytes));
+            prop_assert!(out_of_range || reader.read::<P>(&bytes).is_err(), "{}: {}", error, String::from_utf8_lossy(&bytes));
         }
     }
 

@@ -36,6 +36,7 @@ fn a_perpetual() {
             min_notional: Some(Decimal::new(50, 0)),
             multiplier: Decimal::new(1, 0),
             inverse: false,
+            conversion: Conversion::None,
             expiry: None,
             strike: None,
             option_type: None,

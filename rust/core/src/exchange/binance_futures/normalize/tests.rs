@@ -11,7 +11,21 @@ fn head(frame: &str) -> Head<'_> {
     }
 }
 
-fn trade(frame: &str) -> Decoded<Trade<'static>> {
+fn decode_trade(frame: &[u8], head: &Head<'_>, scales: Scales) -> Decoded<Trade> {
+    let mut out = TradeRows::default();
+    match super::trade(Isa::best(), frame, head, scales, &mut out) {
+        Decoded::Event(()) => match out.rows[..] {
+            [TradeRow { trade: Ok(trade), .. }] => Decoded::Event(trade),
+            [TradeRow { trade: Err(reason), .. }] => Decoded::Ignored(reason),
+            _ => panic!("one row for one trade"),
+        },
+        Decoded::Ignored(reason) => Decoded::Ignored(reason),
+        Decoded::Rejected(reason) => Decoded::Rejected(reason),
+        Decoded::Miss => Decoded::Miss,
+    }
+}
+
+fn trade(frame: &str) -> Decoded<Trade> {
     decode_trade(frame.as_bytes(), &head(frame), SCALES)
 }
 
@@ -28,7 +42,7 @@ fn depth_frame(bids: &str, asks: &str) -> String {
 }
 
 fn depth(frame: &str, max_levels: usize, out: &mut DecodedLevels) -> Decoded<BookHead> {
-    decode_depth(frame.as_bytes(), &head(frame), SCALES, max_levels, out)
+    super::depth(Isa::best(), frame.as_bytes(), &head(frame), SCALES, max_levels, out)
 }
 
 #[test]
@@ -45,11 +59,14 @@ fn an_aggregate_trade_as_the_manual_describes_it() {
             side: Side::Sell,
             price: Decimal::new(769_160, 1),
             size: Decimal::new(1, 3),
+            contracts: None,
             count: Some(3),
             first_id: Some(537_895_188),
             last_id: Some(537_895_190),
             seq: None,
             condition: Condition::Regular,
+            index_price: None,
+            mark_price: None,
             source: Source::Ws,
         }
     );
@@ -153,11 +170,11 @@ fn a_quote_and_a_quote_with_one_side() {
         )
     };
     let text = frame("1943.64", "1943.65");
-    let Decoded::Event(quote) = decode_bbo(text.as_bytes(), &head(&text), SCALES) else { panic!("{text}") };
+    let Decoded::Event(quote) = bbo(Isa::best(), text.as_bytes(), &head(&text), SCALES) else { panic!("{text}") };
     assert_eq!(quote.bid, Some((Decimal::new(194_364, 2), Decimal::new(1_943_640, 3))));
     assert_eq!(quote.update_id, Some(7));
     let text = frame("0.00", "1");
-    let Decoded::Event(quote) = decode_bbo(text.as_bytes(), &head(&text), SCALES) else { panic!("{text}") };
+    let Decoded::Event(quote) = bbo(Isa::best(), text.as_bytes(), &head(&text), SCALES) else { panic!("{text}") };
     assert_eq!(quote.bid, None);
     assert!(quote.ask.is_some());
 }
@@ -166,8 +183,11 @@ fn a_quote_and_a_quote_with_one_side() {
 fn a_head_of_another_kind_is_never_decoded() {
     let text = raw_trade("1", "1", "MARKET", "}");
     let head = head(&text);
-    assert_eq!(decode_bbo(text.as_bytes(), &head, SCALES), Decoded::Miss);
-    assert_eq!(decode_depth(text.as_bytes(), &head, SCALES, 9, &mut DecodedLevels::default()), Decoded::Miss);
+    assert_eq!(bbo(Isa::best(), text.as_bytes(), &head, SCALES), Decoded::Miss);
+    assert_eq!(
+        super::depth(Isa::best(), text.as_bytes(), &head, SCALES, 9, &mut DecodedLevels::default()),
+        Decoded::Miss
+    );
     let wild = Head { resume: usize::MAX, ..head };
     assert_eq!(decode_trade(text.as_bytes(), &wild, SCALES), Decoded::Miss);
 }

@@ -62,7 +62,12 @@ fn every_recorded_frame_is_read_alike_and_its_trades_are_exact() {
             taken += 1;
         }
         let Peek::Event(head) = peek(frame.as_bytes()) else { continue };
-        if let Decoded::Event(trade) = decode_trade(frame.as_bytes(), &head, scales) {
+        let mut rows = TradeRows::default();
+        if !matches!(head.kind, EventKind::AggTrade | EventKind::Trade) {
+            continue;
+        }
+        let decoded = normalize::trade(Isa::best(), frame.as_bytes(), &head, scales, &mut rows);
+        if let (Decoded::Event(()), Some(Ok(trade))) = (decoded, rows.rows.first().map(|row| row.trade)) {
             trades += 1;
             let parsed: serde_json::Value = serde_json::from_str(&frame).unwrap();
             let data = parsed.get("data").unwrap_or(&parsed);

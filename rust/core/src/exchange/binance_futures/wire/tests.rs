@@ -1,20 +1,38 @@
 #![allow(clippy::unwrap_used)]
 use super::*;
 use crate::decimal::Decimal;
-use crate::event::{Level, TradeId};
+use crate::event::{Level, Trade, TradeId, TradeRow};
+use crate::exchange::Protocol;
+use crate::exchange::binance_futures::BinanceFutures as P;
+use crate::exchange::reader::Message;
 use crate::table::Side;
+use xtrader_scan::Isa;
 
 const SCALES: Scales = Scales { price: 2, size: 3 };
 
 fn refused(frame: &[u8]) -> RejectReason {
-    match WireReader::default().read(frame) {
+    match WireReader::default().read::<P>(frame) {
         Err(reason) => reason,
         Ok(message) => panic!("{:?}: {}", message.peek(), String::from_utf8_lossy(frame)),
     }
 }
 
-fn trade(frame: &str) -> Decoded<Trade<'static>> {
-    WireReader::default().read(frame.as_bytes()).unwrap().trade(SCALES)
+fn trade(frame: &str) -> Decoded<Trade> {
+    trade_of(&WireReader::default().read::<P>(frame.as_bytes()).unwrap())
+}
+
+fn trade_of(message: &Message<'_>) -> Decoded<Trade> {
+    let mut out = TradeRows::default();
+    match message.trades::<P>(SCALES, &mut out) {
+        Decoded::Event(()) => match out.rows[..] {
+            [TradeRow { trade: Ok(trade), .. }] => Decoded::Event(trade),
+            [TradeRow { trade: Err(reason), .. }] => Decoded::Ignored(reason),
+            _ => panic!("one row for one trade"),
+        },
+        Decoded::Ignored(reason) => Decoded::Ignored(reason),
+        Decoded::Rejected(reason) => Decoded::Rejected(reason),
+        Decoded::Miss => Decoded::Miss,
+    }
 }
 
 const TRADE: &str = r#"{"e":"trade","E":3,"T":2,"s":"BTCUSDT","t":7,"p":"1.5","q":"0.25","X":"MARKET","m":true}"#;
@@ -40,9 +58,12 @@ fn nesting_is_bounded_before_it_is_parsed() {
     assert_eq!(refused("[".repeat(100_000).as_bytes()), RejectReason::Depth);
     assert_eq!(refused("{\"a\":".repeat(100_000).as_bytes()), RejectReason::Depth);
     let nested = nested(32);
-    assert_eq!(WireReader::default().read(nested.as_bytes()).unwrap().peek(), Peek::Ignored(IgnoreReason::UnknownType));
+    assert_eq!(
+        WireReader::default().read::<P>(nested.as_bytes()).unwrap().peek(),
+        Peek::Ignored(IgnoreReason::UnknownType)
+    );
     let text = format!("{{\"k\":\"{}\\\"{{\"}}", "[".repeat(100));
-    assert!(WireReader::default().read(text.as_bytes()).is_ok(), "brackets in a text do not nest");
+    assert!(WireReader::default().read::<P>(text.as_bytes()).is_ok(), "brackets in a text do not nest");
 }
 
 // Fault: X19, B04
@@ -111,7 +132,8 @@ fn of_a_key_that_occurs_twice_the_last_counts_as_in_a_second_parser() {
     // The scanner leaves such a frame alone, or has the same.
     for twice in [twice, TRADE.replace("\"m\":true", "\"m\":true,\"m\":false")] {
         let Peek::Event(head) = super::super::peek::peek(twice.as_bytes()) else { continue };
-        assert_eq!(normalize::decode_trade(twice.as_bytes(), &head, SCALES), Decoded::Miss);
+        let mut out = TradeRows::default();
+        assert_eq!(P::decode_trades(Isa::best(), twice.as_bytes(), &head, SCALES, &mut out), Decoded::Miss);
     }
 }
 
@@ -128,7 +150,7 @@ fn what_the_head_said_must_be_what_the_frame_says() {
         (TRADE.replace("\"m\":true", "\"m\":tru"), Some(RejectReason::Json)),
     ] {
         let Peek::Event(head) = super::super::peek::peek(TRADE.as_bytes()) else { panic!("{TRADE}") };
-        assert_eq!(reader.reread(frame.as_bytes(), &head).err(), verdict, "{frame}");
+        assert_eq!(reader.reread::<P>(frame.as_bytes(), &head).err(), verdict, "{frame}");
     }
 }
 
@@ -137,11 +159,11 @@ fn other_orders_spaces_escapes_and_new_fields() {
     let frame = " {\"data\" : {\"m\":false, \"\\u0070\":\"\\u0031.5\",\"q\":\"0.25\",\"new\":{\"p\":1},\"t\":7,\n\"s\":\"币安人生USDT\",\
         \"T\":2,\"E\":3,\"e\":\"trade\"},\"stream\":\"币安人生usdt@trade\"} ";
     let mut reader = WireReader::default();
-    let message = reader.read(frame.as_bytes()).unwrap();
+    let message = reader.read::<P>(frame.as_bytes()).unwrap();
     let Peek::Event(head) = message.peek() else { panic!("{:?}", message.peek()) };
     assert_eq!((head.symbol, head.variant, head.kind), ("币安人生USDT", Some(""), EventKind::Trade));
     assert_eq!(head.times, EventTimes { event: Some(2_000_000), venue: Some(3_000_000), odd: false });
-    let Decoded::Event(trade) = message.trade(SCALES) else { panic!("{frame}") };
+    let Decoded::Event(trade) = trade_of(&message) else { panic!("{frame}") };
     assert_eq!((trade.side, trade.price), (Side::Buy, Decimal::new(150, 2)));
 }
 
@@ -168,7 +190,7 @@ fn what_is_known_and_what_is_not() {
         ("\"text\"", unknown),
         ("null", unknown),
     ] {
-        assert_eq!(reader.read(frame.as_bytes()).map(|m| m.peek()), Ok(verdict), "{frame}");
+        assert_eq!(reader.read::<P>(frame.as_bytes()).map(|m| m.peek()), Ok(verdict), "{frame}");
     }
     assert_eq!(refused(br#"{"stream":"a@trade","data":3}"#), RejectReason::Schema);
     assert_eq!(refused(br#"{"stream":3,"data":{}}"#), RejectReason::Schema);
@@ -178,16 +200,15 @@ fn what_is_known_and_what_is_not() {
 fn a_quote_without_a_type_is_known_by_its_stream() {
     let frame = r#"{"stream":"btcusdt@bookTicker","data":{"u":7,"s":"BTCUSDT","b":"1","B":"2","a":"3","A":"4"}}"#;
     let mut reader = WireReader::default();
-    let message = reader.read(frame.as_bytes()).unwrap();
-    let Decoded::Event(quote) = message.bbo(SCALES) else { panic!("{frame}") };
+    let message = reader.read::<P>(frame.as_bytes()).unwrap();
+    let Decoded::Event(quote) = message.bbo::<P>(SCALES) else { panic!("{frame}") };
     assert_eq!(quote.times, EventTimes::default(), "no time is no time");
-    assert!(matches!(message.trade(SCALES), Decoded::Miss), "asked for another kind");
 }
 
 // Fault: T09
 #[test]
 fn times_from_what_there_is() {
-    let times = |frame: &str| match WireReader::default().read(frame.as_bytes()).unwrap().peek() {
+    let times = |frame: &str| match WireReader::default().read::<P>(frame.as_bytes()).unwrap().peek() {
         Peek::Event(head) => head.times,
         other => panic!("{other:?}"),
     };
@@ -204,18 +225,18 @@ fn times_from_what_there_is() {
 fn levels_of_any_form_and_no_more_than_allowed() {
     let frame = r#"{"e":"depthUpdate","E":1,"T":1,"s":"X","U":1,"u":2,"pu":0,"a":[[ 1.25 , "3" , [] ]],"b":[["1.2","4"],["1","0"]]}"#;
     let mut reader = WireReader::default();
-    let message = reader.read(frame.as_bytes()).unwrap();
+    let message = reader.read::<P>(frame.as_bytes()).unwrap();
     let mut out = DecodedLevels::default();
-    assert!(matches!(message.depth(SCALES, 3, &mut out), Decoded::Event(_)));
+    assert!(matches!(message.book::<P>(SCALES, 3, &mut out), Decoded::Event(_)));
     assert_eq!(out.narrow.asks, [Level { price: 125, size: 3000 }]);
-    assert_eq!(message.depth(SCALES, 2, &mut out), Decoded::Rejected(RejectReason::Limit));
+    assert_eq!(message.book::<P>(SCALES, 2, &mut out), Decoded::Rejected(RejectReason::Limit));
     drop(message);
     for (from, to) in
         [("[\"1\",\"0\"]", "[\"1\"]"), ("[\"1\",\"0\"]", "7"), ("\"b\":[", "\"b\":3,\"z\":["), ("\"a\":", "\"z\":")]
     {
         let bad = frame.replace(from, to);
-        let message = reader.read(bad.as_bytes()).unwrap();
-        assert_eq!(message.depth(SCALES, 3, &mut out), Decoded::Rejected(RejectReason::Schema), "{bad}");
+        let message = reader.read::<P>(bad.as_bytes()).unwrap();
+        assert_eq!(message.book::<P>(SCALES, 3, &mut out), Decoded::Rejected(RejectReason::Schema), "{bad}");
     }
 }
 
@@ -230,8 +251,8 @@ fn many_keys_long_texts_and_a_million_levels_are_bounded() {
     let frame = format!(r#"{{"e":"depthUpdate","E":1,"T":1,"s":"X","U":1,"u":2,"pu":0,"b":[{levels}],"a":[]}}"#);
     let mut reader = WireReader::default();
     let mut out = DecodedLevels::default();
-    let message = reader.read(frame.as_bytes()).unwrap();
-    assert_eq!(message.depth(SCALES, 1000, &mut out), Decoded::Rejected(RejectReason::Limit));
+    let message = reader.read::<P>(frame.as_bytes()).unwrap();
+    assert_eq!(message.book::<P>(SCALES, 1000, &mut out), Decoded::Rejected(RejectReason::Limit));
     assert_eq!(out.count(), 1000);
 }
 
@@ -242,10 +263,7 @@ fn a_snapshot() {
     let head = read_snapshot(body, Scales { price: 3, size: 0 }, 3, &mut out).unwrap();
     let times =
         EventTimes { event: Some(1_626_992_741_261_000_000), venue: Some(1_626_992_741_264_000_000), odd: false };
-    assert_eq!(
-        head,
-        BookHead { times, is_snapshot: true, first_id: None, last_id: Some(600_859_605_926), prev_id: None }
-    );
+    assert_eq!(head, BookHead { times, is_snapshot: true, last_id: Some(600_859_605_926), ..BookHead::default() });
     assert_eq!(out.narrow.bids, [Level { price: 7611, size: 60 }]);
     assert_eq!(out.narrow.asks, [Level { price: 7612, size: 50 }, Level { price: 7613, size: 15 }]);
     assert_eq!(out.narrow.scales, Scales { price: 3, size: 1 });
