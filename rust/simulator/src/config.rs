@@ -57,10 +57,17 @@ pub struct SimulatorConfig {
     pub pong_timeout_s: f64,
     /// Seconds a connection may live; 0 is without end. Default 86400.
     pub lifetime_s: f64,
-    /// Divides the four times above and the times of all limits: 24 hours pass in one with 24. Default 1.
+    /// Seconds of silence (nothing sent, no text heard, nothing subscribed) after which an exchange that watches this
+    /// closes a connection; 0 is never. Default 0; of OKX 30.
+    pub idle_s: f64,
+    /// Divides the five times above and the times of all limits: 24 hours pass in one with 24. Default 1.
     pub time_compression: f64,
     /// The exchange's limits.
     pub limits: Limits,
+    /// Who may log in. Default: nobody; of OKX and Deribit one account with `simulator` in every text, and tier 9.
+    pub accounts: Vec<Account>,
+    /// Whether books carry the CRC32 that OKX sent until June 2026, instead of 0. Default false.
+    pub checksums: bool,
     /// How much of the truth is written down.
     pub truth: TruthConfig,
     /// Set for load tests: subscribed streams then carry prepared frames at this pace instead of the market.
@@ -114,6 +121,7 @@ impl SimulatorConfig {
             ("ping_interval_s", self.ping_interval_s),
             ("pong_timeout_s", self.pong_timeout_s),
             ("lifetime_s", self.lifetime_s),
+            ("idle_s", self.idle_s),
         ];
         for (key, value) in positive {
             if !(value.is_finite() && value > 0.0) {
@@ -316,6 +324,13 @@ impl SymbolConfig {
             "ETHUSDT" => ("1943.60", "0.01", "0.001", 15.0, 50.0, 250.0),
             "SOLUSDT" => ("140.0000", "0.0100", "0.01", 8.0, 25.0, 150.0),
             "ETHBTC" => ("0.02527", "0.00001", "0.0001", 3.0, 10.0, 60.0),
+            "BTC-USDT" => ("76900.0", "0.1", "0.00001", 10.0, 40.0, 200.0),
+            "ETH-USDT" => ("1943.60", "0.01", "0.0001", 8.0, 30.0, 150.0),
+            "BTC-USDT-SWAP" => ("76890.0", "0.1", "0.01", 15.0, 50.0, 250.0),
+            "BTC-USD-SWAP" => ("76910.0", "0.1", "1", 5.0, 20.0, 100.0),
+            // An option's price is in its base.
+            s if s.starts_with("BTC-USD-") && s.ends_with(['C', 'P']) => ("0.1250", "0.0001", "1", 0.5, 3.0, 20.0),
+            s if s.starts_with("BTC-USD-") => ("77400.0", "0.1", "1", 1.0, 6.0, 40.0),
             s if s.starts_with("BTCUSDT_") => ("77400.0", "0.1", "0.001", 0.5, 4.0, 30.0),
             _ => ("100.000", "0.010", "0.01", 4.0, 15.0, 80.0),
         };
@@ -389,6 +404,9 @@ pub struct Limits {
     pub refusals_before_ban: u32,
     /// Seconds of a ban. Default 120.
     pub ban_s: f64,
+    /// Requests to subscribe, unsubscribe and log in within an hour of one connection, where the exchange counts them.
+    /// Default 480.
+    pub requests_per_hour: usize,
     /// Bytes that may wait for a slow reader before it is cut. Default 64 MiB.
     pub send_queue_bytes: usize,
 }
@@ -404,9 +422,26 @@ impl Default for Limits {
             weight_per_minute: 2400,
             refusals_before_ban: 10,
             ban_s: 120.0,
+            requests_per_hour: 480,
             send_queue_bytes: 64 << 20,
         }
     }
+}
+
+/// Somebody who may log in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Account {
+    /// API key, or client id.
+    pub key: String,
+    /// What requests are signed with, or the client's secret.
+    pub secret: String,
+    /// Where the exchange asks for one too.
+    #[serde(default)]
+    pub passphrase: String,
+    /// Fee tier (VIP level), where something depends on it. Default 0.
+    #[serde(default)]
+    pub tier: u8,
 }
 
 /// How much of the truth is written down. A kind that is off, or over its limit, is missing from the answers, and

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::SimulatorError;
 use crate::binance;
-use crate::config::{DepthSpeed, Limits, LoadConfig, SimulatorConfig, Source, SymbolConfig, TruthConfig};
+use crate::config::{Account, DepthSpeed, Limits, LoadConfig, SimulatorConfig, Source, SymbolConfig, TruthConfig};
 use crate::recorder::{Recipe, RecordRequest};
 use crate::truth::Truth;
 use crate::venue::Venue;
@@ -71,12 +71,17 @@ impl ExchangeName {
             ping_interval_s: 0.0,
             pong_timeout_s: 0.0,
             lifetime_s: 0.0,
+            idle_s: 0.0,
             time_compression: 1.0,
             limits: Limits::default(),
+            accounts: Vec::new(),
+            checksums: false,
             truth: TruthConfig::default(),
             load: None::<LoadConfig>,
             faults: Vec::new(),
         };
+        let text = || "simulator".to_owned();
+        let account = || Account { key: text(), secret: text(), passphrase: text(), tier: 9 };
         let named = |names: &[&str]| names.iter().map(|n| SymbolConfig::named(n)).collect();
         match self {
             Self::BinanceFutures => SimulatorConfig {
@@ -108,8 +113,26 @@ impl ExchangeName {
                 },
                 ..common
             },
-            Self::Okx => SimulatorConfig { symbols: named(&["BTC-USDT", "BTC-USDT-SWAP"]), ..common },
-            Self::Deribit => SimulatorConfig { symbols: named(&["BTC-PERPETUAL", "ETH-PERPETUAL"]), ..common },
+            Self::Okx => SimulatorConfig {
+                symbols: named(&[
+                    "BTC-USDT",
+                    "ETH-USDT",
+                    "BTC-USDT-SWAP",
+                    "BTC-USD-SWAP",
+                    "BTC-USD-261225",
+                    "BTC-USD-261225-100000-C",
+                ]),
+                liquidations: 0.02,
+                idle_s: 30.0,
+                limits: Limits { handshakes: 3, handshake_window_s: 1.0, ..common.limits },
+                accounts: vec![account()],
+                ..common
+            },
+            Self::Deribit => SimulatorConfig {
+                symbols: named(&["BTC-PERPETUAL", "ETH-PERPETUAL"]),
+                accounts: vec![account()],
+                ..common
+            },
         }
     }
 }

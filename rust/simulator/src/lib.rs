@@ -128,7 +128,9 @@ mod simulator;
 mod truth;
 mod venue;
 
-pub use config::{DepthSpeed, Limits, LoadConfig, LoadKind, SimulatorConfig, Source, SymbolConfig, TruthConfig};
+pub use config::{
+    Account, DepthSpeed, Limits, LoadConfig, LoadKind, SimulatorConfig, Source, SymbolConfig, TruthConfig,
+};
 pub use error::SimulatorError;
 pub use event::{Event, EventKind};
 pub use exchange::ExchangeName;
