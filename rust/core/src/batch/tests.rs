@@ -630,7 +630,7 @@ fn a_number_beyond_its_column_leaves_nothing() {
         batches.book(&none, &BookHead::default(), None, &levels, Source::Ws).expect("in range");
         batches.close_all();
         let (trades, l2) = (batches.pop().expect("trades"), batches.pop().expect("l2"));
-        assert_eq!(texts(&trades, "trade_id"), ["b"]);
+        assert_eq!(texts(&trades, "trade_id"), ["2"]);
         let prices = column(&l2, "bid_prices").as_list::<i32>();
         assert_eq!((prices.len(), prices.values().len()), (1, 1), "no value of the refused message is left");
     }
