@@ -1,6 +1,6 @@
 //! A position in a frame of a known shape.
 
-use crate::{Isa, LevelScales, pair, pair2, swar, word};
+use crate::{Isa, LevelScales, bare, json_number, pair, pair2, swar, word};
 
 /// Walks forward over a frame. Every step either takes exactly what was asked for or leaves the cursor where it was
 /// and says no; nothing is guessed and nothing is read beyond the slice.
@@ -192,6 +192,42 @@ impl<'a> Cursor<'a> {
         let (b'"', rest) = rest.split_first()? else { return None };
         self.rest = rest;
         Some(())
+    }
+
+    /// A bare number at `scale`, up to the comma or bracket behind it; see [`crate::bare`].
+    #[inline(always)]
+    #[must_use]
+    pub fn bare(&mut self, scale: u8) -> Option<i64> {
+        let (value, end) = bare(self.rest, 0, scale)?;
+        self.rest = self.rest.get(end..)?;
+        Some(value)
+    }
+
+    /// The text of a bare number of any size, up to the comma or bracket behind it. [`json_number`] judges it.
+    #[inline]
+    #[must_use]
+    pub fn bare_text(&mut self) -> Option<&'a [u8]> {
+        let n = self.rest.iter().position(|b| matches!(b, b',' | b']' | b'}'))?;
+        let (text, rest) = self.rest.split_at_checked(n)?;
+        self.rest = rest;
+        Some(text)
+    }
+
+    /// Steps over a value that is no list and no object: an ASCII text, a number, or one of the three words.
+    #[inline]
+    #[must_use]
+    pub fn skip_scalar(&mut self) -> Option<()> {
+        match self.next()? {
+            b'"' => {
+                self.expect(b"\"")?;
+                return self.text()?.is_ascii().then_some(());
+            }
+            b't' => return self.expect(b"true"),
+            b'f' => return self.expect(b"false"),
+            b'n' => return self.expect(b"null"),
+            _ => {}
+        }
+        json_number(self.bare_text()?).ok().map(|_| ())
     }
 
     /// The bytes up to the next quote, and the quote. No byte of them may be a backslash or a control character, so

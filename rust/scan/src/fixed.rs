@@ -14,7 +14,7 @@ pub(crate) const POW10: [i64; 19] = {
 };
 
 /// Digits that fit an `i64` whatever they are.
-const SAFE_DIGITS: usize = 18;
+pub(crate) const SAFE_DIGITS: usize = 18;
 
 /// Reads the number at `at` of `bytes`, up to the quote that ends it: its mantissa at `scale`, and where the quote
 /// stands. Digits beyond `scale` may only be zeros.

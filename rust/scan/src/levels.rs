@@ -3,8 +3,11 @@
 use crate::fixed;
 use crate::isa::{Isa, Set};
 
+mod actions;
 #[cfg(target_arch = "x86_64")]
 mod avx2;
+
+pub use actions::actions;
 
 /// Scales that the mantissas are wanted at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -136,10 +139,11 @@ fn fields<const N: u32, const A: u8, const B: u8>(
     found.or_else(|| by_text::<N, A, B>(bytes, at, scales))
 }
 
-/// What stands between the two numbers of a level (`","`, 3 bytes) or of two fields (`","A":"`, 7, or `","AB":"`, 8),
-/// lowest byte first.
+/// What stands between the two numbers of a level (`","`, 3 bytes; bare numbers `,`, 1) or of two fields (`","A":"`, 7,
+/// or `","AB":"`, 8), lowest byte first.
 const fn between<const A: u8, const B: u8>(len: u32) -> u64 {
     match len {
+        1 => b',' as u64,
         3 => u64::from_le_bytes([b'"', b',', b'"', 0, 0, 0, 0, 0]),
         7 => u64::from_le_bytes([b'"', b',', b'"', A, b'"', b':', b'"', 0]),
         _ => u64::from_le_bytes([b'"', b',', b'"', A, B, b'"', b':', b'"']),

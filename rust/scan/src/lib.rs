@@ -6,10 +6,13 @@
 //!
 //! - [`exact`] any decimal text, slowly: the oracle of everything faster.
 //! - [`fixed`] the plain texts that exchanges send, straight into an `i64` at a wanted scale.
+//! - [`bare`] the same for numbers without quotes, exponents included.
 //! - [`Cursor`] walks a frame of a known shape: literals, integers, symbols, numbers.
 //! - [`levels()`], [`levels_with`] a list of `["price","size"]` levels, also with further members.
+//! - [`actions()`] a list of `["new",price,size]` levels.
 #![deny(unsafe_op_in_unsafe_fn, clippy::undocumented_unsafe_blocks)]
 
+mod bare;
 mod cursor;
 mod exact;
 mod fixed;
@@ -18,8 +21,9 @@ mod levels;
 mod swar;
 mod word;
 
+pub use bare::{bare, json_number};
 pub use cursor::Cursor;
 pub use exact::{Exact, MAX_DIGITS, NumberError, exact, signed, unsigned};
 pub use fixed::fixed;
 pub use isa::Isa;
-pub use levels::{LevelScales, Run, Stop, levels, levels_with, pair, pair2};
+pub use levels::{LevelScales, Run, Stop, actions, levels, levels_with, pair, pair2};

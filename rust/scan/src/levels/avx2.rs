@@ -4,10 +4,11 @@
 use std::arch::x86_64::{
     __m128i, __m256i, _blsr_u32, _bzhi_u32, _bzhi_u64, _mm_loadu_si128, _mm256_and_si256, _mm256_castsi256_si128,
     _mm256_cmpeq_epi8, _mm256_extract_epi64, _mm256_loadu_si256, _mm256_madd_epi16, _mm256_maddubs_epi16,
-    _mm256_min_epu8, _mm256_movemask_epi8, _mm256_packus_epi32, _mm256_set_m128i, _mm256_set1_epi8, _mm256_set1_epi16,
-    _mm256_set1_epi32, _mm256_shuffle_epi8, _mm256_sub_epi8, _tzcnt_u32,
+    _mm256_min_epu8, _mm256_movemask_epi8, _mm256_or_si256, _mm256_packus_epi32, _mm256_set_m128i, _mm256_set1_epi8,
+    _mm256_set1_epi16, _mm256_set1_epi32, _mm256_shuffle_epi8, _mm256_sub_epi8, _tzcnt_u32,
 };
 
+use super::actions::{action, by_number};
 use super::{LevelScales, Run, Stop, behind, between, level, more};
 use crate::swar;
 
@@ -59,7 +60,7 @@ pub(super) fn levels<const MORE: usize>(
     mut push: impl FnMut(i64, i64),
 ) -> Run {
     for _ in 0..room {
-        let found = behind(bytes, at, b"[\"").and_then(|digits| window::<3, 2, 0, 0>(bytes, digits, scales));
+        let found = behind(bytes, at, b"[\"").and_then(|digits| window::<3, 2, 0, 0, false>(bytes, digits, scales));
         let Some((price, size, quote)) = found.or_else(|| level(bytes, at, scales)) else {
             return Run { at, stop: Stop::Odd };
         };
@@ -108,14 +109,45 @@ pub(super) fn pair<const N: u32, const A: u8, const B: u8>(
     at: usize,
     scales: LevelScales,
 ) -> Option<(i64, i64, usize)> {
-    window::<N, 4, A, B>(bytes, at, scales)
+    window::<N, 4, A, B, false>(bytes, at, scales)
+}
+
+/// Levels with an action before two bare numbers; see [`super::actions()`].
+#[target_feature(enable = "avx2,bmi1,bmi2")]
+pub(super) fn actions(
+    bytes: &[u8],
+    mut at: usize,
+    scales: LevelScales,
+    room: usize,
+    mut push: impl FnMut(i64, i64),
+) -> Run {
+    for _ in 0..room {
+        let found = action(bytes, at).and_then(|(first, keep)| {
+            let numbers = window::<1, 1, 0, 0, true>(bytes, first, scales).or_else(|| by_number(bytes, first, scales));
+            numbers.map(|(price, size, end)| (price, size & keep, end))
+        });
+        let Some((price, size, end)) = found else { return Run { at, stop: Stop::Odd } };
+        match bytes.get(end..) {
+            Some([b']', b',', ..]) => {
+                push(price, size);
+                at = end + 2;
+            }
+            Some([b']', b']', ..]) => {
+                push(price, size);
+                return Run { at: end + 2, stop: Stop::Closed };
+            }
+            _ => return Run { at, stop: Stop::Odd },
+        }
+    }
+    Run { at, stop: Stop::Full }
 }
 
 /// Two numbers with [`between`] between them, and where the quote behind the second stands. It is `N` bytes long and
-/// has `QUOTES` quotes.
+/// has `QUOTES` quotes. Where they are `BARE`, commas and closing brackets count as the quotes do, and JSON's rule that
+/// no number begins with a needless zero.
 #[target_feature(enable = "avx2,bmi1,bmi2")]
 #[inline]
-fn window<const N: u32, const QUOTES: usize, const A: u8, const B: u8>(
+fn window<const N: u32, const QUOTES: usize, const A: u8, const B: u8, const BARE: bool>(
     bytes: &[u8],
     at: usize,
     scales: LevelScales,
@@ -126,9 +158,10 @@ fn window<const N: u32, const QUOTES: usize, const A: u8, const B: u8>(
     let v = unsafe { _mm256_loadu_si256(window.as_ptr().cast::<__m256i>()) };
     let values = _mm256_sub_epi8(v, _mm256_set1_epi8(b'0' as i8));
     let digits = bits(_mm256_cmpeq_epi8(_mm256_min_epu8(values, _mm256_set1_epi8(9)), values));
-    let quotes = bits(_mm256_cmpeq_epi8(v, _mm256_set1_epi8(b'"' as i8)));
-    let points = bits(_mm256_cmpeq_epi8(v, _mm256_set1_epi8(b'.' as i8)));
-    let zeros = bits(_mm256_cmpeq_epi8(v, _mm256_set1_epi8(b'0' as i8)));
+    let is = |byte: u8| _mm256_cmpeq_epi8(v, _mm256_set1_epi8(byte as i8));
+    let quotes = bits(if BARE { _mm256_or_si256(is(b','), is(b']')) } else { is(b'"') });
+    let points = bits(is(b'.'));
+    let zeros = bits(is(b'0'));
 
     let price_end = _tzcnt_u32(quotes);
     let size_at = price_end + N;
@@ -165,6 +198,9 @@ fn window<const N: u32, const QUOTES: usize, const A: u8, const B: u8>(
     let price_cut = u64::from(_bzhi_u32(!zeros, price_end)) >> (price_total + 1);
     let size_cut = u64::from(_bzhi_u32(!zeros, closing)) >> (size_at + size_total + 1);
     if u64::from(wrong) | price_cut | size_cut != 0 {
+        return None;
+    }
+    if BARE && (zeros & u32::from(price_whole > 1)) | (zeros >> size_at & u32::from(size_whole > 1)) != 0 {
         return None;
     }
 
