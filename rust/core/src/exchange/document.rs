@@ -1,98 +1,127 @@
 //! A JSON document on simd-json's tape, with the frame's own text behind every number.
 
-use std::borrow::Cow;
-
 use simd_json::{Buffers, ErrorType, Node, StaticNode, Tape};
-use xtrader_scan::{Exact, NumberError, exact};
+use xtrader_scan::{Exact, NumberError, exact, json_number};
 
 use super::levels::decimal;
 use crate::decimal::Decimal;
 use crate::report::RejectReason;
+use crate::time::ms_to_ns;
 
 /// Nesting that a document may have; the exchange's has five.
 const MAX_DEPTH: usize = 32;
 
-/// Parses all of `frame`. `scratch` takes the copy that simd-json writes into, `tape` gives its buffer and gets it back
-/// when the document is dropped.
-pub(crate) fn read_document<'a>(
-    frame: &'a [u8],
-    scratch: &'a mut Vec<u8>,
-    buffers: &mut Buffers,
-    tape: &'a mut Tape<'static>,
-) -> Result<Document<'a>, RejectReason> {
+/// Where a bare number stands.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct BareNumber {
+    /// On the tape.
+    position: u32,
+    /// In the frame: its first byte and the one behind its last.
+    start: u32,
+    end: u32,
+}
+
+/// The buffers that documents are made in.
+pub(crate) struct Room {
+    /// The copy that simd-json writes into.
+    scratch: Vec<u8>,
+    buffers: Buffers,
+    tape: Tape<'static>,
+    numbers: Vec<BareNumber>,
+}
+
+impl Default for Room {
+    fn default() -> Self {
+        Self { scratch: Vec::new(), buffers: Buffers::default(), tape: Tape(Vec::new()), numbers: Vec::new() }
+    }
+}
+
+/// Parses all of `frame`. The room is lent to the document until that is dropped.
+pub(crate) fn read_document<'a>(frame: &'a [u8], room: &'a mut Room) -> Result<Document<'a>, RejectReason> {
+    let Room { scratch, buffers, tape, numbers } = room;
     if std::str::from_utf8(frame).is_err() {
         return Err(RejectReason::Utf8);
     }
     // Before parsing, so that no depth of nesting costs stack or memory.
-    if depth(frame) > MAX_DEPTH {
+    if outline(frame, numbers) > MAX_DEPTH {
         return Err(RejectReason::Depth);
     }
     scratch.clear();
     scratch.extend_from_slice(frame);
     let mut filled = std::mem::replace(tape, Tape(Vec::new())).reset();
     let parsed = simd_json::fill_tape(scratch, buffers, &mut filled);
-    let document = Document { frame, tape: filled, home: tape };
-    match parsed {
-        Ok(()) => Ok(document),
-        Err(error) => Err(reason(frame, error.error())),
+    if let Err(error) = parsed {
+        *tape = filled.reset();
+        return Err(reason(frame, error.error(), numbers));
     }
+    // The n-th number of the tape is the n-th of the frame.
+    let positions = filled.0.iter().enumerate().filter(|(_, node)| is_number(node)).map(|(position, _)| position);
+    for (number, position) in numbers.iter_mut().zip(positions) {
+        number.position = u32::try_from(position).map_err(|_| RejectReason::Limit)?;
+    }
+    Ok(Document { frame, tape: filled, home: tape, numbers })
+}
+
+fn is_number(node: &Node<'_>) -> bool {
+    matches!(node, Node::Static(StaticNode::I64(_) | StaticNode::U64(_) | StaticNode::F64(_)))
 }
 
 #[cold]
-fn reason(frame: &[u8], error: &ErrorType) -> RejectReason {
+fn reason(frame: &[u8], error: &ErrorType, numbers: &[BareNumber]) -> RejectReason {
     if !matches!(error, ErrorType::InvalidNumber | ErrorType::InvalidExponent) {
         return RejectReason::Json;
     }
     // A number that is well written and that neither 64 bits nor a double hold is no fault of the document.
-    let mut well_written = true;
-    bare_numbers(frame, |text| {
-        let leading_zero = matches!(text.strip_prefix(b"-").unwrap_or(text), [b'0', b'0'..=b'9', ..]);
-        well_written &= !leading_zero && exact(text) != Err(NumberError::Syntax);
-    });
-    if well_written { RejectReason::Range } else { RejectReason::Json }
+    let is_well_written = |number: &BareNumber| json_number(number.text(frame)) != Err(NumberError::Syntax);
+    if numbers.iter().all(is_well_written) { RejectReason::Range } else { RejectReason::Json }
 }
 
-/// How deep brackets nest, outside of texts.
-fn depth(frame: &[u8]) -> usize {
-    let (mut now, mut deepest) = (0usize, 0);
-    outside_texts(frame, |_, byte| match byte {
-        b'{' | b'[' => {
-            now += 1;
-            deepest = deepest.max(now);
-        }
-        b'}' | b']' => now = now.saturating_sub(1),
-        _ => {}
-    });
-    deepest
-}
-
-/// Calls `see` with every byte that is not part of a text, quotes left out too.
-fn outside_texts(frame: &[u8], mut see: impl FnMut(usize, u8)) {
-    let (mut in_text, mut escaped) = (false, false);
-    for (at, byte) in frame.iter().copied().enumerate() {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' if in_text => escaped = true,
-            b'"' => in_text = !in_text,
-            _ if !in_text => see(at, byte),
-            _ => {}
-        }
+impl BareNumber {
+    fn text(self, frame: &[u8]) -> &[u8] {
+        frame.get(self.start as usize..self.end as usize).unwrap_or_default()
     }
 }
 
-/// Calls `see` with every bare number of a frame, in order.
-fn bare_numbers<'a>(frame: &'a [u8], mut see: impl FnMut(&'a [u8])) {
-    let part = |byte: &u8| matches!(byte, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E');
-    let mut end = 0;
-    outside_texts(frame, |at, byte| {
-        // The words hold an `e`, and never a digit or a sign.
-        if at >= end && matches!(byte, b'0'..=b'9' | b'-') {
-            let text = frame.get(at..).unwrap_or_default();
-            let len = text.iter().position(|byte| !part(byte)).unwrap_or(text.len());
-            end = at.saturating_add(len);
-            see(text.get(..len).unwrap_or_default());
+/// One pass over the structure of a frame, texts stepped over: how deep brackets nest, and where the bare numbers stand.
+fn outline(frame: &[u8], numbers: &mut Vec<BareNumber>) -> usize {
+    numbers.clear();
+    let (mut now, mut deepest, mut at) = (0usize, 0usize, 0usize);
+    while let Some(byte) = frame.get(at) {
+        at += 1;
+        match byte {
+            b'"' => at = behind_text(frame, at),
+            b'{' | b'[' => {
+                now += 1;
+                deepest = deepest.max(now);
+            }
+            b'}' | b']' => now = now.saturating_sub(1),
+            // Words hold an `e`, and never a digit or a sign.
+            b'0'..=b'9' | b'-' => {
+                let start = at - 1;
+                let part = |byte: &u8| matches!(byte, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E');
+                let rest = frame.get(at..).unwrap_or_default();
+                at += rest.iter().position(|byte| !part(byte)).unwrap_or(rest.len());
+                // No frame has 4 GiB; of one that had, numbers behind them would not be found and so be refused.
+                if let (Ok(start), Ok(end)) = (u32::try_from(start), u32::try_from(at)) {
+                    numbers.push(BareNumber { position: 0, start, end });
+                }
+            }
+            _ => {}
         }
-    });
+    }
+    deepest
+}
+
+/// The position behind the quote that ends a text whose first byte stands at `at`.
+fn behind_text(frame: &[u8], mut at: usize) -> usize {
+    loop {
+        let rest = frame.get(at..).unwrap_or_default();
+        let Some(n) = rest.iter().position(|byte| matches!(byte, b'"' | b'\\')) else { return frame.len() };
+        if rest.get(n) == Some(&b'"') {
+            return at + n + 1;
+        }
+        at += n + 2;
+    }
 }
 
 /// A parsed document.
@@ -100,6 +129,8 @@ pub struct Document<'a> {
     frame: &'a [u8],
     tape: Tape<'a>,
     home: &'a mut Tape<'static>,
+    /// Every bare number, in order of both positions.
+    numbers: &'a [BareNumber],
 }
 
 impl Drop for Document<'_> {
@@ -127,20 +158,11 @@ impl<'a> Document<'a> {
         position.saturating_add(inside).saturating_add(1)
     }
 
-    /// The text of the bare number at `position`: the n-th number of the tape is the n-th of the frame.
+    /// The text of the bare number at `position`.
     fn bare_number(&self, position: usize) -> Option<&'a [u8]> {
-        let is_number = |node: &&Node<'_>| {
-            matches!(node, Node::Static(StaticNode::I64(_) | StaticNode::U64(_) | StaticNode::F64(_)))
-        };
-        let n = self.tape.0.get(..position)?.iter().filter(is_number).count();
-        let (mut seen, mut found) = (0usize, None);
-        bare_numbers(self.frame, |text| {
-            if seen == n {
-                found = Some(text);
-            }
-            seen += 1;
-        });
-        found
+        let position = u32::try_from(position).ok()?;
+        let n = self.numbers.binary_search_by_key(&position, |number| number.position).ok()?;
+        self.numbers.get(n).map(|number| number.text(self.frame))
     }
 }
 
@@ -212,19 +234,17 @@ impl<'d, 'a> Value<'d, 'a> {
     }
 
     /// The text of a number, whether quoted or bare.
-    pub(crate) fn number_text(self) -> Option<Cow<'a, [u8]>> {
+    pub(crate) fn number_text(self) -> Option<&'a [u8]> {
         match self.node()? {
-            Node::String(text) => Some(Cow::Borrowed(text.as_bytes())),
-            Node::Static(StaticNode::I64(value)) => Some(Cow::Owned(value.to_string().into_bytes())),
-            Node::Static(StaticNode::U64(value)) => Some(Cow::Owned(value.to_string().into_bytes())),
-            Node::Static(StaticNode::F64(_)) => self.document.bare_number(self.position).map(Cow::Borrowed),
+            Node::String(text) => Some(text.as_bytes()),
+            node if is_number(&node) => self.document.bare_number(self.position),
             _ => None,
         }
     }
 
     /// A number, whether quoted or bare.
     pub(crate) fn exact(self) -> Result<Exact, RejectReason> {
-        Ok(exact(self.number_text().ok_or(RejectReason::Schema)?.as_ref())?)
+        Ok(exact(self.number_text().ok_or(RejectReason::Schema)?)?)
     }
 }
 
@@ -266,7 +286,19 @@ impl<'d, 'a> Object<'d, 'a> {
     /// A price or size that must be there, quoted or bare, at `scale` or finer.
     pub(crate) fn number(self, key: &str, scale: u8) -> Result<Decimal, RejectReason> {
         let value = self.get(key).ok_or(RejectReason::Schema)?;
-        decimal(value.number_text().ok_or(RejectReason::Schema)?.as_ref(), scale)
+        decimal(value.number_text().ok_or(RejectReason::Schema)?, scale)
+    }
+
+    /// Milliseconds since the epoch as nanoseconds, and whether there was a time that these cannot hold.
+    pub(crate) fn millis(self, key: &str) -> Result<(Option<i64>, bool), RejectReason> {
+        match self.integer_or_none(key) {
+            Ok(ms) => {
+                let ns = ms.and_then(ms_to_ns);
+                Ok((ns, ms.is_some() && ns.is_none()))
+            }
+            Err(RejectReason::Range) => Ok((None, true)),
+            Err(reason) => Err(reason),
+        }
     }
 
     /// An integer that may be missing.

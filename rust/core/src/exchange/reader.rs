@@ -4,24 +4,15 @@
 //! each other. A number counts as its text in the frame, never as a double. Of a key that occurs twice the last one
 //! counts, as in Python's `json`; unknown keys are of no account.
 
-use simd_json::{Buffers, Tape};
-
-use super::document::{Document, Value, read_document};
+use super::document::{Document, Room, Value, read_document};
 use super::{Decoded, Head, Peek, Protocol};
 use crate::event::{Bbo, BookHead, DecodedLevels, Scales, StateRows, TradeRows};
 use crate::report::RejectReason;
 
 /// Reads frames of any shape. Its buffers are reused from frame to frame.
+#[derive(Default)]
 pub struct WireReader {
-    scratch: Vec<u8>,
-    buffers: Buffers,
-    tape: Tape<'static>,
-}
-
-impl Default for WireReader {
-    fn default() -> Self {
-        Self { scratch: Vec::new(), buffers: Buffers::default(), tape: Tape(Vec::new()) }
-    }
+    room: Room,
 }
 
 impl WireReader {
@@ -30,7 +21,7 @@ impl WireReader {
     /// # Errors
     /// [`RejectReason::Utf8`], [`RejectReason::Json`], [`RejectReason::Depth`].
     pub fn document<'a>(&'a mut self, frame: &'a [u8]) -> Result<Document<'a>, RejectReason> {
-        read_document(frame, &mut self.scratch, &mut self.buffers, &mut self.tape)
+        read_document(frame, &mut self.room)
     }
 
     /// Reads one frame: a whole JSON document whose head can be judged.

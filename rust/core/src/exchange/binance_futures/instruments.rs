@@ -143,7 +143,7 @@ fn expiry(kind: InstrumentKind, row: Object<'_, '_>) -> Option<i64> {
 fn filter(row: Object<'_, '_>, name: &str, key: &str) -> Option<Decimal> {
     let mut filters = row.get("filters")?.elements().filter_map(Value::object);
     let filter = filters.find(|f| f.get("filterType").and_then(Value::text) == Some(name))?;
-    let number = exact(filter.get(key)?.number_text()?.as_ref()).ok()?;
+    let number = exact(filter.get(key)?.number_text()?).ok()?;
     Some(Decimal::new(number.mantissa, number.scale))
 }
 

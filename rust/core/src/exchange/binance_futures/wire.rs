@@ -9,7 +9,6 @@ use crate::exchange::levels::{BookSide, push};
 use crate::exchange::reader::WireReader;
 use crate::exchange::{Decoded, EventKind, Head, Key, Peek};
 use crate::report::{IgnoreReason, RejectReason};
-use crate::time::ms_to_ns;
 
 /// The levels of a book change into `out`, at `scales` or finer; `max_levels` counts both sides.
 pub(super) fn depth(
@@ -131,24 +130,11 @@ fn array_kind(value: Value<'_, '_>) -> IgnoreReason {
 
 /// `T`, else `E`, is when it happened; `E` is when it was sent.
 fn times(body: Object<'_, '_>) -> Result<EventTimes, RejectReason> {
-    let (event, event_odd) = time(body.get("T"))?;
-    let (venue, venue_odd) = time(body.get("E"))?;
+    let (event, event_odd) = body.millis("T")?;
+    let (venue, venue_odd) = body.millis("E")?;
     let odd = event_odd || venue_odd;
     let event = if body.get("T").is_some() { event } else { venue };
     Ok(EventTimes { event, venue, odd })
-}
-
-/// Nanoseconds, and whether there was a time that they cannot hold.
-fn time(value: Option<Value<'_, '_>>) -> Result<(Option<i64>, bool), RejectReason> {
-    let Some(value) = value else { return Ok((None, false)) };
-    match value.integer() {
-        Ok(ms) => {
-            let ns = ms_to_ns(ms);
-            Ok((ns, ns.is_none()))
-        }
-        Err(RejectReason::Range) => Ok((None, true)),
-        Err(reason) => Err(reason),
-    }
 }
 
 fn product(body: Object<'_, '_>) -> Result<Product, RejectReason> {
