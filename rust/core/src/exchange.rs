@@ -4,8 +4,11 @@
 pub mod binance_futures;
 pub mod document;
 pub(crate) mod levels;
+pub(crate) mod names;
 mod protocol;
 pub mod reader;
+#[cfg(test)]
+pub(crate) mod two_paths;
 
 pub use protocol::{
     Answer, Beat, Channel, Heartbeat, Limits, Name, Protocol, Recorded, RestRequest, RestTold, SnapshotSource,

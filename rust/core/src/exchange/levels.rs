@@ -1,6 +1,7 @@
-//! Filling [`DecodedLevels`] with numbers that need more room than the levels before them.
+//! Filling [`DecodedLevels`]: lists of levels as scanners walk them, and numbers that need more room than those before
+//! them.
 
-use xtrader_scan::{Exact, NumberError};
+use xtrader_scan::{Cursor, Exact, Isa, LevelScales, NumberError, Stop, exact, levels_with};
 
 use crate::decimal::Decimal;
 use crate::event::{DecodedLevels, Level, Levels, Scales};
@@ -50,9 +51,64 @@ impl From<NumberError> for RejectReason {
 
 /// A price or size of a single event: at `scale`, or finer where its digits ask for it.
 pub(crate) fn decimal(text: &[u8], scale: u8) -> Result<Decimal, RejectReason> {
-    let number = xtrader_scan::exact(text)?;
+    let number = exact(text)?;
     let scale = scale.max(number.scale);
     Ok(Decimal::new(number.at_scale(scale).ok_or(RejectReason::Range)?, scale))
+}
+
+/// One side as a list of `["price","size"]`, each with `MORE` further texts (OKX: two): the kernel takes run after run of
+/// plain levels, and between them each odd one is read exactly. `None` where the list has another shape, or more than
+/// `max_levels` on both sides.
+pub(crate) fn scan_side<const MORE: usize>(
+    isa: Isa,
+    frame: &[u8],
+    c: &mut Cursor<'_>,
+    side: BookSide,
+    max_levels: usize,
+    out: &mut DecodedLevels,
+) -> Option<()> {
+    c.expect(b"[")?;
+    if c.eat(b"]") {
+        return Some(());
+    }
+    loop {
+        let room = max_levels.checked_sub(out.count())?;
+        if out.wide.is_none() {
+            let scales = LevelScales { price: out.narrow.scales.price, size: out.narrow.scales.size };
+            let list = out.narrow.side_mut(side);
+            let push = |price, size| list.push(Level { price, size });
+            let run = levels_with::<MORE>(isa, frame, c.at(), scales, room, push);
+            c.set(run.at);
+            match run.stop {
+                Stop::Closed => return Some(()),
+                Stop::Full => return None,
+                Stop::Odd => {}
+            }
+        }
+        if out.count() >= max_levels {
+            return None;
+        }
+        let (price, size) = odd_level::<MORE>(c)?;
+        push(out, side, price, size).ok()?;
+        if !c.eat(b",") {
+            return c.expect(b"]");
+        }
+    }
+}
+
+/// A level whose numbers are finer or larger than the kernel takes.
+#[cold]
+pub(crate) fn odd_level<const MORE: usize>(c: &mut Cursor<'_>) -> Option<(Exact, Exact)> {
+    c.expect(b"[\"")?;
+    let price = exact(c.text()?).ok()?;
+    c.expect(b",\"")?;
+    let size = exact(c.text()?).ok()?;
+    for _ in 0..MORE {
+        c.expect(b",\"")?;
+        c.text()?;
+    }
+    c.expect(b"]")?;
+    Some((price, size))
 }
 
 /// Appends one level. A finer number rescales the levels before it; one that an `i64` cannot hold makes the whole

@@ -1,12 +1,13 @@
 //! Reference data and names (§2).
 
 use std::borrow::Cow;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use xtrader_scan::exact;
 
 use crate::decimal::Decimal;
 use crate::exchange::document::{Object, Value};
+use crate::exchange::names::{is_date, is_symbol, keep_names_apart};
 use crate::exchange::reader::WireReader;
 use crate::instrument::{Conversion, Instrument};
 use crate::report::RejectReason;
@@ -14,8 +15,6 @@ use crate::symbol::Exchange;
 use crate::table::{InstrumentKind, Status};
 use crate::time::ms_to_ns;
 
-/// Symbols longer than this are no symbols.
-pub(super) const MAX_SYMBOL_BYTES: usize = 64;
 /// The delivery date of what is never delivered: 2100-12-25.
 const NEVER_MS: i64 = 4_133_404_800_000;
 
@@ -39,16 +38,6 @@ pub fn native(symbol: &str) -> Cow<'_, str> {
     }
 }
 
-/// `YYMMDD`.
-fn is_date(text: &str) -> bool {
-    text.len() == 6 && text.bytes().all(|b| b.is_ascii_digit())
-}
-
-/// Any script, since there are symbols in Chinese; nothing that steers a terminal or splits a line.
-pub(super) fn is_symbol(text: &str) -> bool {
-    !text.is_empty() && text.len() <= MAX_SYMBOL_BYTES && !text.chars().any(|c| c.is_control() || c.is_whitespace())
-}
-
 /// Reads the reply to `GET /fapi/v1/exchangeInfo`. A row that cannot be read leaves out what it cannot say; a row
 /// without a name is left out itself; neither spoils the others.
 ///
@@ -68,19 +57,6 @@ pub fn read_exchange_info(body: &[u8]) -> Result<Vec<Instrument>, RejectReason> 
         .collect();
     keep_names_apart(&mut instruments);
     Ok(instruments)
-}
-
-/// Two natives that would share one name both keep their own.
-fn keep_names_apart(instruments: &mut [Instrument]) {
-    let mut users = HashMap::<String, usize>::new();
-    for instrument in &*instruments {
-        *users.entry(instrument.symbol.clone()).or_default() += 1;
-    }
-    for instrument in instruments {
-        if users.get(&instrument.symbol).is_some_and(|n| *n > 1) {
-            instrument.symbol.clone_from(&instrument.native_symbol);
-        }
-    }
 }
 
 fn instrument(row: Object<'_, '_>) -> Option<Instrument> {

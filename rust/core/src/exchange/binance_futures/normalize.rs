@@ -4,13 +4,11 @@
 //! so a torn frame or two documents in one never make a row. Anything but the shapes the exchange sends is a
 //! [`Decoded::Miss`], numbers beyond their type and lists beyond their bound included: [`super::wire`] names the reason.
 
-use xtrader_scan::{Cursor, Isa, LevelScales, Stop, exact, levels};
+use xtrader_scan::{Cursor, Isa, LevelScales};
 
 use crate::decimal::Decimal;
-use crate::event::{
-    Bbo, BookHead, DecodedLevels, EventTimes, Level, Scales, TextRange, Trade, TradeId, TradeRow, TradeRows,
-};
-use crate::exchange::levels::{BookSide, decimal, push};
+use crate::event::{Bbo, BookHead, DecodedLevels, EventTimes, Scales, TextRange, Trade, TradeId, TradeRow, TradeRows};
+use crate::exchange::levels::{BookSide, decimal, scan_side};
 use crate::exchange::{Decoded, EventKind, Head};
 use crate::report::IgnoreReason;
 use crate::table::{Condition, Side, Source};
@@ -37,56 +35,10 @@ pub(super) fn depth(
 #[inline(always)]
 fn depth_body(isa: Isa, frame: &[u8], head: &Head<'_>, max_levels: usize, out: &mut DecodedLevels) -> Option<Product> {
     let mut c = Cursor::new(frame, head.resume);
-    side(isa, frame, &mut c, BookSide::Bids, max_levels, out)?;
+    scan_side::<0>(isa, frame, &mut c, BookSide::Bids, max_levels, out)?;
     c.expect(br#","a":"#)?;
-    side(isa, frame, &mut c, BookSide::Asks, max_levels, out)?;
+    scan_side::<0>(isa, frame, &mut c, BookSide::Asks, max_levels, out)?;
     end(frame, &mut c)
-}
-
-/// One side: the kernel takes run after run of plain levels, and between them each odd one is read exactly.
-fn side(
-    isa: Isa,
-    frame: &[u8],
-    c: &mut Cursor<'_>,
-    side: BookSide,
-    max_levels: usize,
-    out: &mut DecodedLevels,
-) -> Option<()> {
-    c.expect(b"[")?;
-    if c.eat(b"]") {
-        return Some(());
-    }
-    loop {
-        let room = max_levels.checked_sub(out.count())?;
-        if out.wide.is_none() {
-            let scales = LevelScales { price: out.narrow.scales.price, size: out.narrow.scales.size };
-            let list = out.narrow.side_mut(side);
-            let run = levels(isa, frame, c.at(), scales, room, |price, size| list.push(Level { price, size }));
-            c.set(run.at);
-            match run.stop {
-                Stop::Closed => return Some(()),
-                Stop::Full => return None,
-                Stop::Odd => {}
-            }
-        }
-        if out.count() >= max_levels {
-            return None;
-        }
-        odd_level(c, side, out)?;
-        if !c.eat(b",") {
-            return c.expect(b"]");
-        }
-    }
-}
-
-#[cold]
-fn odd_level(c: &mut Cursor<'_>, side: BookSide, out: &mut DecodedLevels) -> Option<()> {
-    c.expect(b"[\"")?;
-    let price = exact(c.text()?).ok()?;
-    c.expect(b",\"")?;
-    let size = exact(c.text()?).ok()?;
-    c.expect(b"]")?;
-    push(out, side, price, size).ok()
 }
 
 /// The trade of an `aggTrade` or `trade` frame, numbers at `scales` or finer.

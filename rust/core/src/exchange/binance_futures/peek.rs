@@ -7,9 +7,9 @@
 
 use xtrader_scan::Cursor;
 
-use super::instruments::MAX_SYMBOL_BYTES;
 use super::normalize::times;
 use crate::event::EventTimes;
+use crate::exchange::names::MAX_SYMBOL_BYTES;
 use crate::exchange::{EventKind, Head, Key, Peek};
 use crate::report::IgnoreReason;
 

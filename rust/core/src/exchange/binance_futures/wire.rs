@@ -1,11 +1,11 @@
 //! The exchange's own messages, in any shape, by way of simd-json (§3–§5).
 
-use super::instruments::is_symbol;
 use super::normalize::{self, Fills, Product, TradeBody};
 use super::peek::{Feed, UNREQUESTED};
 use crate::event::{Bbo, BookHead, DecodedLevels, EventTimes, Scales, TradeRows};
 use crate::exchange::document::{Document, Object, Value};
 use crate::exchange::levels::{BookSide, push};
+use crate::exchange::names::is_symbol;
 use crate::exchange::reader::WireReader;
 use crate::exchange::{Decoded, EventKind, Head, Key, Peek};
 use crate::report::{IgnoreReason, RejectReason};

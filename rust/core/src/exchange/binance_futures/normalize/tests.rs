@@ -1,5 +1,6 @@
 use super::super::peek::peek;
 use super::*;
+use crate::event::Level;
 use crate::exchange::Peek;
 
 const SCALES: Scales = Scales { price: 1, size: 3 };
