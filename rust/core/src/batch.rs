@@ -7,31 +7,40 @@
 //! once: a well-filled buffer is handed over as it stands, a nearly empty one is copied out and kept.
 //!
 //! [`key`] what every row begins with · [`schema`] the tables as Arrow schemas · [`column`] columns out of rows ·
-//! [`number`] `float`, `decimal`, `fixed` · [`symbols`] texts of symbols · one file a table for the rest.
+//! [`number`] `float`, `decimal`, `fixed` · [`units`] sizes in base units, [`quotient`] those of inverse contracts ·
+//! [`sides`] levels in lists · [`symbols`] texts of symbols · one file a table for the rest.
 
 mod bbo;
 mod column;
+mod derivatives;
 mod gaps;
 mod instruments;
 mod key;
 mod l2;
+mod l2_top;
 mod levels;
+mod liquidations;
 mod number;
 mod open;
+mod options;
+mod quotient;
 mod raw;
 mod schema;
+mod sides;
 mod symbols;
 #[cfg(test)]
 mod tests;
 mod trades;
+mod units;
 
 use std::collections::VecDeque;
 
 use arrow_array::RecordBatch;
 
 use crate::config::{BatchLimits, Numeric, SizeUnit};
-use crate::event::{Bbo, BookHead, DecodedLevels, Texts, Trade};
-use crate::instrument::Instrument;
+use crate::decimal::Decimal;
+use crate::event::{Bbo, BookHead, DecodedLevels, Derivative, Liquidation, OptionState, Texts, Trade};
+use crate::instrument::{Conversion, Instrument};
 use crate::table::{Source, Table};
 
 pub use gaps::GapRow;
@@ -44,6 +53,7 @@ use column::Words;
 use number::Number;
 use open::{Context, Open};
 use symbols::Symbols;
+use units::Units;
 
 /// A closed batch of one table: immutable, owned by whoever holds it.
 #[derive(Clone, Debug)]
@@ -60,7 +70,7 @@ pub struct Batch {
 pub struct BatchConfig {
     /// How prices and sizes stand in the tables.
     pub numeric: Numeric,
-    /// What a size counts. Sizes are written as they come; this is what the schema says of them.
+    /// What a size counts: in `native` they are written as they come, whatever [`Conversion`] is given.
     pub size_unit: SizeUnit,
     /// When a batch closes.
     pub limits: BatchLimits,
@@ -73,10 +83,27 @@ pub struct BatchConfig {
 #[error("a value is beyond the type of its column")]
 pub struct OutOfRange;
 
+/// Why a row with sizes was refused: nothing of it was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RowError {
+    /// A value that its column cannot hold.
+    #[error(transparent)]
+    OutOfRange(#[from] OutOfRange),
+    /// Base units of an inverse contract are quotients, and `fixed` holds none. What to do: take `decimal`, `float` or
+    /// native sizes.
+    #[error("sizes of inverse contracts in base units do not fit numeric \"fixed\"")]
+    QuotientInFixed,
+    /// Only reference data tell what a contract of the instrument is worth, and there are none. What to do: take native
+    /// sizes.
+    #[error("base units of these contracts take reference data that is not there")]
+    MissingReference,
+}
+
 /// The open batches of one engine, and those that are closed and not yet taken.
 #[derive(Debug)]
 pub struct Batches {
     context: Context,
+    size_unit: SizeUnit,
     priced: Priced,
     gaps: Option<Open<gaps::Gaps>>,
     raw: Option<Open<raw::Raw>>,
@@ -98,6 +125,10 @@ struct PricedTables<N> {
     levels: Option<Open<levels::Levels<N>>>,
     bbo: Option<Open<bbo::Quotes<N>>>,
     instruments: Option<Open<instruments::Instruments<N>>>,
+    l2_top: Option<Open<l2_top::L2Top<N>>>,
+    derivatives: Option<Open<derivatives::Derivatives<N>>>,
+    options: Option<Open<options::Options<N>>>,
+    liquidations: Option<Open<liquidations::Liquidations<N>>>,
 }
 
 /// The same expression on the tables of each numeric mode.
@@ -121,6 +152,7 @@ impl Batches {
             Numeric::Fixed => Priced::Fixed(PricedTables::new(&config)),
         };
         Self {
+            size_unit: config.size_unit,
             priced,
             gaps: Open::if_wanted(&config),
             raw: Open::if_wanted(&config),
@@ -144,14 +176,21 @@ impl Batches {
         }
     }
 
-    /// Appends to `trades`.
+    /// Appends to `trades`. `texts` holds its id, where that is one.
     ///
     /// # Errors
-    /// A number beyond its column; nothing was written.
+    /// A number beyond its column, or a size that cannot be converted; nothing was written.
     #[inline]
-    pub fn trade(&mut self, key: &RowKey, trade: &Trade, texts: &Texts) -> Result<(), OutOfRange> {
+    pub fn trade(
+        &mut self,
+        key: &RowKey,
+        trade: &Trade,
+        texts: &Texts,
+        conversion: &Conversion,
+    ) -> Result<(), RowError> {
+        let units = Units::new(conversion, self.size_unit);
         priced!(&mut self.priced, t => match &mut t.trades {
-            Some(open) => open.append(&self.context, &mut self.closed, |rows| rows.push(key, trade, texts)),
+            Some(open) => open.append(&self.context, &mut self.closed, |rows| rows.push(key, trade, texts, units)),
             None => Ok(()),
         })
     }
@@ -161,7 +200,7 @@ impl Batches {
     /// this message; the one in `head` is the exchange's and stands in no table.
     ///
     /// # Errors
-    /// A number beyond its column; nothing was written to either table.
+    /// As [`Self::trade`]; nothing was written to either table.
     #[inline]
     pub fn book(
         &mut self,
@@ -170,18 +209,88 @@ impl Batches {
         prev_id: Option<i64>,
         levels: &DecodedLevels,
         source: Source,
-    ) -> Result<(), OutOfRange> {
-        priced!(&mut self.priced, t => t.book(&self.context, &mut self.closed, key, head, prev_id, levels, source))
+        conversion: &Conversion,
+    ) -> Result<(), RowError> {
+        let units = Units::new(conversion, self.size_unit);
+        let (context, closed) = (&self.context, &mut self.closed);
+        priced!(&mut self.priced, t => t.book(context, closed, key, head, prev_id, levels, source, units))
     }
 
     /// Appends to `bbo`.
     ///
     /// # Errors
-    /// A number beyond its column; nothing was written.
+    /// As [`Self::trade`].
     #[inline]
-    pub fn bbo(&mut self, key: &RowKey, bbo: &Bbo) -> Result<(), OutOfRange> {
+    pub fn bbo(&mut self, key: &RowKey, bbo: &Bbo, conversion: &Conversion) -> Result<(), RowError> {
+        let units = Units::new(conversion, self.size_unit);
         priced!(&mut self.priced, t => match &mut t.bbo {
-            Some(open) => open.append(&self.context, &mut self.closed, |rows| rows.push(key, bbo)),
+            Some(open) => open.append(&self.context, &mut self.closed, |rows| rows.push(key, bbo, units)),
+            None => Ok(()),
+        })
+    }
+
+    /// Appends to `l2_top`: price and size of the best bids and offers, best first. Prices share a scale, sizes share
+    /// one, as those of a book do.
+    ///
+    /// # Errors
+    /// As [`Self::trade`].
+    pub fn l2_top(
+        &mut self,
+        key: &RowKey,
+        bids: impl Iterator<Item = (Decimal, Decimal)>,
+        asks: impl Iterator<Item = (Decimal, Decimal)>,
+        conversion: &Conversion,
+    ) -> Result<(), RowError> {
+        let units = Units::new(conversion, self.size_unit);
+        priced!(&mut self.priced, t => match &mut t.l2_top {
+            Some(open) => open.append(&self.context, &mut self.closed, |rows| rows.push(key, bids, asks, units)),
+            None => Ok(()),
+        })
+    }
+
+    /// Appends to `derivatives`. Open interest in base units is what the exchange says of them, else converted, for
+    /// inverse contracts at the row's mark price, else its index price; null where there is neither.
+    ///
+    /// # Errors
+    /// As [`Self::trade`].
+    pub fn derivative(
+        &mut self,
+        key: &RowKey,
+        derivative: &Derivative,
+        conversion: &Conversion,
+    ) -> Result<(), RowError> {
+        let units = Units::new(conversion, self.size_unit);
+        priced!(&mut self.priced, t => match &mut t.derivatives {
+            Some(open) => open.append(&self.context, &mut self.closed, |rows| rows.push(key, derivative, units)),
+            None => Ok(()),
+        })
+    }
+
+    /// Appends to `options`. Open interest as in [`Self::derivative`], at the price of the underlying.
+    ///
+    /// # Errors
+    /// As [`Self::trade`].
+    pub fn option(&mut self, key: &RowKey, option: &OptionState, conversion: &Conversion) -> Result<(), RowError> {
+        let units = Units::new(conversion, self.size_unit);
+        priced!(&mut self.priced, t => match &mut t.options {
+            Some(open) => open.append(&self.context, &mut self.closed, |rows| rows.push(key, option, units)),
+            None => Ok(()),
+        })
+    }
+
+    /// Appends to `liquidations`.
+    ///
+    /// # Errors
+    /// As [`Self::trade`].
+    pub fn liquidation(
+        &mut self,
+        key: &RowKey,
+        liquidation: &Liquidation,
+        conversion: &Conversion,
+    ) -> Result<(), RowError> {
+        let units = Units::new(conversion, self.size_unit);
+        priced!(&mut self.priced, t => match &mut t.liquidations {
+            Some(open) => open.append(&self.context, &mut self.closed, |rows| rows.push(key, liquidation, units)),
             None => Ok(()),
         })
     }
@@ -231,10 +340,11 @@ impl Batches {
     /// Closes every open batch that holds rows, in the order of [`Table::ALL`].
     pub fn close_all(&mut self) {
         let (context, closed) = (&self.context, &mut self.closed);
-        priced!(&mut self.priced, t => t.close(context, closed));
+        priced!(&mut self.priced, t => t.close_markets(context, closed));
         close(&mut self.gaps, context, closed);
         priced!(&mut self.priced, t => close(&mut t.instruments, context, closed));
         close(&mut self.raw, context, closed);
+        priced!(&mut self.priced, t => t.close_states(context, closed));
     }
 
     /// The next closed batch, oldest first.
@@ -257,6 +367,10 @@ impl<N: Number> PricedTables<N> {
             levels: Open::if_wanted(config),
             bbo: Open::if_wanted(config),
             instruments: Open::if_wanted(config),
+            l2_top: Open::if_wanted(config),
+            derivatives: Open::if_wanted(config),
+            options: Open::if_wanted(config),
+            liquidations: Open::if_wanted(config),
         }
     }
 
@@ -267,8 +381,11 @@ impl<N: Number> PricedTables<N> {
             Table::Levels => self.levels.is_some(),
             Table::Bbo => self.bbo.is_some(),
             Table::Instruments => self.instruments.is_some(),
+            Table::L2Top => self.l2_top.is_some(),
+            Table::Derivatives => self.derivatives.is_some(),
+            Table::Options => self.options.is_some(),
+            Table::Liquidations => self.liquidations.is_some(),
             Table::Gaps | Table::Raw => false,
-            Table::L2Top | Table::Derivatives | Table::Options | Table::Liquidations => false,
         }
     }
 
@@ -282,29 +399,40 @@ impl<N: Number> PricedTables<N> {
         prev_id: Option<i64>,
         message: &DecodedLevels,
         source: Source,
-    ) -> Result<(), OutOfRange> {
+        units: Units<'_>,
+    ) -> Result<(), RowError> {
         // Both tables take the same numbers, so what `l2` took `levels` takes too.
         if let Some(open) = &mut self.l2 {
-            open.append(context, closed, |rows| rows.push(key, head, prev_id, message, source))?;
+            open.append(context, closed, |rows| rows.push(key, head, prev_id, message, source, units))?;
         }
         let Some(open) = &mut self.levels else {
             return Ok(());
         };
+        let scales = units.scales(message.scales())?;
         match &message.wide {
-            None => open.append_all(context, closed, || levels::rows(key, head, &message.narrow)),
-            Some(wide) => open.append_all(context, closed, || levels::rows(key, head, wide)),
+            None => open.append_all(context, closed, units, || levels::rows(key, head, &message.narrow, scales, units)),
+            Some(wide) => open.append_all(context, closed, units, || levels::rows(key, head, wide, scales, units)),
         }
     }
 
-    fn close(&mut self, context: &Context, closed: &mut VecDeque<Batch>) {
+    fn close_markets(&mut self, context: &Context, closed: &mut VecDeque<Batch>) {
         close(&mut self.trades, context, closed);
         close(&mut self.l2, context, closed);
         close(&mut self.levels, context, closed);
         close(&mut self.bbo, context, closed);
     }
 
+    fn close_states(&mut self, context: &Context, closed: &mut VecDeque<Batch>) {
+        close(&mut self.l2_top, context, closed);
+        close(&mut self.derivatives, context, closed);
+        close(&mut self.options, context, closed);
+        close(&mut self.liquidations, context, closed);
+    }
+
     fn rows(&self) -> usize {
-        rows(&self.trades) + rows(&self.l2) + rows(&self.levels) + rows(&self.bbo) + rows(&self.instruments)
+        let markets = rows(&self.trades) + rows(&self.l2) + rows(&self.levels) + rows(&self.bbo);
+        let states = rows(&self.derivatives) + rows(&self.options) + rows(&self.liquidations);
+        markets + rows(&self.l2_top) + states + rows(&self.instruments)
     }
 }
 

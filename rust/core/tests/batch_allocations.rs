@@ -113,9 +113,9 @@ fn append_one_of_each(
         conn_ids: &[ConnId(1)],
     };
     let quote = Bbo { times, bid: Some((price, size)), ask: None, update_id: Some(n) };
-    batches.trade(&key, &trade, texts).expect("in range");
-    batches.bbo(&key, &quote).expect("in range");
-    batches.book(&key, &BookHead::default(), Some(n), levels, Source::Ws).expect("in range");
+    batches.trade(&key, &trade, texts, &Conversion::None).expect("in range");
+    batches.bbo(&key, &quote, &Conversion::None).expect("in range");
+    batches.book(&key, &BookHead::default(), Some(n), levels, Source::Ws, &Conversion::None).expect("in range");
     batches.gap(&key, &gap).expect("in range");
     batches.instrument(&key, about, n, None).expect("in range");
     batches.raw(&key, &raw).expect("in range");

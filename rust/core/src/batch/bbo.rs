@@ -4,13 +4,14 @@ use arrow_array::ArrayRef;
 
 use crate::config::BatchLimits;
 use crate::event::Bbo;
-use crate::table::{Table, flags};
+use crate::table::Table;
 
-use super::OutOfRange;
+use super::RowError;
 use super::column::{BLOCK, Nullable};
 use super::key::{KeyColumns, RowKey};
 use super::number::{Number, RowScales, ScaleColumns, some};
 use super::open::{Context, Rows, row_capacity};
+use super::units::Units;
 
 /// The open rows.
 #[derive(Debug)]
@@ -29,16 +30,12 @@ struct Row<N> {
 
 impl<N: Number> Quotes<N> {
     #[inline]
-    pub(super) fn push(&mut self, key: &RowKey, bbo: &Bbo) -> Result<(), OutOfRange> {
-        let (bid, ask) = (bbo.bid.as_ref(), bbo.ask.as_ref());
-        let prices = some::<N, 2>([bid.map(|(price, _)| price), ask.map(|(price, _)| price)])?;
-        let sizes = some::<N, 2>([bid.map(|(_, size)| size), ask.map(|(_, size)| size)])?;
-        let mut key = *key;
-        if prices.lossy || sizes.lossy {
-            key.flags |= flags::LOSSY;
-        }
+    pub(super) fn push(&mut self, key: &RowKey, bbo: &Bbo, units: Units<'_>) -> Result<(), RowError> {
+        let sides = [bbo.bid.as_ref(), bbo.ask.as_ref()];
+        let prices = some::<N, 2>(sides.map(|side| side.map(|(price, _)| price)))?;
+        let sizes = units.quoted::<N>(sides)?;
         self.rows.push(Row {
-            key,
+            key: key.flagged(prices.lossy || sizes.lossy),
             prices: prices.values,
             sizes: sizes.values,
             update_id: bbo.update_id,
@@ -81,7 +78,7 @@ impl<N: Number> Rows for Quotes<N> {
             ask_price.extend(block, |r| r.prices[1]);
             ask_size.extend(block, |r| r.sizes[1]);
             update_id.extend(block, |r| r.update_id);
-            ScaleColumns::extend(&mut scales, block, |r| r.scales);
+            ScaleColumns::extend(&mut scales, block, |r| r.scales.each());
         }
         self.rows.clear();
 

@@ -4,7 +4,7 @@ use arrow_array::ArrayRef;
 
 use crate::config::BatchLimits;
 use crate::instrument::Instrument;
-use crate::table::{Table, flags};
+use crate::table::Table;
 
 use super::OutOfRange;
 use super::column::{Arena, BLOCK, Bits, InArena, Nullable, Plain};
@@ -53,13 +53,9 @@ impl<N: Number> Instruments<N> {
         let prices = some::<N, 3>(prices.map(Option::as_ref))?;
         let sizes = some::<N, 2>([instrument.lot_size.as_ref(), Some(&instrument.multiplier)])?;
         let [lot_size, multiplier] = sizes.values;
-        let mut key = *key;
-        if prices.lossy || sizes.lossy {
-            key.flags |= flags::LOSSY;
-        }
         let texts = &mut self.texts;
         self.rows.push(Row {
-            key,
+            key: key.flagged(prices.lossy || sizes.lossy),
             native_symbol: texts.add(&instrument.native_symbol),
             base: texts.add(&instrument.base),
             quote: texts.add(&instrument.quote),
@@ -131,7 +127,7 @@ impl<N: Number> Rows for Instruments<N> {
             status.extend(block, |r| r.status);
             valid_from.extend(block, |r| r.valid_from);
             valid_to.extend(block, |r| r.valid_to);
-            ScaleColumns::extend(&mut scales, block, |r| r.scales);
+            ScaleColumns::extend(&mut scales, block, |r| r.scales.each());
         }
         let text = |place: fn(&Row<N>) -> InArena| self.texts.column(&self.rows, place);
         let mut columns = keys.finish();

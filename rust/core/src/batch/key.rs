@@ -3,6 +3,7 @@
 use arrow_array::ArrayRef;
 
 use crate::symbol::{ConnId, Exchange, Venue};
+use crate::table::flags;
 
 use super::column::{Nullable, Plain, Text};
 use super::open::Context;
@@ -48,6 +49,18 @@ pub struct RowKey {
     pub conn: ConnId,
     /// Bits of [`crate::table::flags`]. `LOSSY` is set here by the batches.
     pub flags: u8,
+}
+
+impl RowKey {
+    /// The key of a row of which a number says less than was sent.
+    #[inline]
+    pub(super) fn flagged(&self, lossy: bool) -> Self {
+        let mut key = *self;
+        if lossy {
+            key.flags |= flags::LOSSY;
+        }
+        key
+    }
 }
 
 /// The columns of the keys.

@@ -5,14 +5,16 @@ use std::collections::VecDeque;
 use arrow_array::ArrayRef;
 
 use crate::config::{BatchLimits, Numeric};
-use crate::event::{self, BookHead};
+use crate::event::{self, BookHead, Scales};
+use crate::instrument::Conversion;
 use crate::table::{Table, flags};
 
 use super::column::{BLOCK, Bits, Plain};
 use super::key::{KeyColumns, RowKey};
-use super::number::{Number, RowScales, ScaleColumns, column_scale, level_decimals};
+use super::number::{Number, RowScales, ScaleColumns, level_decimals};
 use super::open::{Context, Open, Rows, row_capacity};
-use super::{Batch, OutOfRange};
+use super::units::Units;
+use super::{Batch, OutOfRange, RowError};
 
 /// The open rows.
 #[derive(Debug)]
@@ -35,13 +37,16 @@ pub(super) struct Row<N> {
 const BID: i8 = 0;
 const ASK: i8 = 1;
 
-/// The rows of a message, numbered from the key's row on; only the last one is the last.
+/// The rows of a message, numbered from the key's row on; only the last one is the last. `scales` are those of the
+/// rows.
 pub(super) fn rows<'a, N: Number, M: Copy + Into<i128>>(
     key: &RowKey,
     head: &BookHead,
     message: &'a event::Levels<M>,
-) -> impl Iterator<Item = Result<Row<N>, OutOfRange>> + use<'a, N, M> {
-    let scales = message.scales;
+    scales: Scales,
+    units: Units<'a>,
+) -> impl Iterator<Item = Result<Row<N>, RowError>> + use<'a, N, M> {
+    let sent = message.scales;
     let is_snapshot = head.is_snapshot;
     let mut key = *key;
     let of_every_row = key.flags & !flags::LAST;
@@ -52,17 +57,15 @@ pub(super) fn rows<'a, N: Number, M: Copy + Into<i128>>(
     bids.chain(asks).map(move |(side, level)| {
         left -= 1;
         key.flags = if left == 0 { of_the_last } else { of_every_row };
-        let (price, size) = level_decimals(level, scales);
-        if N::is_lossy(price) || N::is_lossy(size) {
-            key.flags |= flags::LOSSY;
-        }
+        let (price, size) = level_decimals(level, sent);
+        let (size, size_is_lossy) = units.level::<N>(size, price, scales.size)?;
         let row = Row {
-            key,
+            key: key.flagged(size_is_lossy || N::is_lossy(price)),
             price: N::encode(price, scales.price).ok_or(OutOfRange)?,
-            size: N::encode(size, scales.size).ok_or(OutOfRange)?,
+            size,
             side,
             is_snapshot,
-            scales: RowScales { price: Some(column_scale(scales.price)?), size: Some(column_scale(scales.size)?) },
+            scales: RowScales::of(scales)?,
         };
         key.row = key.row.saturating_add(1);
         Ok(row)
@@ -71,21 +74,22 @@ pub(super) fn rows<'a, N: Number, M: Copy + Into<i128>>(
 
 impl<N: Number> Open<Levels<N>> {
     /// Appends every row of a message or none. A batch may close between two of them.
-    pub(super) fn append_all<I: Iterator<Item = Result<Row<N>, OutOfRange>>>(
+    pub(super) fn append_all<I: Iterator<Item = Result<Row<N>, RowError>>>(
         &mut self,
         context: &Context,
         closed: &mut VecDeque<Batch>,
+        units: Units<'_>,
         rows: impl Fn() -> I,
-    ) -> Result<(), OutOfRange> {
-        // A double holds them all, if not exactly.
-        if N::NUMERIC != Numeric::Float {
+    ) -> Result<(), RowError> {
+        // A double holds all that was sent, if not exactly.
+        if N::NUMERIC != Numeric::Float || *units.conversion() != Conversion::None {
             rows().try_for_each(|row| row.map(drop))?;
         }
         for row in rows() {
             let row = row?;
             self.append(context, closed, |open| {
                 open.rows.push(row);
-                Ok(())
+                Ok::<_, RowError>(())
             })?;
         }
         Ok(())
@@ -123,7 +127,7 @@ impl<N: Number> Rows for Levels<N> {
             side.extend(block, |r| r.side);
             price.extend(block, |r| r.price);
             size.extend(block, |r| r.size);
-            ScaleColumns::extend(&mut scales, block, |r| r.scales);
+            ScaleColumns::extend(&mut scales, block, |r| r.scales.each());
         }
         self.rows.clear();
 

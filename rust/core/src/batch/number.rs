@@ -9,10 +9,13 @@ use arrow_buffer::{NullBuffer, OffsetBuffer, ScalarBuffer};
 use crate::config::Numeric;
 use crate::decimal::{DECIMAL_SCALE, Decimal, f64_pow10, pow10};
 use crate::event::{Level, Scales};
+use crate::instrument::Conversion;
 
-use super::OutOfRange;
 use super::column::{Nullable, Plain};
+use super::quotient::Quotient;
 use super::schema::{DECIMAL_PRECISION, list_item};
+use super::units::Units;
+use super::{OutOfRange, RowError};
 
 /// What a number is in a column. The type decides the mode: `f64`, `i128` or `i64`.
 pub(super) trait Number: Copy + Default + Debug + 'static {
@@ -35,6 +38,21 @@ pub(super) trait Number: Copy + Default + Debug + 'static {
         levels: &[Level],
         scales: Scales,
     ) -> Result<bool, OutOfRange>;
+
+    /// As [`Self::extend_side`], with sizes that become others. `sent` are the scales of `levels`.
+    fn extend_converted(
+        prices: &mut Vec<Self>,
+        sizes: &mut Vec<Self>,
+        levels: &[Level],
+        sent: Scales,
+        units: Units<'_>,
+    ) -> Result<bool, RowError> {
+        let levels = levels.iter().map(|level| level_decimals(level, sent));
+        extend_each(prices, sizes, levels, units.scales(sent)?, units)
+    }
+
+    /// The size of an inverse contract in base units, rounded once.
+    fn quotient(size: Quotient) -> Result<Self, RowError>;
 
     /// The column.
     fn array(values: Vec<Self>, nulls: Option<NullBuffer>) -> ArrayRef;
@@ -65,12 +83,41 @@ impl Number for f64 {
     ) -> Result<bool, OutOfRange> {
         let bits = levels.iter().fold(0, |bits, l| bits | l.price.unsigned_abs() | l.size.unsigned_abs());
         let (Some(price), Some(size), true) = (f64_pow10(scales.price), f64_pow10(scales.size), bits < SHORT) else {
-            return extend_each(prices, sizes, levels, scales);
+            return extend_as_sent(prices, sizes, levels, scales);
         };
         // One division of two exactly held numbers is correctly rounded.
         prices.extend(levels.iter().map(|l| l.price as f64 / price));
         sizes.extend(levels.iter().map(|l| l.size as f64 / size));
         Ok(false)
+    }
+
+    #[inline]
+    fn extend_converted(
+        prices: &mut Vec<Self>,
+        sizes: &mut Vec<Self>,
+        levels: &[Level],
+        sent: Scales,
+        units: Units<'_>,
+    ) -> Result<bool, RowError> {
+        let scales = units.scales(sent)?;
+        let Some((price, convert)) = f64_pow10(sent.price).zip(Doubles::new(levels, sent, scales, units)) else {
+            let levels = levels.iter().map(|level| level_decimals(level, sent));
+            return extend_each(prices, sizes, levels, scales, units);
+        };
+        prices.extend(levels.iter().map(|l| l.price as f64 / price));
+        // Of exactly held numbers, one product that is one too and one division: correctly rounded.
+        match convert {
+            Doubles::Times { factor, power } => sizes.extend(levels.iter().map(|l| l.size as f64 * factor / power)),
+            Doubles::OverPrice { above, below } => {
+                sizes.extend(levels.iter().map(|l| l.size as f64 * above / (l.price as f64 * below)));
+            }
+        }
+        Ok(false)
+    }
+
+    #[inline]
+    fn quotient(size: Quotient) -> Result<Self, RowError> {
+        Ok(size.to_f64().ok_or(OutOfRange)?)
     }
 
     fn array(values: Vec<Self>, nulls: Option<NullBuffer>) -> ArrayRef {
@@ -96,11 +143,16 @@ impl Number for i128 {
         // 19 digits and at most 18 zeros behind them are 37 digits: no product here leaves the type.
         let factor = |scale| DECIMAL_SCALE.checked_sub(scale).and_then(pow10);
         let (Some(price), Some(size)) = (factor(scales.price), factor(scales.size)) else {
-            return extend_each(prices, sizes, levels, scales);
+            return extend_as_sent(prices, sizes, levels, scales);
         };
         prices.extend(levels.iter().map(|l| i128::from(l.price) * price));
         sizes.extend(levels.iter().map(|l| i128::from(l.size) * size));
         Ok(false)
+    }
+
+    #[inline]
+    fn quotient(size: Quotient) -> Result<Self, RowError> {
+        Ok(size.to_decimal128().ok_or(OutOfRange)?)
     }
 
     fn array(values: Vec<Self>, nulls: Option<NullBuffer>) -> ArrayRef {
@@ -133,17 +185,54 @@ impl Number for i64 {
         Ok(false)
     }
 
+    fn quotient(_: Quotient) -> Result<Self, RowError> {
+        Err(RowError::QuotientInFixed)
+    }
+
     fn array(values: Vec<Self>, nulls: Option<NullBuffer>) -> ArrayRef {
         Arc::new(Int64Array::new(ScalarBuffer::from(values), nulls))
     }
 }
 
-/// As [`Number::extend_side`], number by number: any mantissa, any scale.
+/// What turns the sizes of a message into base units in doubles, where everything on the way is held exactly.
+enum Doubles {
+    Times { factor: f64, power: f64 },
+    OverPrice { above: f64, below: f64 },
+}
+
+impl Doubles {
+    /// `None` where a number is too long, and for prices below or at zero.
+    #[inline]
+    fn new(levels: &[Level], sent: Scales, scales: Scales, units: Units<'_>) -> Option<Self> {
+        let bits = |of: fn(&Level) -> i64| levels.iter().fold(0, |bits, l| bits | of(l).unsigned_abs());
+        let (prices, sizes) = (bits(|l| l.price), bits(|l| l.size));
+        let fits = |bits: u64, factor: u64| bits.checked_mul(factor).is_some_and(|product| product < SHORT);
+        match units.conversion() {
+            Conversion::Times(multiplier) => {
+                let factor = u64::try_from(multiplier.mantissa).ok()?;
+                let power = f64_pow10(scales.size)?;
+                (fits(prices, 1) && fits(sizes, factor)).then_some(Self::Times { factor: factor as f64, power })
+            }
+            Conversion::OverPrice(multiplier) => {
+                let tens = i16::from(sent.price) - i16::from(sent.size) - i16::from(multiplier.scale);
+                let ten_to = |n: i16| 10u64.checked_pow(u32::try_from(n.max(0)).ok()?);
+                let above = u64::try_from(multiplier.mantissa).ok()?.checked_mul(ten_to(tens)?)?;
+                let below = ten_to(-tens)?;
+                let positive = levels.iter().all(|l| l.price > 0);
+                (positive && fits(prices, below) && fits(sizes, above))
+                    .then_some(Self::OverPrice { above: above as f64, below: below as f64 })
+            }
+            Conversion::None | Conversion::Unknown => None,
+        }
+    }
+}
+
+/// As [`Number::extend_side`], number by number.
 #[cold]
-pub(super) fn extend_each<N: Number, M: Copy + Into<i128>>(
+fn extend_as_sent<N: Number>(
     prices: &mut Vec<N>,
     sizes: &mut Vec<N>,
-    levels: &[Level<M>],
+    levels: &[Level],
     scales: Scales,
 ) -> Result<bool, OutOfRange> {
     let mut lossy = false;
@@ -152,6 +241,25 @@ pub(super) fn extend_each<N: Number, M: Copy + Into<i128>>(
         prices.push(N::encode(price, scales.price).ok_or(OutOfRange)?);
         sizes.push(N::encode(size, scales.size).ok_or(OutOfRange)?);
         lossy |= N::is_lossy(price) || N::is_lossy(size);
+    }
+    Ok(lossy)
+}
+
+/// Appends prices and sizes of one side, level by level: any mantissa, any scale, any conversion. `scales` are those
+/// of the rows.
+pub(super) fn extend_each<N: Number>(
+    prices: &mut Vec<N>,
+    sizes: &mut Vec<N>,
+    levels: impl Iterator<Item = (Decimal, Decimal)>,
+    scales: Scales,
+    units: Units<'_>,
+) -> Result<bool, RowError> {
+    let mut lossy = false;
+    for (price, size) in levels {
+        let (size, size_is_lossy) = units.level::<N>(size, price, scales.size)?;
+        prices.push(N::encode(price, scales.price).ok_or(OutOfRange)?);
+        sizes.push(size);
+        lossy |= size_is_lossy || N::is_lossy(price);
     }
     Ok(lossy)
 }
@@ -253,27 +361,37 @@ pub(super) struct RowScales {
     pub(super) size: Option<i8>,
 }
 
-/// The columns `price_scale` and `size_scale`, at the end of a table in `fixed` and nowhere else.
-pub(super) struct ScaleColumns {
-    price: Nullable<i8>,
-    size: Nullable<i8>,
-}
-
-impl ScaleColumns {
-    pub(super) fn new<N: Number>(rows: usize) -> Option<Self> {
-        (N::NUMERIC == Numeric::Fixed).then(|| Self { price: Nullable::new(rows), size: Nullable::new(rows) })
+impl RowScales {
+    #[inline]
+    pub(super) fn of(scales: Scales) -> Result<Self, OutOfRange> {
+        Ok(Self { price: Some(column_scale(scales.price)?), size: Some(column_scale(scales.size)?) })
     }
 
-    pub(super) fn extend<R>(this: &mut Option<Self>, block: &[R], scales: impl Fn(&R) -> RowScales) {
-        if let Some(columns) = this {
-            columns.price.extend(block, |r| scales(r).price);
-            columns.size.extend(block, |r| scales(r).size);
+    #[inline]
+    pub(super) const fn each(self) -> [Option<i8>; 2] {
+        [self.price, self.size]
+    }
+}
+
+/// The scale columns, at the end of a table in `fixed` and nowhere else, in the order of the schema.
+pub(super) struct ScaleColumns<const K: usize>([Nullable<i8>; K]);
+
+impl<const K: usize> ScaleColumns<K> {
+    pub(super) fn new<N: Number>(rows: usize) -> Option<Self> {
+        (N::NUMERIC == Numeric::Fixed).then(|| Self(std::array::from_fn(|_| Nullable::new(rows))))
+    }
+
+    pub(super) fn extend<R>(this: &mut Option<Self>, block: &[R], scales: impl Fn(&R) -> [Option<i8>; K]) {
+        if let Some(Self(columns)) = this {
+            for (i, column) in columns.iter_mut().enumerate() {
+                column.extend(block, |r| scales(r)[i]);
+            }
         }
     }
 
     pub(super) fn finish(this: Option<Self>, columns: &mut Vec<ArrayRef>) {
-        if let Some(scales) = this {
-            columns.extend([scales.price.array(), scales.size.array()]);
+        if let Some(Self(scales)) = this {
+            columns.extend(scales.map(Nullable::array));
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::table::Table;
 
 use super::column::Words;
 use super::symbols::Symbols;
-use super::{Batch, BatchConfig, OutOfRange, schema};
+use super::{Batch, BatchConfig, schema};
 
 /// What closing needs beside the rows.
 #[derive(Debug)]
@@ -63,12 +63,12 @@ impl<R: Rows> Open<R> {
 
     /// Appends by `push`, which writes a whole row or nothing, and closes the batch if that filled it.
     #[inline]
-    pub(super) fn append(
+    pub(super) fn append<E>(
         &mut self,
         context: &Context,
         closed: &mut VecDeque<Batch>,
-        push: impl FnOnce(&mut R) -> Result<(), OutOfRange>,
-    ) -> Result<(), OutOfRange> {
+        push: impl FnOnce(&mut R) -> Result<(), E>,
+    ) -> Result<(), E> {
         push(&mut self.rows)?;
         if self.rows.len() >= self.max_rows || self.rows.bytes() >= self.max_bytes {
             self.close(context, closed);

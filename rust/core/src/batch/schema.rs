@@ -18,15 +18,16 @@ pub(super) const BOOK_SIDES: [&str; 2] = ["bid", "ask"];
 
 /// The schema of a table.
 ///
-/// In `fixed`, the columns `price_scale` and `size_scale` stand at the table's end. Every price of a row shares the
-/// first and every size the second; each is null where the row has no such number. In `instruments`, steps, notionals
-/// and strikes are prices, and lots and multipliers are sizes.
+/// In `fixed`, the scales stand at the table's end. Every price of a row shares `price_scale` and every size
+/// `size_scale`; funding rates have `rate_scale`, implied volatilities share `iv_scale` and greeks `greek_scale`. Each
+/// is null where the row has no such number. In `instruments`, steps, notionals and strikes are prices, and lots and
+/// multipliers are sizes; contracts and open interest are sizes everywhere.
 #[must_use]
 pub fn schema(table: Table, numeric: Numeric, size_unit: SizeUnit) -> SchemaRef {
     let mut fields = keys();
     fields.extend(columns(table, &number(numeric)));
-    if numeric == Numeric::Fixed && has_numbers(table) {
-        fields.extend(["price_scale", "size_scale"].map(|name| maybe(name, DataType::Int8)));
+    if numeric == Numeric::Fixed {
+        fields.extend(scales(table).iter().map(|name| maybe(name, DataType::Int8)));
     }
     let metadata = [
         ("xtrader.schema_version", SCHEMA_VERSION),
@@ -181,11 +182,19 @@ fn columns(table: Table, number: &DataType) -> Vec<Field> {
     }
 }
 
-const fn has_numbers(table: Table) -> bool {
+/// The scale columns of a table in `fixed`.
+const fn scales(table: Table) -> &'static [&'static str] {
     match table {
-        Table::Trades | Table::L2 | Table::Levels | Table::Bbo | Table::Instruments => true,
-        Table::L2Top | Table::Derivatives | Table::Options | Table::Liquidations => true,
-        Table::Gaps | Table::Raw => false,
+        Table::Gaps | Table::Raw => &[],
+        Table::Derivatives => &["price_scale", "size_scale", "rate_scale"],
+        Table::Options => &["price_scale", "size_scale", "iv_scale", "greek_scale"],
+        Table::Trades
+        | Table::L2
+        | Table::Levels
+        | Table::Bbo
+        | Table::Instruments
+        | Table::L2Top
+        | Table::Liquidations => &["price_scale", "size_scale"],
     }
 }
 

@@ -194,6 +194,11 @@ fn every_schema_is_the_documented_one() {
             let mut expected = format!("{KEYS} {}", documented(table).replace('#', number));
             if numeric == Numeric::Fixed && documented(table).contains('#') {
                 expected += " price_scale:i8? size_scale:i8?";
+                expected += match table {
+                    Table::Derivatives => " rate_scale:i8?",
+                    Table::Options => " iv_scale:i8? greek_scale:i8?",
+                    _ => "",
+                };
             }
             let schema = schema(table, numeric, SizeUnit::Native);
             assert_eq!(describe(&schema).join(" "), expected, "{table:?} {numeric:?}");
@@ -218,12 +223,19 @@ fn a_trade_stands_in_its_row() {
     let long = batches.intern("BTCUSDT-261225");
     assert_eq!(batches.intern("BTCUSDT"), btc);
     batches
-        .trade(&key(btc), &trade(TradeId::Number(3_000_000_000), "65000.10", "0.001"), &Texts::default())
+        .trade(
+            &key(btc),
+            &trade(TradeId::Number(3_000_000_000), "65000.10", "0.001"),
+            &Texts::default(),
+            &Conversion::None,
+        )
         .expect("in range");
     let mut ids = Texts::default();
     let id = TradeId::Text(ids.add("ETH-1234567890123"));
     let text = Trade { seq: Some(-1), count: None, ..trade(id, "1", "2") };
-    batches.trade(&RowKey { ts_event: None, ts_venue: Some(9), ..key(long) }, &text, &ids).expect("in range");
+    batches
+        .trade(&RowKey { ts_event: None, ts_venue: Some(9), ..key(long) }, &text, &ids, &Conversion::None)
+        .expect("in range");
     assert_eq!(batches.open_rows(), 2);
     let batch = the_batch(&mut batches);
     assert_eq!(batches.open_rows(), 0);
@@ -259,7 +271,12 @@ fn prices_and_sizes_are_what_the_mode_says() {
     let fill = |numeric| {
         let mut batches = batches_with(numeric, NO_LIMITS, &[Table::Trades]);
         batches
-            .trade(&key(SymbolId::NONE), &trade(TradeId::Number(1), "7.5040", "12"), &Texts::default())
+            .trade(
+                &key(SymbolId::NONE),
+                &trade(TradeId::Number(1), "7.5040", "12"),
+                &Texts::default(),
+                &Conversion::None,
+            )
             .expect("in range");
         the_batch(&mut batches)
     };
@@ -282,7 +299,7 @@ fn a_quote_may_lack_a_side() {
         let bid = (decimal("0.5"), decimal("10"));
         let ask = (decimal("0.625"), decimal("3.0"));
         for bbo in [quote(Some(bid), Some(ask)), quote(None, Some(ask)), quote(Some(bid), None), quote(None, None)] {
-            batches.bbo(&key(SymbolId::NONE), &bbo).expect("in range");
+            batches.bbo(&key(SymbolId::NONE), &bbo, &Conversion::None).expect("in range");
         }
         let batch = the_batch(&mut batches);
         assert_eq!(values::<Int64Type>(&batch, "update_id"), [Some(0); 4], "0 is an id");
@@ -315,10 +332,10 @@ fn a_book_message_is_one_row_of_l2_and_one_row_a_level_of_levels() {
         times: EventTimes::default(),
         checksum: None,
     };
-    batches.book(&key(SymbolId::NONE), &head, None, &first, Source::Rest).expect("in range");
+    batches.book(&key(SymbolId::NONE), &head, None, &first, Source::Rest, &Conversion::None).expect("in range");
     let empty = message((1, 3), &[], &[]);
     let head = BookHead { is_snapshot: false, first_id: Some(1), last_id: Some(4), ..head };
-    batches.book(&key(SymbolId::NONE), &head, Some(0), &empty, Source::Ws).expect("in range");
+    batches.book(&key(SymbolId::NONE), &head, Some(0), &empty, Source::Ws, &Conversion::None).expect("in range");
     assert_eq!(batches.open_rows(), 2 + 3);
     batches.close_all();
     let (l2, levels) = (batches.pop().expect("l2"), batches.pop().expect("levels"));
@@ -347,7 +364,9 @@ fn a_book_message_is_one_row_of_l2_and_one_row_a_level_of_levels() {
 fn levels_of_a_book_in_decimal_and_in_fixed() {
     let levels = message((2, 3), &[(12_345, -7)], &[(i64::MAX, i64::MIN)]);
     let mut decimals = batches_with(Numeric::Decimal, NO_LIMITS, &[Table::L2]);
-    decimals.book(&key(SymbolId::NONE), &BookHead::default(), None, &levels, Source::Ws).expect("in range");
+    decimals
+        .book(&key(SymbolId::NONE), &BookHead::default(), None, &levels, Source::Ws, &Conversion::None)
+        .expect("in range");
     let batch = the_batch(&mut decimals);
     assert_eq!(lists::<Decimal128Type>(&batch, "bid_prices"), [[123_450_000_000_000_000_000]]);
     assert_eq!(lists::<Decimal128Type>(&batch, "bid_sizes"), [[-7_000_000_000_000_000]]);
@@ -356,7 +375,9 @@ fn levels_of_a_book_in_decimal_and_in_fixed() {
 
     let mut fixed = batches_with(Numeric::Fixed, NO_LIMITS, &[Table::L2, Table::Levels]);
     for levels in [&levels, &message((2, 3), &[], &[])] {
-        fixed.book(&key(SymbolId::NONE), &BookHead::default(), None, levels, Source::Ws).expect("in range");
+        fixed
+            .book(&key(SymbolId::NONE), &BookHead::default(), None, levels, Source::Ws, &Conversion::None)
+            .expect("in range");
     }
     fixed.close_all();
     let (l2, rows) = (fixed.pop().expect("l2"), fixed.pop().expect("levels"));
@@ -529,10 +550,12 @@ fn rows_of_tables_that_nobody_wants_are_let_go() {
     let mut batches = batches_with(Numeric::Float, NO_LIMITS, &[Table::Bbo]);
     assert_eq!(Table::ALL.map(|t| batches.is_wanted(t)), Table::ALL.map(|t| t == Table::Bbo));
     batches
-        .trade(&key(SymbolId::NONE), &trade(TradeId::Number(1), "1", "1"), &Texts::default())
+        .trade(&key(SymbolId::NONE), &trade(TradeId::Number(1), "1", "1"), &Texts::default(), &Conversion::None)
         .expect("nothing to do");
     let levels = message((0, 0), &[(1, 1)], &[]);
-    batches.book(&key(SymbolId::NONE), &BookHead::default(), None, &levels, Source::Ws).expect("nothing to do");
+    batches
+        .book(&key(SymbolId::NONE), &BookHead::default(), None, &levels, Source::Ws, &Conversion::None)
+        .expect("nothing to do");
     batches.close_all();
     assert_eq!(batches.open_rows(), 0);
     assert!(batches.pop().is_none());
@@ -546,9 +569,13 @@ fn a_row_with_a_number_that_a_double_cannot_say_is_flagged() {
     let long = "0.10000000000000001";
     let mut batches = batches(Numeric::Float);
     let none = key(SymbolId::NONE);
-    batches.trade(&none, &trade(TradeId::Number(1), long, "1"), &Texts::default()).expect("in range");
-    batches.trade(&none, &trade(TradeId::Number(2), "1", long), &Texts::default()).expect("in range");
-    batches.trade(&none, &trade(TradeId::Number(3), "1", "1"), &Texts::default()).expect("in range");
+    batches
+        .trade(&none, &trade(TradeId::Number(1), long, "1"), &Texts::default(), &Conversion::None)
+        .expect("in range");
+    batches
+        .trade(&none, &trade(TradeId::Number(2), "1", long), &Texts::default(), &Conversion::None)
+        .expect("in range");
+    batches.trade(&none, &trade(TradeId::Number(3), "1", "1"), &Texts::default(), &Conversion::None).expect("in range");
     let flagged = Some(flags::LAST | flags::LOSSY);
     let trades = the_batch(&mut batches);
     assert_eq!(values::<UInt8Type>(&trades, "flags"), [flagged, flagged, Some(flags::LAST)]);
@@ -560,17 +587,17 @@ fn a_row_with_a_number_that_a_double_cannot_say_is_flagged() {
         ask: Some((decimal("1"), decimal(size))),
         update_id: None,
     };
-    batches.bbo(&none, &quote(long)).expect("in range");
-    batches.bbo(&none, &quote("1")).expect("in range");
+    batches.bbo(&none, &quote(long), &Conversion::None).expect("in range");
+    batches.bbo(&none, &quote("1"), &Conversion::None).expect("in range");
     assert_eq!(values::<UInt8Type>(&the_batch(&mut batches), "flags"), [flagged, Some(flags::LAST)]);
 
     let lossy = 10_000_000_000_000_001; // at scale 17
     let levels = message((17, 0), &[(10_000_000_000_000_000, 1)], &[(lossy, 1), (1, 1)]);
-    batches.book(&none, &BookHead::default(), None, &levels, Source::Ws).expect("in range");
+    batches.book(&none, &BookHead::default(), None, &levels, Source::Ws, &Conversion::None).expect("in range");
     let levels = message((0, 17), &[(1, 1)], &[(1, 1)]);
-    batches.book(&none, &BookHead::default(), None, &levels, Source::Ws).expect("in range");
+    batches.book(&none, &BookHead::default(), None, &levels, Source::Ws, &Conversion::None).expect("in range");
     let levels = wide((20, 0), &[(100_000_000_000_000_000_000, 1), (100_000_000_000_000_000_001, 1)]);
-    batches.book(&none, &BookHead::default(), None, &levels, Source::Ws).expect("in range");
+    batches.book(&none, &BookHead::default(), None, &levels, Source::Ws, &Conversion::None).expect("in range");
     batches.close_all();
     let (l2, levels) = (batches.pop().expect("l2"), batches.pop().expect("levels"));
     assert_eq!(values::<UInt8Type>(&l2, "flags"), [flagged, Some(flags::LAST), flagged]);
@@ -589,7 +616,12 @@ fn only_float_is_lossy() {
     for numeric in [Numeric::Decimal, Numeric::Fixed] {
         let mut batches = batches(numeric);
         batches
-            .trade(&key(SymbolId::NONE), &trade(TradeId::Number(1), "0.10000000000000001", "1"), &Texts::default())
+            .trade(
+                &key(SymbolId::NONE),
+                &trade(TradeId::Number(1), "0.10000000000000001", "1"),
+                &Texts::default(),
+                &Conversion::None,
+            )
             .expect("in range");
         assert_eq!(values::<UInt8Type>(&the_batch(&mut batches), "flags"), [Some(flags::LAST)]);
     }
@@ -609,25 +641,30 @@ fn a_number_beyond_its_column_leaves_nothing() {
         let mut batches = batches(numeric);
         for (price, size) in [(bad, "1"), ("1", bad)] {
             assert_eq!(
-                batches.trade(&none, &trade(TradeId::Number(1), price, size), &Texts::default()),
-                Err(OutOfRange),
+                batches.trade(&none, &trade(TradeId::Number(1), price, size), &Texts::default(), &Conversion::None),
+                Err(OutOfRange.into()),
                 "{price} {size}"
             );
             let side = Some((decimal(price), decimal(size)));
             let bbo = Bbo { times: EventTimes::default(), bid: None, ask: side, update_id: None };
-            assert_eq!(batches.bbo(&none, &bbo), Err(OutOfRange));
+            assert_eq!(batches.bbo(&none, &bbo, &Conversion::None), Err(OutOfRange.into()));
             let odd = Instrument { min_notional: Some(decimal(price)), multiplier: decimal(size), ..instrument() };
             assert_eq!(batches.instrument(&none, &odd, 0, None), Err(OutOfRange));
         }
         let bad = decimal(bad);
         let levels = wide((bad.scale, 0), &[(1, 1), (bad.mantissa, 1)]);
-        assert_eq!(batches.book(&none, &BookHead::default(), None, &levels, Source::Ws), Err(OutOfRange));
+        assert_eq!(
+            batches.book(&none, &BookHead::default(), None, &levels, Source::Ws, &Conversion::None),
+            Err(OutOfRange.into())
+        );
         assert_eq!(batches.open_rows(), 0);
 
-        batches.trade(&none, &trade(TradeId::Number(2), last_good, last_good), &Texts::default()).expect("in range");
+        batches
+            .trade(&none, &trade(TradeId::Number(2), last_good, last_good), &Texts::default(), &Conversion::None)
+            .expect("in range");
         let good = decimal(last_good);
         let levels = wide((good.scale, 0), &[(good.mantissa, 1)]);
-        batches.book(&none, &BookHead::default(), None, &levels, Source::Ws).expect("in range");
+        batches.book(&none, &BookHead::default(), None, &levels, Source::Ws, &Conversion::None).expect("in range");
         batches.close_all();
         let (trades, l2) = (batches.pop().expect("trades"), batches.pop().expect("l2"));
         assert_eq!(texts(&trades, "trade_id"), ["2"]);
@@ -641,7 +678,10 @@ fn levels_alone_refuses_a_message_whole() {
     let mut batches = batches_with(Numeric::Decimal, NO_LIMITS, &[Table::Levels]);
     let levels = wide((0, 0), &[(1, 1), (10i128.pow(20), 1)]);
     let none = key(SymbolId::NONE);
-    assert_eq!(batches.book(&none, &BookHead::default(), None, &levels, Source::Ws), Err(OutOfRange));
+    assert_eq!(
+        batches.book(&none, &BookHead::default(), None, &levels, Source::Ws, &Conversion::None),
+        Err(OutOfRange.into())
+    );
     assert_eq!(batches.open_rows(), 0);
 }
 
@@ -649,10 +689,12 @@ fn levels_alone_refuses_a_message_whole() {
 fn trailing_zeros_do_not_put_a_fixed_number_out_of_range() {
     let long = "12345678901.0000000000";
     let mut batches = batches_with(Numeric::Fixed, NO_LIMITS, &[Table::Trades, Table::Bbo]);
-    batches.trade(&key(SymbolId::NONE), &trade(TradeId::Number(1), long, "1.50"), &Texts::default()).expect("in range");
+    batches
+        .trade(&key(SymbolId::NONE), &trade(TradeId::Number(1), long, "1.50"), &Texts::default(), &Conversion::None)
+        .expect("in range");
     let (bid, ask) = (Some((decimal("0.50"), decimal("1"))), Some((decimal(long), decimal("1"))));
     let bbo = Bbo { times: EventTimes::default(), bid, ask, update_id: None };
-    batches.bbo(&key(SymbolId::NONE), &bbo).expect("in range");
+    batches.bbo(&key(SymbolId::NONE), &bbo, &Conversion::None).expect("in range");
     batches.close_all();
     let (trades, quotes) = (batches.pop().expect("trades"), batches.pop().expect("bbo"));
     assert_eq!(values::<Int64Type>(&trades, "price"), [Some(12_345_678_901)]);
@@ -671,12 +713,14 @@ fn a_batch_closes_by_rows() {
     let mut batches = batches_with(Numeric::Float, limits, &[Table::Trades, Table::Levels]);
     for id in 0..7 {
         batches
-            .trade(&key(SymbolId::NONE), &trade(TradeId::Number(id), "1", "1"), &Texts::default())
+            .trade(&key(SymbolId::NONE), &trade(TradeId::Number(id), "1", "1"), &Texts::default(), &Conversion::None)
             .expect("in range");
     }
     assert_eq!(batches.open_rows(), 1);
     let levels = message((0, 0), &[(1, 1); 4], &[(2, 2); 4]);
-    batches.book(&key(SymbolId::NONE), &BookHead::default(), None, &levels, Source::Ws).expect("in range");
+    batches
+        .book(&key(SymbolId::NONE), &BookHead::default(), None, &levels, Source::Ws, &Conversion::None)
+        .expect("in range");
     batches.close_all();
     let sizes: Vec<_> = std::iter::from_fn(|| batches.pop()).map(|b| (b.table, b.rows.num_rows())).collect();
     let (trades, levels) = (Table::Trades, Table::Levels);
@@ -690,7 +734,7 @@ fn a_batch_closes_by_bytes() {
     let none = key(SymbolId::NONE);
     let levels = message((0, 0), &[(1, 1); 1000], &[(1, 1); 500]); // 24 000 bytes
     for _ in 0..3 {
-        batches.book(&none, &BookHead::default(), None, &levels, Source::Ws).expect("in range");
+        batches.book(&none, &BookHead::default(), None, &levels, Source::Ws, &Conversion::None).expect("in range");
     }
     let frame = RawRow {
         ts_mono: 0,
@@ -714,8 +758,8 @@ fn a_small_batch_holds_little() {
     let mut batches = batches_with(Numeric::Float, BatchLimits::default(), &Table::ALL);
     let none = key(SymbolId::NONE);
     let levels = message((0, 0), &[(1, 1); 5], &[(1, 1); 5]);
-    batches.book(&none, &BookHead::default(), None, &levels, Source::Ws).expect("in range");
-    batches.trade(&none, &trade(TradeId::Number(1), "1", "1"), &Texts::default()).expect("in range");
+    batches.book(&none, &BookHead::default(), None, &levels, Source::Ws, &Conversion::None).expect("in range");
+    batches.trade(&none, &trade(TradeId::Number(1), "1", "1"), &Texts::default(), &Conversion::None).expect("in range");
     batches.close_all();
     for batch in std::iter::from_fn(|| batches.pop()) {
         let bytes = batch.rows.get_array_memory_size();
@@ -732,7 +776,9 @@ fn a_held_batch_does_not_change() {
     let fill = |batches: &mut Batches, from: i64| {
         for n in from..from + 4 {
             let head = BookHead { last_id: Some(n), ..BookHead::default() };
-            batches.book(&key(SymbolId::NONE), &head, None, &message_of(n), Source::Ws).expect("in range");
+            batches
+                .book(&key(SymbolId::NONE), &head, None, &message_of(n), Source::Ws, &Conversion::None)
+                .expect("in range");
         }
         batches.pop().expect("a full batch")
     };
@@ -793,30 +839,37 @@ fn play(
                 let mut ids = Texts::default();
                 let id = text.as_deref().map_or(TradeId::Number(*id), |text| TradeId::Text(ids.add(text)));
                 let price = Decimal::new(i128::from(*price), 4);
-                batches.trade(&key, &Trade { price, seq: *seq, ..trade(id, "1", "0.10") }, &ids)
+                batches.trade(&key, &Trade { price, seq: *seq, ..trade(id, "1", "0.10") }, &ids, &Conversion::None)
             }
-            Call::Book { bids, asks, prev } => {
-                batches.book(&key, &BookHead::default(), *prev, &message((2, 3), bids, asks), Source::Ws)
-            }
+            Call::Book { bids, asks, prev } => batches.book(
+                &key,
+                &BookHead::default(),
+                *prev,
+                &message((2, 3), bids, asks),
+                Source::Ws,
+                &Conversion::None,
+            ),
             Call::Quote { bid, ask } => {
                 let side = |s: &Option<(i64, i64)>| {
                     s.map(|(p, s)| (Decimal::new(i128::from(p), 2), Decimal::new(i128::from(s), 3)))
                 };
                 let bbo = Bbo { times: EventTimes::default(), bid: side(bid), ask: side(ask), update_id: None };
-                batches.bbo(&key, &bbo)
+                batches.bbo(&key, &bbo, &Conversion::None)
             }
-            Call::Raw { payload, url } => batches.raw(
-                &key,
-                &RawRow {
-                    ts_mono: 1,
-                    kind: InputKind::Frame,
-                    request_id: None,
-                    status: None,
-                    headers: None,
-                    url: url.as_deref(),
-                    payload,
-                },
-            ),
+            Call::Raw { payload, url } => batches
+                .raw(
+                    &key,
+                    &RawRow {
+                        ts_mono: 1,
+                        kind: InputKind::Frame,
+                        request_id: None,
+                        status: None,
+                        headers: None,
+                        url: url.as_deref(),
+                        payload,
+                    },
+                )
+                .map_err(RowError::from),
             Call::Close => {
                 if close_on_request {
                     batches.close_all();
@@ -860,7 +913,7 @@ proptest! {
     ) {
         let mut batches = batches_with(Numeric::Float, NO_LIMITS, &[Table::L2, Table::Levels]);
         let levels = message(scales, &bids, &asks);
-        batches.book(&key(SymbolId::NONE), &BookHead::default(), None, &levels, Source::Ws).expect("a double holds it");
+        batches.book(&key(SymbolId::NONE), &BookHead::default(), None, &levels, Source::Ws, &Conversion::None).expect("a double holds it");
         batches.close_all();
         let l2 = batches.pop().expect("l2");
         let of_l2 = |bids: &str, asks: &str| {

@@ -12,6 +12,7 @@ use crate::book::sync::{BookSync, SnapshotVerdict, SyncRules, SyncState, Verdict
 use crate::config::Stream;
 use crate::event::{BookHead, DecodedLevels, Scales};
 use crate::exchange::{Decoded, Head, Key, Protocol, with_protocol};
+use crate::instrument::Conversion;
 use crate::report::{BookReport, Depth, IgnoreReason, Outcome, RejectReason, ReplyOutcome};
 use crate::symbol::ConnId;
 use crate::table::{GapCause, GapEvidence, Repaired, Source, flags};
@@ -185,7 +186,7 @@ impl BookStream {
         let width = levels.unwrap_or(&cx.levels).len();
         let row = cx.key(subject, origin, head.times, flags::LAST | snapshot, width);
         let levels = levels.unwrap_or(&cx.levels);
-        if cx.batches.book(&row, head, self.position, levels, source).is_err() {
+        if cx.batches.book(&row, head, self.position, levels, source, &Conversion::None).is_err() {
             gaps::row_refused(cx, subject, origin, Stream::L2, self.carriers.last_good);
         }
         self.position = head.last_id;

@@ -8,6 +8,7 @@ use crate::config::Stream;
 use crate::decimal::Decimal;
 use crate::event::{Bbo, Scales};
 use crate::exchange::{Decoded, Head};
+use crate::instrument::Conversion;
 use crate::report::IgnoreReason;
 use crate::report::Outcome;
 use crate::table::{GapCause, GapEvidence, Repaired, flags};
@@ -75,7 +76,7 @@ impl QuoteStream {
             self.scales.size = self.scales.size.max(size.scale);
         }
         let key = cx.key(subject, origin, bbo.times, flags::LAST | flags::TOP, 1);
-        if cx.batches.bbo(&key, &bbo).is_err() {
+        if cx.batches.bbo(&key, &bbo, &Conversion::None).is_err() {
             gaps::row_refused(cx, subject, origin, Stream::Bbo, self.carriers.last_good);
         }
         self.last = Some(bbo);

@@ -9,6 +9,7 @@ use crate::batch::RowKey;
 use crate::config::{Stream, TradeSource};
 use crate::event::{Scales, Texts, Trade, TradeRow, TradeRows};
 use crate::exchange::{Decoded, EventKind, Head, Key};
+use crate::instrument::Conversion;
 use crate::report::IgnoreReason;
 use crate::report::Outcome;
 use crate::symbol::ConnId;
@@ -156,7 +157,7 @@ impl TradeStream {
     }
 
     fn emit(&mut self, cx: &mut Context, subject: Subject, origin: Origin, key: &RowKey, trade: &Trade, texts: &Texts) {
-        if cx.batches.trade(key, trade, texts).is_err() {
+        if cx.batches.trade(key, trade, texts, &Conversion::None).is_err() {
             gaps::row_refused(cx, subject, origin, Stream::Trades, self.carriers.last_good);
         }
     }
