@@ -1,16 +1,20 @@
-//! Binance USDⓈ-M futures, as of 2026-11.
+//! Binance USDⓈ-M futures and Binance spot, as of 2026-11. What they differ by is in `dialect` and `messages`.
 //!
 //! ```text
+//! dialect    what spot and futures differ by, as data
 //! streams    paths, families and stream names
 //! session    one connection: SUBSCRIBE …, limits, which event it gets and in which form
-//! feed       market steps -> messages: depth throttles, aggregation of trades, best bid and offer
+//! ledger     what connections leave behind for the exchange
+//! feed       market steps -> messages: depth throttles, aggregation of trades, best bid and offer, contracts
 //! messages   the JSON texts
-//! rest       /fapi/v1/…, weights, bans
+//! rest       /fapi/v1/…, /api/v3/…, weights, bans, reference data
 //! playback   a recorded capture in place of the market
 //! recipe     how a plain client follows it all
 //! ```
 
+mod dialect;
 mod feed;
+mod ledger;
 mod messages;
 mod playback;
 mod recipe;
@@ -18,10 +22,12 @@ mod rest;
 mod session;
 mod streams;
 
+use std::sync::Arc;
+
 use crate::SimulatorError;
-use crate::book::Book;
-use crate::clock::MarketTime;
-use crate::config::{DepthSpeed, SimulatorConfig, Source};
+use crate::book::{Book, Scales, decimal_text, parse_decimal, rescale};
+use crate::clock::{MS, MarketTime, seconds};
+use crate::config::{DepthSpeed, SimulatorConfig, Source, SymbolConfig};
 use crate::event::Event;
 use crate::fault::{Fault, SnapshotPosition, Target};
 use crate::market::{Market, Step};
@@ -29,56 +35,87 @@ use crate::truth::{TradeRecord, Truth, TruthRules};
 use crate::venue::{RestReply, RestRequest, Session, Venue};
 use feed::{Feed, FeedSymbol};
 use playback::Playback;
-use rest::{DepthImage, Rest};
+use rest::{AtHand, ContractRow, DepthImage, Instrument, Reference, Rest};
+use session::House;
 use streams::{Route, symbol_stream};
 
+pub(crate) use dialect::{Dialect, FUTURES, SPOT};
 pub(crate) use recipe::recipe;
 
 /// The exchange: a source of events and a REST interface over the same books.
 pub(crate) struct Binance {
+    dialect: &'static Dialect,
     source: Events,
     rest: Rest,
-    limits: session::SessionLimits,
+    house: House,
     /// Depth streams are chained within each speed; this one is meant where none is named.
     speed: DepthSpeed,
+    phases: usize,
+    opened: usize,
+    now: MarketTime,
 }
 
 enum Events {
-    Market { market: Market, feed: Feed, paused: bool, step: Step },
+    Market(Box<Live>),
     Playback(Playback),
 }
 
+/// A made-up market and what is told of it.
+struct Live {
+    market: Market,
+    feed: Feed,
+    paused: bool,
+    step: Step,
+}
+
+/// Long ago: since then instruments are listed that are there from the start.
+const LISTED_MS: i64 = 1_569_398_400_000;
+
 impl Binance {
-    pub(crate) fn new(config: &SimulatorConfig, start_ms: i64, truth: &mut Truth) -> Result<Self, SimulatorError> {
-        truth.follow(TruthRules { trades: |e| trade(e).into_iter().collect(), applies_at_snapshot: true });
-        let (source, rest) = match &config.source {
+    pub(crate) fn new(
+        dialect: &'static Dialect,
+        config: &SimulatorConfig,
+        start_ms: i64,
+        truth: &mut Truth,
+    ) -> Result<Self, SimulatorError> {
+        check(dialect, config)?;
+        truth.follow(TruthRules {
+            trades: |e| trade(e).into_iter().collect(),
+            applies_at_snapshot: dialect.applies_at_snapshot,
+        });
+        let (source, reference) = match &config.source {
             Source::Synthetic => {
-                let market = Market::new(config.seed, &config.symbols, config.book_levels, config.odd_trades)?;
-                let symbols: Vec<FeedSymbol> = config
-                    .symbols
-                    .iter()
-                    .enumerate()
-                    .map(|(i, s)| FeedSymbol::new(&s.symbol, market.scales(i)))
-                    .collect();
+                let symbols: Vec<SymbolConfig> =
+                    config.symbols.iter().map(|s| padded(dialect, s)).collect::<Result<_, _>>()?;
+                let market =
+                    Market::new(config.seed, &symbols, config.book_levels, config.odd_trades, dialect.ids.clone())?;
+                let mut feed = Feed::new(dialect, config, start_ms);
+                let mut instruments = Vec::with_capacity(symbols.len());
                 for (i, s) in symbols.iter().enumerate() {
-                    truth.open_book(&s.name, s.scales, market.last_id(i), market.book(i).clone());
+                    let symbol = FeedSymbol::new(&s.symbol, market.scales(i));
+                    truth.open_book(&symbol.name, symbol.scales, market.last_id(i), market.book(i).clone());
+                    feed.add(symbol, market.last_id(i));
+                    instruments.push(Instrument::new(dialect, s, LISTED_MS.min(start_ms))?);
                 }
-                let first_ids: Vec<u64> = (0..symbols.len()).map(|i| market.last_id(i)).collect();
-                let info = rest::exchange_info(&config.symbols, start_ms)?;
-                let feed = Feed::new(config, start_ms, symbols, &first_ids);
-                (
-                    Events::Market { market, feed, paused: false, step: Step::default() },
-                    Rest::new(config, start_ms, info),
-                )
+                let live = Live { market, feed, paused: false, step: Step::default() };
+                (Events::Market(Box::new(live)), Reference::Instruments(instruments))
             }
             Source::Capture { path, speed } => {
-                let playback = Playback::open(path, *speed)?;
-                let info = playback.exchange_info(start_ms);
-                (Events::Playback(playback), Rest::new(config, start_ms, info))
+                let playback = Playback::open(dialect, path, *speed)?;
+                let reference = playback.reference(start_ms);
+                (Events::Playback(playback), reference)
             }
         };
-        let speed = config.depth_speeds.first().copied().unwrap_or(DepthSpeed::Ms100);
-        Ok(Self { source, rest, limits: session::SessionLimits::new(&config.limits), speed })
+        Ok(Self {
+            dialect,
+            source,
+            rest: Rest::new(dialect, config, start_ms, reference),
+            house: House::new(dialect, config, start_ms),
+            speed: config.depth_speeds.first().copied().unwrap_or(DepthSpeed::Ms100),
+            phases: config.batch_phases,
+            opened: 0,
+            now: 0,
+        })
     }
 
     /// The book that a snapshot shows, its id, and how its numbers are written.
@@ -90,27 +127,29 @@ impl Binance {
             }
         }
         let Some((book, id, scales)) = self.present(symbol) else { return Depth::Unknown };
-        let mut at = Depth::Image(DepthImage { book: book.clone(), id, scales });
+        let id = Some(id).filter(|id| *id > 0);
+        let mut at = DepthImage { book: book.clone(), id, scales };
         for f in faults {
             let wanted = match f {
                 Fault::StaleSnapshot { age_s } => {
-                    let then = self.rest.start_ms() + (now / crate::clock::MS) as i64 - (age_s * 1000.0) as i64;
+                    let then = self.rest.start_ms() + (now / MS) as i64 - (age_s * 1000.0) as i64;
                     let old = truth.events().iter().filter(|e| &*e.symbol == symbol && e.prev_id.is_some());
                     let old = old.take_while(|e| e.event_ms <= then).last().map(|e| e.last_id);
-                    Some(old.or_else(|| truth.first_id(symbol)))
+                    old.or_else(|| truth.first_id(symbol))
                 }
                 Fault::SnapshotAt { position, stream } => {
                     let own = symbol_stream(symbol, self.speed);
-                    let stream = stream.as_deref().unwrap_or(&own);
-                    let last = truth.events().iter().rfind(|e| &*e.stream == stream);
+                    let last = truth.events_of(stream.as_deref().unwrap_or(&own)).last();
                     match (position, last) {
-                        (SnapshotPosition::Newer, Some(e)) if id <= e.last_id => return Depth::Wait,
+                        (SnapshotPosition::Newer, Some(e)) if id.is_none_or(|id| id <= e.last_id) => {
+                            return Depth::Wait;
+                        }
                         (SnapshotPosition::Newer, _) => None,
-                        (SnapshotPosition::AtEnd, e) => e.map(|e| Some(e.last_id)),
+                        (SnapshotPosition::AtEnd, e) => e.map(|e| e.last_id),
                         (SnapshotPosition::Inside, e) => {
                             let inside = e.map(|e| truth.change_ids(symbol, e.first_id, e.last_id));
                             match inside.and_then(|ids| ids.get(ids.len() / 2).copied()) {
-                                Some(id) => Some(Some(id)),
+                                Some(id) => Some(id),
                                 None => return Depth::Wait,
                             }
                         }
@@ -118,24 +157,86 @@ impl Binance {
                 }
                 _ => None,
             };
-            if let Some(wanted) = wanted
-                && let Some((book, id)) = wanted.and_then(|w| truth.raw_book_at(symbol, w))
-            {
-                at = Depth::Image(DepthImage { book, id, scales });
+            if let Some((book, id)) = wanted.and_then(|w| truth.raw_book_at(symbol, w)) {
+                at = DepthImage { book, id: Some(id), scales };
             }
         }
-        at
+        Depth::Image(at)
     }
 
-    fn present(&self, symbol: &str) -> Option<(&Book, u64, crate::book::Scales)> {
+    fn present(&self, symbol: &str) -> Option<(&Book, u64, Scales)> {
         match &self.source {
-            Events::Market { market, feed, .. } => {
-                let i = feed.index(symbol)?;
-                Some((market.book(i), market.last_id(i), market.scales(i)))
+            Events::Market(live) => {
+                let i = live.feed.index(symbol).filter(|_| self.rest.is_listed(symbol))?;
+                Some((live.market.book(i), live.market.last_id(i), live.market.scales(i)))
             }
             Events::Playback(p) => p.book(symbol),
         }
     }
+
+    /// Mark price and open interest of one contract, or of all.
+    fn contracts(&self, symbol: Option<&str>, now: MarketTime) -> Vec<ContractRow> {
+        let Events::Market(live) = &self.source else { return Vec::new() };
+        let now_ms = self.rest.start_ms() + (now / MS) as i64;
+        let wanted = |i: &usize| {
+            let name = &*live.feed.symbol(*i).name;
+            symbol.is_none_or(|s| s == name) && self.rest.is_listed(name)
+        };
+        let row = |i| {
+            let (mark, open) = live.feed.contract(i, live.market.book(i), now_ms)?;
+            Some(ContractRow { mark, open_interest: decimal_text(open, live.market.scales(i).size) })
+        };
+        (0..live.feed.len()).filter(wanted).filter_map(row).collect()
+    }
+
+    /// A symbol comes while the market runs.
+    fn list(&mut self, symbol: &SymbolConfig, now: MarketTime, opens: MarketTime, truth: &mut Truth) {
+        let Events::Market(live) = &mut self.source else { return };
+        let now_ms = self.rest.start_ms() + (now / MS) as i64;
+        if let Some(i) = live.feed.index(&symbol.symbol) {
+            // It was there before: it comes back as it was.
+            live.market.halt(i, false, opens);
+            self.rest.delist(&symbol.symbol);
+        }
+        let listed = padded(self.dialect, symbol).and_then(|s| Ok((Instrument::new(self.dialect, &s, now_ms)?, s)));
+        // Plans are checked before they are taken.
+        let Ok((instrument, config)) = listed else { return };
+        self.rest.list(instrument);
+        if live.feed.index(&symbol.symbol).is_none() && live.market.list(&config, now, opens).is_ok() {
+            let i = live.feed.len();
+            let symbol = FeedSymbol::new(&config.symbol, live.market.scales(i));
+            truth.open_book(&symbol.name, symbol.scales, live.market.last_id(i), Book::default());
+            live.feed.add(symbol, live.market.last_id(i));
+        }
+    }
+}
+
+/// Refuses what this exchange has not got.
+fn check(dialect: &Dialect, config: &SimulatorConfig) -> Result<(), SimulatorError> {
+    for speed in &config.depth_speeds {
+        if !dialect.speeds.contains(speed) {
+            let has: Vec<String> = dialect.speeds.iter().map(|s| format!("{}ms", s.interval_ms())).collect();
+            let problem = format!("{} has no {}ms; it has {}", dialect.name, speed.interval_ms(), has.join(", "));
+            return Err(SimulatorError::config("depth_speeds", problem));
+        }
+    }
+    Ok(())
+}
+
+/// The symbol with as many fraction digits as the exchange writes.
+fn padded(dialect: &Dialect, s: &SymbolConfig) -> Result<SymbolConfig, SimulatorError> {
+    s.numbers()?;
+    let Some(digits) = dialect.digits else { return Ok(s.clone()) };
+    let pad = |text: &str| {
+        let mantissa = parse_decimal(text).and_then(|n| rescale(n, digits));
+        mantissa.map(|m| decimal_text(m, digits)).ok_or_else(|| {
+            let problem = format!("{text} does not fit in {digits} fraction digits, which {} writes", dialect.name);
+            SimulatorError::config(format!("symbols.{}", s.symbol), problem)
+        })
+    };
+    let padded = SymbolConfig { price: pad(&s.price)?, tick: pad(&s.tick)?, lot: pad(&s.lot)?, ..s.clone() };
+    padded.numbers()?;
+    Ok(padded)
 }
 
 /// What a depth request finds.
@@ -149,36 +250,35 @@ enum Depth {
 impl Venue for Binance {
     fn next_time(&self) -> Option<MarketTime> {
         match &self.source {
-            Events::Market { market, feed, paused, .. } => {
-                let step = market.next_time().filter(|_| !paused);
-                step.into_iter().chain(feed.next_time()).min()
+            Events::Market(live) => {
+                let step = live.market.next_time().filter(|_| !live.paused);
+                step.into_iter().chain(live.feed.next_time(live.paused)).min()
             }
             Events::Playback(p) => p.next_time(),
         }
     }
 
     fn advance(&mut self, to: MarketTime, events: &mut Vec<Event>, truth: &mut Truth) {
+        self.now = self.now.max(to);
         match &mut self.source {
-            Events::Market { market, feed, paused, step } => loop {
-                let next_step = market.next_time().filter(|t| !*paused && *t <= to);
-                let next_flush = feed.next_time().filter(|t| *t <= to);
-                match (next_step, next_flush) {
-                    (Some(s), f) if f.is_none_or(|f| s < f) => {
-                        market.step(step);
-                        truth.change(feed.name(step.symbol), &step.changes);
-                        feed.on_step(step, market.book(step.symbol), events);
-                    }
-                    (_, Some(f)) => feed.flush(f, |i| market.book(i), events),
-                    _ => return,
+            Events::Market(live) => {
+                for stream in self.house.ledger.take_wanted() {
+                    live.feed.want(&stream, |symbol| live.market.last_id(symbol));
                 }
-            },
+                live.advance(to, events, truth);
+            }
             Events::Playback(p) => p.advance(to, events, truth),
         }
     }
 
     fn open(&mut self, path: &str) -> Result<Box<dyn Session>, u16> {
-        let route = Route::parse(path).ok_or(404u16)?;
-        Ok(Box::new(session::BinanceSession::new(route, self.limits.clone())))
+        if self.house.ledger.banned(self.now) {
+            return Err(418);
+        }
+        let route = Route::parse(self.dialect.product, path).ok_or(404u16)?;
+        let phase = self.opened % self.phases;
+        self.opened += 1;
+        Ok(Box::new(session::BinanceSession::new(route, self.house.clone(), phase)))
     }
 
     fn subscribed(&mut self, now: MarketTime) {
@@ -188,17 +288,25 @@ impl Venue for Binance {
     }
 
     fn rest(&mut self, request: &RestRequest<'_>, faults: &[Fault], truth: &Truth) -> RestReply {
-        let depth = match (request.path, request.parameter("symbol")) {
-            ("/fapi/v1/depth", Some(symbol)) => self.depth(symbol, faults, request.now, truth),
+        let endpoint = request.path.strip_prefix(self.dialect.rest).unwrap_or("");
+        let symbol = request.parameter("symbol");
+        let depth = match (endpoint, symbol) {
+            ("/depth", Some(symbol)) => self.depth(symbol, faults, request.now, truth),
             _ => Depth::Unknown,
         };
-        match depth {
+        let depth = match depth {
             Depth::Wait => {
-                RestReply { status: 0, headers: Vec::new(), body: String::new(), snapshot_id: None, again: true }
+                let (headers, body) = (Vec::new(), String::new());
+                return RestReply { status: 0, headers, body, snapshot_id: None, again: true };
             }
-            Depth::Image(image) => self.rest.answer(request, Some(&image), truth),
-            Depth::Unknown => self.rest.answer(request, None, truth),
-        }
+            Depth::Image(image) => Some(image),
+            Depth::Unknown => None,
+        };
+        let contracts = match endpoint {
+            "/premiumIndex" | "/openInterest" => self.contracts(symbol, request.now),
+            _ => Vec::new(),
+        };
+        self.rest.answer(request, &AtHand { depth, contracts, truth })
     }
 
     fn error_body(&self, problem: &str) -> String {
@@ -206,41 +314,75 @@ impl Venue for Binance {
     }
 
     fn strike(&mut self, fault: &Fault, target: &Target, now: MarketTime, events: &mut Vec<Event>, truth: &mut Truth) {
-        let Events::Market { market, feed, step, .. } = &mut self.source else { return };
+        if let Fault::List { symbol, opens_after_s } = fault {
+            return self.list(symbol, now, now.saturating_add(seconds(*opens_after_s)), truth);
+        }
+        let Events::Market(live) = &mut self.source else { return };
         let wanted = |name: &str| target.symbol.as_deref().is_none_or(|s| s == name);
         // Without a symbol the first one is meant: a fault of one book.
-        let Some(i) = (0..feed.len()).find(|i| wanted(feed.name(*i))) else { return };
+        let Some(i) = (0..live.feed.len()).find(|i| wanted(&live.feed.symbol(*i).name)) else { return };
+        let name = Arc::clone(&live.feed.symbol(i).name);
         match fault {
-            Fault::Cross { seconds } => {
-                let until = now.saturating_add(crate::clock::seconds(*seconds));
-                market.cross(i, now, until, step);
+            Fault::Cross { seconds: s } => live.market.cross(i, now, now.saturating_add(seconds(*s)), &mut live.step),
+            Fault::BigEvent { levels } => live.market.change_many(i, now, *levels, &mut live.step),
+            Fault::Delist => {
+                live.market.halt(i, true, now);
+                return self.rest.delist(&name);
             }
-            Fault::BigEvent { levels } => market.change_many(i, now, *levels, step),
+            Fault::Status { status } => {
+                live.market.halt(i, status != self.dialect.trading, now);
+                return self.rest.set_status(&name, status);
+            }
             _ => return,
         }
-        truth.change(feed.name(i), &step.changes);
-        feed.on_step(step, market.book(i), events);
+        live.tell(events, truth);
     }
 
     fn set_rate(&mut self, factor: f64, now: MarketTime) {
-        if let Events::Market { market, .. } = &mut self.source {
-            market.set_rate(factor, now);
+        if let Events::Market(live) = &mut self.source {
+            live.market.set_rate(factor, now);
         }
     }
 
     fn set_paused(&mut self, pause: bool, now: MarketTime) {
         match &mut self.source {
-            Events::Market { market, paused, .. } => {
-                if *paused && !pause {
-                    market.reschedule(now);
+            Events::Market(live) => {
+                if live.paused && !pause {
+                    live.market.reschedule(now);
+                    live.feed.resume(now);
                 }
-                *paused = pause;
+                live.paused = pause;
             }
             Events::Playback(p) => p.set_paused(pause, now),
         }
     }
 }
 
+impl Live {
+    fn advance(&mut self, to: MarketTime, events: &mut Vec<Event>, truth: &mut Truth) {
+        loop {
+            let next_step = self.market.next_time().filter(|t| !self.paused && *t <= to);
+            let next_flush = self.feed.next_time(self.paused).filter(|t| *t <= to);
+            match (next_step, next_flush) {
+                (Some(s), f) if f.is_none_or(|f| s < f) => {
+                    self.market.step(&mut self.step);
+                    self.tell(events, truth);
+                }
+                (_, Some(f)) => self.feed.flush(f, |i| self.market.book(i), events),
+                _ => return,
+            }
+        }
+    }
+
+    /// What the last step did, to the truth and to the streams.
+    fn tell(&mut self, events: &mut Vec<Event>, truth: &mut Truth) {
+        let symbol = self.step.symbol;
+        truth.change(&self.feed.symbol(symbol).name, &self.step.changes);
+        self.feed.on_step(&self.step, self.market.book(symbol), events);
+    }
+}
+
+/// The trade that an event of a trade stream carries.
 fn trade(event: &Event) -> Option<TradeRecord> {
     let v: serde_json::Value = serde_json::from_str(&event.payload).ok()?;
     let text = |key: &str| v.get(key)?.as_str().map(str::to_owned);

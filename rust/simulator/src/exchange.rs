@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::SimulatorError;
-use crate::binance;
+use crate::binance::{self, Binance};
 use crate::config::{Account, DepthSpeed, Limits, LoadConfig, SimulatorConfig, Source, SymbolConfig, TruthConfig};
 use crate::recorder::{Recipe, RecordRequest};
 use crate::truth::Truth;
@@ -33,8 +33,8 @@ impl ExchangeName {
         truth: &mut Truth,
     ) -> Result<Box<dyn Venue>, SimulatorError> {
         match self {
-            Self::BinanceFutures => Ok(Box::new(binance::Binance::new(config, start_ms, truth)?)),
-            Self::BinanceSpot => Err(not_yet("binance-spot")),
+            Self::BinanceFutures => Ok(Box::new(Binance::new(&binance::FUTURES, config, start_ms, truth)?)),
+            Self::BinanceSpot => Ok(Box::new(Binance::new(&binance::SPOT, config, start_ms, truth)?)),
             Self::Okx => Err(not_yet("okx")),
             Self::Deribit => Err(not_yet("deribit")),
         }
@@ -43,8 +43,9 @@ impl ExchangeName {
     /// How a plain client follows it.
     pub(crate) fn recipe(self, request: &RecordRequest, symbols: &[String]) -> Recipe {
         match self {
-            Self::BinanceFutures => binance::recipe(request, symbols),
-            Self::BinanceSpot | Self::Okx | Self::Deribit => Recipe::default(),
+            Self::BinanceFutures => binance::recipe(&binance::FUTURES, request, symbols),
+            Self::BinanceSpot => binance::recipe(&binance::SPOT, request, symbols),
+            Self::Okx | Self::Deribit => Recipe::default(),
         }
     }
 
@@ -138,5 +139,5 @@ impl ExchangeName {
 }
 
 fn not_yet(name: &str) -> SimulatorError {
-    SimulatorError::config("exchange", format!("{name} cannot be played yet; binance-futures can"))
+    SimulatorError::config("exchange", format!("{name} cannot be played yet; binance-futures and binance-spot can"))
 }

@@ -13,7 +13,7 @@ use crate::random::Random;
 /// A level's new size at an update id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Change {
-    /// The update id: unique and rising over all symbols.
+    /// The update id, rising.
     pub id: u64,
     /// Which side.
     pub side: Side,
@@ -59,10 +59,45 @@ pub(crate) struct Step {
     pub top_changed: bool,
 }
 
-/// All symbols and the counter of update ids that they share.
+/// Who counts the changes of books.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Ids {
+    /// One counter for all symbols, so that a symbol's ids leap; this is the last one given.
+    Shared(u64),
+    /// Each symbol by itself, without a hole.
+    PerSymbol,
+}
+
+impl Ids {
+    /// A counter for all symbols.
+    pub(crate) const SHARED: Self = Self::Shared(11_500_000_000_000);
+
+    fn next(&mut self, last: u64, rng: &mut Random) -> u64 {
+        match self {
+            // More than one each time: other symbols and hidden orders count too.
+            Self::Shared(counter) => {
+                *counter += 2 + rng.below(60);
+                *counter
+            }
+            Self::PerSymbol => last + 1,
+        }
+    }
+
+    /// Id of a book that has a history.
+    fn first(&mut self, rng: &mut Random) -> u64 {
+        match self {
+            Self::Shared(_) => self.next(0, rng),
+            Self::PerSymbol => 57_000_000_000 + rng.below(1_000_000_000),
+        }
+    }
+}
+
+/// All symbols.
 pub(crate) struct Market {
+    seed: u64,
+    levels: usize,
     symbols: Vec<SymbolMarket>,
-    ids: u64,
+    ids: Ids,
     odd_fills: f64,
     rate: f64,
 }
@@ -80,10 +115,12 @@ struct SymbolMarket {
     book: Book,
     last_id: u64,
     crossed: Option<(MarketTime, i64)>,
+    /// When a new symbol opens, and with which book.
+    opening: Option<(MarketTime, Book)>,
+    halted: bool,
 }
 
 const NEVER: MarketTime = MarketTime::MAX;
-const FIRST_ID: u64 = 11_500_000_000_000;
 const MEAN_BURST: f64 = 4.0;
 /// The processes: bursts behind the best prices, changes of these, orders.
 const DEEP: usize = 0;
@@ -95,15 +132,42 @@ impl Market {
         symbols: &[SymbolConfig],
         levels: usize,
         odd_fills: f64,
+        mut ids: Ids,
     ) -> Result<Self, SimulatorError> {
-        let mut ids = FIRST_ID;
         let mut list = Vec::with_capacity(symbols.len());
         for config in symbols {
             let mut s = SymbolMarket::new(seed, config, levels)?;
-            s.last_id = next_id(&mut ids, &mut s.rng);
+            s.last_id = ids.first(&mut s.rng);
             list.push(s);
         }
-        Ok(Self { symbols: list, ids, odd_fills, rate: 1.0 })
+        Ok(Self { seed, levels, symbols: list, ids, odd_fills, rate: 1.0 })
+    }
+
+    /// A new symbol. Its book is empty until `opens`, when all of its levels come at once.
+    pub(crate) fn list(
+        &mut self,
+        config: &SymbolConfig,
+        now: MarketTime,
+        opens: MarketTime,
+    ) -> Result<(), SimulatorError> {
+        let mut s = SymbolMarket::new(self.seed, config, self.levels)?;
+        s.opening = Some((opens.max(now), std::mem::take(&mut s.book)));
+        s.last_id = match self.ids {
+            Ids::Shared(counter) => counter,
+            Ids::PerSymbol => 0,
+        };
+        self.symbols.push(s);
+        Ok(())
+    }
+
+    /// The symbol stands still, or goes on. Nothing is made up for.
+    pub(crate) fn halt(&mut self, symbol: usize, halted: bool, now: MarketTime) {
+        let rate = self.rate;
+        let s = &mut self.symbols[symbol];
+        s.halted = halted;
+        if !halted {
+            s.reschedule(now, rate);
+        }
     }
 
     pub(crate) fn book(&self, symbol: usize) -> &Book {
@@ -144,7 +208,10 @@ impl Market {
         let (ids, rate, odd) = (&mut self.ids, self.rate, self.odd_fills);
         let s = &mut self.symbols[index];
         let top = (s.book.best(Side::Bid), s.book.best(Side::Ask));
-        if let Some((_, price)) = s.crossed.take() {
+        if let Some((_, book)) = s.opening.take() {
+            s.open(&book, ids, step);
+            s.reschedule(time, rate);
+        } else if let Some((_, price)) = s.crossed.take() {
             s.set(Side::Bid, price, 0, ids, step);
         } else if let Some(process) = (0..3).find(|p| s.next[*p] == time) {
             s.next[process] = s.draw_next(process, time, rate);
@@ -166,9 +233,7 @@ impl Market {
     /// Draws all times anew: after a pause nothing is made up for.
     pub(crate) fn reschedule(&mut self, now: MarketTime) {
         for s in &mut self.symbols {
-            for process in 0..3 {
-                s.next[process] = s.draw_next(process, now, self.rate);
-            }
+            s.reschedule(now, self.rate);
         }
     }
 
@@ -201,12 +266,6 @@ impl Market {
     }
 }
 
-/// The counter moves on by more than one each time: other symbols and hidden orders count too.
-fn next_id(ids: &mut u64, rng: &mut Random) -> u64 {
-    *ids += 2 + rng.below(60);
-    *ids
-}
-
 impl SymbolMarket {
     fn new(seed: u64, config: &SymbolConfig, levels: usize) -> Result<Self, SimulatorError> {
         let (scales, price, tick, lot) = config.numbers()?;
@@ -222,6 +281,8 @@ impl SymbolMarket {
             book: Book::default(),
             last_id: 0,
             crossed: None,
+            opening: None,
+            halted: false,
         };
         for side in [Side::Bid, Side::Ask] {
             let mut at = if side == Side::Bid { price } else { price + tick };
@@ -236,16 +297,31 @@ impl SymbolMarket {
                 at -= side.better() * tick * s.rng.geometric(holes) as i64;
             }
         }
-        for process in 0..3 {
-            s.next[process] = s.draw_next(process, 0, 1.0);
-        }
+        s.reschedule(0, 1.0);
         Ok(s)
     }
 
     fn next_time(&self) -> MarketTime {
-        match self.crossed {
-            Some((until, _)) => until,
-            None => self.next.into_iter().min().unwrap_or(NEVER),
+        match (self.halted, &self.opening, self.crossed) {
+            (true, ..) => NEVER,
+            (_, Some((at, _)), _) => *at,
+            (_, None, Some((at, _))) => at,
+            (_, None, None) => self.next.into_iter().min().unwrap_or(NEVER),
+        }
+    }
+
+    fn reschedule(&mut self, now: MarketTime, factor: f64) {
+        for process in 0..3 {
+            self.next[process] = self.draw_next(process, now, factor);
+        }
+    }
+
+    /// All levels of a new symbol, each side from its best price on.
+    fn open(&mut self, book: &Book, ids: &mut Ids, step: &mut Step) {
+        for side in [Side::Bid, Side::Ask] {
+            for (price, size) in book.levels(side) {
+                self.set(side, price, size, ids, step);
+            }
         }
     }
 
@@ -257,9 +333,9 @@ impl SymbolMarket {
         now + 1 + self.rng.exponential(SECOND as f64 / rate) as u64
     }
 
-    fn set(&mut self, side: Side, price: i64, size: i64, ids: &mut u64, step: &mut Step) {
+    fn set(&mut self, side: Side, price: i64, size: i64, ids: &mut Ids, step: &mut Step) {
         self.book.set(side, price, size);
-        self.last_id = next_id(ids, &mut self.rng);
+        self.last_id = ids.next(self.last_id, &mut self.rng);
         step.changes.push(Change { id: self.last_id, side, price, size });
     }
 
@@ -281,7 +357,7 @@ impl SymbolMarket {
     }
 
     /// Levels come, go and change behind the best price.
-    fn burst(&mut self, ids: &mut u64, step: &mut Step) {
+    fn burst(&mut self, ids: &mut Ids, step: &mut Step) {
         for _ in 0..self.rng.geometric(MEAN_BURST) {
             let side = self.side();
             let Some((best, _)) = self.book.best(side) else { continue };
@@ -312,7 +388,7 @@ impl SymbolMarket {
     }
 
     /// Never more levels than configured: the worst one leaves.
-    fn trim(&mut self, side: Side, ids: &mut u64, step: &mut Step) {
+    fn trim(&mut self, side: Side, ids: &mut Ids, step: &mut Step) {
         if self.book.len(side) > self.levels
             && let Some((worst, _)) = self.book.worst(side)
         {
@@ -321,7 +397,7 @@ impl SymbolMarket {
     }
 
     /// A level beyond the worst one.
-    fn extend(&mut self, side: Side, ids: &mut u64, step: &mut Step) {
+    fn extend(&mut self, side: Side, ids: &mut Ids, step: &mut Step) {
         let Some((worst, _)) = self.book.worst(side) else { return };
         let price = worst - side.better() * self.tick * (1 + self.rng.below(3) as i64);
         if price >= self.tick {
@@ -331,7 +407,7 @@ impl SymbolMarket {
     }
 
     /// The best price is improved, cancelled or resized.
-    fn move_top(&mut self, ids: &mut u64, step: &mut Step) {
+    fn move_top(&mut self, ids: &mut Ids, step: &mut Step) {
         let press = self.pressure();
         let (Some((bid, _)), Some((ask, _))) = (self.book.best(Side::Bid), self.book.best(Side::Ask)) else { return };
         let spread = (ask - bid) / self.tick;
@@ -355,7 +431,7 @@ impl SymbolMarket {
     }
 
     /// A market order takes one to three levels.
-    fn order(&mut self, odd_fills: f64, ids: &mut u64, step: &mut Step) {
+    fn order(&mut self, odd_fills: f64, ids: &mut Ids, step: &mut Step) {
         let maker = self.pressure().opposite();
         let sweep = match self.rng.below(100) {
             0..80 => 0,

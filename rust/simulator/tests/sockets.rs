@@ -12,5 +12,7 @@ mod load;
 mod protocol;
 #[path = "sockets/rest.rs"]
 mod rest;
+#[path = "sockets/spot.rs"]
+mod spot;
 #[path = "sockets/tls.rs"]
 mod tls;

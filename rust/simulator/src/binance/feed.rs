@@ -1,21 +1,35 @@
-//! Market steps -> messages. Deterministic and without I/O; the batches are the same for every connection.
+//! Market steps -> messages. Deterministic and without I/O; the batches are the same for every connection of a phase.
+//!
+//! ```text
+//! depth      changes and images of books, by throttle
+//! trades     fills folded into rows
+//! contracts  mark prices, open interest, liquidations
+//! ```
 
-use std::collections::{BTreeSet, VecDeque};
+mod contracts;
+mod depth;
+mod trades;
+
 use std::sync::Arc;
 
-use crate::binance::messages::{self, AggTrade, DepthIds, LevelRow, Names, SingleTrade};
-use crate::binance::streams::{MARKET, PUBLIC, symbol_stream};
+use crate::binance::dialect::{Dialect, Product};
+use crate::binance::messages::{self, MarkPrice, Names, SingleTrade, Times};
+use crate::binance::streams::{ImageStream, symbol_stream};
 use crate::book::{Book, Scales, Side};
-use crate::clock::{MS, MarketTime};
-use crate::config::SimulatorConfig;
+use crate::clock::{MS, MarketTime, SECOND};
+use crate::config::{DepthSpeed, SimulatorConfig};
 use crate::event::{Event, EventKind};
 use crate::market::{Fill, FillKind, Step};
 use crate::random::Random;
+use contracts::Contract;
+use depth::{DepthChannel, Flushed};
+use trades::Aggregator;
 
 /// A symbol and its stream names.
 pub(crate) struct FeedSymbol {
     pub name: Arc<str>,
     pub scales: Scales,
+    lower: String,
     pair: String,
     trade: Arc<str>,
     ticker: Arc<str>,
@@ -32,127 +46,161 @@ impl FeedSymbol {
             trade: format!("{lower}@trade").into(),
             ticker: format!("{lower}@bookTicker").into(),
             agg_trade: format!("{lower}@aggTrade").into(),
+            lower,
         }
     }
 
-    fn names(&self) -> Names<'_> {
-        Names { symbol: &self.name, pair: &self.pair, scales: self.scales }
+    fn dated(&self) -> bool {
+        *self.name != *self.pair
+    }
+
+    fn names(&self, dialect: &Dialect) -> Names<'_> {
+        Names { product: dialect.product, symbol: &self.name, pair: &self.pair, scales: self.scales }
     }
 }
 
 /// All streams of all symbols.
 pub(crate) struct Feed {
+    dialect: &'static Dialect,
     symbols: Vec<FeedSymbol>,
     depth: Vec<DepthChannel>,
     trades: Vec<Aggregator>,
-    single_trades: bool,
+    contracts: Vec<Contract>,
+    /// When mark prices are told next, and how often they were.
+    marks: Option<(MarketTime, u64)>,
+    settings: Settings,
     start_ms: i64,
     next_seq: u64,
     rng: Random,
+    blocks: Random,
 }
 
-/// One speed of one symbol's depth stream, with its own `pu` chain.
-struct DepthChannel {
-    symbol: usize,
+/// What of the configuration concerns the messages.
+struct Settings {
+    seed: u64,
+    speeds: Vec<DepthSpeed>,
+    phases: usize,
+    single_trades: bool,
+    block_trades: f64,
+    liquidations: f64,
+}
+
+/// An event without its number.
+struct Draft {
+    kind: EventKind,
     stream: Arc<str>,
-    interval: MarketTime,
-    /// Prices that changed since the last event, with the id range and time of those changes.
-    bids: BTreeSet<i64>,
-    asks: BTreeSet<i64>,
-    first_id: Option<u64>,
-    last_id: u64,
-    last_change: MarketTime,
-    prev_id: u64,
-    flushed: Option<MarketTime>,
-    due: Option<MarketTime>,
+    symbol: Arc<str>,
+    /// First, last, and the one before.
+    ids: (u64, u64, Option<u64>),
+    phase: usize,
+    at: Times,
+    payload: String,
 }
-
-/// What one depth event tells.
-struct Flushed {
-    changed: MarketTime,
-    ids: DepthIds,
-    bids: Vec<LevelRow>,
-    asks: Vec<LevelRow>,
-}
-
-/// Fills of one price and aggressor within 100 ms make one row.
-struct Aggregator {
-    next_fill: u64,
-    next_row: u64,
-    /// Rows that wait for their time; the last one may still grow.
-    waiting: VecDeque<(MarketTime, MarketTime, AggTrade)>,
-}
-
-const WINDOW: MarketTime = 100 * MS;
 
 impl Feed {
-    pub(crate) fn new(config: &SimulatorConfig, start_ms: i64, symbols: Vec<FeedSymbol>, first_ids: &[u64]) -> Self {
-        let mut rng = Random::new(config.seed, "feed");
-        let mut depth = Vec::new();
-        for (symbol, (s, first_id)) in symbols.iter().zip(first_ids).enumerate() {
-            for speed in &config.depth_speeds {
-                depth.push(DepthChannel {
-                    symbol,
-                    stream: symbol_stream(&s.name, *speed).into(),
-                    interval: speed.interval_ms() * MS,
-                    bids: BTreeSet::new(),
-                    asks: BTreeSet::new(),
-                    first_id: None,
-                    last_id: *first_id,
-                    last_change: 0,
-                    prev_id: *first_id,
-                    flushed: None,
-                    due: None,
-                });
+    pub(crate) fn new(dialect: &'static Dialect, config: &SimulatorConfig, start_ms: i64) -> Self {
+        Self {
+            dialect,
+            symbols: Vec::new(),
+            depth: Vec::new(),
+            trades: Vec::new(),
+            contracts: Vec::new(),
+            marks: (dialect.derivatives && config.mark_prices).then_some((SECOND, 0)),
+            settings: Settings {
+                seed: config.seed,
+                speeds: config.depth_speeds.clone(),
+                phases: config.batch_phases,
+                single_trades: config.trade_stream || dialect.product == Product::Spot,
+                block_trades: config.block_trades,
+                liquidations: config.liquidations,
+            },
+            start_ms,
+            next_seq: 0,
+            rng: Random::new(config.seed, "feed"),
+            blocks: Random::new(config.seed, "blocks"),
+        }
+    }
+
+    /// One more symbol, whose book is at this id.
+    pub(crate) fn add(&mut self, symbol: FeedSymbol, first_id: u64) {
+        let (index, phases) = (self.symbols.len(), self.settings.phases);
+        for speed in &self.settings.speeds {
+            let stream: Arc<str> = symbol_stream(&symbol.name, *speed).into();
+            for phase in 0..phases {
+                self.depth.push(DepthChannel::new(index, Arc::clone(&stream), *speed, first_id, (phase, phases)));
             }
         }
-        let trades = symbols
-            .iter()
-            .map(|_| Aggregator {
-                next_fill: 5_266_000_000 + rng.below(1_000_000),
-                next_row: 309_000_000 + rng.below(1_000_000),
-                waiting: VecDeque::new(),
-            })
-            .collect();
-        Self { symbols, depth, trades, single_trades: config.trade_stream, start_ms, next_seq: 0, rng }
+        self.trades.push(Aggregator::new(&mut self.rng));
+        if self.dialect.derivatives {
+            self.contracts.push(Contract::new(self.settings.seed, &symbol));
+        }
+        self.symbols.push(symbol);
+    }
+
+    /// Somebody wants whole images of a book; before, none are made. Any other name is none of this feed's.
+    pub(crate) fn want(&mut self, stream: &str, last_id: impl Fn(usize) -> u64) {
+        let Some(image) = ImageStream::parse(self.dialect, stream) else { return };
+        let Some(symbol) = self.symbols.iter().position(|s| s.lower == image.symbol) else { return };
+        if self.depth.iter().all(|d| *d.stream != *stream) {
+            let channel = DepthChannel::new(symbol, stream.into(), image.speed, last_id(symbol), (0, 1));
+            self.depth.push(channel.of_images(image.levels));
+        }
     }
 
     pub(crate) fn len(&self) -> usize {
         self.symbols.len()
     }
 
-    pub(crate) fn name(&self, symbol: usize) -> &str {
-        &self.symbols[symbol].name
+    pub(crate) fn symbol(&self, symbol: usize) -> &FeedSymbol {
+        &self.symbols[symbol]
     }
 
     pub(crate) fn index(&self, symbol: &str) -> Option<usize> {
         self.symbols.iter().position(|s| &*s.name == symbol)
     }
 
-    /// When [`Feed::flush`] is due next.
-    pub(crate) fn next_time(&self) -> Option<MarketTime> {
+    /// When [`Feed::flush`] is due next. Mark prices stand still with the market.
+    pub(crate) fn next_time(&self, paused: bool) -> Option<MarketTime> {
         let depth = self.depth.iter().filter_map(|d| d.due);
-        let trades = self.trades.iter().filter_map(|t| t.waiting.front().map(|w| w.1));
-        depth.chain(trades).min()
+        let trades = self.trades.iter().filter_map(Aggregator::due);
+        let liquidations = self.contracts.iter().filter_map(Contract::due);
+        let marks = self.marks.map(|m| m.0).filter(|_| !paused);
+        depth.chain(trades).chain(liquidations).chain(marks).min()
+    }
+
+    /// The market goes on after a pause.
+    pub(crate) fn resume(&mut self, now: MarketTime) {
+        if let Some((due, _)) = &mut self.marks {
+            *due = (*due).max(now);
+        }
     }
 
     /// Something happened to a symbol, whose book is now this.
     pub(crate) fn on_step(&mut self, step: &Step, book: &Book, out: &mut Vec<Event>) {
-        let (now, last_id) = (step.time, step.changes.last().map(|c| c.id));
         for channel in self.depth.iter_mut().filter(|d| d.symbol == step.symbol) {
             channel.on_step(step, &mut self.rng);
         }
-        let ms = self.ms(now);
+        let ms = self.ms(step.time);
         for fill in &step.fills {
-            self.on_fill(step.symbol, fill, now, ms, out);
+            self.on_fill(step.symbol, fill, step.time, ms, out);
+        }
+        if let Some(contract) = self.contracts.get_mut(step.symbol) {
+            contract.on_step(step, self.settings.liquidations, ms);
+        }
+        if let Some(fill) = step.fills.first()
+            && self.blocks.chance(self.settings.block_trades)
+        {
+            self.on_block(step.symbol, fill, ms, out);
         }
         if step.top_changed
-            && let (Some(id), Some(bid), Some(ask)) = (last_id, book.best(Side::Bid), book.best(Side::Ask))
+            && let (Some(last), Some(bid), Some(ask)) =
+                (step.changes.last(), book.best(Side::Bid), book.best(Side::Ask))
         {
             let s = &self.symbols[step.symbol];
-            let payload = messages::book_ticker(&s.names(), ms, ms, id, bid, ask);
-            let (stream, symbol) = (Arc::clone(&s.ticker), Arc::clone(&s.name));
-            self.issue(out, EventKind::BookTicker, PUBLIC, stream, symbol, (id, id, None), (ms, ms), payload);
+            let at = Times { event: ms, emitted: ms };
+            let payload = messages::book_ticker(&s.names(self.dialect), at, last.id, bid, ask);
+            let stream = Arc::clone(&s.ticker);
+            self.tell(out, EventKind::BookTicker, stream, Some(step.symbol), last.id, at, payload);
         }
     }
 
@@ -164,13 +212,27 @@ impl Feed {
         if fill.kind == FillKind::Market {
             trades.add(id, fill, now, ms, jitter);
         }
-        if self.single_trades {
+        if self.settings.single_trades {
             let s = &self.symbols[symbol];
-            let row = SingleTrade { id, price: fill.price, size: fill.size, kind: fill.kind, maker: fill.maker };
-            let payload = messages::trade(&s.names(), ms, ms, &row);
-            let (stream, name) = (Arc::clone(&s.trade), Arc::clone(&s.name));
-            self.issue(out, EventKind::Trade, PUBLIC, stream, name, (id, id, None), (ms, ms), payload);
+            let t = SingleTrade { id, price: fill.price, size: fill.size, kind: fill.kind, maker: fill.maker };
+            let at = Times { event: ms, emitted: ms };
+            let payload = messages::trade(&s.names(self.dialect), at, &t);
+            let stream = Arc::clone(&s.trade);
+            self.tell(out, EventKind::Trade, stream, Some(symbol), id, at, payload);
         }
+    }
+
+    /// A block trade beside an order: many times its size, off the book.
+    fn on_block(&mut self, symbol: usize, fill: &Fill, ms: i64, out: &mut Vec<Event>) {
+        let id = self.trades[symbol].next_block;
+        self.trades[symbol].next_block += 1;
+        let s = &self.symbols[symbol];
+        let size = fill.size.saturating_mul(50);
+        let t = SingleTrade { id, price: fill.price, size, kind: fill.kind, maker: fill.maker };
+        let at = Times { event: ms, emitted: ms };
+        let payload = messages::block_trade(&s.names(self.dialect), at, &t);
+        let stream = format!("{}@blockTrade", s.lower).into();
+        self.tell(out, EventKind::BlockTrade, stream, Some(symbol), id, at, payload);
     }
 
     /// Sends what is due at `now`.
@@ -178,122 +240,129 @@ impl Feed {
         let emitted = self.ms(now);
         for i in 0..self.depth.len() {
             if self.depth[i].due.is_some_and(|d| d <= now) {
-                let channel = &mut self.depth[i];
-                let (symbol, stream) = (channel.symbol, Arc::clone(&channel.stream));
-                let Flushed { changed, ids, bids, asks } = channel.take(now, book(symbol));
-                let event = self.ms(changed);
-                let s = &self.symbols[symbol];
-                let payload = messages::depth(&s.names(), emitted, event, &ids, &bids, &asks);
-                let name = Arc::clone(&s.name);
-                let ids = (ids.first, ids.last, Some(ids.prev));
-                self.issue(out, EventKind::Depth, PUBLIC, stream, name, ids, (event, emitted), payload);
+                self.flush_depth(i, now, &book, out);
             }
         }
         for i in 0..self.trades.len() {
-            while self.trades[i].waiting.front().is_some_and(|w| w.1 <= now) {
-                let Some((_, _, row)) = self.trades[i].waiting.pop_front() else { break };
+            while let Some(row) = self.trades[i].pop(now) {
                 let s = &self.symbols[i];
-                let payload = messages::agg_trade(&s.names(), emitted, &row);
-                let (stream, name) = (Arc::clone(&s.agg_trade), Arc::clone(&s.name));
-                let ids = (row.id, row.id, None);
-                self.issue(out, EventKind::AggTrade, MARKET, stream, name, ids, (row.event_ms, emitted), payload);
+                let at = Times { event: row.event_ms, emitted };
+                let payload = messages::agg_trade(&s.names(self.dialect), emitted, &row);
+                let stream = Arc::clone(&s.agg_trade);
+                self.tell(out, EventKind::AggTrade, stream, Some(i), row.id, at, payload);
             }
         }
+        for i in 0..self.contracts.len() {
+            if let Some(l) = self.contracts[i].pop(now) {
+                let s = &self.symbols[i];
+                let at = Times { event: l.event_ms, emitted };
+                let payload = messages::liquidation(&s.names(self.dialect), emitted, &l);
+                let own = format!("{}@forceOrder", s.lower);
+                for stream in [&*own, "!forceOrder@arr"] {
+                    self.tell(out, EventKind::Liquidation, stream.into(), Some(i), 0, at, payload.clone());
+                }
+            }
+        }
+        if let Some((_, count)) = self.marks.filter(|m| m.0 <= now) {
+            self.marks = Some((now + SECOND, count + 1));
+            self.tell_marks(count % 3 == 0, emitted, book, out);
+        }
+    }
+
+    fn flush_depth<'b>(
+        &mut self,
+        channel: usize,
+        now: MarketTime,
+        book: &impl Fn(usize) -> &'b Book,
+        out: &mut Vec<Event>,
+    ) {
+        let channel = &mut self.depth[channel];
+        let Flushed { changed, ids, bids, asks } = channel.take(now, book(channel.symbol));
+        let (symbol, stream, phase) = (channel.symbol, Arc::clone(&channel.stream), channel.phase);
+        let image = channel.image.is_some();
+        let at = Times { event: self.ms(changed), emitted: self.ms(now) };
+        let s = &self.symbols[symbol];
+        let (kind, payload) = if image {
+            (EventKind::BookImage, messages::image(&s.names(self.dialect), at, &ids, &bids, &asks))
+        } else {
+            (EventKind::Depth, messages::depth(&s.names(self.dialect), at, &ids, &bids, &asks))
+        };
+        let ids = (ids.first, ids.last, (!image).then_some(ids.prev));
+        let symbol = Arc::clone(&s.name);
+        self.issue(out, Draft { kind, stream, symbol, ids, phase, at, payload });
+    }
+
+    /// Mark prices every second, and every third one for those who asked for no speed.
+    fn tell_marks<'b>(&mut self, third: bool, ms: i64, book: impl Fn(usize) -> &'b Book, out: &mut Vec<Event>) {
+        let marks: Vec<(usize, MarkPrice)> = (0..self.symbols.len())
+            .filter_map(|i| Some((i, self.contracts.get(i)?.mark(&self.symbols[i], book(i), ms)?)))
+            .collect();
+        let at = Times { event: ms, emitted: ms };
+        let speeds: &[&str] = if third { &["@1s", ""] } else { &["@1s"] };
+        for speed in speeds {
+            for (i, mark) in &marks {
+                let stream = format!("{}@markPrice{speed}", self.symbols[*i].lower).into();
+                let payload = messages::mark_price(ms, mark);
+                self.tell(out, EventKind::Derivatives, stream, Some(*i), 0, at, payload);
+            }
+            // Two frames (manual §5): neither is the universe, and the first also has rows of COIN-M.
+            let coin = contracts::coin_margined(ms);
+            let (dated, perpetual): (Vec<_>, Vec<_>) = marks.iter().partition(|(i, _)| self.symbols[*i].dated());
+            let first: Vec<_> = perpetual.iter().map(|(_, m)| m).chain([&coin]).collect();
+            let second: Vec<_> = dated.iter().map(|(_, m)| m).collect();
+            for rows in [first, second].into_iter().filter(|rows| !rows.is_empty()) {
+                let rows: Vec<String> = rows.into_iter().map(|m| messages::mark_price(ms, m)).collect();
+                let stream = format!("!markPrice@arr{speed}").into();
+                let payload = format!("[{}]", rows.join(","));
+                self.tell(out, EventKind::Derivatives, stream, None, 0, at, payload);
+            }
+        }
+    }
+
+    /// Mark price and open interest of a contract now, for REST.
+    pub(crate) fn contract(&self, symbol: usize, book: &Book, now_ms: i64) -> Option<(MarkPrice, i64)> {
+        let contract = self.contracts.get(symbol)?;
+        Some((contract.mark(&self.symbols[symbol], book, now_ms)?, contract.open_interest))
     }
 
     fn ms(&self, at: MarketTime) -> i64 {
         self.start_ms + (at / MS) as i64
     }
 
+    /// An event that is no change of a book.
     #[expect(clippy::too_many_arguments, reason = "the parts of an event, each given once")]
-    fn issue(
+    fn tell(
         &mut self,
         out: &mut Vec<Event>,
         kind: EventKind,
-        family: &'static str,
         stream: Arc<str>,
-        symbol: Arc<str>,
-        (first_id, last_id, prev_id): (u64, u64, Option<u64>),
-        (event_ms, emitted_ms): (i64, i64),
+        symbol: Option<usize>,
+        id: u64,
+        at: Times,
         payload: String,
     ) {
+        let symbol = symbol.map_or_else(|| "".into(), |s| Arc::clone(&self.symbols[s].name));
+        self.issue(out, Draft { kind, stream, symbol, ids: (id, id, None), phase: 0, at, payload });
+    }
+
+    fn issue(&mut self, out: &mut Vec<Event>, d: Draft) {
         let seq = self.next_seq;
         self.next_seq += 1;
-        let payload = payload.into();
+        let (first_id, last_id, prev_id) = d.ids;
         out.push(Event {
             seq,
-            kind,
-            stream,
-            family,
-            symbol,
+            kind: d.kind,
+            stream: d.stream,
+            family: self.dialect.family(d.kind),
+            symbol: d.symbol,
             first_id,
             last_id,
             prev_id,
-            phase: 0,
+            phase: d.phase,
             conn: None,
-            event_ms,
-            emitted_ms,
-            payload,
+            event_ms: d.at.event,
+            emitted_ms: d.at.emitted,
+            payload: d.payload.into(),
         });
-    }
-}
-
-impl DepthChannel {
-    fn on_step(&mut self, step: &Step, rng: &mut Random) {
-        let (Some(first), Some(last)) = (step.changes.first(), step.changes.last()) else { return };
-        for c in &step.changes {
-            match c.side {
-                Side::Bid => self.bids.insert(c.price),
-                Side::Ask => self.asks.insert(c.price),
-            };
-        }
-        self.first_id.get_or_insert(first.id);
-        self.last_id = last.id;
-        self.last_change = step.time;
-        if self.due.is_none() {
-            // The throttle starts anew at each flush, so that the phase drifts.
-            let late = if self.interval == 0 { 1 + rng.below(4) } else { rng.exponential(10.0) as u64 };
-            let throttled = self.flushed.map_or(0, |f| f + self.interval + late * MS);
-            self.due = Some(throttled.max(step.time + if self.interval == 0 { late * MS } else { 0 }));
-        }
-    }
-
-    /// Every price that changed, with its size now: also one that came and went meanwhile, as a deletion.
-    fn take(&mut self, now: MarketTime, book: &Book) -> Flushed {
-        let last = self.last_id;
-        let ids = DepthIds { first: self.first_id.take().unwrap_or(last), last, prev: self.prev_id };
-        let bids = std::mem::take(&mut self.bids).into_iter().rev().map(|p| (p, book.size_at(Side::Bid, p))).collect();
-        let asks = std::mem::take(&mut self.asks).into_iter().map(|p| (p, book.size_at(Side::Ask, p))).collect();
-        self.prev_id = self.last_id;
-        self.flushed = Some(now);
-        self.due = None;
-        Flushed { changed: self.last_change, ids, bids, asks }
-    }
-}
-
-impl Aggregator {
-    fn add(&mut self, id: u64, fill: &Fill, now: MarketTime, ms: i64, jitter: MarketTime) {
-        if let Some((since, _, row)) = self.waiting.back_mut()
-            && (row.price, row.maker) == (fill.price, fill.maker)
-            && now < *since + WINDOW
-        {
-            row.size += fill.size;
-            row.visible += fill.size - fill.hidden;
-            row.last = id;
-            return;
-        }
-        let due = (now + WINDOW + jitter).max(self.waiting.back().map_or(0, |w| w.1));
-        let row = AggTrade {
-            id: self.next_row,
-            price: fill.price,
-            size: fill.size,
-            visible: fill.size - fill.hidden,
-            first: id,
-            last: id,
-            event_ms: ms,
-            maker: fill.maker,
-        };
-        self.next_row += 1;
-        self.waiting.push_back((now, due, row));
     }
 }

@@ -9,8 +9,9 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::SimulatorError;
-use crate::binance::rest::{info_document, info_row};
-use crate::binance::streams::{MARKET, PUBLIC, Route};
+use crate::binance::dialect::{Dialect, Product};
+use crate::binance::rest::{Instrument, Reference};
+use crate::binance::streams::Route;
 use crate::book::{Book, Scales, Side, parse_decimal, rescale};
 use crate::capture::{self, CaptureLine, Direction};
 use crate::clock::MarketTime;
@@ -19,6 +20,7 @@ use crate::market::Change;
 use crate::truth::Truth;
 
 pub(crate) struct Playback {
+    dialect: &'static Dialect,
     lines: VecDeque<Line>,
     books: HashMap<Arc<str>, Recorded>,
     speed: f64,
@@ -89,6 +91,8 @@ struct Payload {
     u: Option<u64>,
     pu: Option<u64>,
     t: Option<u64>,
+    #[serde(rename = "B")]
+    best_bid_size: Option<serde_json::Value>,
     #[serde(default)]
     a: serde_json::Value,
     #[serde(default)]
@@ -104,9 +108,10 @@ struct DepthReply {
 }
 
 impl Playback {
-    pub(crate) fn open(path: &Path, speed: f64) -> Result<Self, SimulatorError> {
+    pub(crate) fn open(dialect: &'static Dialect, path: &Path, speed: f64) -> Result<Self, SimulatorError> {
         let lines = capture::read(path)?;
         let mut p = Self {
+            dialect,
             lines: VecDeque::new(),
             books: HashMap::new(),
             speed,
@@ -145,7 +150,7 @@ impl Playback {
             if line.dir == Direction::Http {
                 return self.take_reply(path, &line.frame);
             }
-            names.extend(Route::parse(path).map(|r| r.streams).unwrap_or_default());
+            names.extend(Route::parse(self.dialect.product, path).map(|r| r.streams).unwrap_or_default());
         }
         match line.dir {
             Direction::Http => Ok(None),
@@ -195,10 +200,13 @@ impl Playback {
         let text = wrapped.as_ref().map_or(frame, |w| w.data.get());
         let payload: Payload = serde_json::from_str(text).ok()?;
         let symbol: Arc<str> = payload.s.as_deref()?.into();
-        let (kind, suffix) = match payload.e.as_deref()? {
+        // The best bid and offer of spot does not say what it is.
+        let unnamed = Some("bookTicker").filter(|_| payload.best_bid_size.is_some());
+        let (kind, suffix) = match payload.e.as_deref().or(unnamed)? {
             "depthUpdate" => (EventKind::Depth, "@depth"),
             "aggTrade" => (EventKind::AggTrade, "@aggTrade"),
             "trade" => (EventKind::Trade, "@trade"),
+            "blockTrade" => (EventKind::BlockTrade, "@blockTrade"),
             "bookTicker" => (EventKind::BookTicker, "@bookTicker"),
             _ => (EventKind::Other, "@"),
         };
@@ -206,10 +214,9 @@ impl Playback {
             let start = format!("{}{suffix}", symbol.to_lowercase());
             names.iter().find(|n| n.starts_with(&start)).cloned().unwrap_or(start)
         });
-        let family = if matches!(kind, EventKind::AggTrade | EventKind::Other) { MARKET } else { PUBLIC };
         let last = match kind {
             EventKind::AggTrade => payload.a.as_u64()?,
-            EventKind::Trade => payload.t?,
+            EventKind::Trade | EventKind::BlockTrade => payload.t?,
             EventKind::Depth | EventKind::BookTicker => payload.u?,
             _ => 0,
         };
@@ -226,11 +233,14 @@ impl Playback {
             seq,
             kind,
             stream: stream.into(),
-            family,
+            family: self.dialect.family(kind),
             symbol,
             first_id: payload.first.unwrap_or(last),
             last_id: last,
-            prev_id: payload.pu,
+            prev_id: match (kind, self.dialect.product) {
+                (EventKind::Depth, Product::Spot) => payload.first.and_then(|first| first.checked_sub(1)),
+                _ => payload.pu,
+            },
             phase: 0,
             conn: None,
             event_ms: payload.event.or(payload.emitted).unwrap_or(0),
@@ -260,12 +270,21 @@ impl Playback {
     }
 
     /// The recorded reference data, or what the texts tell of it.
-    pub(crate) fn exchange_info(&self, start_ms: i64) -> String {
-        self.exchange_info.clone().unwrap_or_else(|| {
-            let mut symbols: Vec<_> = self.books.iter().map(|(s, r)| info_row(s, r.scales, 1, 1, start_ms)).collect();
-            symbols.sort_by_key(|s| s["symbol"].to_string());
-            info_document(&symbols)
-        })
+    pub(crate) fn reference(&self, start_ms: i64) -> Reference {
+        if let Some(document) = &self.exchange_info {
+            return Reference::Recorded(document.clone());
+        }
+        let instrument = |(symbol, recorded): (&Arc<str>, &Recorded)| Instrument {
+            symbol: symbol.to_string(),
+            scales: recorded.scales,
+            tick: 1,
+            lot: 1,
+            status: self.dialect.trading.to_owned(),
+            listed_ms: start_ms,
+        };
+        let mut instruments: Vec<Instrument> = self.books.iter().map(instrument).collect();
+        instruments.sort_by(|a, b| a.symbol.cmp(&b.symbol));
+        Reference::Instruments(instruments)
     }
 
     /// The present book, else the next that the recording will show.

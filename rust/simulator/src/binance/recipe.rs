@@ -5,38 +5,51 @@ use std::collections::HashMap;
 
 use serde::Deserialize;
 
+use crate::binance::dialect::{self, Dialect, Product};
 use crate::binance::streams::symbol_stream;
 use crate::recorder::{Followed, Follower, Recipe, RecordRequest, Wish};
 
-pub(crate) fn recipe(request: &RecordRequest, symbols: &[String]) -> Recipe {
+pub(crate) fn recipe(dialect: &Dialect, request: &RecordRequest, symbols: &[String]) -> Recipe {
     let depth = symbols.iter().map(|s| symbol_stream(s, request.depth_speed));
     let lower = || symbols.iter().map(|s| s.to_lowercase());
-    let mut public: Vec<String> = depth.chain(lower().map(|s| format!("{s}@bookTicker"))).collect();
+    let mut books: Vec<String> = depth.chain(lower().map(|s| format!("{s}@bookTicker"))).collect();
     if request.single_trades {
-        public.extend(lower().map(|s| format!("{s}@trade")));
+        books.extend(lower().map(|s| format!("{s}@trade")));
     }
-    let market: Vec<String> = lower().map(|s| format!("{s}@aggTrade")).collect();
-    let follow = |name, family: &str, streams: &[String]| Followed {
+    let rows: Vec<String> = lower().map(|s| format!("{s}@aggTrade")).collect();
+    let follow = |name, family: &str, streams: &[String], follower: fn() -> _| Followed {
         name,
         path: format!("{family}/stream?streams={}", streams.join("/")),
         hello: Vec::new(),
-        follower: || Box::new(Chains::default()),
+        follower,
     };
-    Recipe {
-        first: vec!["/fapi/v1/exchangeInfo".into()],
-        connections: vec![follow("public", "/public", &public), follow("market", "/market", &market)],
-    }
+    let connections = match dialect.product {
+        Product::Futures => vec![
+            follow(dialect.books, "/public", &books, || chains(&dialect::FUTURES)),
+            follow(dialect.rows, "/market", &rows, || chains(&dialect::FUTURES)),
+        ],
+        Product::Spot => vec![follow(dialect.books, "", &[books, rows].concat(), || chains(&dialect::SPOT))],
+    };
+    Recipe { first: vec![format!("{}/exchangeInfo", dialect.rest)], connections }
+}
+
+fn chains(dialect: &'static Dialect) -> Box<dyn Follower> {
+    Box::new(Chains { dialect, last: HashMap::new() })
 }
 
 /// The last id of each book on one connection.
-#[derive(Default)]
-struct Chains(HashMap<String, u64>);
+struct Chains {
+    dialect: &'static Dialect,
+    last: HashMap<String, u64>,
+}
 
 /// What is read of a frame.
 #[derive(Deserialize)]
 struct Peek {
     e: Option<String>,
     s: Option<String>,
+    #[serde(rename = "U")]
+    first: Option<u64>,
     u: Option<u64>,
     pu: Option<u64>,
 }
@@ -52,12 +65,14 @@ impl Follower for Chains {
         if peek.e.as_deref() != Some("depthUpdate") {
             return None;
         }
-        let (symbol, u, pu) = (peek.s?, peek.u?, peek.pu?);
-        let last = self.0.get(&symbol).copied();
+        let (symbol, u) = (peek.s?, peek.u?);
+        let prev = peek.pu.or_else(|| peek.first?.checked_sub(1))?;
+        let last = self.last.get(&symbol).copied();
         if last.is_some_and(|l| u <= l) {
             return None;
         }
-        self.0.insert(symbol.clone(), u);
-        (last != Some(pu)).then(|| Wish::Fetch(format!("/fapi/v1/depth?symbol={symbol}&limit=1000")))
+        self.last.insert(symbol.clone(), u);
+        let path = || format!("{}/depth?symbol={symbol}&limit={}", self.dialect.rest, self.dialect.depth.most());
+        (last != Some(prev)).then(|| Wish::Fetch(path()))
     }
 }

@@ -1,96 +1,201 @@
-//! `/fapi/v1/…`: depth, exchangeInfo, time, ping, aggTrades; weights, 429 and 418.
+//! `/fapi/v1/…` and `/api/v3/…`: depth, exchangeInfo, trades, time, ping; weights, 429 and 418.
+
+mod reference;
+mod weights;
 
 use std::fmt::Write;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::SimulatorError;
-use crate::binance::messages;
-use crate::book::{Book, Scales, Side, decimal_text};
+use crate::binance::dialect::{Dialect, Product};
+use crate::binance::messages::{self, MarkPrice};
+use crate::book::{Book, Scales, Side};
 use crate::clock::MS;
-use crate::config::{SimulatorConfig, SymbolConfig};
+use crate::config::SimulatorConfig;
 use crate::event::{Event, EventKind};
 use crate::truth::Truth;
 use crate::venue::{RestReply, RestRequest};
+pub(crate) use reference::Instrument;
+use weights::Weights;
 
 /// What a depth request shows.
 pub(crate) struct DepthImage {
     pub book: Book,
-    pub id: u64,
+    /// `None` for a book that has not begun.
+    pub id: Option<u64>,
     pub scales: Scales,
 }
 
-/// The REST interface: its weights, and what does not change.
+/// A contract's mark price, and its open interest as text.
+pub(crate) struct ContractRow {
+    pub mark: MarkPrice,
+    pub open_interest: String,
+}
+
+/// What the exchange has at hand for a request.
+pub(crate) struct AtHand<'a> {
+    /// The book of the symbol asked for.
+    pub depth: Option<DepthImage>,
+    /// All contracts, or the one asked for.
+    pub contracts: Vec<ContractRow>,
+    pub truth: &'a Truth,
+}
+
+/// The REST interface: its weights, and the reference data.
 pub(crate) struct Rest {
+    dialect: &'static Dialect,
     weights: Weights,
+    weight_per_minute: u32,
     start_ms: i64,
-    exchange_info: String,
+    reference: Reference,
 }
 
-struct Weights {
-    per_minute: u32,
-    refusals_before_ban: u32,
-    ban_ms: u64,
-    compression: f64,
-    window: u64,
-    used: u32,
-    refusals: u32,
-    banned_until_ms: u64,
+/// Where reference data come from.
+pub(crate) enum Reference {
+    Instruments(Vec<Instrument>),
+    /// A recorded document, served as it is.
+    Recorded(String),
 }
-
-const LIMITS: [usize; 7] = [5, 10, 20, 50, 100, 500, 1000];
 
 impl Rest {
-    pub(crate) fn new(config: &SimulatorConfig, start_ms: i64, exchange_info: String) -> Self {
-        let weights = Weights {
-            per_minute: config.limits.weight_per_minute,
-            refusals_before_ban: config.limits.refusals_before_ban,
-            ban_ms: (config.limits.ban_s * 1000.0 / config.time_compression) as u64,
-            compression: config.time_compression,
-            window: 0,
-            used: 0,
-            refusals: 0,
-            banned_until_ms: 0,
-        };
-        Self { weights, start_ms, exchange_info }
+    pub(crate) fn new(
+        dialect: &'static Dialect,
+        config: &SimulatorConfig,
+        start_ms: i64,
+        reference: Reference,
+    ) -> Self {
+        let weight_per_minute = config.limits.weight_per_minute;
+        Self { dialect, weights: Weights::new(config), weight_per_minute, start_ms, reference }
     }
 
     pub(crate) fn start_ms(&self) -> i64 {
         self.start_ms
     }
 
-    /// `depth` is the book of the `symbol` asked for, if there is one.
-    pub(crate) fn answer(&mut self, r: &RestRequest<'_>, depth: Option<&DepthImage>, truth: &Truth) -> RestReply {
-        if let Err(refused) = self.weights.spend(weight(r), r.wall_ms) {
+    /// An instrument is listed.
+    pub(crate) fn list(&mut self, instrument: Instrument) {
+        if let Reference::Instruments(list) = &mut self.reference {
+            list.push(instrument);
+        }
+    }
+
+    pub(crate) fn delist(&mut self, symbol: &str) {
+        if let Reference::Instruments(list) = &mut self.reference {
+            list.retain(|i| i.symbol != symbol);
+        }
+    }
+
+    pub(crate) fn set_status(&mut self, symbol: &str, status: &str) {
+        if let Reference::Instruments(list) = &mut self.reference {
+            list.iter_mut().filter(|i| i.symbol == symbol).for_each(|i| status.clone_into(&mut i.status));
+        }
+    }
+
+    pub(crate) fn answer(&mut self, r: &RestRequest<'_>, at_hand: &AtHand<'_>) -> RestReply {
+        let endpoint = r.path.strip_prefix(self.dialect.rest).unwrap_or("");
+        if let Err(refused) = self.weights.spend(self.weight(r, endpoint), r.wall_ms) {
             return refused;
         }
         let now_ms = self.start_ms + (r.now / MS) as i64;
-        let mut reply = match r.path {
-            "/fapi/v1/ping" => ok("{}".into()),
-            "/fapi/v1/time" => ok(json!({ "serverTime": now_ms }).to_string()),
-            "/fapi/v1/exchangeInfo" => ok(self.exchange_info.replace("\"$NOW\"", &now_ms.to_string())),
-            "/fapi/v1/depth" => match (symbol(r), depth) {
-                (Err(refused), _) => refused,
-                (Ok(_), None) => bad(-1121, "Invalid symbol."),
-                (Ok(_), Some(d)) => depth_reply(r, d, now_ms),
-            },
-            "/fapi/v1/aggTrades" => match symbol(r) {
-                Err(refused) => refused,
-                Ok(s) if !truth.symbols().iter().any(|t| t == s) => bad(-1121, "Invalid symbol."),
-                Ok(s) => agg_trades(r, s, truth),
-            },
-            _ => RestReply { status: 404, ..error(-5000, &format!("Path {}, Method GET is invalid", r.path)) },
-        };
-        reply.headers.push(("X-MBX-USED-WEIGHT-1M".into(), self.weights.used.to_string()));
+        let mut reply = self.content(r, endpoint, at_hand, now_ms).unwrap_or_else(|refused| refused);
+        reply.headers.push(("X-MBX-USED-WEIGHT-1M".into(), self.weights.used().to_string()));
         reply
+    }
+
+    fn weight(&self, r: &RestRequest<'_>, endpoint: &str) -> u32 {
+        match endpoint {
+            // What is no number is refused, and costs as the least does.
+            "/depth" => self.dialect.depth.weight(r.parameter("limit").map(|l| l.parse().unwrap_or(0))),
+            "/premiumIndex" if r.parameter("symbol").is_none() => 10,
+            _ => self.dialect.weights.iter().find(|w| w.0 == endpoint).map_or(1, |w| w.1),
+        }
+    }
+
+    fn content(
+        &self,
+        r: &RestRequest<'_>,
+        endpoint: &str,
+        at_hand: &AtHand<'_>,
+        now_ms: i64,
+    ) -> Result<RestReply, RestReply> {
+        let spot = self.dialect.product == Product::Spot;
+        let known = |s: &str| at_hand.truth.symbols().iter().any(|t| t == s);
+        let symbol = || {
+            let symbol = r.parameter("symbol").filter(|s| !s.is_empty()).ok_or_else(no_symbol)?;
+            if known(symbol) && self.is_listed(symbol) { Ok(symbol) } else { Err(bad_symbol()) }
+        };
+        match endpoint {
+            "/ping" => Ok(ok("{}".into())),
+            "/time" => Ok(ok(json!({ "serverTime": now_ms }).to_string())),
+            "/exchangeInfo" => Ok(ok(self.exchange_info(r.parameter("symbol"), now_ms)?)),
+            "/depth" => {
+                r.parameter("symbol").filter(|s| !s.is_empty()).ok_or_else(no_symbol)?;
+                let image = at_hand.depth.as_ref().ok_or_else(bad_symbol)?;
+                depth_reply(self.dialect, r, image, now_ms)
+            }
+            "/aggTrades" => Ok(trades(r, symbol()?, at_hand.truth, EventKind::AggTrade, |mut row| {
+                row.retain(|k, _| ["a", "p", "q", "nq", "f", "l", "T", "m", "M"].contains(&k.as_str()));
+                row.into()
+            })),
+            "/trades" | "/historicalTrades" if spot => {
+                Ok(trades(r, symbol()?, at_hand.truth, EventKind::Trade, |row| {
+                    let number = |key: &str| row[key].as_str().and_then(|t| t.parse::<f64>().ok()).unwrap_or(0.0);
+                    json!({
+                        "id": row["t"], "price": row["p"], "qty": row["q"],
+                        "quoteQty": format!("{:.8}", number("p") * number("q")),
+                        "time": row["T"], "isBuyerMaker": row["m"], "isBestMatch": true,
+                    })
+                }))
+            }
+            "/premiumIndex" if !spot => {
+                let rows: Vec<Value> = at_hand.contracts.iter().map(|c| premium_index(&c.mark, now_ms)).collect();
+                match r.parameter("symbol") {
+                    None => Ok(ok(Value::from(rows).to_string())),
+                    Some(_) => rows.first().map(|row| ok(row.to_string())).ok_or_else(bad_symbol),
+                }
+            }
+            "/openInterest" if !spot => {
+                let symbol = symbol()?;
+                let row = at_hand.contracts.first().ok_or_else(bad_symbol)?;
+                Ok(ok(json!({"symbol": symbol, "openInterest": row.open_interest, "time": now_ms}).to_string()))
+            }
+            _ => Err(RestReply { status: 404, ..error(-5000, &format!("Path {}, Method GET is invalid", r.path)) }),
+        }
+    }
+
+    pub(crate) fn is_listed(&self, symbol: &str) -> bool {
+        match &self.reference {
+            Reference::Instruments(list) => list.iter().any(|i| i.symbol == symbol),
+            Reference::Recorded(_) => true,
+        }
+    }
+
+    fn exchange_info(&self, symbol: Option<&str>, now_ms: i64) -> Result<String, RestReply> {
+        match &self.reference {
+            Reference::Recorded(document) => Ok(document.clone()),
+            Reference::Instruments(list) => {
+                // Futures ignore the parameter: they always tell everything.
+                let wanted = symbol.filter(|_| self.dialect.product == Product::Spot);
+                let rows: Vec<Value> = list
+                    .iter()
+                    .filter(|i| wanted.is_none_or(|w| w == i.symbol))
+                    .map(|i| reference::row(self.dialect, i))
+                    .collect();
+                if wanted.is_some() && rows.is_empty() {
+                    return Err(bad_symbol());
+                }
+                Ok(reference::document(self.dialect, &rows, now_ms, self.weight_per_minute))
+            }
+        }
     }
 }
 
-fn symbol<'a>(r: &RestRequest<'a>) -> Result<&'a str, RestReply> {
-    let found = r.query.split('&').filter_map(|p| p.split_once('=')).find(|(k, v)| *k == "symbol" && !v.is_empty());
-    found
-        .map(|f| f.1)
-        .ok_or_else(|| bad(-1102, "Mandatory parameter 'symbol' was not sent, was empty/null, or malformed."))
+fn no_symbol() -> RestReply {
+    error(-1102, "Mandatory parameter 'symbol' was not sent, was empty/null, or malformed.")
+}
+
+fn bad_symbol() -> RestReply {
+    error(-1121, "Invalid symbol.")
 }
 
 fn ok(body: String) -> RestReply {
@@ -101,171 +206,85 @@ pub(crate) fn error(code: i32, message: &str) -> RestReply {
     RestReply { status: 400, ..ok(json!({ "code": code, "msg": message }).to_string()) }
 }
 
-fn bad(code: i32, message: &str) -> RestReply {
-    error(code, message)
-}
-
-fn weight(r: &RestRequest<'_>) -> u32 {
-    match r.path {
-        "/fapi/v1/depth" => match r.parameter("limit").map(str::parse::<usize>) {
-            Some(Ok(0..=50)) => 2,
-            Some(Ok(51..=100)) => 5,
-            Some(Ok(101..=500)) => 10,
-            Some(Ok(_)) => 20,
-            _ => 1,
-        },
-        "/fapi/v1/aggTrades" => 20,
-        _ => 1,
-    }
-}
-
-fn depth_reply(r: &RestRequest<'_>, d: &DepthImage, now_ms: i64) -> RestReply {
-    let limit = match r.parameter("limit") {
-        None => 500,
-        Some(text) => match text.parse() {
-            Ok(n) if LIMITS.contains(&n) => n,
-            _ => {
-                return bad(
-                    -4021,
-                    &format!("Depth limit {text} not valid, must be one of [5, 10, 20, 50, 100, 500, 1000]"),
-                );
-            }
-        },
+fn depth_reply(dialect: &Dialect, r: &RestRequest<'_>, d: &DepthImage, now_ms: i64) -> Result<RestReply, RestReply> {
+    let limits = &dialect.depth;
+    let limit = match r.parameter("limit").map(|text| (text, text.parse::<usize>())) {
+        None => limits.default,
+        Some((_, Ok(n))) if limits.allowed.contains(&n) => n,
+        Some((_, Ok(n))) if limits.allowed.is_empty() && n > 0 => n.min(limits.most()),
+        Some(_) if limits.allowed.is_empty() => {
+            return Err(error(-1100, "Illegal characters found in parameter 'limit'."));
+        }
+        Some((text, _)) => {
+            let allowed = limits.allowed;
+            return Err(error(-4021, &format!("Depth limit {text} not valid, must be one of {allowed:?}")));
+        }
     };
     let mut out = String::with_capacity(100 + 60 * limit);
-    let _ = write!(out, r#"{{"lastUpdateId":{},"E":{now_ms},"T":{now_ms},"bids":"#, d.id);
+    // Spot says -1 of a book that has not begun (§4), and never a time.
+    let _ = match d.id {
+        Some(id) => write!(out, r#"{{"lastUpdateId":{id},"#),
+        None => write!(out, r#"{{"lastUpdateId":-1,"#),
+    };
+    if dialect.product == Product::Futures {
+        let _ = write!(out, r#""E":{now_ms},"T":{now_ms},"#);
+    }
+    out.push_str(r#""bids":"#);
     messages::levels(&mut out, d.book.levels(Side::Bid).take(limit), d.scales);
     out.push_str(r#","asks":"#);
     messages::levels(&mut out, d.book.levels(Side::Ask).take(limit), d.scales);
     out.push('}');
-    RestReply { snapshot_id: Some(d.id), ..ok(out) }
+    Ok(RestReply { snapshot_id: d.id, ..ok(out) })
 }
 
-fn agg_trades(r: &RestRequest<'_>, symbol: &str, truth: &Truth) -> RestReply {
+type Row = serde_json::Map<String, Value>;
+
+/// The last rows of a trade stream, or those from `fromId` on.
+fn trades(r: &RestRequest<'_>, symbol: &str, truth: &Truth, kind: EventKind, form: impl Fn(Row) -> Value) -> RestReply {
     let limit = r.parameter("limit").and_then(|l| l.parse().ok()).unwrap_or(500usize).min(1000);
-    let wanted = |e: &Event| e.kind == EventKind::AggTrade && &*e.symbol == symbol;
-    let rows: Vec<_> = truth.events().iter().rev().filter(|e| wanted(e)).take(limit).collect();
-    let rows: Vec<serde_json::Value> = rows
-        .into_iter()
-        .rev()
-        .filter_map(|e| serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(&e.payload).ok())
-        .map(|mut row| {
-            row.retain(|k, _| ["a", "p", "q", "nq", "f", "l", "T", "m"].contains(&k.as_str()));
-            row.into()
-        })
-        .collect();
-    ok(serde_json::Value::from(rows).to_string())
+    let from = r.parameter("fromId").and_then(|f| f.parse::<u64>().ok());
+    let wanted = |e: &Event| e.kind == kind && &*e.symbol == symbol;
+    let row = |e: &Event| serde_json::from_str::<Row>(&e.payload).ok();
+    let events = truth.events().iter().map(|e| &**e);
+    let rows: Vec<Row> = match from {
+        Some(from) => events.filter(|e| wanted(e) && e.last_id >= from).take(limit).filter_map(row).collect(),
+        None => {
+            let mut last: Vec<Row> = events.rev().filter(|e| wanted(e)).take(limit).filter_map(row).collect();
+            last.reverse();
+            last
+        }
+    };
+    ok(Value::from(rows.into_iter().map(form).collect::<Vec<_>>()).to_string())
 }
 
-impl Weights {
-    /// Takes weight from the window's budget. Refusals go on costing, and too many of them are a ban.
-    fn spend(&mut self, weight: u32, wall_ms: u64) -> Result<(), RestReply> {
-        let compressed = wall_ms as f64 * self.compression;
-        let window = (compressed / 60_000.0) as u64;
-        if window != self.window {
-            (self.window, self.used, self.refusals) = (window, 0, 0);
-        }
-        if wall_ms < self.banned_until_ms {
-            return Err(self.refuse(418, self.banned_until_ms - wall_ms));
-        }
-        self.used = self.used.saturating_add(weight);
-        if self.used <= self.per_minute {
-            return Ok(());
-        }
-        self.refusals += 1;
-        if self.refusals > self.refusals_before_ban {
-            self.banned_until_ms = wall_ms + self.ban_ms;
-            return Err(self.refuse(418, self.ban_ms));
-        }
-        let left = ((window + 1) as f64 * 60_000.0 - compressed) / self.compression;
-        Err(self.refuse(429, left as u64))
-    }
-
-    fn refuse(&self, status: u16, left_ms: u64) -> RestReply {
-        let retry_after = left_ms.div_ceil(1000).max(1).to_string();
-        let headers = vec![("Retry-After".into(), retry_after), ("X-MBX-USED-WEIGHT-1M".into(), self.used.to_string())];
-        let message = format!("Too many requests; current limit is {} request weight per 1 MINUTE.", self.per_minute);
-        RestReply { status, headers, ..error(-1003, &message) }
-    }
-}
-
-/// The reference data of these symbols. `"$NOW"` stands for the server's time.
-pub(crate) fn exchange_info(symbols: &[SymbolConfig], start_ms: i64) -> Result<String, SimulatorError> {
-    let mut rows = Vec::with_capacity(symbols.len());
-    for s in symbols {
-        let (scales, _, tick, lot) = s.numbers()?;
-        rows.push(info_row(&s.symbol, scales, tick, lot, start_ms));
-    }
-    Ok(info_document(&rows))
-}
-
-pub(crate) fn info_document(rows: &[serde_json::Value]) -> String {
+fn premium_index(m: &MarkPrice, now_ms: i64) -> Value {
     json!({
-        "timezone": "UTC", "serverTime": "$NOW", "futuresType": "U_MARGINED",
-        "rateLimits": [
-            {"rateLimitType": "REQUEST_WEIGHT", "interval": "MINUTE", "intervalNum": 1, "limit": 2400},
-            {"rateLimitType": "ORDERS", "interval": "MINUTE", "intervalNum": 1, "limit": 1200},
-        ],
-        "exchangeFilters": [], "assets": [{"asset": "USDT", "marginAvailable": true, "autoAssetExchange": "0"}],
-        "symbols": rows,
+        "symbol": m.symbol, "markPrice": m.mark, "indexPrice": m.index, "estimatedSettlePrice": m.settlement,
+        "lastFundingRate": if m.rate.is_empty() { "0.00000000" } else { &m.rate },
+        "interestRate": "0.00010000", "nextFundingTime": m.next_funding_ms, "time": now_ms,
     })
-    .to_string()
-}
-
-pub(crate) fn info_row(symbol: &str, scales: Scales, tick: i64, lot: i64, start_ms: i64) -> serde_json::Value {
-    const QUOTES: [&str; 4] = ["USDT", "USDC", "BUSD", "BTC"];
-    let (pair, delivery) = symbol.split_once('_').map_or((symbol, None), |(p, d)| (p, Some(d)));
-    let quote = QUOTES.into_iter().find(|q| pair.len() > q.len() && pair.ends_with(q)).unwrap_or("USDT");
-    let base = pair.strip_suffix(quote).unwrap_or(pair);
-    let delivery_ms = delivery.and_then(delivery_ms).unwrap_or(4_133_404_800_000);
-    let (price, size) = (|m| decimal_text(m, scales.price), |m| decimal_text(m, scales.size));
-    json!({
-        "symbol": symbol, "pair": pair,
-        "contractType": if delivery.is_some() { "CURRENT_QUARTER" } else { "PERPETUAL" },
-        "deliveryDate": delivery_ms, "onboardDate": 1_569_398_400_000i64.min(start_ms),
-        "status": "TRADING", "maintMarginPercent": "2.5000", "requiredMarginPercent": "5.0000",
-        "baseAsset": base, "quoteAsset": quote, "marginAsset": quote,
-        "pricePrecision": scales.price, "quantityPrecision": scales.size,
-        "baseAssetPrecision": 8, "quotePrecision": 8,
-        "underlyingType": "COIN", "underlyingSubType": [], "triggerProtect": "0.0500", "liquidationFee": "0.012500",
-        "marketTakeBound": "0.05", "maxMoveOrderLimit": 10000,
-        "filters": [
-            {"filterType": "PRICE_FILTER", "minPrice": price(tick), "maxPrice": price(tick.saturating_mul(10_000_000)), "tickSize": price(tick)},
-            {"filterType": "LOT_SIZE", "minQty": size(lot), "maxQty": size(lot.saturating_mul(1_000_000)), "stepSize": size(lot)},
-            {"filterType": "MARKET_LOT_SIZE", "minQty": size(lot), "maxQty": size(lot.saturating_mul(100_000)), "stepSize": size(lot)},
-            {"filterType": "MAX_NUM_ORDERS", "limit": 200},
-            {"filterType": "MIN_NOTIONAL", "notional": "5"},
-        ],
-        "orderTypes": ["LIMIT", "MARKET", "STOP", "TAKE_PROFIT"], "timeInForce": ["GTC", "IOC", "FOK", "GTX"],
-    })
-}
-
-/// `261225` is 2026-12-25 08:00 UTC.
-fn delivery_ms(text: &str) -> Option<i64> {
-    if text.len() != 6 || !text.bytes().all(|b| b.is_ascii_digit()) {
-        return None;
-    }
-    let part = |i: usize| text.get(i..i + 2)?.parse::<i64>().ok();
-    let (y, m, d) = (2000 + part(0)?, part(2)?, part(4)?);
-    // Days from civil (Hinnant): years begin in March.
-    let (y, m) = if m <= 2 { (y - 1, m + 9) } else { (y, m - 3) };
-    let era = y / 400;
-    let yoe = y % 400;
-    let doe = yoe * 365 + yoe / 4 - yoe / 100 + (153 * m + 2) / 5 + d - 1;
-    Some((era * 146_097 + doe - 719_468) * 86_400_000 + 8 * 3_600_000)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::binance::dialect::{FUTURES, SPOT};
     use crate::config::TruthConfig;
+    use crate::exchange::ExchangeName;
 
-    fn rest(weight_per_minute: u32) -> Rest {
-        let mut config = SimulatorConfig::default();
+    const START_MS: i64 = 1_790_000_000_000;
+
+    fn rest_of(dialect: &'static Dialect, exchange: ExchangeName, weight_per_minute: u32) -> Rest {
+        let mut config = SimulatorConfig::of(exchange);
         config.limits.weight_per_minute = weight_per_minute;
         config.limits.refusals_before_ban = 2;
-        let info = exchange_info(&config.symbols, 1_790_000_000_000).expect("info");
-        Rest::new(&config, 1_790_000_000_000, info)
+        let instrument = |s| Instrument::new(dialect, s, START_MS).expect("an instrument");
+        let instruments = config.symbols.iter().map(instrument).collect();
+        Rest::new(dialect, &config, START_MS, Reference::Instruments(instruments))
+    }
+
+    fn rest(weight_per_minute: u32) -> Rest {
+        rest_of(&FUTURES, ExchangeName::BinanceFutures, weight_per_minute)
     }
 
     fn ask(rest: &mut Rest, path: &str, query: &str, wall_ms: u64) -> RestReply {
@@ -274,10 +293,11 @@ mod tests {
             book.set(Side::Bid, 1000 - i, 1);
             book.set(Side::Ask, 1001 + i, 2);
         }
-        let image = DepthImage { book, id: 77, scales: Scales { price: 1, size: 0 } };
+        let image = DepthImage { book, id: Some(77), scales: Scales { price: 1, size: 0 } };
         let known = query.contains("symbol=BTCUSDT");
         let request = RestRequest { path, query, now: 0, wall_ms };
-        rest.answer(&request, known.then_some(&image), &Truth::new(TruthConfig::default()))
+        let truth = Truth::new(TruthConfig::default());
+        rest.answer(&request, &AtHand { depth: known.then_some(image), contracts: Vec::new(), truth: &truth })
     }
 
     #[test]
@@ -287,28 +307,57 @@ mod tests {
             [("symbol=BTCUSDT&limit=5", 5), ("symbol=BTCUSDT", 500), ("limit=1000&symbol=BTCUSDT", 700)]
         {
             let reply = ask(&mut r, "/fapi/v1/depth", query, 0);
-            let v: serde_json::Value = serde_json::from_str(&reply.body).expect("JSON");
+            let v: Value = serde_json::from_str(&reply.body).expect("JSON");
             assert_eq!((reply.status, &v["lastUpdateId"]), (200, &json!(77)));
             assert_eq!((v["bids"].as_array().map(Vec::len), &v["bids"][0]), (Some(levels), &json!(["100.0", "1"])));
         }
-        let code = |q: &str, r: &mut Rest| -> serde_json::Value {
+        let code = |q: &str, r: &mut Rest| -> Value {
             let reply = ask(r, "/fapi/v1/depth", q, 0);
             assert_eq!(reply.status, 400);
-            serde_json::from_str::<serde_json::Value>(&reply.body).expect("JSON")["code"].clone()
+            serde_json::from_str::<Value>(&reply.body).expect("JSON")["code"].clone()
         };
         assert_eq!(code("symbol=XUSDT", &mut r), -1121);
         assert_eq!(code("symbol=BTCUSDT&limit=7", &mut r), -4021);
         assert_eq!(code("limit=5", &mut r), -1102);
     }
 
+    fn used(reply: &RestReply) -> Option<&str> {
+        reply.headers.iter().find(|h| h.0 == "X-MBX-USED-WEIGHT-1M").map(|h| &*h.1)
+    }
+
+    #[test]
+    fn spot_has_its_own_limits_weights_and_form() {
+        for (query, levels, weight) in [
+            ("symbol=BTCUSDT", 100, "5"),
+            ("symbol=BTCUSDT&limit=7", 7, "5"),
+            ("symbol=BTCUSDT&limit=101", 101, "25"),
+            ("symbol=BTCUSDT&limit=1000", 700, "50"),
+            ("symbol=BTCUSDT&limit=9999", 700, "250"),
+        ] {
+            let mut r = rest_of(&SPOT, ExchangeName::BinanceSpot, 6000);
+            let reply = ask(&mut r, "/api/v3/depth", query, 0);
+            let v: Value = serde_json::from_str(&reply.body).expect("JSON");
+            assert_eq!((v["bids"].as_array().map(Vec::len), used(&reply)), (Some(levels), Some(weight)), "{query}");
+            assert!(v.get("E").is_none());
+        }
+        let mut r = rest_of(&SPOT, ExchangeName::BinanceSpot, 6000);
+        let reply = ask(&mut r, "/api/v3/exchangeInfo", "", 0);
+        assert_eq!(used(&reply), Some("20"));
+        let v: Value = serde_json::from_str(&reply.body).expect("JSON");
+        assert_eq!(v["symbols"].as_array().map(Vec::len), Some(4));
+        let v: Value =
+            serde_json::from_str(&ask(&mut r, "/api/v3/exchangeInfo", "symbol=ETHBTC", 0).body).expect("JSON");
+        assert_eq!((&v["symbols"][0]["quoteAsset"], &v["symbols"][0]["status"]), (&json!("BTC"), &json!("TRADING")));
+        assert_eq!(ask(&mut r, "/api/v3/exchangeInfo", "symbol=NO", 0).status, 400);
+        assert_eq!(ask(&mut r, "/fapi/v1/time", "", 0).status, 404);
+    }
+
     #[test]
     fn weights_add_up_and_a_minute_clears_them() {
         let mut r = rest(40);
-        let used =
-            |reply: &RestReply| reply.headers.iter().find(|h| h.0 == "X-MBX-USED-WEIGHT-1M").map(|h| h.1.clone());
         let depth = |r: &mut Rest, at| ask(r, "/fapi/v1/depth", "symbol=BTCUSDT&limit=1000", at);
-        assert_eq!(used(&depth(&mut r, 0)).as_deref(), Some("20"));
-        assert_eq!(used(&depth(&mut r, 0)).as_deref(), Some("40"));
+        assert_eq!(used(&depth(&mut r, 0)), Some("20"));
+        assert_eq!(used(&depth(&mut r, 0)), Some("40"));
         let refused = depth(&mut r, 30_000);
         assert_eq!((refused.status, &*refused.headers[0].0, &*refused.headers[0].1), (429, "Retry-After", "30"));
         assert_eq!(depth(&mut r, 60_000).status, 200);
@@ -326,7 +375,7 @@ mod tests {
     #[test]
     fn reference_data_tells_perpetuals_from_dated_futures() {
         let reply = ask(&mut rest(2400), "/fapi/v1/exchangeInfo", "", 0);
-        let v: serde_json::Value = serde_json::from_str(&reply.body).expect("JSON");
+        let v: Value = serde_json::from_str(&reply.body).expect("JSON");
         assert_eq!(v["serverTime"], 1_790_000_000_000i64);
         let (perp, dated) = (&v["symbols"][0], &v["symbols"][3]);
         assert_eq!(

@@ -9,34 +9,49 @@ use std::sync::Arc;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::binance::streams::{Family, Route};
-use crate::clock::{MarketTime, SECOND};
-use crate::config::{Limits, LoadKind};
-use crate::event::Event;
+use crate::binance::dialect::{Dialect, Product};
+use crate::binance::ledger::Ledger;
+use crate::binance::messages;
+use crate::binance::streams::{Family, ImageStream, Route};
+use crate::clock::{MS, MarketTime, SECOND, seconds};
+use crate::config::{LoadKind, SimulatorConfig};
+use crate::event::{Event, EventKind};
 use crate::venue::{LoadFrame, Reply, Session};
 
-#[derive(Clone, Debug)]
-pub(crate) struct SessionLimits {
+/// What all connections of an exchange have in common.
+#[derive(Clone)]
+pub(crate) struct House {
+    pub dialect: &'static Dialect,
+    pub ledger: Ledger,
+    start_ms: i64,
     streams: usize,
     messages_per_s: usize,
     control_frames_count: bool,
+    ban: MarketTime,
 }
 
-impl SessionLimits {
-    pub(crate) fn new(limits: &Limits) -> Self {
+impl House {
+    pub(crate) fn new(dialect: &'static Dialect, config: &SimulatorConfig, start_ms: i64) -> Self {
         Self {
-            streams: limits.streams_per_connection,
-            messages_per_s: limits.messages_per_s,
-            control_frames_count: limits.control_frames_count,
+            dialect,
+            ledger: Ledger::default(),
+            start_ms,
+            streams: config.limits.streams_per_connection,
+            messages_per_s: config.limits.messages_per_s,
+            control_frames_count: config.limits.control_frames_count,
+            ban: seconds(config.limits.ban_s / config.time_compression),
         }
     }
 }
 
 pub(crate) struct BinanceSession {
+    house: House,
     family: Family,
     combined: bool,
+    micros: bool,
+    /// Which partition of the depth streams it hears.
+    phase: usize,
     streams: Vec<Arc<str>>,
-    limits: SessionLimits,
     recent: VecDeque<MarketTime>,
 }
 
@@ -50,12 +65,14 @@ struct Request<'a> {
 }
 
 impl BinanceSession {
-    pub(crate) fn new(route: Route, limits: SessionLimits) -> Self {
+    pub(crate) fn new(route: Route, house: House, phase: usize) -> Self {
         let mut session = Self {
+            house,
             family: route.family,
             combined: route.combined,
+            micros: route.micros,
+            phase,
             streams: Vec::new(),
-            limits,
             recent: VecDeque::new(),
         };
         for s in &route.streams {
@@ -67,11 +84,14 @@ impl BinanceSession {
     fn add(&mut self, name: &str) {
         if !self.streams.iter().any(|s| &**s == name) {
             self.streams.push(name.into());
+            if ImageStream::parse(self.house.dialect, name).is_some() {
+                self.house.ledger.want(name);
+            }
         }
     }
 
     fn too_many(&self) -> Vec<Reply> {
-        if self.streams.len() <= self.limits.streams {
+        if self.streams.len() <= self.house.streams {
             return Vec::new();
         }
         vec![
@@ -80,19 +100,28 @@ impl BinanceSession {
         ]
     }
 
+    fn too_fast_reply(&self, now: MarketTime) -> Vec<Reply> {
+        self.house.ledger.violate(self.house.dialect.violations_before_ban, now, self.house.ban);
+        vec![TOO_FAST]
+    }
+
     /// True when this frame is one too many in a second.
     fn too_fast(&mut self, now: MarketTime) -> bool {
         while self.recent.front().is_some_and(|t| *t + SECOND <= now) {
             self.recent.pop_front();
         }
         self.recent.push_back(now);
-        self.recent.len() > self.limits.messages_per_s
+        self.recent.len() > self.house.messages_per_s
     }
 
     fn answer(&mut self, text: &str) -> Vec<Reply> {
         let request: Request<'_> = match serde_json::from_str(text) {
             Ok(r) => r,
-            Err(e) => return vec![error(2, &format!("Invalid request: {e}"), None)],
+            // §1 of spot: 3 is no JSON at all.
+            Err(e) => {
+                let code = if e.is_syntax() || e.is_eof() { 3 } else { 2 };
+                return vec![self.error(code, &format!("Invalid request: {e}"), None)];
+            }
         };
         let id = request.id.map_or("null", RawValue::get);
         let result = |value: String| vec![Reply::Text(format!(r#"{{"result":{value},"id":{id}}}"#))];
@@ -118,15 +147,24 @@ impl BinanceSession {
                 result("null".into())
             }
             ("GET_PROPERTY", [Value::String(name)]) if name == "combined" => result(self.combined.to_string()),
-            (method, _) => vec![error(2, &format!("Invalid request: {method}: unknown method or params"), Some(id))],
+            (method, _) => {
+                vec![self.error(2, &format!("Invalid request: {method}: unknown method or params"), Some(id))]
+            }
         }
     }
-}
 
-fn error(code: u8, message: &str, id: Option<&str>) -> Reply {
-    let message = Value::from(message);
-    let id = id.map(|id| format!(r#","id":{id}"#)).unwrap_or_default();
-    Reply::Text(format!(r#"{{"error":{{"code":{code},"msg":{message}}}{id}}}"#))
+    fn error(&self, code: u8, message: &str, id: Option<&str>) -> Reply {
+        let message = Value::from(message);
+        let id = id.map(|id| format!(r#","id":{id}"#)).unwrap_or_default();
+        Reply::Text(match self.house.dialect.product {
+            Product::Futures => format!(r#"{{"error":{{"code":{code},"msg":{message}}}{id}}}"#),
+            Product::Spot => format!(r#"{{"code":{code},"msg":{message}{id}}}"#),
+        })
+    }
+
+    fn wrap(&self, stream: &str, payload: &str) -> String {
+        if self.combined { format!(r#"{{"stream":"{stream}","data":{payload}}}"#) } else { payload.to_owned() }
+    }
 }
 
 const TOO_FAST: Reply = Reply::Close { code: 1008, reason: "Too many requests" };
@@ -141,7 +179,7 @@ impl Session for BinanceSession {
     }
 
     fn on_text(&mut self, text: &str, now: MarketTime) -> Vec<Reply> {
-        if self.too_fast(now) { vec![TOO_FAST] } else { self.answer(text) }
+        if self.too_fast(now) { self.too_fast_reply(now) } else { self.answer(text) }
     }
 
     fn ping(&self, wall_ms: u64) -> Vec<u8> {
@@ -149,21 +187,29 @@ impl Session for BinanceSession {
     }
 
     fn on_control(&mut self, now: MarketTime) -> Vec<Reply> {
-        if self.limits.control_frames_count && self.too_fast(now) { vec![TOO_FAST] } else { Vec::new() }
+        if self.house.control_frames_count && self.too_fast(now) { self.too_fast_reply(now) } else { Vec::new() }
     }
 
-    fn farewell(&self, _: MarketTime) -> Option<String> {
-        None
+    fn farewell(&self, now: MarketTime) -> Option<String> {
+        if self.house.dialect.product != Product::Spot {
+            return None;
+        }
+        let ms = self.house.start_ms + (now / MS) as i64;
+        let unit = if self.micros { "000" } else { "" };
+        Some(self.wrap("!serverShutdown", &format!(r#"{{"e":"serverShutdown","E":{ms}{unit}}}"#)))
     }
 
     fn deliver(&mut self, event: &Event, _: MarketTime) -> Option<Arc<str>> {
         if !self.family.delivers(event.family) || !self.streams.contains(&event.stream) {
             return None;
         }
-        Some(if self.combined {
-            format!(r#"{{"stream":"{}","data":{}}}"#, event.stream, event.payload).into()
-        } else {
-            Arc::clone(&event.payload)
+        if event.kind == EventKind::Depth && event.phase != self.phase {
+            return None;
+        }
+        Some(match (self.combined, self.micros) {
+            (false, false) => Arc::clone(&event.payload),
+            (_, false) => self.wrap(&event.stream, &event.payload).into(),
+            (_, true) => self.wrap(&event.stream, &messages::in_micros(&event.payload)).into(),
         })
     }
 
@@ -176,7 +222,7 @@ impl Session for BinanceSession {
             LoadKind::BookTicker => "@bookTicker",
             LoadKind::Trade => "@trade",
         };
-        let public = self.family.delivers(super::streams::PUBLIC);
+        let public = self.family.delivers(self.house.dialect.books);
         let symbols = self.streams.iter().filter_map(|s| s.strip_suffix(suffix)).filter(|_| public);
         symbols.map(|lower| self.load_frame(kind, &lower.to_uppercase(), &format!("{lower}{suffix}"))).collect()
     }
@@ -185,15 +231,21 @@ impl Session for BinanceSession {
 impl BinanceSession {
     fn load_frame(&self, kind: LoadKind, s: &str, stream: &str) -> LoadFrame {
         let (number, time) = ("################", "&&&&&&&&&&&&&");
-        let payload = match kind {
-            LoadKind::BookTicker => format!(
+        let payload = match (kind, self.house.dialect.product) {
+            (LoadKind::BookTicker, Product::Futures) => format!(
                 r#"{{"e":"bookTicker","u":{number},"s":"{s}","ps":"{s}","b":"76900.10","B":"4.215","a":"76900.20","A":"11.037","T":{time},"E":{time},"st":1}}"#
             ),
-            LoadKind::Trade => format!(
+            (LoadKind::BookTicker, Product::Spot) => format!(
+                r#"{{"u":{number},"s":"{s}","b":"76900.10000000","B":"4.21500000","a":"76900.20000000","A":"11.03700000"}}"#
+            ),
+            (LoadKind::Trade, Product::Futures) => format!(
                 r#"{{"e":"trade","E":{time},"T":{time},"s":"{s}","t":{number},"p":"76900.10","q":"0.012","X":"MARKET","m":false}}"#
             ),
+            (LoadKind::Trade, Product::Spot) => format!(
+                r#"{{"e":"trade","E":{time},"s":"{s}","t":{number},"p":"76900.10000000","q":"0.01200000","T":{time},"m":false,"M":true}}"#
+            ),
         };
-        let text = if self.combined { format!(r#"{{"stream":"{stream}","data":{payload}}}"#) } else { payload };
+        let text = self.wrap(stream, &payload);
         LoadFrame {
             number_at: text.find(number).unwrap_or(0),
             times_at: text.match_indices(time).map(|(i, _)| i).collect(),
@@ -205,16 +257,24 @@ impl BinanceSession {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::binance::dialect::{FUTURES, SPOT};
+
+    fn session_of(dialect: &'static Dialect, path: &str) -> BinanceSession {
+        let mut config = SimulatorConfig::default();
+        (config.limits.streams_per_connection, config.limits.messages_per_s) = (3, 2);
+        config.limits.control_frames_count = true;
+        let route = Route::parse(dialect.product, path).expect("a path");
+        BinanceSession::new(route, House::new(dialect, &config, 1000), 0)
+    }
 
     fn session(path: &str) -> BinanceSession {
-        let limits = SessionLimits { streams: 3, messages_per_s: 2, control_frames_count: true };
-        BinanceSession::new(Route::parse(path).expect("a path"), limits)
+        session_of(&FUTURES, path)
     }
 
     fn event(stream: &str, family: &'static str) -> Event {
         Event {
             seq: 0,
-            kind: crate::event::EventKind::Other,
+            kind: EventKind::Other,
             stream: stream.into(),
             family,
             symbol: "BTCUSDT".into(),
@@ -255,9 +315,50 @@ mod tests {
             text(r#"{"result":null,"id":5}"#)
         );
         assert_eq!(ask(r#"{"method":"GET_PROPERTY","params":["combined"],"id":2}"#), text(r#"{"result":true,"id":2}"#));
-        for bad in ["{", r#"{"method":"FLY","id":1}"#, r#"{"method":"SUBSCRIBE","params":[1],"id":1}"#] {
-            assert!(matches!(&ask(bad)[..], [Reply::Text(t)] if t.starts_with(r#"{"error":{"code":2,"#)), "{bad}");
+        let mut spot = session_of(&SPOT, "/ws");
+        for (bad, code) in
+            [("{", 3), (r#"{"method":"FLY","id":1}"#, 2), (r#"{"method":"SUBSCRIBE","params":[1],"id":1}"#, 2)]
+        {
+            let start = format!(r#"{{"error":{{"code":{code},"#);
+            assert!(matches!(&ask(bad)[..], [Reply::Text(t)] if t.starts_with(&start)), "{bad}");
+            let start = format!(r#"{{"code":{code},"#);
+            assert!(matches!(&spot.answer(bad)[..], [Reply::Text(t)] if t.starts_with(&start)), "{bad}");
         }
+    }
+
+    #[test]
+    fn spot_says_goodbye_in_the_form_of_the_connection() {
+        let say = |path: &str| session_of(&SPOT, path).farewell(5 * MS);
+        assert_eq!(say("/ws").as_deref(), Some(r#"{"e":"serverShutdown","E":1005}"#));
+        assert_eq!(
+            say("/stream?timeUnit=MICROSECOND").as_deref(),
+            Some(r#"{"stream":"!serverShutdown","data":{"e":"serverShutdown","E":1005000}}"#)
+        );
+        assert_eq!(session("/public/ws").farewell(0), None);
+    }
+
+    #[test]
+    fn who_breaks_limits_too_often_is_banned() {
+        let mut s = session_of(&SPOT, "/ws");
+        for _ in 0..7 {
+            s.on_control(0);
+        }
+        assert!(s.house.ledger.banned(0), "two frames are allowed, five are violations");
+        let mut s = session("/public/ws");
+        (0..100).for_each(|_| drop(s.on_control(0)));
+        assert!(!s.house.ledger.banned(0));
+    }
+
+    #[test]
+    fn only_depth_has_phases() {
+        let mut s = session("/public/ws/a@depth/a@trade");
+        s.phase = 1;
+        let mut depth = event("a@depth", "public");
+        assert!(s.deliver(&depth, 0).is_some(), "no change of a book");
+        depth.kind = EventKind::Depth;
+        assert_eq!(s.deliver(&depth, 0), None);
+        depth.phase = 1;
+        assert!(s.deliver(&depth, 0).is_some());
     }
 
     #[test]

@@ -4,7 +4,7 @@ use super::*;
 
 fn market(seed: u64, levels: usize) -> Market {
     let symbols = ["BTCUSDT", "ETHUSDT", "XUSDT"].map(SymbolConfig::named);
-    Market::new(seed, &symbols, levels, 0.05).expect("a market")
+    Market::new(seed, &symbols, levels, 0.05, Ids::SHARED).expect("a market")
 }
 
 fn run(market: &mut Market, steps: usize) -> Vec<Step> {
@@ -70,6 +70,38 @@ proptest! {
 }
 
 #[test]
+fn ids_of_a_symbol_by_itself_have_no_hole() {
+    let symbols = ["BTCUSDT", "ETHUSDT"].map(SymbolConfig::named);
+    let mut m = Market::new(1, &symbols, 100, 0.0, Ids::PerSymbol).expect("a market");
+    let mut last = [m.last_id(0), m.last_id(1)];
+    assert_ne!(last[0], last[1]);
+    for step in run(&mut m, 2000) {
+        for c in step.changes {
+            last[step.symbol] += 1;
+            assert_eq!(c.id, last[step.symbol]);
+        }
+    }
+}
+
+#[test]
+fn a_new_symbol_opens_with_all_its_levels_and_a_halted_one_stands_still() {
+    let mut m = market(1, 100);
+    m.halt(1, true, 0);
+    m.list(&SymbolConfig::named("NEWUSDT"), 5, SECOND).expect("a symbol");
+    assert_eq!((m.book(3).len(Side::Bid), m.last_id(3)), (0, m.last_id(2)), "the counter goes on");
+    let steps = run(&mut m, 2000);
+    assert!(steps.iter().all(|s| s.symbol != 1));
+    let first = steps.iter().find(|s| s.symbol == 3).expect("an opening");
+    assert_eq!((first.time, first.top_changed), (SECOND, true));
+    let mut book = Book::default();
+    first.changes.iter().for_each(|c| book.set(c.side, c.price, c.size));
+    assert!(book.len(Side::Bid) > 50 && book.len(Side::Ask) > 50 && !book.is_crossed());
+    let at = steps.last().expect("a step").time;
+    m.halt(1, false, at);
+    assert!(run(&mut m, 200).iter().any(|s| s.symbol == 1 && s.time > at));
+}
+
+#[test]
 fn one_seed_gives_one_market() {
     let text = |seed| format!("{:?}", run(&mut market(seed, 200), 500));
     assert_eq!(text(3), text(3));
@@ -102,7 +134,7 @@ fn the_rates_are_those_configured() {
 fn a_quiet_market_has_no_next_time() {
     let mut s = SymbolConfig::named("BTCUSDT");
     (s.trades_per_s, s.book_tickers_per_s, s.depth_changes_per_s) = (0.0, 0.0, 0.0);
-    let m = Market::new(1, &[s], 100, 0.0).expect("a market");
+    let m = Market::new(1, &[s], 100, 0.0, Ids::SHARED).expect("a market");
     assert_eq!(m.next_time(), None);
     assert!(m.book(0).len(Side::Bid) > 0);
 }

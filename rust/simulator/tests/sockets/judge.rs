@@ -68,6 +68,16 @@ const BINANCE_FUTURES: Case = Case {
     book: |conn, s| format!("{conn}|depth|{s}"),
 };
 
+const BINANCE_SPOT: Case = Case {
+    exchange: "binance-spot",
+    oracle: "binance",
+    connections: 1,
+    book_connection: "spot",
+    book_target: r#"{"family":"spot"}"#,
+    trade_target: r#"{"stream":"btcusdt@aggTrade"}"#,
+    ..BINANCE_FUTURES
+};
+
 /// Every exchange is judged by the same tests.
 macro_rules! judged {
     ($name:ident, $case:expr) => {
@@ -86,6 +96,7 @@ macro_rules! judged {
 }
 
 judged!(binance_futures, super::BINANCE_FUTURES);
+judged!(binance_spot, super::BINANCE_SPOT);
 
 fn oracle(case: &Case, capture: &PathBuf) -> Option<Value> {
     let script = shared("tools/oracle.py")?;
