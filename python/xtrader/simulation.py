@@ -21,7 +21,8 @@ class Simulator:
         ...     stream = xtrader.stream("binance-futures:BTCUSDT", endpoints=simulator.endpoints)
 
     Args:
-        **config: What differs from the defaults: `seed`, `symbols`, `source`, `ws_port`, `rest_port`, `tls`, `faults`,
+        **config: What differs from the defaults of the exchange: `exchange` (`binance-futures` unless it says
+            `binance-spot`, `okx` or `deribit`), `seed`, `symbols`, `source`, `ws_port`, `rest_port`, `tls`, `faults`,
             `limits`, `load`, …; unknown keys are refused. `config` shows all of them.
 
     Raises:
@@ -73,7 +74,8 @@ class Simulator:
         """Adds a fault: at once and one time, unless `when` says otherwise.
 
         Args:
-            kind: `drop`, `duplicate`, `delay`, `disconnect`, `half_open`, `malformed`, `stale_snapshot`, …
+            kind: `drop`, `duplicate`, `delay`, `disconnect`, `half_open`, `malformed`, `stale_snapshot`, `shutdown`,
+                `list`, `delist`, `status`, …
             target: For whom: `connection`, `family`, `symbol`, `stream`, `path`; everything given must match.
             when: `after_s`, `after_frames`, `times` (0 without limit), `probability`, `for_s`.
             **fields: What the kind has beside its name.

@@ -16,6 +16,9 @@ from xtrader.simulation import Simulator
 
 
 def simulate(
+    exchange: Annotated[
+        str | None, typer.Option(help="binance-futures (the default), binance-spot, okx or deribit.", metavar="NAME")
+    ] = None,
     config: Annotated[
         Path | None,
         typer.Option(help="JSON file with what differs from the defaults, faults included.", dir_okay=False),
@@ -38,6 +41,7 @@ def simulate(
 ) -> None:
     """Run an exchange at home: real protocol, real sockets, faults on request."""
     given = options.given(
+        exchange=exchange,
         seed=seed,
         symbols=None if symbols is None else [symbol for symbol in symbols.split(",") if symbol],
         source=None if capture is None else {"capture": {"path": str(capture), "speed": speed}},

@@ -34,19 +34,43 @@
 //! * `fault`: what goes wrong, for whom, when. `truth`: what really happened. `recorder`, `capture`: what a plain
 //!   client sees, written down.
 //!
-//! # What Binance USDⓈ-M serves
+//! # What Binance serves
+//!
+//! Both, `binance-futures` and `binance-spot`:
+//!
+//! * SUBSCRIBE, UNSUBSCRIBE, LIST_SUBSCRIPTIONS, SET_PROPERTY, GET_PROPERTY; raw and combined form; 1024 streams; pings
+//!   (only a pong with a ping's payload answers it), the cut without pong, the cut after 24 hours. Any other name of a
+//!   stream is acknowledged and silent.
+//! * A depth event tells every level touched since the last event of its stream, with its size now: deletions of levels
+//!   that a client never saw are normal. All connections get the same batches, or with
+//!   [`SimulatorConfig::batch_phases`] some of their own over the same ids.
+//! * `@depth5`, `@depth10`, `@depth20`: whole images, made from the moment somebody subscribes to one.
+//! * A snapshot's id is that of its book's last change. It lies within an event, or at the end of one.
+//! * `depth`, `exchangeInfo`, `time`, `ping`, `aggTrades` (`fromId` too); weights, 429, 418.
+//!
+//! USDⓈ-M:
 //!
 //! * Paths `/public`, `/market`, `/private` and the unrouted ones, each with `/ws`, `/ws/<stream>/…` and
-//!   `/stream?streams=…`. Streams: `@depth`, `@depth@100ms`, `@depth@500ms`, `@depth@0ms`, `@bookTicker`, `@trade` on
-//!   `/public` (and unrouted); `@aggTrade` on `/market`. Any other name is acknowledged and silent.
-//! * SUBSCRIBE, UNSUBSCRIBE, LIST_SUBSCRIPTIONS, SET_PROPERTY, GET_PROPERTY; 1024 streams, 10 frames per second; pings,
-//!   the cut without pong, the cut after 24 hours.
-//! * `/fapi/v1/depth`, `/fapi/v1/exchangeInfo`, `/fapi/v1/time`, `/fapi/v1/ping`, `/fapi/v1/aggTrades`; weights, 429, 418.
-//! * A depth event tells every level touched since the last event of its stream, with its size now: deletions of levels
-//!   that a client never saw are normal. All connections get the same batches.
-//! * A snapshot's id is that of its book's last change. It lies within an event, or at the end of one.
+//!   `/stream?streams=…`. Streams: `@depth` (250 ms), `@depth@100ms`, `@depth@500ms`, `@depth@0ms`, `@bookTicker`, `@trade`
+//!   and images on `/public` (and unrouted); `@aggTrade`, `@markPrice`, `@markPrice@1s`, `!markPrice@arr`,
+//!   `!markPrice@arr@1s`, `@forceOrder`, `!forceOrder@arr` on `/market`.
+//! * One counter of ids for all symbols: only `pu` chains.
 //! * `@trade` also carries rows that are no trades (`X` other than `MARKET`, zero price): [`SimulatorConfig::odd_trades`].
 //!   Their ids are skipped by `f..l` of `@aggTrade`.
+//! * `!markPrice@arr` comes in two frames, of which neither is the universe: one also has a row of COIN-M (`st` 2), the
+//!   other has the dated contracts (`T` 0). Liquidations ([`SimulatorConfig::liquidations`]) are the latest of each
+//!   second. `/fapi/v1/premiumIndex` and `/fapi/v1/openInterest`.
+//!
+//! Spot:
+//!
+//! * Paths `/ws`, `/ws/<stream>/…` and `/stream?streams=…`; with `timeUnit=MICROSECOND` all times are in microseconds.
+//!   Streams: `@depth` (1000 ms), `@depth@100ms`, `@bookTicker` (no time, no `e`), images (no symbol, no `e`), `@trade`,
+//!   `@aggTrade`, `@blockTrade` ([`SimulatorConfig::block_trades`], ids of their own). The family is `spot`.
+//! * Ids of a symbol count by one: `U` is the last `u` and one. Numbers have eight fraction digits.
+//! * Pings every 20 s, 5 frames a second with pings and pongs counted, 300 upgrades in 5 minutes (429); who is closed
+//!   for too many frames five times is banned (418). `serverShutdown` is the fault `shutdown`.
+//! * `/api/v3/trades` and `historicalTrades` too. The snapshot of a book that has not begun (fault `list`) is empty, with
+//!   id -1.
 //!
 //! # Comparing with the truth
 //!
@@ -109,7 +133,8 @@
 //! With [`SimulatorConfig::load`] the market stands still, and each connection carries prepared frames of the streams it
 //! has subscribed (`@bookTicker` or `@trade`), at a pace or as many as its socket takes. Every frame has a number of
 //! its own in `u` (or `t`), counting up from [`LoadReport::first_id`] on each connection; the wall time right before the
-//! write of frame `first_id + i` is `write_ns[i]`. `E` and `T` carry the same time in milliseconds.
+//! write of frame `first_id + i` is `write_ns[i]`. `E` and `T`, where a message has them, carry the same time in
+//! milliseconds.
 
 mod binance;
 mod book;

@@ -6,7 +6,7 @@ use tokio_tungstenite::tungstenite::error::ProtocolError;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use xtrader_simulator::Simulator;
 
-use crate::client::{Client, Heard, one_symbol, start, wait_until};
+use crate::client::{Client, Heard, get, one_symbol, start, wait_until};
 
 const DEPTH: &str = "/public/ws/btcusdt@depth@100ms";
 
@@ -321,5 +321,28 @@ fn plans_that_make_no_sense_are_refused() {
     let sim = one_symbol("");
     for bad in ["", "{}", r#"{"fault":{"kind":"nope"}}"#, r#"{"fault":{"kind":"trickle","bytes_per_s":0}}"#] {
         assert!(sim.inject_json(bad).is_err(), "{bad}");
+    }
+}
+
+#[test]
+fn phases_give_each_connection_batches_of_its_own_over_one_book() {
+    for (exchange, path, rest) in [
+        ("binance-futures", DEPTH, "/fapi/v1/depth?symbol=BTCUSDT&limit=1000"),
+        ("binance-spot", "/ws/btcusdt@depth@100ms", "/api/v3/depth?symbol=BTCUSDT&limit=5000"),
+    ] {
+        let config = format!(r#"{{"exchange":"{exchange}","symbols":["BTCUSDT"],"book_levels":300,"batch_phases":2}}"#);
+        let sim = start(&config);
+        let (mut a, mut b) = (Client::connect(&sim, path), Client::connect(&sim, path));
+        let ends = |events: Vec<Value>| events.iter().map(|e| e["u"].as_u64().expect("u")).collect::<Vec<_>>();
+        let (of_a, of_b) = (ends(a.events(15)), ends(b.events(15)));
+        let id = get(&sim, rest).json()["lastUpdateId"].as_u64().expect("an id");
+        assert!(sim.with_truth(|t| t.book_at("BTCUSDT", id)).is_some_and(|b| b.last_id == id), "the truth is one");
+        let same = of_a.iter().filter(|u| of_b.contains(u)).count();
+        assert!(same < 8, "{of_a:?} {of_b:?}");
+        sim.with_truth(|t| {
+            let issued = |stream: &str| t.events_of(stream).map(|e| e.last_id).collect::<Vec<_>>();
+            assert!(of_a.iter().all(|u| issued("btcusdt@depth@100ms").contains(u)));
+            assert!(of_b.iter().all(|u| issued("btcusdt@depth@100ms#1").contains(u)));
+        });
     }
 }

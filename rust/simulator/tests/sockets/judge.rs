@@ -224,10 +224,28 @@ fn agrees_about_faults(case: &Case) {
     std::fs::remove_file(path).expect("no file");
 }
 
+/// Where a Binance exchange plays a recording: what WebSocket and REST paths begin with, and its most levels.
+struct Played {
+    exchange: &'static str,
+    ws: &'static str,
+    rest: &'static str,
+    levels: usize,
+}
+
+const FUTURES_PLAYED: Played = Played { exchange: "binance-futures", ws: "/public", rest: "/fapi/v1", levels: 1000 };
+const SPOT_PLAYED: Played = Played { exchange: "binance-spot", ws: "", rest: "/api/v3", levels: 5000 };
+
 #[test]
 fn a_recording_plays_as_it_was_recorded() {
-    let sim = start(r#"{"symbols":["BTCUSDT","ETHUSDT"],"book_levels":500}"#);
-    let path = temporary("played.jsonl.gz");
+    plays_as_recorded(&FUTURES_PLAYED);
+    plays_as_recorded(&SPOT_PLAYED);
+}
+
+fn plays_as_recorded(played: &Played) {
+    let Played { exchange, ws, rest, levels } = played;
+    let config = json!({"exchange": exchange, "symbols": ["BTCUSDT", "ETHUSDT"], "book_levels": 500});
+    let sim = start(&config.to_string());
+    let path = temporary(&format!("{exchange}-played.jsonl.gz"));
     let summary = sim.record(&RecordRequest::new(&path, 3.0)).expect("a recording");
     let of = |sim: &Simulator, stream: &str, conns: &[u64]| {
         sim.with_truth(|t| {
@@ -245,18 +263,18 @@ fn a_recording_plays_as_it_was_recorded() {
     });
     drop(sim);
 
-    let source = json!({"source": {"capture": {"path": path, "speed": 5.0}}});
+    let source = json!({"exchange": exchange, "source": {"capture": {"path": path, "speed": 5.0}}});
     let sim = start(&source.to_string());
-    assert_eq!(get(&sim, "/fapi/v1/exchangeInfo").json()["symbols"].as_array().map(Vec::len), Some(2));
-    let mut public = Client::connect(&sim, "/public/ws/btcusdt@depth@100ms");
+    assert_eq!(get(&sim, &format!("{rest}/exchangeInfo")).json()["symbols"].as_array().map(Vec::len), Some(2));
+    let mut public = Client::connect(&sim, &format!("{ws}/ws/btcusdt@depth@100ms"));
     assert_eq!(public.texts(recorded.len()), recorded);
-    let early = get(&sim, "/fapi/v1/depth?symbol=BTCUSDT&limit=1000");
+    let early = get(&sim, &format!("{rest}/depth?symbol=BTCUSDT&limit={levels}"));
     assert_eq!(early.status, 200);
     wait_until("the end of the recording", || {
         sim.with_truth(|t| t.final_book("BTCUSDT")).is_some_and(|b| b.last_id == last.last_id)
     });
     assert_eq!(sim.with_truth(|t| t.final_book("BTCUSDT")).expect("a book"), last);
-    let snapshot = get(&sim, "/fapi/v1/depth?symbol=BTCUSDT&limit=1000").json();
+    let snapshot = get(&sim, &format!("{rest}/depth?symbol=BTCUSDT&limit={levels}")).json();
     assert_eq!((&snapshot["bids"], &snapshot["lastUpdateId"]), (&json!(last.bids), &json!(last.last_id)));
     let played =
         || sim.with_truth(|t| t.events_of("ethusdt@aggTrade").map(|e| e.payload.to_string()).collect::<Vec<_>>());
@@ -266,18 +284,29 @@ fn a_recording_plays_as_it_was_recorded() {
 }
 
 #[test]
-fn a_session_recorded_at_the_exchange_plays_to_its_golden_books() {
-    let Some(path) = shared("captures/binance_usdm/cf_2021-07-22_4sym.jsonl") else { return };
-    let Some(golden) = shared("captures/golden/binance_usdm/cf_2021-07-22_4sym.json") else { return };
+fn sessions_recorded_at_the_exchange_play_to_their_golden_books() {
+    // One symbol of each: the ends of its first and last update, and its snapshot's id.
+    let sushi = [600_859_600_917, 600_860_425_198, 600_859_605_926];
+    plays_to_golden(&FUTURES_PLAYED, "binance_usdm/cf_2021-07-22_4sym", ".jsonl", "SUSHIUSDT", sushi);
+    let nkn = [499_869_752, 499_870_179, 499_869_752];
+    plays_to_golden(&SPOT_PLAYED, "binance/cf_2021-10-12_4sym", ".jsonl.gz", "NKNUSDT", nkn);
+}
+
+fn plays_to_golden(played: &Played, run: &str, ending: &str, symbol: &str, [first_u, last_u, snapshot]: [u64; 3]) {
+    let Played { exchange, ws, rest, .. } = played;
+    let Some(path) = shared(&format!("captures/{run}{ending}")) else { return };
+    let Some(golden) = shared(&format!("captures/golden/{run}.json")) else { return };
     let golden: Value = serde_json::from_str(&std::fs::read_to_string(golden).expect("a file")).expect("JSON");
-    let sim = start(&json!({"source": {"capture": {"path": path, "speed": 20.0}}}).to_string());
-    let mut public = Client::connect(&sim, "/public/stream?streams=sushiusdt@depth@100ms");
+    let source = json!({"exchange": exchange, "source": {"capture": {"path": path, "speed": 20.0}}});
+    let sim = start(&source.to_string());
+    let lower = symbol.to_lowercase();
+    let mut public = Client::connect(&sim, &format!("{ws}/stream?streams={lower}@depth@100ms"));
     let first = public.json();
-    assert_eq!(first["data"]["u"], 600_859_600_917_u64);
-    let early = get(&sim, "/fapi/v1/depth?symbol=SUSHIUSDT&limit=1000").json();
-    assert!(early["lastUpdateId"].as_u64().expect("an id") >= 600_859_605_926);
-    let updates = golden["books"]["ws-1|depth|SUSHIUSDT"]["updates"].as_u64().expect("a number");
-    assert_eq!(public.events(updates as usize - 1).last().expect("an event")["data"]["u"], 600_860_425_198_u64);
+    assert_eq!(first["data"]["u"], first_u);
+    let early = get(&sim, &format!("{rest}/depth?symbol={symbol}&limit=1000")).json();
+    assert!(early["lastUpdateId"].as_u64().expect("an id") >= snapshot);
+    let updates = golden["books"][format!("ws-1|depth|{symbol}")]["updates"].as_u64().expect("a number");
+    assert_eq!(public.events(updates as usize - 1).last().expect("an event")["data"]["u"], last_u);
     for (key, book) in golden["books"].as_object().expect("books") {
         let symbol = key.rsplit('|').next().expect("a symbol");
         let now = || sim.with_truth(|t| t.final_book(symbol));
