@@ -6,7 +6,10 @@ use std::cell::Cell;
 use xtrader_core::batch::{BatchConfig, Batches, GapRow, RawRow, RowKey, SymbolId};
 use xtrader_core::config::{BatchLimits, Numeric, SizeUnit};
 use xtrader_core::decimal::Decimal;
-use xtrader_core::event::{Bbo, BookHead, DecodedLevels, EventTimes, Level, Scales, Texts, Trade, TradeId};
+use xtrader_core::event::{
+    Bbo, BookHead, DecodedLevels, Derivative, EventTimes, Level, Liquidation, OptionState, Scales, Texts, Trade,
+    TradeId,
+};
 use xtrader_core::instrument::{Conversion, Instrument};
 use xtrader_core::symbol::{ConnId, Exchange};
 use xtrader_core::table::{
@@ -55,6 +58,7 @@ fn append_one_of_each(
     n: i64,
     levels: &DecodedLevels,
     about: &Instrument,
+    is_fixed: bool,
 ) {
     texts.clear();
     let key = RowKey {
@@ -77,7 +81,7 @@ fn append_one_of_each(
         side: Side::Buy,
         price,
         size,
-        contracts: None,
+        contracts: (n % 2 == 0).then_some(size),
         count: Some(1),
         first_id: Some(n),
         last_id: None,
@@ -112,10 +116,26 @@ fn append_one_of_each(
         repaired: Repaired::None,
         conn_ids: &[ConnId(1)],
     };
+    // In `fixed` there are no quotients.
+    let conversions = [
+        Conversion::None,
+        Conversion::Times(Decimal::new(1, 2)),
+        Conversion::Times(Decimal::new(10, 0)),
+        if is_fixed { Conversion::None } else { Conversion::OverPrice(Decimal::new(100, 0)) },
+    ];
+    let conversion = &conversions[usize::try_from(n % 4).expect("0 to 3")];
+    let derivative = Derivative { mark_price: Some(price), open_interest: Some(size), ..Derivative::default() };
+    let option = OptionState { mark_iv: Some(size), open_interest: Some(size), ..OptionState::default() };
+    let liquidation = Liquidation { id: None, side: Side::Sell, price, size };
+    let top = || std::iter::repeat_n((price, size), 5);
     let quote = Bbo { times, bid: Some((price, size)), ask: None, update_id: Some(n) };
-    batches.trade(&key, &trade, texts, &Conversion::None).expect("in range");
-    batches.bbo(&key, &quote, &Conversion::None).expect("in range");
-    batches.book(&key, &BookHead::default(), Some(n), levels, Source::Ws, &Conversion::None).expect("in range");
+    batches.trade(&key, &trade, texts, conversion).expect("in range");
+    batches.bbo(&key, &quote, conversion).expect("in range");
+    batches.book(&key, &BookHead::default(), Some(n), levels, Source::Ws, conversion).expect("in range");
+    batches.l2_top(&key, top(), top(), conversion).expect("in range");
+    batches.derivative(&key, &derivative, conversion).expect("in range");
+    batches.option(&key, &option, conversion).expect("in range");
+    batches.liquidation(&key, &liquidation, conversion).expect("in range");
     batches.gap(&key, &gap).expect("in range");
     batches.instrument(&key, about, n, None).expect("in range");
     batches.raw(&key, &raw).expect("in range");
@@ -167,7 +187,7 @@ fn a_row_costs_no_allocation() {
         for round in 0..3 {
             let appended = allocations_of(|| {
                 for n in 0..400 {
-                    append_one_of_each(&mut batches, &mut texts, symbol, n, &levels, &about);
+                    append_one_of_each(&mut batches, &mut texts, symbol, n, &levels, &about, numeric == Numeric::Fixed);
                 }
             });
             assert_eq!(appended, 0, "{numeric:?}, round {round}");
