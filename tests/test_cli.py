@@ -117,6 +117,7 @@ def test_replay_writes_what_it_says_and_never_over_something(run: Any, recording
         ),
         (["collect", "binance-futures:BTCUSDT", "--out", "x", "--ws", "ws://127.0.0.1:1"], 2, "--ws and --rest"),
         (["simulate", "--symbols", "btc"], 2, '"btc" is no symbol'),
+        (["simulate", "--exchange", "okex"], 2, "binance-spot"),
         (["simulate", "--config", "/nowhere.json"], 2, "/nowhere.json"),
         (["fly"], 2, "No such command"),
     ],
@@ -176,3 +177,10 @@ def test_simulate_serves_and_records(run: Any, tmp_path: Path) -> None:
     assert any((tmp_path / "truth").iterdir())
     report = json.loads(run("replay", tmp_path / "binance_usdm.jsonl", "--json").stdout)
     assert [book["symbol"] for book in report["books"]] == ["BTCUSDT"]
+
+
+def test_simulate_plays_the_exchange_that_is_named(run: Any, tmp_path: Path) -> None:
+    done = run("simulate", "--exchange", "binance-spot", "--seconds", 1, "--truth", tmp_path)
+    assert done.returncode == 0, done.stderr
+    events = [json.loads(line) for line in (tmp_path / "events.jsonl").read_text().splitlines()]
+    assert {event["family"] for event in events} == {"spot"}

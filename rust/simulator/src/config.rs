@@ -25,7 +25,8 @@ pub struct SimulatorConfig {
     pub source: Source,
     /// Price levels a side of each synthetic book never exceeds. Default 1500, at least 20.
     pub book_levels: usize,
-    /// Speeds of the depth stream that are produced: `100ms`, `250ms` (the plain `@depth`), `500ms`, `0ms`.
+    /// Speeds of Binance's depth stream that are produced. Futures have `100ms`, `250ms` (the plain `@depth`), `500ms`,
+    /// `0ms`; spot `100ms`, `1000ms` (its plain `@depth`). Default: all.
     pub depth_speeds: Vec<DepthSpeed>,
     /// How many partitions of the same book changes there are. Connections take turns at them: with 2 or more, batches
     /// of one stream are cut at other ids on another connection, as gateways with clocks of their own would do. The
@@ -33,11 +34,12 @@ pub struct SimulatorConfig {
     pub batch_phases: usize,
     /// Share of market orders that are liquidations, where the exchange tells of them. Default 0.02.
     pub liquidations: f64,
-    /// Share of market orders beside which a block trade happens, where the exchange tells of them. Default 0.
+    /// Share of market orders beside which a block trade happens, where the exchange tells of them. Default 0; of
+    /// Binance spot 0.01.
     pub block_trades: f64,
     /// Whether mark price, index and funding are told, where the exchange has them. Default true.
     pub mark_prices: bool,
-    /// Whether the undocumented `@trade` stream delivers on `/public`. Default true.
+    /// Whether the undocumented `@trade` stream of Binance futures delivers on `/public`. Default true.
     pub trade_stream: bool,
     /// Share of fills followed by a row that is no trade: `X` other than `MARKET`, or zero price. Default 0.002.
     pub odd_trades: f64,
