@@ -1,7 +1,9 @@
 //! Exchanges: one folder each, all with the same rooms (`route`, `peek`, `wire`, `normalize`, `instruments`), and here
 //! what they share: the words, and [`Protocol`], the list of what a folder must say.
 
+mod binance;
 pub mod binance_futures;
+pub mod binance_spot;
 pub mod document;
 pub(crate) mod levels;
 pub(crate) mod names;
@@ -25,7 +27,7 @@ macro_rules! with_protocol {
                 $body
             }
             $crate::symbol::Venue::BinanceSpot => {
-                type $protocol = $crate::exchange::binance_futures::BinanceFutures;
+                type $protocol = $crate::exchange::binance_spot::BinanceSpot;
                 $body
             }
             $crate::symbol::Venue::Okx => {

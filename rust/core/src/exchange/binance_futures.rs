@@ -1,49 +1,47 @@
 //! Binance USDⓈ-M futures.
 //!
-//! Manual: "Binance USDⓈ-M Futures — public market-data protocol" (state of 2026-11-22); sections are cited as §n.
+//! Manual: "Binance USDⓈ-M Futures — public market-data protocol" (state of 2026-11-22); sections are cited as §n. What
+//! spot says alike stands in [`super::binance`].
 //!
 //! | stream | channel | message | role | times | merge rule | source |
 //! |---|---|---|---|---|---|---|
-//! | `trades` | `<s>@aggTrade` on `/market` | `aggTrade` | fills of one price and side over 100 ms | `T`, `E` | `sequence` on `a` | §3 documented |
+//! | `trades` | `<s>@aggTrade` on `/market` | `aggTrade` | fills of one price and side over 100 ms; `nq` 0: RPI orders alone | `T`, `E` | `sequence` on `a` | §3 documented |
 //! | `trades` | `<s>@trade` on `/public` | `trade` | single fills; `X` other than `MARKET` is no trade | `T`, `E` | `sequence` on `t` | §3 undocumented, recordings |
 //! | `l2` | `<s>@depth[@speed]` on `/public` | `depthUpdate` | absolute sizes of all levels changed in `(pu, u]` | `T`, `E` | `chain` on `pu`, `u` | §4 documented |
 //! | `l2` | `GET /fapi/v1/depth` | – | snapshot, 1000 levels a side | `T`, `E` | `lastUpdateId` | §4 documented |
 //! | `bbo` | `<s>@bookTicker` on `/public` | `bookTicker` | best bid and offer | `T`, `E` | `latest` on `u` | §5 documented |
+//! | `derivatives` | `<s>@markPrice@1s` on `/market`, or `!markPrice@arr@1s` | `markPriceUpdate` | mark, index, funding and its next time (`T`, 0 is none) | `E` | `latest` on `E` | §5 documented, recordings |
+//! | `derivatives` | open interest, last price | – | not on a socket: null | – | – | §5 |
+//! | `liquidations` | `<s>@forceOrder` on `/market`, or `!forceOrder@arr` | `forceOrder` | the latest closing order of each second, at its average price: incomplete by design | `o.T`, `E` | `latest` on `o.T` | §5 documented |
 //! | `instruments` | `GET /fapi/v1/exchangeInfo` | – | reference data | – | – | §2 documented |
+//!
+//! Rows of all-market streams with `st` 2 are of another product family and left out (§1).
 
-pub mod instruments;
-pub mod normalize;
-pub mod peek;
-pub mod route;
-pub mod wire;
-
-#[cfg(test)]
-mod two_paths;
+mod instruments;
+mod route;
+mod states;
 
 use std::borrow::Cow;
 
-use xtrader_scan::Isa;
-
-use super::document::{Document, Value};
-use super::{
-    Answer, Channel, Decoded, Head, Heartbeat, Limits, Name, Peek, Protocol, Recorded, RestRequest, RestTold,
-    SnapshotSource,
-};
-use crate::book::sync::SyncRules;
-use crate::config::{DepthSpeed, Endpoints, EngineConfig, Stream, TradeSource};
-use crate::event::{Bbo, BookHead, DecodedLevels, Scales, StateRows, TradeRows};
-use crate::instrument::{Conversion, Instrument};
+use super::binance::{Dialect, Weights};
+use super::document::Object;
+use super::{Channel, Decoded, Limits};
+use crate::config::{DepthSpeed, Stream, TradeSource};
+use crate::event::StateRows;
+use crate::instrument::Instrument;
 use crate::report::RejectReason;
-use crate::symbol::{Exchange, Venue};
+use crate::symbol::Exchange;
+use crate::table::InstrumentKind;
 
 /// Binance USDⓈ-M futures. See the module.
 pub struct BinanceFutures;
 
-impl Protocol for BinanceFutures {
-    const VENUE: Venue = Venue::BinanceFutures;
-    /// §4, state machine.
-    const SYNC: SyncRules =
-        SyncRules { snapshot: SnapshotSource::Rest, ids_may_fall: false, first_may_end_at_snapshot: true };
+impl Dialect for BinanceFutures {
+    const MARKET: Exchange = Exchange::BinanceFutures;
+    const ENDPOINTS: (&'static str, &'static str) = ("wss://fstream.binance.com", "https://fapi.binance.com");
+    const API: &'static str = "/fapi/v1";
+    /// §2.
+    const WEIGHTS: Weights = Weights { snapshot_levels: 1000, snapshot: 20, top: 2, last_trade: 20, reference: 1 };
     /// §1, §2. The exchange takes 1024 streams and cuts the whole connection at the 1025th; symbols are spread earlier,
     /// because one socket's latency grows with its streams (§6).
     const LIMITS: Limits = Limits {
@@ -58,150 +56,41 @@ impl Protocol for BinanceFutures {
         rest_window_ms: 60_000,
     };
     /// §1: about every three minutes.
-    const HEARTBEAT: Heartbeat = Heartbeat::Pings { every_ms: 180_000 };
+    const PING_MS: u64 = 180_000;
+    const STREAMS: &'static [Stream] =
+        &[Stream::Trades, Stream::L2, Stream::Bbo, Stream::Derivatives, Stream::Liquidations];
     const DEPTH_SPEEDS: &'static [DepthSpeed] =
         &[DepthSpeed::Ms100, DepthSpeed::Ms0, DepthSpeed::Ms250, DepthSpeed::Ms500];
     const TRADE_SOURCES: &'static [TradeSource] = &[TradeSource::AggTrade, TradeSource::Trade];
-    const MARKETS: &'static [Exchange] = &[Exchange::BinanceFutures];
+    const KIND: Option<InstrumentKind> = None;
+    /// §4 steps 3 and 4.
+    const FIRST_MAY_END_AT_SNAPSHOT: bool = true;
+    const LINKED: bool = true;
+    const TIMED_HEADS: bool = true;
+    const MICROSECONDS: bool = false;
+    const STATES: &'static [&'static str] = &[states::MARK_PRICE, states::FORCE_ORDER];
 
-    fn default_endpoints() -> Endpoints {
-        route::default_endpoints()
+    fn unify(native: &str) -> Cow<'_, str> {
+        instruments::unify(native)
     }
 
-    fn streams(_market: Exchange) -> &'static [Stream] {
-        &[Stream::Trades, Stream::L2, Stream::Bbo]
+    fn native(symbol: &str) -> Cow<'_, str> {
+        instruments::native(symbol)
     }
 
-    fn name(native: &str) -> Name<'_> {
-        Name {
-            market: Exchange::BinanceFutures,
-            symbol: instruments::unify(native),
-            kind: None,
-            conversion: Conversion::None,
-        }
+    fn describe(row: Object<'_, '_>, instrument: &mut Instrument) {
+        instruments::describe(row, instrument);
     }
 
-    fn native(_market: Exchange, symbol: &str) -> Option<Cow<'_, str>> {
-        Some(instruments::native(symbol))
-    }
-
-    #[inline(always)]
-    fn peek(frame: &[u8]) -> Peek<'_> {
-        peek::peek(frame)
-    }
-
-    #[inline(always)]
-    fn decode_trades(isa: Isa, frame: &[u8], head: &Head<'_>, scales: Scales, out: &mut TradeRows) -> Decoded<()> {
-        normalize::trade(isa, frame, head, scales, out)
-    }
-
-    #[inline(always)]
-    fn decode_book(
-        isa: Isa,
-        frame: &[u8],
-        head: &Head<'_>,
-        scales: Scales,
-        max_levels: usize,
-        out: &mut DecodedLevels,
-    ) -> Decoded<BookHead> {
-        normalize::depth(isa, frame, head, scales, max_levels, out)
-    }
-
-    #[inline(always)]
-    fn decode_bbo(isa: Isa, frame: &[u8], head: &Head<'_>, scales: Scales) -> Decoded<Bbo> {
-        normalize::bbo(isa, frame, head, scales)
-    }
-
-    fn judge<'a>(document: &Document<'a>) -> Result<(Peek<'a>, usize), RejectReason> {
-        wire::judge(document)
-    }
-
-    fn read_trades(
-        body: Value<'_, '_>,
-        head: &Head<'_>,
-        scales: Scales,
-        out: &mut TradeRows,
-    ) -> Result<Decoded<()>, RejectReason> {
-        wire::trade(body.object().ok_or(RejectReason::Schema)?, head, scales, out)
-    }
-
-    fn read_book(
-        body: Value<'_, '_>,
-        head: &Head<'_>,
-        scales: Scales,
-        max_levels: usize,
-        out: &mut DecodedLevels,
-    ) -> Result<Decoded<BookHead>, RejectReason> {
-        wire::depth(body.object().ok_or(RejectReason::Schema)?, head, scales, max_levels, out)
-    }
-
-    fn read_bbo(body: Value<'_, '_>, head: &Head<'_>, scales: Scales) -> Result<Decoded<Bbo>, RejectReason> {
-        wire::bbo(body.object().ok_or(RejectReason::Schema)?, head, scales)
-    }
-
-    fn read_states(_body: Value<'_, '_>, _head: &Head<'_>, _out: &mut StateRows) -> Result<Decoded<()>, RejectReason> {
-        Err(RejectReason::Schema)
-    }
-
-    fn channels(native: &str, _market: Exchange, stream: Stream, config: &EngineConfig) -> Vec<Channel> {
-        route::channel(native, stream, config.trade_source, config.depth_speed).into_iter().collect()
+    fn channel(native: &str, stream: Stream, source: TradeSource, speed: DepthSpeed) -> Option<Channel> {
+        route::channel(native, stream, source, speed)
     }
 
     fn url(ws: &str, family: u8) -> String {
         route::url(ws, family)
     }
 
-    fn subscribe(names: &[&str], id: u64) -> String {
-        route::subscribe(names, id)
-    }
-
-    fn unsubscribe(names: &[&str], id: u64) -> String {
-        route::unsubscribe(names, id)
-    }
-
-    fn question(id: u64) -> String {
-        route::list_subscriptions(id)
-    }
-
-    fn read_answer(frame: &[u8]) -> Option<Answer> {
-        route::read_answer(frame)
-    }
-
-    fn reference(rest: &str, _markets: &[Exchange], _symbols: &[&str]) -> Vec<RestRequest> {
-        vec![route::reference(rest)]
-    }
-
-    fn read_reference(body: &[u8]) -> Result<Vec<Instrument>, RejectReason> {
-        instruments::read_exchange_info(body)
-    }
-
-    fn snapshot(rest: &str, native: &str) -> Option<RestRequest> {
-        Some(route::snapshot(rest, native))
-    }
-
-    fn read_snapshot(
-        body: &[u8],
-        scales: Scales,
-        max_levels: usize,
-        out: &mut DecodedLevels,
-    ) -> Result<BookHead, RejectReason> {
-        wire::read_snapshot(body, scales, max_levels, out)
-    }
-
-    fn probe(rest: &str, native: &str, stream: Stream, _aggregated: bool) -> Option<RestRequest> {
-        route::probe(rest, native, stream)
-    }
-
-    fn read_probe(
-        body: &[u8],
-        stream: Stream,
-        aggregated: bool,
-        levels: &mut DecodedLevels,
-    ) -> Result<RestTold, RejectReason> {
-        route::read_probe(body, stream, aggregated, levels)
-    }
-
-    fn recorded(url: &str) -> Option<Recorded<'_>> {
-        route::recorded_reply(url)
+    fn read_state(body: Object<'_, '_>, out: &mut StateRows) -> Result<Decoded<()>, RejectReason> {
+        states::read(body, out)
     }
 }

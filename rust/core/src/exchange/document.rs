@@ -291,10 +291,19 @@ impl<'d, 'a> Object<'d, 'a> {
 
     /// Milliseconds since the epoch as nanoseconds, and whether there was a time that these cannot hold.
     pub(crate) fn millis(self, key: &str) -> Result<(Option<i64>, bool), RejectReason> {
+        self.time(key, ms_to_ns)
+    }
+
+    /// The same of a time in another unit.
+    pub(crate) fn time(
+        self,
+        key: &str,
+        to_ns: impl FnOnce(i64) -> Option<i64>,
+    ) -> Result<(Option<i64>, bool), RejectReason> {
         match self.integer_or_none(key) {
-            Ok(ms) => {
-                let ns = ms.and_then(ms_to_ns);
-                Ok((ns, ms.is_some() && ns.is_none()))
+            Ok(time) => {
+                let ns = time.and_then(to_ns);
+                Ok((ns, time.is_some() && ns.is_none()))
             }
             Err(RejectReason::Range) => Ok((None, true)),
             Err(reason) => Err(reason),

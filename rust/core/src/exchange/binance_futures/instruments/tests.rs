@@ -2,6 +2,17 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::decimal::Decimal;
+use crate::exchange::Protocol;
+use crate::exchange::binance_futures::BinanceFutures;
+use crate::instrument::Conversion;
+use crate::report::RejectReason;
+use crate::symbol::Exchange;
+use crate::table::Status;
+
+fn read_exchange_info(body: &[u8]) -> Result<Vec<Instrument>, RejectReason> {
+    BinanceFutures::read_reference(body)
+}
 
 fn row(symbol: &str, contract: &str, delivery: i64, status: &str) -> String {
     format!(

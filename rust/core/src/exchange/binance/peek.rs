@@ -1,4 +1,5 @@
-//! One forward pass over the head of a frame: kind, symbol, ids and times, without a look at the body (§3–§5).
+//! One forward pass over the head of a frame: kind, symbol, ids and times, without a look at the body (§3–§5 of both
+//! manuals).
 //!
 //! Taken are the shapes that the exchange really sends, in the key orders of 2021, 2024 and 2026, raw or combined, and
 //! nothing else: whatever differs by one byte is a [`Peek::Miss`] and simd-json reads it. What the head says of a frame
@@ -7,6 +8,7 @@
 
 use xtrader_scan::Cursor;
 
+use super::Dialect;
 use super::normalize::times;
 use crate::event::EventTimes;
 use crate::exchange::names::MAX_SYMBOL_BYTES;
@@ -14,19 +16,25 @@ use crate::exchange::{EventKind, Head, Key, Peek};
 use crate::report::IgnoreReason;
 
 /// Event types of streams that nobody here asks for (§1, §5).
-pub(super) const UNREQUESTED: [&str; 11] = [
+pub(super) const UNREQUESTED: [&str; 14] = [
     "kline",
     "continuous_kline",
     "24hrTicker",
     "24hrMiniTicker",
-    "markPriceUpdate",
-    "forceOrder",
+    "1hTicker",
+    "4hTicker",
+    "1dTicker",
+    "avgPrice",
+    "referencePrice",
     "contractInfo",
     "compositeIndex",
     "assetIndexUpdate",
     "tradingSession",
     "openInterest",
 ];
+
+/// The event type of the exchange's notice that it is about to close the connection (spot §1).
+pub(super) const SHUTDOWN: &str = "serverShutdown";
 
 /// What the name of a stream says, behind the `@` or the `!`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,29 +82,35 @@ impl<'a> Feed<'a> {
 }
 
 /// What the head of `frame` says.
-#[must_use]
-pub fn peek(frame: &[u8]) -> Peek<'_> {
-    scan(frame).unwrap_or(Peek::Miss)
+#[inline(always)]
+pub(super) fn peek<D: Dialect>(frame: &[u8]) -> Peek<'_> {
+    scan::<D>(frame).unwrap_or(Peek::Miss)
 }
 
-fn scan(frame: &[u8]) -> Option<Peek<'_>> {
+#[inline(always)]
+fn scan<D: Dialect>(frame: &[u8]) -> Option<Peek<'_>> {
     let mut c = Cursor::new(frame, 0);
     let feed = if c.eat(br#"{"stream":""#) {
         let feed = feed(&mut c)?;
-        c.expect(br#","data":{"e":""#)?;
+        c.expect(br#","data":{""#)?;
         Some(feed)
-    } else if c.eat(br#"{"e":""#) {
-        None
     } else {
-        return answer(&c);
+        c.expect(br#"{""#)?;
+        None
     };
-    // One byte tells the four apart; the rest of the name is still compared.
-    let kind = match c.next()? {
-        b'b' if c.eat(br#"bookTicker","u":"#) => EventKind::Bbo,
-        b't' if c.eat(br#"trade","E":"#) => EventKind::Trade,
-        b'd' if c.eat(br#"depthUpdate","E":"#) => EventKind::Depth,
-        b'a' if c.eat(br#"aggTrade","E":"#) => EventKind::AggTrade,
-        _ => return unrequested(&mut c),
+    let kind = if c.eat(br#"e":""#) {
+        // One byte tells the four apart; the rest of the name is still compared.
+        match c.next()? {
+            b'b' if c.eat(br#"bookTicker","u":"#) => EventKind::Bbo,
+            b't' if c.eat(br#"trade","E":"#) => EventKind::Trade,
+            b'd' if c.eat(br#"depthUpdate","E":"#) => EventKind::Depth,
+            b'a' if c.eat(br#"aggTrade","E":"#) => EventKind::AggTrade,
+            _ => return rare_type(&mut c),
+        }
+    } else if c.eat(br#"u":"#) {
+        EventKind::Bbo
+    } else {
+        return untyped(&c, feed);
     };
     let variant = match feed {
         None => None,
@@ -106,10 +120,10 @@ fn scan(frame: &[u8]) -> Option<Peek<'_>> {
         Some(feed) => Some(feed.variant(kind)?),
     };
     let (symbol, key, times, resume) = match kind {
-        EventKind::Depth => depth(&mut c)?,
-        EventKind::AggTrade => agg_trade(&mut c, frame)?,
-        EventKind::Trade => trade(&mut c)?,
-        _ => book_ticker(&mut c, frame)?,
+        EventKind::Depth => depth::<D>(&mut c)?,
+        EventKind::AggTrade => agg_trade::<D>(&mut c, frame)?,
+        EventKind::Trade => trade::<D>(&mut c, frame)?,
+        _ => book_ticker::<D>(&mut c, frame)?,
     };
     if symbol.len() > MAX_SYMBOL_BYTES {
         return None;
@@ -119,100 +133,155 @@ fn scan(frame: &[u8]) -> Option<Peek<'_>> {
 
 type Fields<'a> = (&'a str, Key, EventTimes, usize);
 
-/// `E,"T":T,"s":"S",["ps":"S",]"U":U,"u":u,"pu":pu,"b":` and there decoding resumes.
+/// `E,["T":T,]"s":"S",["ps":"S",]"U":U,"u":u,["pu":pu,]"b":` and there decoding resumes.
 #[inline(always)]
-fn depth<'a>(c: &mut Cursor<'a>) -> Option<Fields<'a>> {
+fn depth<'a, D: Dialect>(c: &mut Cursor<'a>) -> Option<Fields<'a>> {
     let sent = c.millis()?;
-    c.expect(br#","T":"#)?;
-    let event = c.millis()?;
+    let event = if D::TIMED_HEADS { time(c)? } else { sent };
     c.expect(br#","s":""#)?;
-    let symbol = c.symbol()?;
-    pair(c)?;
+    let symbol = symbol(c)?;
     c.expect(br#","U":"#)?;
     let first = c.integer()?;
     c.expect(br#","u":"#)?;
     let last = c.integer()?;
-    c.expect(br#","pu":"#)?;
-    let prev = c.integer()?;
+    let prev = if D::LINKED {
+        c.expect(br#","pu":"#)?;
+        c.integer()?
+    } else {
+        before(first)
+    };
     c.expect(br#","b":"#)?;
-    Some((symbol, Key { prev, first, last }, times(event, sent), c.at()))
+    Some((symbol, Key { prev, first, last }, times::<D>(event, sent), c.at()))
 }
 
-/// `E,"a":a,"s":"S",["ps":"S",]"p":` where decoding resumes; its time stands near the end.
+/// Where ids of one book follow one another, the id that a change follows.
+pub(super) fn before(first: i64) -> i64 {
+    first.saturating_sub(1)
+}
+
+/// `E,"a":a,"s":"S",["ps":"S",]"p":` or `E,"s":"S","a":a,"p":` where decoding resumes; its time stands near the end.
 #[inline(always)]
-fn agg_trade<'a>(c: &mut Cursor<'a>, frame: &'a [u8]) -> Option<Fields<'a>> {
+fn agg_trade<'a, D: Dialect>(c: &mut Cursor<'a>, frame: &'a [u8]) -> Option<Fields<'a>> {
     let sent = c.millis()?;
-    c.expect(br#","a":"#)?;
-    let id = c.integer()?;
-    c.expect(br#","s":""#)?;
-    let symbol = c.symbol()?;
-    pair(c)?;
+    let (id, symbol) = if c.eat(br#","a":"#) {
+        let id = c.integer()?;
+        c.expect(br#","s":""#)?;
+        (id, symbol(c)?)
+    } else {
+        c.expect(br#","s":""#)?;
+        let symbol = symbol(c)?;
+        c.expect(br#","a":"#)?;
+        (c.integer()?, symbol)
+    };
     c.expect(br#","p":""#)?;
     let resume = c.at();
-    let event = match agg_trade_tail(frame) {
+    let event = late_time(c, frame, EventKind::AggTrade)?;
+    Some((symbol, Key::single(id), times::<D>(event, sent), resume))
+}
+
+/// `E,["T":T,]"s":"S",["ps":"S",]"t":t,"p":` where decoding resumes; without `T` here its time stands near the end.
+#[inline(always)]
+fn trade<'a, D: Dialect>(c: &mut Cursor<'a>, frame: &'a [u8]) -> Option<Fields<'a>> {
+    let sent = c.millis()?;
+    let event = if D::TIMED_HEADS { Some(time(c)?) } else { None };
+    c.expect(br#","s":""#)?;
+    let symbol = symbol(c)?;
+    c.expect(br#","t":"#)?;
+    let id = c.integer()?;
+    c.expect(br#","p":""#)?;
+    let resume = c.at();
+    let event = match event {
         Some(event) => event,
-        None => agg_trade_body(c)?,
+        None => late_time(c, frame, EventKind::Trade)?,
     };
-    Some((symbol, Key::single(id), times(event, sent), resume))
+    Some((symbol, Key::single(id), times::<D>(event, sent), resume))
+}
+
+/// `,"T":T`.
+#[inline(always)]
+fn time(c: &mut Cursor<'_>) -> Option<i64> {
+    c.expect(br#","T":"#)?;
+    c.millis()
+}
+
+/// The time of a trade that stands behind its numbers.
+#[inline(always)]
+fn late_time(c: &mut Cursor<'_>, frame: &[u8], kind: EventKind) -> Option<i64> {
+    match trade_tail(frame) {
+        Some(event) => Some(event),
+        None => trade_body(c, kind),
+    }
 }
 
 /// `,"T":T,"m":…` at the end of the frame.
 #[inline(always)]
-fn agg_trade_tail(frame: &[u8]) -> Option<i64> {
+fn trade_tail(frame: &[u8]) -> Option<i64> {
     let fields = fields(frame)?;
+    let fields = fields.strip_suffix(br#","M":true"#).unwrap_or(fields);
     let fields = fields.strip_suffix(br#","m":true"#).or_else(|| fields.strip_suffix(br#","m":false"#))?;
     let mut c = Cursor::new(fields, fields.len().checked_sub(br#","T":"#.len() + MILLIS_DIGITS)?);
-    c.expect(br#","T":"#)?;
-    let event = c.millis()?;
+    let event = time(&mut c)?;
     c.is_at_end().then_some(event)
 }
 
 /// The same by way of everything before it, where the time has another length.
 #[cold]
-fn agg_trade_body(c: &mut Cursor<'_>) -> Option<i64> {
+fn trade_body(c: &mut Cursor<'_>, kind: EventKind) -> Option<i64> {
     c.skip_number()?;
     c.expect(br#","q":""#)?;
     c.skip_number()?;
     if c.eat(br#","nq":""#) {
         c.skip_number()?;
     }
-    c.expect(br#","f":"#)?;
-    c.integer()?;
-    c.expect(br#","l":"#)?;
-    c.integer()?;
-    c.expect(br#","T":"#)?;
-    c.integer()
+    if kind == EventKind::AggTrade {
+        c.expect(br#","f":"#)?;
+        c.integer()?;
+        c.expect(br#","l":"#)?;
+        c.integer()?;
+    } else {
+        orders(c)?;
+    }
+    time(c)
 }
 
-/// `E,"T":T,"s":"S",["ps":"S",]"t":t,"p":` where decoding resumes.
+/// Until June 2024 spot trades named the orders of both sides (spot §3).
 #[inline(always)]
-fn trade<'a>(c: &mut Cursor<'a>) -> Option<Fields<'a>> {
-    let sent = c.millis()?;
-    c.expect(br#","T":"#)?;
-    let event = c.millis()?;
-    c.expect(br#","s":""#)?;
-    let symbol = c.symbol()?;
-    pair(c)?;
-    c.expect(br#","t":"#)?;
-    let id = c.integer()?;
-    c.expect(br#","p":""#)?;
-    Some((symbol, Key::single(id), times(event, sent), c.at()))
+pub(super) fn orders(c: &mut Cursor<'_>) -> Option<()> {
+    if c.eat(br#","b":"#) {
+        c.integer()?;
+        c.expect(br#","a":"#)?;
+        c.integer()?;
+    }
+    Some(())
 }
 
-/// `u,"s":"S",["ps":"S",]"b":` where decoding resumes; its times stand at the end.
+/// `u,"s":"S",["ps":"S",]"b":` where decoding resumes; its times, if any, stand at the end.
 #[inline(always)]
-fn book_ticker<'a>(c: &mut Cursor<'a>, frame: &'a [u8]) -> Option<Fields<'a>> {
+fn book_ticker<'a, D: Dialect>(c: &mut Cursor<'a>, frame: &'a [u8]) -> Option<Fields<'a>> {
     let id = c.integer()?;
     c.expect(br#","s":""#)?;
-    let symbol = c.symbol()?;
-    pair(c)?;
+    let symbol = symbol(c)?;
     c.expect(br#","b":""#)?;
     let resume = c.at();
-    let (event, sent) = match book_ticker_tail(frame) {
-        Some(times) => times,
-        None => book_ticker_body(c)?,
+    let times = if D::TIMED_HEADS {
+        let (event, sent) = match book_ticker_tail(frame) {
+            Some(times) => times,
+            None => book_ticker_body(c)?,
+        };
+        times::<D>(event, sent)
+    } else {
+        ends_with_a_size(frame)?;
+        EventTimes::default()
     };
-    Some((symbol, Key::single(id), times(event, sent), resume))
+    Some((symbol, Key::single(id), times, resume))
+}
+
+/// `,"A":"…"` and nothing behind it.
+#[inline(always)]
+fn ends_with_a_size(frame: &[u8]) -> Option<()> {
+    let size = fields(frame)?.strip_suffix(b"\"")?;
+    let quote = size.iter().rposition(|b| *b == b'"')?;
+    size.get(..quote)?.ends_with(br#","A":"#).then_some(())
 }
 
 /// `,"T":T,"E":E` at the end of the frame.
@@ -220,8 +289,7 @@ fn book_ticker<'a>(c: &mut Cursor<'a>, frame: &'a [u8]) -> Option<Fields<'a>> {
 fn book_ticker_tail(frame: &[u8]) -> Option<(i64, i64)> {
     let fields = fields(frame)?;
     let mut c = Cursor::new(fields, fields.len().checked_sub(br#","T":,"E":"#.len() + 2 * MILLIS_DIGITS)?);
-    c.expect(br#","T":"#)?;
-    let event = c.millis()?;
+    let event = time(&mut c)?;
     c.expect(br#","E":"#)?;
     let sent = c.millis()?;
     c.is_at_end().then_some((event, sent))
@@ -237,8 +305,7 @@ fn book_ticker_body(c: &mut Cursor<'_>) -> Option<(i64, i64)> {
     c.skip_number()?;
     c.expect(br#","A":""#)?;
     c.skip_number()?;
-    c.expect(br#","T":"#)?;
-    let event = c.integer()?;
+    let event = time(c)?;
     c.expect(br#","E":"#)?;
     Some((event, c.integer()?))
 }
@@ -254,13 +321,14 @@ fn fields(frame: &[u8]) -> Option<&[u8]> {
     Some(payload.strip_suffix(br#","st":1"#).unwrap_or(payload))
 }
 
-/// Since the integration of the two product families payloads name the pair beside the symbol.
+/// A symbol. Since the integration of futures' two product families payloads name the pair beside it.
 #[inline(always)]
-fn pair(c: &mut Cursor<'_>) -> Option<()> {
+fn symbol<'a>(c: &mut Cursor<'a>) -> Option<&'a str> {
+    let symbol = c.symbol()?;
     if c.eat(br#","ps":""#) {
         c.symbol()?;
     }
-    Some(())
+    Some(symbol)
 }
 
 /// The name of a stream, up to and with its closing quote.
@@ -296,20 +364,30 @@ fn rare_feed(c: &mut Cursor<'_>) -> Option<Feed<'static>> {
     })
 }
 
-/// An event type that is known and that nobody asked for.
+/// An event type that is no market event: a notice, or one that is known and that nobody asked for.
 #[cold]
-fn unrequested<'a>(c: &mut Cursor<'_>) -> Option<Peek<'a>> {
+fn rare_type<'a>(c: &mut Cursor<'_>) -> Option<Peek<'a>> {
     let kind = c.text()?;
-    let known = UNREQUESTED.iter().any(|known| known.as_bytes() == kind);
-    (known && c.next() == Some(b',')).then_some(Peek::Ignored(IgnoreReason::UnrequestedKind))
+    let verdict = if kind == SHUTDOWN.as_bytes() {
+        Peek::Answer
+    } else {
+        UNREQUESTED
+            .iter()
+            .any(|known| known.as_bytes() == kind)
+            .then_some(Peek::Ignored(IgnoreReason::UnrequestedKind))?
+    };
+    (c.next() == Some(b',')).then_some(verdict)
 }
 
-/// Acks and errors begin with a key that no event has.
+/// Images of the top of spot books name neither symbol nor type; acks and errors begin with a key that no event has.
 #[cold]
-fn answer<'a>(c: &Cursor<'_>) -> Option<Peek<'a>> {
-    let frame = c.rest();
-    let answers: [&[u8]; 3] = [br#"{"result":"#, br#"{"error":"#, br#"{"code":"#];
-    answers.iter().any(|start| frame.starts_with(start)).then_some(Peek::Answer)
+fn untyped<'a>(c: &Cursor<'_>, feed: Option<Feed<'_>>) -> Option<Peek<'a>> {
+    let rest = c.rest();
+    if rest.starts_with(br#"lastUpdateId":"#) {
+        return Some(Peek::Ignored(IgnoreReason::PartialDepth));
+    }
+    let answers: [&[u8]; 3] = [br#"result":"#, br#"error":"#, br#"code":"#];
+    (feed.is_none() && answers.iter().any(|start| rest.starts_with(start))).then_some(Peek::Answer)
 }
 
 #[cfg(test)]

@@ -1,11 +1,25 @@
 use super::*;
+use crate::exchange::binance_futures::BinanceFutures;
+use crate::exchange::binance_spot::BinanceSpot;
 
 /// An event's head, or a panic that shows the frame.
-fn head(frame: &str) -> Head<'_> {
-    match peek(frame.as_bytes()) {
+fn head_of<D: Dialect>(frame: &str) -> Head<'_> {
+    match super::peek::<D>(frame.as_bytes()) {
         Peek::Event(head) => head,
         other => panic!("{other:?}: {frame}"),
     }
+}
+
+fn peek(frame: &[u8]) -> Peek<'_> {
+    super::peek::<BinanceFutures>(frame)
+}
+
+fn head(frame: &str) -> Head<'_> {
+    head_of::<BinanceFutures>(frame)
+}
+
+fn spot(frame: &str) -> Head<'_> {
+    head_of::<BinanceSpot>(frame)
 }
 
 fn ms(event: i64, sent: i64) -> EventTimes {
@@ -71,21 +85,80 @@ fn a_time_that_nanoseconds_cannot_hold_is_odd_and_never_wrapped() {
 }
 
 #[test]
+fn a_spot_book_change_follows_the_id_before_its_first() {
+    let raw = r#"{"e":"depthUpdate","E":1633998274793,"s":"COMPUSDT","U":113129219,"u":113129221,"b":[],"a":[["297.32000000","19.08719000"]]}"#;
+    let combined = format!(r#"{{"stream":"compusdt@depth@100ms","data":{raw}}}"#);
+    for (frame, variant) in [(raw, None), (&combined, Some("@100ms"))] {
+        let read = spot(frame);
+        assert_eq!((read.kind, read.symbol, read.variant), (EventKind::Depth, "COMPUSDT", variant));
+        assert_eq!(read.key, Key { prev: 113_129_218, first: 113_129_219, last: 113_129_221 });
+        assert_eq!(read.times, ms(1_633_998_274_793, 1_633_998_274_793), "where there is only `E`, `E`");
+        assert!(frame[read.resume..].starts_with("[],"));
+        assert_eq!(peek(frame.as_bytes()), Peek::Miss, "futures name the id that they follow");
+    }
+}
+
+#[test]
+fn spot_trades_of_every_year() {
+    let agg = r#"{"e":"aggTrade","E":1633998288468,"s":"OMGBUSD","a":425085,"p":"13.80480000","q":"2.10000000","f":439577,"l":439577,"T":1633998288467,"m":false,"M":true}"#;
+    let read = spot(agg);
+    assert_eq!((read.kind, read.symbol, read.key), (EventKind::AggTrade, "OMGBUSD", Key::single(425_085)));
+    assert_eq!(read.times, ms(1_633_998_288_467, 1_633_998_288_468));
+
+    let now = r#"{"e":"trade","E":1672515782136,"s":"BNBBTC","t":12345,"p":"0.001","q":"100","T":1672515782134,"m":true,"M":true}"#;
+    let with_orders = now.replace(r#","T""#, r#","b":88,"a":50,"T""#);
+    for frame in [now, &with_orders] {
+        let read = spot(frame);
+        assert_eq!((read.kind, read.symbol, read.key), (EventKind::Trade, "BNBBTC", Key::single(12_345)));
+        assert_eq!(read.times, ms(1_672_515_782_134, 1_672_515_782_136));
+    }
+}
+
+#[test]
+fn spot_quotes_have_neither_type_nor_times() {
+    let raw = r#"{"u":77819474,"s":"OMGBUSD","b":"13.76640000","B":"30.28000000","a":"13.79500000","A":"2.49000000"}"#;
+    let combined = format!(r#"{{"stream":"omgbusd@bookTicker","data":{raw}}}"#);
+    for (frame, variant) in [(raw, None), (&combined, Some(""))] {
+        let read = spot(frame);
+        assert_eq!((read.kind, read.symbol, read.variant), (EventKind::Bbo, "OMGBUSD", variant));
+        assert_eq!((read.key.last, read.times), (77_819_474, EventTimes::default()));
+    }
+    // A time behind the numbers would be part of the head: the reader has to say it.
+    let timed = raw.replace("\"}", "\",\"E\":1}");
+    assert_eq!(super::peek::<BinanceSpot>(timed.as_bytes()), Peek::Miss);
+}
+
+#[test]
+fn sixteen_digits_of_a_spot_time_are_microseconds() {
+    let trade = r#"{"e":"trade","E":1672515782136789,"s":"BNBBTC","t":12345,"p":"0.001","q":"100","T":1672515782134567,"m":true,"M":true}"#;
+    let times =
+        EventTimes { event: Some(1_672_515_782_134_567_000), venue: Some(1_672_515_782_136_789_000), odd: false };
+    assert_eq!(spot(trade).times, times);
+    let nanos = trade.replace("1672515782134567", "167251578213456700");
+    assert_eq!(spot(&nanos).times, EventTimes { event: None, odd: true, ..times });
+}
+
+#[test]
 fn known_and_unwanted() {
     let unrequested = Peek::Ignored(IgnoreReason::UnrequestedKind);
     let partial = Peek::Ignored(IgnoreReason::PartialDepth);
     for (frame, verdict) in [
         (r#"{"stream":"ctkusdt@kline_1m","data":{"e":"kline","E":1626992741424,"s":"CTKUSDT","k":{}}}"#, unrequested),
-        (r#"{"e":"markPriceUpdate","E":1617308820003,"s":"BTCUSDT","p":"58940.1"}"#, unrequested),
-        (r#"{"e":"forceOrder","E":1568014460893,"o":{"s":"BTCUSDT"}}"#, unrequested),
+        (r#"{"e":"markPriceUpdate","E":1617308820003,"s":"BTCUSDT","p":"58940.1"}"#, Peek::Miss),
+        (r#"{"e":"forceOrder","E":1568014460893,"o":{"s":"BTCUSDT"}}"#, Peek::Miss),
         (r#"{"stream":"btcusdt@depth20@100ms","data":{"e":"depthUpdate","E":1,"T":1,"s":"BTCUSDT"}}"#, partial),
         (r#"{"stream":"btcusdt@depth5","data":{"e":"depthUpdate","E":1,"T":1,"s":"BTCUSDT"}}"#, partial),
         (r#"{"stream":"btcusdt@rpiDepth@500ms","data":{"e":"depthUpdate","E":1,"T":1,"s":"BTCUSDT"}}"#, partial),
+        (r#"{"lastUpdateId":160,"bids":[["0.0024","10"]],"asks":[["0.0026","100"]]}"#, partial),
+        (r#"{"stream":"btcusdt@depth20","data":{"lastUpdateId":160,"bids":[],"asks":[]}}"#, partial),
+        (r#"{"e":"serverShutdown","E":1770123456789}"#, Peek::Answer),
+        (r#"{"stream":"!serverShutdown","data":{"e":"serverShutdown","E":1770123456789}}"#, Peek::Answer),
         (r#"{"result":null,"id":1}"#, Peek::Answer),
         (r#"{"error":{"code":4,"msg":"Too many subscriptions"}}"#, Peek::Answer),
         (r#"{"code":-1121,"msg":"Invalid symbol."}"#, Peek::Answer),
     ] {
         assert_eq!(peek(frame.as_bytes()), verdict, "{frame}");
+        assert_eq!(super::peek::<BinanceSpot>(frame.as_bytes()), verdict, "{frame}");
     }
 }
 

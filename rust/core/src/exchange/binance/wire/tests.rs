@@ -4,6 +4,7 @@ use crate::decimal::Decimal;
 use crate::event::{Level, Trade, TradeId, TradeRow};
 use crate::exchange::Protocol;
 use crate::exchange::binance_futures::BinanceFutures as P;
+use crate::exchange::binance_spot::BinanceSpot;
 use crate::exchange::reader::Message;
 use crate::table::Side;
 use xtrader_scan::Isa;
@@ -131,7 +132,7 @@ fn of_a_key_that_occurs_twice_the_last_counts_as_in_a_second_parser() {
     assert_eq!(row.price.trimmed().to_string(), parsed["p"].as_str().unwrap());
     // The scanner leaves such a frame alone, or has the same.
     for twice in [twice, TRADE.replace("\"m\":true", "\"m\":true,\"m\":false")] {
-        let Peek::Event(head) = super::super::peek::peek(twice.as_bytes()) else { continue };
+        let Peek::Event(head) = super::super::peek::peek::<P>(twice.as_bytes()) else { continue };
         let mut out = TradeRows::default();
         assert_eq!(P::decode_trades(Isa::best(), twice.as_bytes(), &head, SCALES, &mut out), Decoded::Miss);
     }
@@ -149,7 +150,7 @@ fn what_the_head_said_must_be_what_the_frame_says() {
         (TRADE.replace("\"m\":true", "\"m\":true,\"e\":\"kline\""), Some(RejectReason::Schema)),
         (TRADE.replace("\"m\":true", "\"m\":tru"), Some(RejectReason::Json)),
     ] {
-        let Peek::Event(head) = super::super::peek::peek(TRADE.as_bytes()) else { panic!("{TRADE}") };
+        let Peek::Event(head) = super::super::peek::peek::<P>(TRADE.as_bytes()) else { panic!("{TRADE}") };
         assert_eq!(reader.reread::<P>(frame.as_bytes(), &head).err(), verdict, "{frame}");
     }
 }
@@ -177,10 +178,7 @@ fn what_is_known_and_what_is_not() {
         (r#"{"id":3,"result":null}"#, Peek::Answer),
         (r#"{"id":"x","status":200,"result":{}}"#, Peek::Answer),
         (r#"{"error":{"code":2,"msg":"Invalid request"}}"#, Peek::Answer),
-        (
-            r#"{"stream":"!markPrice@arr@1s","data":[{"e":"markPriceUpdate","st":2},{"e":"markPriceUpdate"}]}"#,
-            unrequested,
-        ),
+        (r#"{"stream":"!ticker@arr","data":[{"e":"24hrTicker","st":2},{"e":"24hrTicker"}]}"#, unrequested),
         (r#"[{"e":"24hrMiniTicker"}]"#, unrequested),
         (r#"{"E":1,"e":"kline"}"#, unrequested),
         (r#"{"stream":"a@b","data":[]}"#, unknown),
@@ -257,10 +255,39 @@ fn many_keys_long_texts_and_a_million_levels_are_bounded() {
 }
 
 #[test]
+fn a_book_that_was_just_listed_is_empty_at_the_id_it_has() {
+    let mut out = DecodedLevels::default();
+    for id in [-1, 0] {
+        let body = format!(r#"{{"lastUpdateId":{id},"bids":[],"asks":[]}}"#);
+        let head = read_snapshot::<BinanceSpot>(body.as_bytes(), SCALES, 9, &mut out).unwrap();
+        assert_eq!((head.last_id, head.is_snapshot, head.times), (Some(id), true, EventTimes::default()));
+        assert!(out.is_empty());
+    }
+}
+
+#[test]
+fn ids_of_block_trades_are_none_of_the_trades_window() {
+    let frame = r#"{"e":"blockTrade","E":1772506983582,"s":"BNBBTC","t":582,"p":"0.052","q":"5838","T":1772506983321,"m":true}"#;
+    assert_eq!(BinanceSpot::peek(frame.as_bytes()), Peek::Miss);
+    let mut reader = WireReader::default();
+    let message = reader.read::<BinanceSpot>(frame.as_bytes()).unwrap();
+    let Peek::Event(head) = message.peek() else { panic!("{frame}") };
+    assert_eq!((head.kind, head.symbol), (EventKind::MixedTrades, ""));
+    let mut out = TradeRows::default();
+    assert_eq!(message.trades::<BinanceSpot>(SCALES, &mut out), Decoded::Event(()));
+    let row = out.rows[0];
+    assert!(row.first > row.last, "no id");
+    assert_eq!(out.texts.get(row.native), "BNBBTC");
+    let trade = row.trade.unwrap();
+    assert_eq!((trade.id, trade.condition, trade.side), (TradeId::Number(582), Condition::Block, Side::Sell));
+    assert_eq!(trade.times.event, Some(1_772_506_983_321_000_000));
+}
+
+#[test]
 fn a_snapshot() {
     let body = br#"{"lastUpdateId":600859605926,"E":1626992741264,"T":1626992741261,"bids":[["7.6110","6"]],"asks":[["7.6120","5"],["7.6130","1.5"]]}"#;
     let mut out = DecodedLevels::default();
-    let head = read_snapshot(body, Scales { price: 3, size: 0 }, 3, &mut out).unwrap();
+    let head = read_snapshot::<P>(body, Scales { price: 3, size: 0 }, 3, &mut out).unwrap();
     let times =
         EventTimes { event: Some(1_626_992_741_261_000_000), venue: Some(1_626_992_741_264_000_000), odd: false };
     assert_eq!(head, BookHead { times, is_snapshot: true, last_id: Some(600_859_605_926), ..BookHead::default() });
@@ -268,7 +295,7 @@ fn a_snapshot() {
     assert_eq!(out.narrow.asks, [Level { price: 7612, size: 50 }, Level { price: 7613, size: 15 }]);
     assert_eq!(out.narrow.scales, Scales { price: 3, size: 1 });
 
-    let mut refused = |body: &[u8], max| read_snapshot(body, SCALES, max, &mut out).unwrap_err();
+    let mut refused = |body: &[u8], max| read_snapshot::<P>(body, SCALES, max, &mut out).unwrap_err();
     assert_eq!(refused(body, 2), RejectReason::Limit);
     assert_eq!(refused(br#"{"code":-1121,"msg":"Invalid symbol."}"#, 9), RejectReason::Schema);
     assert_eq!(refused(br#"{"lastUpdateId":1,"bids":[]}"#, 9), RejectReason::Schema);
@@ -284,7 +311,7 @@ fn a_snapshot_of_five_megabytes() {
     let body = format!(r#"{{"lastUpdateId":7,"E":1,"T":1,"bids":[{side}],"asks":[{side}]}}"#);
     assert!(body.len() > 5_000_000, "{}", body.len());
     let mut out = DecodedLevels::default();
-    read_snapshot(body.as_bytes(), SCALES, 1 << 20, &mut out).unwrap();
+    read_snapshot::<P>(body.as_bytes(), SCALES, 1 << 20, &mut out).unwrap();
     assert_eq!(out.narrow.asks.len(), 110_000);
     assert_eq!(out.narrow.asks[12_345], Level { price: 1_012_345, size: 12_345_125 });
 }

@@ -2,11 +2,14 @@ use super::super::peek::peek;
 use super::*;
 use crate::event::Level;
 use crate::exchange::Peek;
+use crate::exchange::binance_futures::BinanceFutures;
+use crate::exchange::binance_spot::BinanceSpot;
+use crate::exchange::reader::WireReader;
 
 const SCALES: Scales = Scales { price: 1, size: 3 };
 
 fn head(frame: &str) -> Head<'_> {
-    match peek(frame.as_bytes()) {
+    match peek::<BinanceFutures>(frame.as_bytes()) {
         Peek::Event(head) => head,
         other => panic!("{other:?}: {frame}"),
     }
@@ -14,7 +17,7 @@ fn head(frame: &str) -> Head<'_> {
 
 fn decode_trade(frame: &[u8], head: &Head<'_>, scales: Scales) -> Decoded<Trade> {
     let mut out = TradeRows::default();
-    match super::trade(Isa::best(), frame, head, scales, &mut out) {
+    match super::trade::<BinanceFutures>(Isa::best(), frame, head, scales, &mut out) {
         Decoded::Event(()) => match out.rows[..] {
             [TradeRow { trade: Ok(trade), .. }] => Decoded::Event(trade),
             [TradeRow { trade: Err(reason), .. }] => Decoded::Ignored(reason),
@@ -43,7 +46,7 @@ fn depth_frame(bids: &str, asks: &str) -> String {
 }
 
 fn depth(frame: &str, max_levels: usize, out: &mut DecodedLevels) -> Decoded<BookHead> {
-    super::depth(Isa::best(), frame.as_bytes(), &head(frame), SCALES, max_levels, out)
+    super::depth::<BinanceFutures>(Isa::best(), frame.as_bytes(), &head(frame), SCALES, max_levels, out)
 }
 
 #[test]
@@ -171,22 +174,84 @@ fn a_quote_and_a_quote_with_one_side() {
         )
     };
     let text = frame("1943.64", "1943.65");
-    let Decoded::Event(quote) = bbo(Isa::best(), text.as_bytes(), &head(&text), SCALES) else { panic!("{text}") };
+    let Decoded::Event(quote) = bbo::<BinanceFutures>(Isa::best(), text.as_bytes(), &head(&text), SCALES) else {
+        panic!("{text}")
+    };
     assert_eq!(quote.bid, Some((Decimal::new(194_364, 2), Decimal::new(1_943_640, 3))));
     assert_eq!(quote.update_id, Some(7));
     let text = frame("0.00", "1");
-    let Decoded::Event(quote) = bbo(Isa::best(), text.as_bytes(), &head(&text), SCALES) else { panic!("{text}") };
+    let Decoded::Event(quote) = bbo::<BinanceFutures>(Isa::best(), text.as_bytes(), &head(&text), SCALES) else {
+        panic!("{text}")
+    };
     assert_eq!(quote.bid, None);
     assert!(quote.ask.is_some());
+}
+
+#[test]
+fn nothing_but_retail_price_improvement_is_said_to_be_it() {
+    let frame = |nq: &str| {
+        format!(
+            r#"{{"e":"aggTrade","E":2,"a":3,"s":"BTCUSDT","p":"76916.00","q":"0.0010","nq":"{nq}","f":5,"l":6,"T":1,"m":true,"st":1}}"#
+        )
+    };
+    let condition = |text: String| {
+        let Decoded::Event(scanned) = trade(&text) else { panic!("{text}") };
+        scanned.condition
+    };
+    assert_eq!(condition(frame("0.0000")), Condition::Rpi);
+    assert_eq!(condition(frame("0")), Condition::Rpi);
+    assert_eq!(condition(frame("0.0004")), Condition::Regular, "of both kinds");
+    assert_eq!(condition(frame("0.0010")), Condition::Regular);
+}
+
+/// The row of a spot frame, by the scanner; the reader says the same of it.
+fn spot(frame: &str) -> TradeRow {
+    let Peek::Event(head) = peek::<BinanceSpot>(frame.as_bytes()) else { panic!("{frame}") };
+    let (mut scanned, mut read) = (TradeRows::default(), TradeRows::default());
+    let decoded = super::trade::<BinanceSpot>(Isa::best(), frame.as_bytes(), &head, SCALES, &mut scanned);
+    assert_eq!(decoded, Decoded::Event(()), "{frame}");
+    let mut reader = WireReader::default();
+    let message = reader.read::<BinanceSpot>(frame.as_bytes()).expect("a document");
+    assert_eq!(message.trades::<BinanceSpot>(SCALES, &mut read), Decoded::Event(()));
+    assert_eq!(scanned, read);
+    scanned.rows[0]
+}
+
+#[test]
+fn spot_trades() {
+    let trade = r#"{"e":"trade","E":1672515782136,"s":"BNBBTC","t":12345,"p":"0.5","q":"100","T":1672515782134,"m":true,"M":true}"#;
+    let row = spot(trade);
+    let read = row.trade.expect("a trade");
+    assert_eq!((row.first, row.last, read.id), (12_345, 12_345, TradeId::Number(12_345)));
+    assert_eq!((read.side, read.price, read.size), (Side::Sell, Decimal::new(5, 1), Decimal::new(100_000, 3)));
+    assert_eq!(read.condition, Condition::Regular);
+    assert_eq!(spot(&trade.replace(r#","T""#, r#","b":88,"a":50,"T""#)), row, "the orders are of no account");
+    assert_eq!(spot(&trade.replace("\"M\":true", "\"M\":false")), row, "nor is `M`");
+
+    let agg = r#"{"e":"aggTrade","E":1633998288468,"s":"OMGBUSD","a":425085,"p":"13.80480000","q":"2.10000000","f":439577,"l":439579,"T":1633998288467,"m":false,"M":true}"#;
+    let read = spot(agg).trade.expect("a trade");
+    assert_eq!((read.first_id, read.last_id, read.count), (Some(439_577), Some(439_579), Some(3)));
+    assert_eq!(read.side, Side::Buy);
+}
+
+#[test]
+fn a_spot_book_change_names_no_id_that_it_follows() {
+    let frame = r#"{"e":"depthUpdate","E":1633998274793,"s":"COMPUSDT","U":113,"u":115,"b":[],"a":[["297.32000000","19.08719000"]]}"#;
+    let Peek::Event(head) = peek::<BinanceSpot>(frame.as_bytes()) else { panic!("{frame}") };
+    let mut out = DecodedLevels::default();
+    let decoded = super::depth::<BinanceSpot>(Isa::best(), frame.as_bytes(), &head, SCALES, 9, &mut out);
+    let Decoded::Event(book) = decoded else { panic!("{decoded:?}") };
+    assert_eq!((book.first_id, book.last_id, book.prev_id), (Some(113), Some(115), None));
+    assert_eq!(out.narrow.asks, [Level { price: 29_732, size: 1_908_719 }]);
 }
 
 #[test]
 fn a_head_of_another_kind_is_never_decoded() {
     let text = raw_trade("1", "1", "MARKET", "}");
     let head = head(&text);
-    assert_eq!(bbo(Isa::best(), text.as_bytes(), &head, SCALES), Decoded::Miss);
+    assert_eq!(bbo::<BinanceFutures>(Isa::best(), text.as_bytes(), &head, SCALES), Decoded::Miss);
     assert_eq!(
-        super::depth(Isa::best(), text.as_bytes(), &head, SCALES, 9, &mut DecodedLevels::default()),
+        super::depth::<BinanceFutures>(Isa::best(), text.as_bytes(), &head, SCALES, 9, &mut DecodedLevels::default()),
         Decoded::Miss
     );
     let wild = Head { resume: usize::MAX, ..head };

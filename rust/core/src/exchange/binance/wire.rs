@@ -1,17 +1,19 @@
-//! The exchange's own messages, in any shape, by way of simd-json (§3–§5).
+//! The exchange's own messages, in any shape, by way of simd-json (§3–§5 of both manuals).
 
-use super::normalize::{self, Fills, Product, TradeBody};
-use super::peek::{Feed, UNREQUESTED};
-use crate::event::{Bbo, BookHead, DecodedLevels, EventTimes, Scales, TradeRows};
+use super::Dialect;
+use super::normalize::{self, Fills, Product, TradeBody, condition_of, ns};
+use super::peek::{Feed, SHUTDOWN, UNREQUESTED, before};
+use crate::event::{Bbo, BookHead, DecodedLevels, EventTimes, Scales, StateRows, TradeRow, TradeRows};
 use crate::exchange::document::{Document, Object, Value};
 use crate::exchange::levels::{BookSide, push};
 use crate::exchange::names::is_symbol;
 use crate::exchange::reader::WireReader;
 use crate::exchange::{Decoded, EventKind, Head, Key, Peek};
 use crate::report::{IgnoreReason, RejectReason};
+use crate::table::Condition;
 
 /// The levels of a book change into `out`, at `scales` or finer; `max_levels` counts both sides.
-pub(super) fn depth(
+pub(super) fn depth<D: Dialect>(
     body: Object<'_, '_>,
     head: &Head<'_>,
     scales: Scales,
@@ -21,7 +23,7 @@ pub(super) fn depth(
     out.reset(scales);
     side(body.get("b"), BookSide::Bids, max_levels, out)?;
     side(body.get("a"), BookSide::Asks, max_levels, out)?;
-    Ok(normalize::book(product(body)?, head, out))
+    Ok(normalize::book::<D>(product(body)?, head, out))
 }
 
 /// The trade, numbers at `scales` or finer.
@@ -39,13 +41,25 @@ pub(super) fn trade(
         None => true,
         Some(value) => value.text().ok_or(RejectReason::Schema)? == "MARKET",
     };
+    let is_block = head.kind == EventKind::MixedTrades;
     let trade = TradeBody {
         price: body.number("p", scales.price)?,
         size: body.number("q", scales.size)?,
         fills,
         is_market,
         buyer_is_maker: body.get("m").and_then(Value::boolean).ok_or(RejectReason::Schema)?,
+        condition: match is_block {
+            true => Condition::Block,
+            false => condition_of(body.get("nq").and_then(Value::number_text)),
+        },
     };
+    if is_block {
+        // Its ids are of a space of their own (spot §3): no id of the trades' window.
+        let native = out.texts.add(symbol(body)?);
+        let trade = trade.trade(head.times, body.integer("t")?);
+        out.rows.push(TradeRow { first: 1, last: 0, native, trade });
+        return Ok(Decoded::Event(()));
+    }
     Ok(trade.judge(product(body)?, head, out))
 }
 
@@ -56,11 +70,12 @@ pub(super) fn bbo(body: Object<'_, '_>, head: &Head<'_>, scales: Scales) -> Resu
     Ok(normalize::quote(product(body)?, head, bid, ask))
 }
 
-/// Reads the reply to a request for a book: `lastUpdateId`, `E`, `T`, `bids`, `asks` (§4).
+/// Reads the reply to a request for a book: `lastUpdateId`, `bids`, `asks`, and of futures `E`, `T` (§4). A book that
+/// was just listed is empty and its id −1 or 0 (spot §4).
 ///
 /// # Errors
 /// Why it cannot be taken; an error reply (`{"code":…,"msg":…}`) is [`RejectReason::Schema`].
-pub fn read_snapshot(
+pub(super) fn read_snapshot<D: Dialect>(
     body: &[u8],
     scales: Scales,
     max_levels: usize,
@@ -74,14 +89,14 @@ pub fn read_snapshot(
     out.reset(scales);
     side(reply.get("bids"), BookSide::Bids, max_levels, out)?;
     side(reply.get("asks"), BookSide::Asks, max_levels, out)?;
-    Ok(BookHead { times: times(reply)?, is_snapshot: true, last_id: Some(last_id), ..BookHead::default() })
+    Ok(BookHead { times: times::<D>(reply)?, is_snapshot: true, last_id: Some(last_id), ..BookHead::default() })
 }
 
-/// What a document is, and where its event's object stands.
-pub(super) fn judge<'a>(document: &Document<'a>) -> Result<(Peek<'a>, usize), RejectReason> {
+/// What a document is, and where its event's value stands.
+pub(super) fn judge<'a, D: Dialect>(document: &Document<'a>) -> Result<(Peek<'a>, usize), RejectReason> {
     let ignored = |reason| Ok((Peek::Ignored(reason), 0));
     let root = document.at(0);
-    let Some(frame) = root.object() else { return ignored(array_kind(root)) };
+    let Some(frame) = root.object() else { return judge_array::<D>(root) };
     if ["result", "error", "code"].iter().any(|key| frame.has(key)) {
         return Ok((Peek::Answer, 0));
     }
@@ -90,12 +105,13 @@ pub(super) fn judge<'a>(document: &Document<'a>) -> Result<(Peek<'a>, usize), Re
         _ => (root, None),
     };
     let Some(body) = data.object() else {
-        return if data.is_array() { ignored(array_kind(data)) } else { Err(RejectReason::Schema) };
+        return if data.is_array() { judge_array::<D>(data) } else { Err(RejectReason::Schema) };
     };
     let kind = match body.get("e") {
         Some(kind) => kind.text().ok_or(RejectReason::Schema)?,
-        // Quotes had no type once.
-        None if feed == Some(Feed::BookTicker) => "bookTicker",
+        None if body.has("lastUpdateId") => return ignored(IgnoreReason::PartialDepth),
+        // Spot's quotes have no type (spot §5), futures' had none once.
+        None if feed == Some(Feed::BookTicker) || feed.is_none() && body.has("B") && body.has("A") => "bookTicker",
         None => return ignored(IgnoreReason::UnknownType),
     };
     let kind = match kind {
@@ -104,40 +120,81 @@ pub(super) fn judge<'a>(document: &Document<'a>) -> Result<(Peek<'a>, usize), Re
         "aggTrade" => EventKind::AggTrade,
         "trade" => EventKind::Trade,
         "bookTicker" => EventKind::Bbo,
+        "blockTrade" => return Ok((mixed(EventKind::MixedTrades, times::<D>(body)?), data.position())),
+        SHUTDOWN => return Ok((Peek::Answer, 0)),
+        state if D::STATES.contains(&state) => return Ok((mixed(EventKind::State, sent::<D>(body)?), data.position())),
         known if UNREQUESTED.contains(&known) => return ignored(IgnoreReason::UnrequestedKind),
         _ => return ignored(IgnoreReason::UnknownType),
     };
     let key = match kind {
-        EventKind::Depth => Key { prev: body.integer("pu")?, first: body.integer("U")?, last: body.integer("u")? },
+        EventKind::Depth => {
+            let first = body.integer("U")?;
+            let prev = if D::LINKED { body.integer("pu")? } else { before(first) };
+            Key { prev, first, last: body.integer("u")? }
+        }
         EventKind::AggTrade => Key::single(body.integer("a")?),
         EventKind::Trade => Key::single(body.integer("t")?),
         _ => Key::single(body.integer("u")?),
     };
-    let symbol = body.get("s").and_then(Value::text).filter(|s| is_symbol(s)).ok_or(RejectReason::Schema)?;
+    let symbol = symbol(body)?;
     let variant = feed.and_then(|feed| feed.variant(kind));
-    Ok((Peek::Event(Head { kind, symbol, variant, key, times: times(body)?, resume: 0 }), data.position()))
+    Ok((Peek::Event(Head { kind, symbol, variant, key, times: times::<D>(body)?, resume: 0 }), data.position()))
 }
 
-/// All-market streams send arrays: of kinds that nobody asks for, as far as they are known.
-fn array_kind(value: Value<'_, '_>) -> IgnoreReason {
+/// All-market streams send arrays of one type of event.
+fn judge_array<'a, D: Dialect>(value: Value<'_, 'a>) -> Result<(Peek<'a>, usize), RejectReason> {
     let first = value.elements().next().and_then(Value::object);
-    let kind = first.and_then(|row| row.get("e")).and_then(Value::text);
-    match kind {
+    let reason = match first.and_then(|row| row.get("e")).and_then(Value::text) {
+        Some(kind) if D::STATES.contains(&kind) => {
+            return Ok((mixed(EventKind::State, EventTimes::default()), value.position()));
+        }
         Some(kind) if UNREQUESTED.contains(&kind) => IgnoreReason::UnrequestedKind,
         _ => IgnoreReason::UnknownType,
+    };
+    Ok((Peek::Ignored(reason), 0))
+}
+
+/// The head of a message whose rows name their instruments.
+fn mixed(kind: EventKind, times: EventTimes) -> Peek<'static> {
+    Peek::Event(Head { kind, symbol: "", variant: None, key: Key::default(), times, resume: 0 })
+}
+
+pub(crate) fn symbol<'a>(body: Object<'_, 'a>) -> Result<&'a str, RejectReason> {
+    body.get("s").and_then(Value::text).filter(|s| is_symbol(s)).ok_or(RejectReason::Schema)
+}
+
+/// The rows of a message about states, or the one state that it is.
+pub(super) fn states<D: Dialect>(body: Value<'_, '_>, out: &mut StateRows) -> Result<Decoded<()>, RejectReason> {
+    if let Some(one) = body.object() {
+        return D::read_state(one, out);
     }
+    let mut decoded = Decoded::Event(());
+    for row in body.elements() {
+        if let Decoded::Ignored(reason) = D::read_state(row.object().ok_or(RejectReason::Schema)?, out)? {
+            decoded = Decoded::Ignored(reason);
+        }
+    }
+    // Rows of the other product family stand among ours (futures §1).
+    Ok(if out.rows.is_empty() { decoded } else { Decoded::Event(()) })
+}
+
+/// The times of an event whose `T` is not its own.
+pub(crate) fn sent<D: Dialect>(body: Object<'_, '_>) -> Result<EventTimes, RejectReason> {
+    let (sent, odd) = body.time("E", ns::<D>)?;
+    Ok(EventTimes { event: sent, venue: sent, odd })
 }
 
 /// `T`, else `E`, is when it happened; `E` is when it was sent.
-fn times(body: Object<'_, '_>) -> Result<EventTimes, RejectReason> {
-    let (event, event_odd) = body.millis("T")?;
-    let (venue, venue_odd) = body.millis("E")?;
+fn times<D: Dialect>(body: Object<'_, '_>) -> Result<EventTimes, RejectReason> {
+    let (event, event_odd) = body.time("T", ns::<D>)?;
+    let (venue, venue_odd) = body.time("E", ns::<D>)?;
     let odd = event_odd || venue_odd;
     let event = if body.get("T").is_some() { event } else { venue };
     Ok(EventTimes { event, venue, odd })
 }
 
-fn product(body: Object<'_, '_>) -> Result<Product, RejectReason> {
+/// Whose event it is.
+pub(crate) fn product(body: Object<'_, '_>) -> Result<Product, RejectReason> {
     Ok(body.integer_or_none("st")?.map_or(Product::Ours, Product::of))
 }
 

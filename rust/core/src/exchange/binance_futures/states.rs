@@ -1,0 +1,83 @@
+//! Mark prices, funding and liquidations (§5), by the reference reader: they come once a second.
+
+use super::BinanceFutures;
+use crate::decimal::Decimal;
+use crate::event::{Derivative, EventTimes, Liquidation, State, StateRow, StateRows};
+use crate::exchange::Decoded;
+use crate::exchange::binance::{self, Product, product};
+use crate::exchange::document::{Object, Value};
+use crate::report::{IgnoreReason, RejectReason};
+use crate::table::Side;
+use crate::time::ms_to_ns;
+
+/// Type of the events of `@markPrice`.
+pub(super) const MARK_PRICE: &str = "markPriceUpdate";
+/// Type of the events of `@forceOrder`.
+pub(super) const FORCE_ORDER: &str = "forceOrder";
+
+/// [`StateRow::feed`] of mark prices; liquidations are another, for their times do not follow one another.
+const MARK_FEED: u8 = 0;
+const FORCE_FEED: u8 = 1;
+
+/// Reads one event. Those of another product family leave no row.
+pub(super) fn read(body: Object<'_, '_>, out: &mut StateRows) -> Result<Decoded<()>, RejectReason> {
+    if product(body)? == Product::Other {
+        return Ok(Decoded::Ignored(IgnoreReason::OtherProduct));
+    }
+    match body.get("e").and_then(Value::text) {
+        Some(MARK_PRICE) => mark_price(body, out),
+        Some(FORCE_ORDER) => force_order(body, out),
+        _ => Err(RejectReason::Schema),
+    }
+}
+
+fn mark_price(body: Object<'_, '_>, out: &mut StateRows) -> Result<Decoded<()>, RejectReason> {
+    // Symbols without funding say 0, and nothing or 0 as its rate.
+    let next_funding = body.integer_or_none("T")?.filter(|time| *time > 0);
+    let derivative = Derivative {
+        mark_price: number_or_none(body, "p")?,
+        index_price: number_or_none(body, "i")?,
+        funding_rate: number_or_none(body, "r")?.filter(|_| next_funding.is_some()),
+        next_funding_time: next_funding.and_then(ms_to_ns),
+        ..Derivative::default()
+    };
+    let native = out.texts.add(binance::symbol(body)?);
+    // `T` is no time of this event.
+    let times = binance::sent::<BinanceFutures>(body)?;
+    let state = State::Derivative(derivative);
+    out.rows.push(StateRow { native, is_index: false, feed: MARK_FEED, times, state });
+    Ok(Decoded::Event(()))
+}
+
+/// A number that may be missing, or be the empty text: symbols without an index or without funding have neither.
+fn number_or_none(body: Object<'_, '_>, key: &str) -> Result<Option<Decimal>, RejectReason> {
+    match body.get(key) {
+        None => Ok(None),
+        Some(value) if value.text() == Some("") => Ok(None),
+        Some(_) => body.number(key, 0).map(Some),
+    }
+}
+
+fn force_order(body: Object<'_, '_>, out: &mut StateRows) -> Result<Decoded<()>, RejectReason> {
+    let order = body.get("o").and_then(Value::object).ok_or(RejectReason::Schema)?;
+    let side = match order.get("S").and_then(Value::text) {
+        Some("BUY") => Side::Buy,
+        Some("SELL") => Side::Sell,
+        _ => return Err(RejectReason::Schema),
+    };
+    // What was filled and at which average price: `p` and `q` are the order's own.
+    let (price, size) = (order.number("ap", 0)?, order.number("z", 0)?);
+    if price.is_zero() || size.is_zero() {
+        return Ok(Decoded::Ignored(IgnoreReason::ZeroPriceOrSize));
+    }
+    let (event, event_odd) = order.millis("T")?;
+    let sent = binance::sent::<BinanceFutures>(body)?;
+    let times = EventTimes { event: event.or(sent.event), venue: sent.venue, odd: event_odd || sent.odd };
+    let native = out.texts.add(binance::symbol(order)?);
+    let state = State::Liquidation(Liquidation { id: None, side, price, size });
+    out.rows.push(StateRow { native, is_index: false, feed: FORCE_FEED, times, state });
+    Ok(Decoded::Event(()))
+}
+
+#[cfg(test)]
+mod tests;
