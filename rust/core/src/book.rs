@@ -3,6 +3,7 @@
 //! [`OrderBook`] is a closed choice of two shapes. The `ladder` is fast and holds `i64` mantissas; the `tree` holds
 //! everything an `i128` can say, is the oracle of the ladder's tests, and the refuge of a book that outgrows an `i64`.
 
+pub mod checksum;
 mod ladder;
 pub mod sync;
 mod tree;

@@ -19,9 +19,13 @@ mod live;
 mod probe;
 mod quote_stream;
 mod raw;
+mod registry;
 mod replies;
 mod start;
+mod state_stream;
+mod subscription;
 mod timers;
+mod top;
 mod trade_stream;
 
 #[cfg(test)]
@@ -32,8 +36,9 @@ pub use raw::Headers;
 pub use start::StartRecord;
 
 use crate::batch::Batch;
-use crate::config::Stream;
-use crate::event::EventTimes;
+use crate::config::{ConfigError, SizeUnit, Stream};
+use crate::event::{DecodedLevels, EventTimes, Scales, State, StateRow, StateRows, TradeRows};
+use crate::instrument::Conversion;
 use crate::exchange::reader::WireReader;
 use crate::exchange::{Decoded, EventKind, Head, Peek, Protocol, with_protocol};
 use crate::report::{BookReport, IgnoreReason, Outcome};
@@ -44,7 +49,7 @@ use connection::Connection;
 use context::{Context, Now, Origin};
 use gaps::Finding;
 use instrument::{InstrumentState, Instruments};
-use replies::Reference;
+use registry::Registry;
 use timers::Timer;
 use xtrader_scan::Isa;
 
@@ -55,7 +60,9 @@ pub struct Engine {
     connections: Vec<Connection>,
     reader: WireReader,
     isa: Isa,
-    reference: Reference,
+    registry: Registry,
+    /// The selections have been resolved once.
+    resolved: bool,
     /// The last receive time known: inputs whose time was not recorded take it.
     last_wall: Option<i64>,
     /// Wall time of the next full-book rows.
@@ -99,10 +106,13 @@ impl Engine {
             Input::Frame { payload, .. } => {
                 self.cx.counters.frames += 1;
                 self.cx.counters.bytes += payload.len() as u64;
+                if let Some(connection) = find(&mut self.connections, origin.conn) {
+                    connection.on_frame(self.cx.now);
+                }
                 let outcome = match peeked {
                     Some(Peek::Event(head)) => self.on_event::<P>(origin, payload, &head),
                     Some(Peek::Ignored(reason)) => Outcome::Ignored(reason),
-                    Some(Peek::Answer) => on_answer::<P>(&mut self.cx, &mut self.connections, origin.conn, payload),
+                    Some(Peek::Answer) => self.on_answer::<P>(origin.conn, payload),
                     Some(Peek::Miss) | None => self.on_odd_frame::<P>(origin, payload),
                 };
                 self.cx.counters.frame(outcome);
@@ -114,6 +124,9 @@ impl Engine {
                 self.cx.counters.reply(outcome);
             }
             Input::Timeout => self.on_timeout(),
+        }
+        if !self.cx.resubscribe.is_empty() {
+            self.resubscribe_books();
         }
         if self.oldest_open.is_none() && self.cx.batches.open_rows() > 0 {
             self.oldest_open = Some(mono);
@@ -132,8 +145,8 @@ impl Engine {
 
     /// A frame of a dominant shape: arbitrated by its head, decoded only if it brings something new.
     fn on_event<P: Protocol>(&mut self, origin: Origin, payload: &[u8], head: &Head<'_>) -> Outcome {
-        let Self { cx, instruments, connections, reader, reference, isa, .. } = self;
-        let instrument = match admit(cx, instruments, connections, reference, origin, head) {
+        let Self { cx, instruments, connections, reader, registry, isa, .. } = self;
+        let instrument = match admit(cx, instruments, connections, registry, origin, head) {
             Ok(instrument) => instrument,
             Err(outcome) => return outcome,
         };
@@ -156,7 +169,7 @@ impl Engine {
             }
             EventKind::Depth | EventKind::Book => {
                 let max_levels = cx.config.book.max_levels;
-                instrument.book.on_depth(cx, subject, origin, head, |scales, out| {
+                let decode = |scales, out: &mut DecodedLevels| {
                     match P::decode_book(isa, payload, head, scales, max_levels, out) {
                         Decoded::Miss => {
                             missed = true;
@@ -166,7 +179,12 @@ impl Engine {
                         }
                         decoded => decoded,
                     }
-                })
+                };
+                if head.kind == EventKind::Book {
+                    instrument.book.on_book(cx, subject, origin, head, decode)
+                } else {
+                    instrument.book.on_depth(cx, subject, origin, head, decode)
+                }
             }
             EventKind::Bbo => instrument.quotes.on_quote(cx, subject, origin, head, |scales| {
                 match P::decode_bbo(isa, payload, head, scales) {
@@ -188,7 +206,7 @@ impl Engine {
     /// A frame that no scanner knows: read whole by simd-json.
     fn on_odd_frame<P: Protocol>(&mut self, origin: Origin, payload: &[u8]) -> Outcome {
         self.cx.counters.scanner_miss += 1;
-        let Self { cx, instruments, connections, reader, reference, .. } = self;
+        let Self { cx, instruments, connections, reader, registry, .. } = self;
         let message = match reader.read::<P>(payload) {
             Ok(message) => message,
             Err(reason) => return Outcome::Rejected(reason),
@@ -196,26 +214,112 @@ impl Engine {
         let head = match message.peek() {
             Peek::Event(head) => head,
             Peek::Ignored(reason) => return Outcome::Ignored(reason),
-            Peek::Answer => return on_answer::<P>(cx, connections, origin.conn, payload),
+            Peek::Answer => {
+                drop(message);
+                return self.on_answer::<P>(origin.conn, payload);
+            }
             Peek::Miss => return Outcome::Ignored(IgnoreReason::UnknownType),
         };
-        let instrument = match admit(cx, instruments, connections, reference, origin, &head) {
+        match head.kind {
+            EventKind::State => {
+                let mut states = std::mem::take(&mut cx.states);
+                let decoded = message.states::<P>(&mut states);
+                drop(message);
+                let outcome = outcome_of(decoded).unwrap_or_else(|| self.on_states(origin, &states));
+                self.cx.states = states;
+                return outcome;
+            }
+            EventKind::MixedTrades => {
+                let mut trades = std::mem::take(&mut cx.trades);
+                let decoded = message.trades::<P>(Scales::default(), &mut trades);
+                drop(message);
+                let outcome = outcome_of(decoded).unwrap_or_else(|| self.on_mixed_trades(origin, &trades));
+                self.cx.trades = trades;
+                return outcome;
+            }
+            _ => {}
+        }
+        let instrument = match admit(cx, instruments, connections, registry, origin, &head) {
             Ok(instrument) => instrument,
             Err(outcome) => return outcome,
         };
         let subject = instrument.subject;
+        let max_levels = cx.config.book.max_levels;
         match head.kind {
             EventKind::AggTrade | EventKind::Trade => {
                 let decode = |scales, out: &mut _| message.trades::<P>(scales, out);
                 instrument.trades.on_trades(cx, subject, origin, &head, decode)
             }
-            EventKind::Depth | EventKind::Book => {
-                let max_levels = cx.config.book.max_levels;
+            EventKind::Depth => {
                 let decode = |scales, out: &mut _| message.book::<P>(scales, max_levels, out);
                 instrument.book.on_depth(cx, subject, origin, &head, decode)
             }
-            EventKind::Bbo => instrument.quotes.on_quote(cx, subject, origin, &head, |scales| message.bbo::<P>(scales)),
+            EventKind::Book => {
+                let decode = |scales, out: &mut _| message.book::<P>(scales, max_levels, out);
+                instrument.book.on_book(cx, subject, origin, &head, decode)
+            }
+            EventKind::Bbo => {
+                instrument.quotes.on_quote(cx, subject, origin, &head, |scales| message.bbo::<P>(scales))
+            }
             EventKind::MixedTrades | EventKind::State => Outcome::Ignored(IgnoreReason::UnknownType),
+        }
+    }
+
+    /// The decoded trades of several instruments.
+    fn on_mixed_trades(&mut self, origin: Origin, trades: &TradeRows) -> Outcome {
+        let mut outcome = Outcome::Duplicate;
+        for row in &trades.rows {
+            let Self { cx, instruments, connections, registry, .. } = self;
+            let native = trades.texts.get(row.native);
+            let one = match admit_one(cx, instruments, connections, registry, origin, native, Stream::Trades) {
+                Ok(instrument) => {
+                    let subject = instrument.subject;
+                    instrument.trades.on_rows(cx, subject, origin, EventKind::Trade, std::slice::from_ref(row), &trades.texts)
+                }
+                Err(outcome) => outcome,
+            };
+            outcome = outcome.and(one);
+        }
+        outcome
+    }
+
+    /// The decoded states of instruments.
+    fn on_states(&mut self, origin: Origin, states: &StateRows) -> Outcome {
+        let mut outcome = Outcome::Duplicate;
+        let last = states.rows.len().saturating_sub(1);
+        for (n, row) in states.rows.iter().enumerate() {
+            let stream = match row.state {
+                State::Derivative(_) => Stream::Derivatives,
+                State::Option(_) => Stream::Options,
+                State::Liquidation(_) => Stream::Liquidations,
+            };
+            let name = states.texts.get(row.native);
+            if row.is_index {
+                let followers = self.instruments.followers_of(name);
+                for id in followers {
+                    let Some(native) = self.instruments.get(id).map(|state| state.native.clone()) else { continue };
+                    outcome = outcome.and(self.on_state(origin, &native, stream, row, n == last));
+                }
+            } else {
+                outcome = outcome.and(self.on_state(origin, name, stream, row, n == last));
+            }
+        }
+        outcome
+    }
+
+    fn on_state(&mut self, origin: Origin, native: &str, stream: Stream, row: &StateRow, is_last: bool) -> Outcome {
+        let Self { cx, instruments, connections, registry, .. } = self;
+        match admit_one(cx, instruments, connections, registry, origin, native, stream) {
+            Ok(instrument) => {
+                let subject = instrument.subject;
+                let states = match stream {
+                    Stream::Options => &mut instrument.options,
+                    Stream::Liquidations => &mut instrument.liquidations,
+                    _ => &mut instrument.derivatives,
+                };
+                states.take(cx, subject, origin, row, is_last)
+            }
+            Err(outcome) => outcome,
         }
     }
 
@@ -266,6 +370,7 @@ impl Engine {
                         instrument.trades.on_heal_timeout(&mut self.cx, instrument.subject);
                     }
                 }
+                Timer::Top => self.on_top_timeout(),
                 timer => self.on_judging_timeout(timer),
             }
         }
@@ -277,7 +382,7 @@ impl Engine {
             // A recording's connections come as they come.
             while self.connections.len() < usize::from(conn.0) {
                 let id = ConnId(u16::try_from(self.connections.len() + 1).unwrap_or(u16::MAX));
-                self.connections.push(Connection::new(id, url.to_owned(), Vec::new()));
+                self.connections.push(Connection::new(id, 0, url.to_owned()));
             }
         }
         let Self { cx, connections, .. } = self;
@@ -293,10 +398,7 @@ impl Engine {
         let cause = connection.on_down(cx, down);
         let finding = Finding::new(cause, crate::table::GapEvidence::Shell);
         for instrument in instruments.iter_mut() {
-            let subject = instrument.subject;
-            instrument.trades.on_conn_down(cx, subject, origin, finding);
-            instrument.book.on_conn_down(cx, subject, origin, finding);
-            instrument.quotes.on_conn_down(cx, subject, origin, finding);
+            instrument.on_conn_down(cx, origin, finding);
         }
     }
 
@@ -310,6 +412,12 @@ impl Engine {
     pub fn next_timeout(&self) -> Option<Stamp> {
         let now = self.cx.now.at;
         self.cx.timers.next().map(|mono| now.after(mono.saturating_sub(now.mono)))
+    }
+
+    /// Why it cannot go on, if so: what comes out until then is true, and nothing more should be fed.
+    #[must_use]
+    pub fn fault(&self) -> Option<&ConfigError> {
+        self.cx.fault.as_ref()
     }
 
     /// The next closed batch.
@@ -358,46 +466,70 @@ fn find(connections: &mut [Connection], conn: ConnId) -> Option<&mut Connection>
     connections.get_mut(usize::from(conn.0).checked_sub(1)?)
 }
 
-/// An answer to something we sent.
-fn on_answer<P: Protocol>(cx: &mut Context, connections: &mut [Connection], conn: ConnId, payload: &[u8]) -> Outcome {
-    if let (true, Some(answer), Some(connection)) = (cx.live, P::read_answer(payload), find(connections, conn)) {
-        connection.on_answer(cx, &answer);
+/// What a message comes to that could not be decoded to rows.
+fn outcome_of(decoded: Decoded<()>) -> Option<Outcome> {
+    match decoded {
+        Decoded::Event(()) => None,
+        Decoded::Ignored(reason) => Some(Outcome::Ignored(reason)),
+        Decoded::Rejected(reason) => Some(Outcome::Rejected(reason)),
+        Decoded::Miss => Some(Outcome::Ignored(IgnoreReason::UnknownType)),
     }
-    Outcome::Ignored(IgnoreReason::Answer)
 }
 
 /// The instrument of a data frame, if its stream was asked for.
+#[inline]
 fn admit<'i>(
     cx: &mut Context,
     instruments: &'i mut Instruments,
     connections: &mut [Connection],
-    reference: &Reference,
+    registry: &Registry,
     origin: Origin,
     head: &Head<'_>,
 ) -> Result<&'i mut InstrumentState, Outcome> {
-    let Some(connection) = find(connections, origin.conn) else {
-        return Err(Outcome::Ignored(IgnoreReason::ConnectionNotUp));
-    };
-    connection.on_data(cx.now);
     let stream = match head.kind {
         EventKind::AggTrade | EventKind::Trade | EventKind::MixedTrades => Stream::Trades,
         EventKind::Depth | EventKind::Book => Stream::L2,
         EventKind::Bbo => Stream::Bbo,
         EventKind::State => Stream::Derivatives,
     };
-    if !cx.config.streams.contains(&stream) {
+    admit_one(cx, instruments, connections, registry, origin, head.symbol, stream)
+}
+
+#[inline]
+fn admit_one<'i>(
+    cx: &mut Context,
+    instruments: &'i mut Instruments,
+    connections: &mut [Connection],
+    registry: &Registry,
+    origin: Origin,
+    native: &str,
+    stream: Stream,
+) -> Result<&'i mut InstrumentState, Outcome> {
+    let Some(connection) = find(connections, origin.conn) else {
+        return Err(Outcome::Ignored(IgnoreReason::ConnectionNotUp));
+    };
+    connection.on_data(cx.now);
+    let is_asked_for = cx.config.streams.contains(&stream)
+        || (stream == Stream::L2 && cx.config.streams.contains(&Stream::L2Top))
+        || (stream == Stream::Trades && cx.config.streams.contains(&Stream::Liquidations));
+    if !is_asked_for {
         return Err(Outcome::Ignored(IgnoreReason::UnrequestedStream));
     }
-    if instruments.find(head.symbol).is_none() {
+    if instruments.find(native).is_none() {
         if cx.live {
             return Err(Outcome::Ignored(IgnoreReason::Unsolicited));
         }
-        let Some(added) = instruments.add(cx, head.symbol) else {
+        if instruments.add(cx, registry, native).is_none() {
             return Err(Outcome::Ignored(IgnoreReason::TooManyInstruments));
-        };
-        reference.describe(added);
+        }
     }
-    instruments.find(head.symbol).ok_or(Outcome::Ignored(IgnoreReason::Unsolicited))
+    let state = instruments.find(native).ok_or(Outcome::Ignored(IgnoreReason::Unsolicited))?;
+    if state.subject.conversion == Conversion::Unknown && cx.config.size_unit == SizeUnit::Base {
+        let (exchange, symbol) = (state.subject.exchange.id(), state.native.to_string());
+        cx.fault.get_or_insert(ConfigError::MissingReference { exchange, symbol });
+        return Err(Outcome::Ignored(IgnoreReason::NoReference));
+    }
+    Ok(state)
 }
 
 /// Rows that no frame brought: the engine's own.

@@ -19,6 +19,17 @@ pub(crate) enum Outcome {
     Rejected(RejectReason),
 }
 
+impl Outcome {
+    /// What became of a frame of several rows: taken if one was, else the reason of the last that has one.
+    pub(crate) fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Accepted, _) | (_, Self::Accepted) => Self::Accepted,
+            (first, Self::Duplicate) => first,
+            (_, other) => other,
+        }
+    }
+}
+
 /// What became of a REST reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ReplyOutcome {
@@ -95,6 +106,8 @@ reasons! {
         BeforeSnapshot = "before_snapshot",
         /// A snapshot of another connection at or below the live book.
         SnapshotKnown = "snapshot_known",
+        /// Sizes are contracts, and nobody has told what one is worth.
+        NoReference = "no_reference",
         /// A state that is older than the last one.
         OlderState = "older_state",
     }
@@ -123,9 +136,15 @@ reasons! {
 }
 
 /// Counters by reason.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReasonCounts {
-    counts: [u64; 32],
+    counts: [u64; 64],
+}
+
+impl Default for ReasonCounts {
+    fn default() -> Self {
+        Self { counts: [0; 64] }
+    }
 }
 
 impl ReasonCounts {
@@ -208,6 +227,20 @@ pub struct BookReport {
     pub resyncs: u64,
 }
 
+/// A peer's words, fit for a terminal and a log: control characters escaped, at most 256 bytes of them.
+#[must_use]
+pub fn escape(text: &str) -> String {
+    let mut out = String::new();
+    for c in text.chars() {
+        if out.len() >= 256 {
+            out.push('…');
+            break;
+        }
+        if c.is_control() { out.extend(c.escape_default()) } else { out.push(c) }
+    }
+    out
+}
+
 /// Counters of one engine. Each frame and each reply is in exactly one of its outcomes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Counters {
@@ -233,6 +266,8 @@ pub(crate) struct Counters {
     pub rows_out_of_range: u64,
     pub connects: u64,
     pub disconnects: u64,
+    /// Channels that the exchange refused, or silently left out.
+    pub refused_channels: u64,
     pub timeouts: u64,
     /// Deletes of levels that the book did not have: normal where the snapshot is cut (§4 step 6).
     pub unknown_deletes: u64,
@@ -299,6 +334,7 @@ impl Counters {
             "unknown_deletes": self.unknown_deletes,
             "connects": self.connects,
             "disconnects": self.disconnects,
+            "refused_channels": self.refused_channels,
             "timeouts": self.timeouts,
         })
     }

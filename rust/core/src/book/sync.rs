@@ -59,6 +59,8 @@ pub enum Verdict {
     Hold,
     /// Something before it is missing and nobody can bring it: the book is no longer true.
     Gap,
+    /// There is no snapshot yet, and the one to come will not need it.
+    BeforeSnapshot,
 }
 
 /// What to do with a snapshot.
@@ -68,8 +70,19 @@ pub enum SnapshotVerdict {
     Take,
     /// The book is live: it needs none.
     WhileLive,
+    /// The live book is there already, or further.
+    Known,
+    /// The book has a hole that nobody has filled, and the snapshot lies behind it.
+    Bridges,
     /// It lies before everything held: fetch another.
     TooOld,
+}
+
+/// Where a chain is: ids rise within an epoch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+struct Position {
+    epoch: u32,
+    id: i64,
 }
 
 /// The sync machine of one book.
@@ -77,14 +90,14 @@ pub enum SnapshotVerdict {
 pub struct BookSync {
     rules: SyncRules,
     state: SyncState,
-    /// The book's id: of the snapshot, then of the last applied diff.
-    id: i64,
-    /// A diff has been applied since the snapshot.
+    /// Where the book is: at the snapshot, then at the last applied diff.
+    at: Position,
+    /// A diff has been applied since the snapshot, or needs no bridge to it.
     bridged: bool,
     /// Event time of the last applied diff: ids that fall while time goes on are a new epoch.
     last_event: Option<i64>,
-    /// The last id that each connection delivered, fresh or not: its own chain.
-    chains: Vec<(ConnId, i64)>,
+    /// How far each connection has delivered, fresh or not: its own chain.
+    chains: Vec<(ConnId, Position)>,
 }
 
 impl BookSync {
@@ -94,7 +107,7 @@ impl BookSync {
         Self {
             rules,
             state: SyncState::AwaitingSnapshot,
-            id: 0,
+            at: Position::default(),
             bridged: false,
             last_event: None,
             chains: Vec::with_capacity(4),
@@ -111,7 +124,7 @@ impl BookSync {
     #[must_use]
     pub fn id(&self) -> Option<i64> {
         match self.state {
-            SyncState::Live | SyncState::Holding => Some(self.id),
+            SyncState::Live | SyncState::Holding => Some(self.at.id),
             SyncState::AwaitingSnapshot | SyncState::Resyncing => None,
         }
     }
@@ -122,31 +135,58 @@ impl BookSync {
         self.state != SyncState::AwaitingSnapshot
     }
 
-    /// Judges a diff, before [`Self::note`] is told of it.
+    /// The rules it keeps.
+    #[must_use]
+    pub fn rules(&self) -> SyncRules {
+        self.rules
+    }
+
+    /// The message with what it follows: where it does not say so itself, the connection's last message tells. `None`
+    /// where neither does.
+    #[must_use]
+    pub fn linked(&self, key: Key, conn: ConnId) -> Option<Key> {
+        if key.is_linked() {
+            return Some(key);
+        }
+        let prev = self.chain_of(conn)?.id;
+        Some(Key { prev, ..key })
+    }
+
+    /// Judges a diff that [`Self::linked`] has completed, before [`Self::note`] is told of it.
     #[must_use]
     pub fn judge(&self, key: Key, conn: ConnId) -> Verdict {
-        match self.state {
-            SyncState::AwaitingSnapshot | SyncState::Resyncing => return Verdict::Hold,
-            SyncState::Live | SyncState::Holding => {}
+        match (self.state, self.rules.snapshot) {
+            (SyncState::AwaitingSnapshot | SyncState::Resyncing, SnapshotSource::Rest) => return Verdict::Hold,
+            (SyncState::AwaitingSnapshot | SyncState::Resyncing, SnapshotSource::Channel) => {
+                return Verdict::BeforeSnapshot;
+            }
+            (SyncState::Live | SyncState::Holding, _) => {}
         }
         let early = if self.may_heal(conn) { Verdict::Hold } else { Verdict::Gap };
+        let id = self.at.id;
         if !self.bridged {
-            return if self.is_stale(key, self.id) {
+            return if self.is_stale(key, id) {
                 Verdict::Stale
-            } else if Self::bridges(key, self.id) {
+            } else if Self::bridges(key, id) {
                 Verdict::Apply
             } else {
                 early
             };
         }
-        if key.last <= self.id {
-            Verdict::Duplicate
-        } else if key.prev == self.id {
+        let (prev, last) = self.span(key, conn);
+        let own = self.chain_of(conn) == Some(self.at);
+        if prev == self.at {
             Verdict::Apply
-        } else if key.prev > self.id {
+        } else if own && self.rules.ids_may_fall && key.last != id {
+            // Sizes of ids say nothing here: the connection that brought the book's last diff left something out.
             early
-        } else if self.chain_of(conn) == Some(self.id) {
-            // The connection that brought the book's last diff now contradicts itself (§4 step 5: `pu == last u`).
+        } else if last <= self.at {
+            Verdict::Duplicate
+        } else if prev > self.at {
+            early
+        } else if own {
+            // The connection that brought the book's last diff now contradicts itself (`pu == last u`,
+            // `U == last u + 1`, `prev_change_id == last change_id`).
             Verdict::Gap
         } else {
             // Another partition of the same chain that overlaps the present: rows are absolute as of `last`.
@@ -154,25 +194,59 @@ impl BookSync {
         }
     }
 
+    /// Where a diff begins and ends. A connection whose own chain is intact and whose ids fall is one epoch further.
+    fn span(&self, key: Key, conn: ConnId) -> (Position, Position) {
+        let chain = self.chain_of(conn);
+        let epoch = chain.map_or(self.at.epoch, |chain| chain.epoch);
+        let fell = self.fell(key) && chain.is_none_or(|chain| chain.id == key.prev);
+        let prev = Position { epoch, id: key.prev };
+        (prev, Position { epoch: epoch + u32::from(fell), id: key.last })
+    }
+
+    /// The exchange's own sign of a new epoch.
+    fn fell(&self, key: Key) -> bool {
+        self.rules.ids_may_fall && key.is_linked() && key.last < key.prev
+    }
+
+    /// True where applying the diff opens a new epoch by the exchange's own rule.
+    #[must_use]
+    pub fn opens_epoch(&self, key: Key) -> bool {
+        self.fell(key) && key.prev == self.at.id
+    }
+
     /// True where ids fell while the exchange's time went on: a wipe or relisting, never a late copy.
     #[must_use]
     pub fn is_reset(&self, key: Key, event: Option<i64>) -> bool {
         let later = matches!((event, self.last_event), (Some(now), Some(then)) if now > then);
-        self.bridged && self.id().is_some_and(|id| key.last < id) && later
+        !self.rules.ids_may_fall
+            && key.is_linked()
+            && self.bridged
+            && self.id().is_some_and(|id| key.last < id)
+            && later
     }
 
     /// True where another connection than `conn` has not yet come past the book's id and so may fill a hole behind it.
     /// [`ConnId::NONE`] asks for any connection.
     #[must_use]
     pub fn may_heal(&self, conn: ConnId) -> bool {
-        self.chains.iter().any(|(c, last)| *c != conn && *last <= self.id)
+        self.chains.iter().any(|(c, last)| *c != conn && *last <= self.at)
     }
 
     /// Notes what a connection delivered, whatever became of it.
     pub fn note(&mut self, key: Key, conn: ConnId) {
+        let (_, last) = self.span(key, conn);
+        self.set_chain(conn, last);
+    }
+
+    /// Notes that a connection delivered a snapshot on the stream itself.
+    pub fn note_snapshot(&mut self, id: i64, conn: ConnId) {
+        self.set_chain(conn, Position { epoch: self.at.epoch, id });
+    }
+
+    fn set_chain(&mut self, conn: ConnId, at: Position) {
         match self.chains.iter_mut().find(|(c, _)| *c == conn) {
-            Some((_, last)) => *last = key.last,
-            None => self.chains.push((conn, key.last)),
+            Some((_, last)) => *last = at,
+            None => self.chains.push((conn, at)),
         }
     }
 
@@ -188,7 +262,10 @@ impl BookSync {
 
     /// The diff was applied: the book's id moves.
     pub fn applied(&mut self, key: Key, event: Option<i64>) {
-        self.id = key.last;
+        if self.opens_epoch(key) {
+            self.at.epoch += 1;
+        }
+        self.at.id = key.last;
         self.bridged = true;
         self.last_event = event.or(self.last_event);
         self.state = SyncState::Live;
@@ -217,12 +294,17 @@ impl BookSync {
         self.last_event = None;
     }
 
-    /// Judges a snapshot against the keys of the diffs held, in order of their ids.
+    /// Judges a REST snapshot against the keys of the diffs held, in order of their ids.
     #[must_use]
     pub fn judge_snapshot(&self, id: i64, mut held: impl Iterator<Item = Key>) -> SnapshotVerdict {
         match self.state {
             // Taken and not yet followed by a diff: a newer one may replace it.
-            SyncState::Live if !self.bridged && id > self.id => {}
+            SyncState::Live if !self.bridged && id > self.at.id => {}
+            SyncState::Holding if id > self.at.id => {
+                let first = held.find(|key| !self.is_stale(*key, id));
+                let bridges = first.is_none_or(|first| Self::bridges(first, id));
+                return if bridges { SnapshotVerdict::Bridges } else { SnapshotVerdict::WhileLive };
+            }
             SyncState::Live | SyncState::Holding => return SnapshotVerdict::WhileLive,
             SyncState::AwaitingSnapshot | SyncState::Resyncing => {}
         }
@@ -232,15 +314,27 @@ impl BookSync {
         }
     }
 
+    /// Judges a snapshot that came on the stream itself. One of the connection that leads the book, or of the only one,
+    /// replaces it whatever its id; one of another connection only if it is ahead.
+    #[must_use]
+    pub fn judge_channel_snapshot(&self, id: i64, conn: ConnId) -> SnapshotVerdict {
+        let others = self.chains.iter().any(|(c, _)| *c != conn);
+        match self.state {
+            SyncState::Live | SyncState::Holding if others && id <= self.at.id => SnapshotVerdict::Known,
+            _ => SnapshotVerdict::Take,
+        }
+    }
+
     /// The book was replaced by a snapshot.
     pub fn snapshot_taken(&mut self, id: i64) {
-        self.id = id;
-        self.bridged = false;
+        self.at.id = id;
+        // One on the stream itself is whole, and the next diff of its connection follows it.
+        self.bridged = self.rules.snapshot == SnapshotSource::Channel;
         self.last_event = None;
         self.state = SyncState::Live;
     }
 
-    fn chain_of(&self, conn: ConnId) -> Option<i64> {
+    fn chain_of(&self, conn: ConnId) -> Option<Position> {
         self.chains.iter().find(|(c, _)| *c == conn).map(|(_, last)| *last)
     }
 

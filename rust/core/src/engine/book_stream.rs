@@ -8,11 +8,11 @@ use super::gaps::{self, Finding, OpenGap};
 use super::input::RequestId;
 use super::timers::Timer;
 use crate::book::OrderBook;
+use crate::book::checksum::Checksum;
 use crate::book::sync::{BookSync, SnapshotVerdict, SyncRules, SyncState, Verdict};
 use crate::config::Stream;
 use crate::event::{BookHead, DecodedLevels, Scales};
-use crate::exchange::{Decoded, Head, Key, Protocol, with_protocol};
-use crate::instrument::Conversion;
+use crate::exchange::{Decoded, Head, Key, Protocol, SnapshotSource, with_protocol};
 use crate::report::{BookReport, Depth, IgnoreReason, Outcome, RejectReason, ReplyOutcome};
 use crate::symbol::ConnId;
 use crate::table::{GapCause, GapEvidence, Repaired, Source, flags};
@@ -32,10 +32,36 @@ struct Stats {
     accepted: u64,
     stale: u64,
     duplicates: u64,
+    before_snapshot: u64,
+    heartbeats: u64,
+    checksum_pass: u64,
+    checksum_fail: u64,
+    sequence_resets: u64,
     held: u64,
     dropped: u64,
     gaps: u64,
     snapshots: u64,
+}
+
+/// Why a message cannot be taken into the book.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Broken {
+    /// A number beyond what a book can hold.
+    Range,
+    /// Bids at or above offers after an event: the book is not the exchange's, whatever the ids say.
+    Crossed,
+    /// The exchange's checksum is another.
+    Checksum,
+}
+
+impl Broken {
+    fn finding(self) -> Finding {
+        match self {
+            Self::Range => Finding::new(GapCause::Overflow, GapEvidence::Count),
+            Self::Crossed => Finding::new(GapCause::Missed, GapEvidence::Crossed),
+            Self::Checksum => Finding::new(GapCause::Checksum, GapEvidence::Checksum),
+        }
+    }
 }
 
 /// See the module.
@@ -43,6 +69,11 @@ pub(super) struct BookStream {
     native: Box<str>,
     sync: BookSync,
     pub book: OrderBook,
+    checksum: Checksum,
+    /// The market is in a call auction or halted, where bids may meet offers.
+    pub may_cross: bool,
+    /// The book has changed since it was last sampled.
+    pub is_unsampled: bool,
     /// The speed that was taken, where frames name it; the others are ignored.
     variant: Option<Box<str>>,
     held: VecDeque<Held>,
@@ -64,6 +95,9 @@ impl BookStream {
             native: native.into(),
             sync: BookSync::new(rules),
             book: OrderBook::new(),
+            checksum: Checksum::default(),
+            may_cross: false,
+            is_unsampled: false,
             variant: None,
             held: VecDeque::new(),
             gap: None,
@@ -90,16 +124,23 @@ impl BookStream {
             return Outcome::Ignored(IgnoreReason::OtherVariant);
         }
         self.carriers.note(origin.conn, cx.now.at.mono);
-        if self.sync.is_reset(head.key, head.times.event) {
+        let Some(key) = self.sync.linked(head.key, origin.conn) else {
+            return self.before_snapshot();
+        };
+        if self.sync.is_reset(key, head.times.event) {
             self.fail(cx, subject, origin, Finding::new(GapCause::IdReset, GapEvidence::Chain));
         }
-        let verdict = self.sync.judge(head.key, origin.conn);
+        let verdict = self.sync.judge(key, origin.conn);
         let outcome = match verdict {
+            Verdict::BeforeSnapshot => {
+                self.sync.note(key, origin.conn);
+                return self.before_snapshot();
+            }
             Verdict::Duplicate => Outcome::Duplicate,
             Verdict::Stale => Outcome::Stale,
-            Verdict::Hold if self.holds(head.key) => Outcome::Duplicate,
+            Verdict::Hold if self.holds(key) => Outcome::Duplicate,
             Verdict::Apply | Verdict::Hold | Verdict::Gap => match decode(self.book.scales(), &mut cx.levels) {
-                Decoded::Event(book_head) => self.take(cx, subject, origin, head, &book_head, verdict),
+                Decoded::Event(book_head) => self.take(cx, subject, origin, key, &book_head, verdict),
                 Decoded::Ignored(reason) => return Outcome::Ignored(reason),
                 Decoded::Rejected(reason) => return Outcome::Rejected(reason),
                 Decoded::Miss => return Outcome::Ignored(IgnoreReason::UnknownType),
@@ -112,9 +153,15 @@ impl BookStream {
             Outcome::Held => self.stats.held += 1,
             Outcome::Accepted | Outcome::Ignored(_) | Outcome::Rejected(_) => {}
         }
-        self.sync.note(head.key, origin.conn);
+        self.sync.note(key, origin.conn);
         self.give_up_if_nobody_can_heal(cx, subject, origin);
         outcome
+    }
+
+    fn before_snapshot(&mut self) -> Outcome {
+        self.stats.updates += 1;
+        self.stats.before_snapshot += 1;
+        Outcome::Ignored(IgnoreReason::BeforeSnapshot)
     }
 
     fn take(
@@ -122,39 +169,79 @@ impl BookStream {
         cx: &mut Context,
         subject: Subject,
         origin: Origin,
-        head: &Head<'_>,
+        key: Key,
         book_head: &BookHead,
         verdict: Verdict,
     ) -> Outcome {
         match verdict {
             Verdict::Apply => {
-                match self.book.apply(&cx.levels) {
+                match self.apply(&cx.levels, book_head.checksum) {
                     Ok(unknown) => cx.counters.unknown_deletes += unknown as u64,
-                    Err(_) => return Outcome::Rejected(RejectReason::Range),
-                }
-                if !self.book.is_crossed() {
-                    self.accept(cx, subject, origin, head.key, book_head, None);
-                    if !self.held.is_empty() {
-                        self.drain(cx, subject);
+                    Err(Broken::Range) => return Outcome::Rejected(RejectReason::Range),
+                    Err(broken) => {
+                        self.fail(cx, subject, origin, broken.finding());
+                        return self.keep_or_leave(cx, subject, origin, key, book_head);
                     }
-                    return Outcome::Accepted;
                 }
-                self.fail(cx, subject, origin, CROSSED);
+                self.accept(cx, subject, origin, key, book_head, None);
+                if !self.held.is_empty() {
+                    self.drain(cx, subject);
+                }
+                return Outcome::Accepted;
             }
-            Verdict::Gap => self.fail(cx, subject, origin, self.hole_before(head.key)),
+            Verdict::Gap => self.fail(cx, subject, origin, self.hole_before(key)),
             Verdict::Hold => {
                 if self.sync.state() == SyncState::Live {
                     self.start_holding(cx, subject);
                 }
             }
-            Verdict::Duplicate | Verdict::Stale => {}
+            Verdict::Duplicate | Verdict::Stale | Verdict::BeforeSnapshot => {}
+        }
+        self.keep_or_leave(cx, subject, origin, key, book_head)
+    }
+
+    /// Keeps the decoded event for a snapshot or a bridge; where the snapshot to come will not need it, leaves it.
+    fn keep_or_leave(
+        &mut self,
+        cx: &mut Context,
+        subject: Subject,
+        origin: Origin,
+        key: Key,
+        book_head: &BookHead,
+    ) -> Outcome {
+        let is_bridge = self.sync.state() == SyncState::Holding;
+        if !is_bridge && self.sync.rules().snapshot == SnapshotSource::Channel {
+            return Outcome::Ignored(IgnoreReason::BeforeSnapshot);
         }
         let levels = std::mem::take(&mut cx.levels);
-        self.hold(cx, Held { key: head.key, head: *book_head, origin, levels });
-        if self.sync.state() != SyncState::Holding {
+        self.hold(cx, Held { key, head: *book_head, origin, levels });
+        if !is_bridge {
             self.ask_snapshot(cx, subject);
         }
         Outcome::Held
+    }
+
+    /// Brings the levels into the book. Yields how many unknown ones were deleted.
+    fn apply(&mut self, levels: &DecodedLevels, checksum: Option<i32>) -> Result<usize, Broken> {
+        let unknown = self.book.apply(levels).map_err(|_| Broken::Range)?;
+        self.verify(levels, checksum)?;
+        Ok(unknown)
+    }
+
+    /// The book after a message against what the exchange says of it.
+    fn verify(&mut self, levels: &DecodedLevels, checksum: Option<i32>) -> Result<(), Broken> {
+        if let Some(expected) = checksum {
+            self.checksum.note(levels);
+            if self.checksum.of(&self.book) != expected {
+                self.stats.checksum_fail += 1;
+                return Err(Broken::Checksum);
+            }
+            self.stats.checksum_pass += 1;
+        }
+        if self.book.is_crossed() && !self.may_cross {
+            return Err(Broken::Crossed);
+        }
+        Ok(())
     }
 
     /// The diff is in the book: moves the id and emits the row. `levels` is `None` where they are in the scratch.
@@ -167,10 +254,28 @@ impl BookStream {
         head: &BookHead,
         levels: Option<&DecodedLevels>,
     ) {
+        if self.sync.opens_epoch(key) {
+            // Nothing is missing: the exchange counts anew, and says so.
+            self.stats.sequence_resets += 1;
+            let finding = Finding::new(GapCause::IdReset, GapEvidence::Chain);
+            OpenGap::open(cx, subject, origin, Stream::L2, finding, &self.carriers).close(
+                cx,
+                subject,
+                origin,
+                Repaired::None,
+            );
+        }
         self.sync.applied(key, head.times.event);
         self.stats.accepted += 1;
+        self.carriers.took(origin.ts_recv);
+        if key.is_linked() && key.prev == key.last && levels.unwrap_or(&cx.levels).is_empty() {
+            // A proof of life: a row only if its id has none yet.
+            self.stats.heartbeats += 1;
+            if self.position == head.last_id {
+                return;
+            }
+        }
         self.emit(cx, subject, origin, head, levels, Source::Ws);
-        self.carriers.last_good = origin.ts_recv;
     }
 
     fn emit(
@@ -183,16 +288,65 @@ impl BookStream {
         source: Source,
     ) {
         let snapshot = if head.is_snapshot { flags::SNAPSHOT } else { 0 };
+        let crossed = if self.may_cross && self.book.is_crossed() { flags::BAD_BOOK } else { 0 };
         let width = levels.unwrap_or(&cx.levels).len();
-        let row = cx.key(subject, origin, head.times, flags::LAST | snapshot, width);
+        let row = cx.key(subject, origin, head.times, flags::LAST | snapshot | crossed, width);
         let levels = levels.unwrap_or(&cx.levels);
-        if cx.batches.book(&row, head, self.position, levels, source, &Conversion::None).is_err() {
-            gaps::row_refused(cx, subject, origin, Stream::L2, self.carriers.last_good);
+        if cx.batches.book(&row, head, self.position, levels, source, &subject.conversion).is_err() {
+            gaps::row_refused(cx, subject, origin, Stream::L2, &self.carriers);
         }
         self.position = head.last_id;
+        self.is_unsampled = true;
     }
 
-    /// Takes a snapshot whose levels are in the scratch.
+    /// Takes a full book that came on the stream itself.
+    pub(super) fn on_book(
+        &mut self,
+        cx: &mut Context,
+        subject: Subject,
+        origin: Origin,
+        head: &Head<'_>,
+        decode: impl FnOnce(Scales, &mut DecodedLevels) -> Decoded<BookHead>,
+    ) -> Outcome {
+        if !self.is_own_variant(head.variant) {
+            return Outcome::Ignored(IgnoreReason::OtherVariant);
+        }
+        self.carriers.note(origin.conn, cx.now.at.mono);
+        let id = head.key.last;
+        if self.sync.judge_channel_snapshot(id, origin.conn) == SnapshotVerdict::Known {
+            self.sync.note_snapshot(id, origin.conn);
+            return Outcome::Ignored(IgnoreReason::SnapshotKnown);
+        }
+        let book_head = match decode(self.book.scales(), &mut cx.levels) {
+            Decoded::Event(head) => head,
+            Decoded::Ignored(reason) => return Outcome::Ignored(reason),
+            Decoded::Rejected(reason) => return Outcome::Rejected(reason),
+            Decoded::Miss => return Outcome::Ignored(IgnoreReason::UnknownType),
+        };
+        self.checksum.clear();
+        let taken = self.book.replace(&cx.levels).map_err(|_| Broken::Range);
+        if let Err(broken) = taken.and_then(|()| self.verify(&cx.levels, book_head.checksum)) {
+            self.book.clear();
+            self.fail(cx, subject, origin, broken.finding());
+            return Outcome::Rejected(match broken {
+                Broken::Checksum => RejectReason::Checksum,
+                Broken::Range | Broken::Crossed => RejectReason::Range,
+            });
+        }
+        if let Some(gap) = self.gap.take() {
+            gap.close(cx, subject, origin, Repaired::None);
+        }
+        self.sync.snapshot_taken(id);
+        self.sync.note_snapshot(id, origin.conn);
+        self.attempts = 0;
+        self.stats.snapshots += 1;
+        self.emit(cx, subject, origin, &book_head, None, Source::Ws);
+        self.carriers.took(origin.ts_recv);
+        self.drain(cx, subject);
+        Outcome::Accepted
+    }
+
+    /// Takes a REST snapshot whose levels are in the scratch.
     pub(super) fn on_snapshot(
         &mut self,
         cx: &mut Context,
@@ -208,17 +362,21 @@ impl BookStream {
         self.held.make_contiguous().sort_by_key(|held| held.key.last);
         match self.sync.judge_snapshot(id, self.held.iter().map(|held| held.key)) {
             SnapshotVerdict::WhileLive => return ReplyOutcome::Ignored(IgnoreReason::SnapshotWhileLive),
+            SnapshotVerdict::Known => return ReplyOutcome::Ignored(IgnoreReason::SnapshotKnown),
             SnapshotVerdict::TooOld => {
                 self.retry_snapshot(cx, subject, 0);
                 return ReplyOutcome::Ignored(IgnoreReason::SnapshotTooOld);
             }
             SnapshotVerdict::Take => {}
+            // Nobody has filled the hole yet, and here is the book behind it.
+            SnapshotVerdict::Bridges => self.declare_hole(cx, subject, origin),
         }
         // Nothing is emitted before the snapshot and all that follows it without a hole stand the test together.
         let mut trial = self.sync.clone();
         trial.snapshot_taken(id);
+        self.checksum.clear();
         let mut bad = self.book.replace(&cx.levels).is_err();
-        let mut crossed = self.book.is_crossed();
+        let mut crossed = self.book.is_crossed() && !self.may_cross;
         let mut settled = 0;
         for held in &self.held {
             match trial.judge(held.key, held.origin.conn) {
@@ -226,9 +384,9 @@ impl BookStream {
                 Verdict::Apply => {
                     bad |= self.book.apply(&held.levels).is_err();
                     trial.applied(held.key, held.head.times.event);
-                    crossed |= self.book.is_crossed();
+                    crossed |= self.book.is_crossed() && !self.may_cross;
                 }
-                Verdict::Hold | Verdict::Gap => break,
+                Verdict::Hold | Verdict::Gap | Verdict::BeforeSnapshot => break,
             }
             settled += 1;
         }
@@ -247,7 +405,7 @@ impl BookStream {
         self.attempts = 0;
         self.stats.snapshots += 1;
         self.emit(cx, subject, origin, head, None, Source::Rest);
-        self.carriers.last_good = origin.ts_recv;
+        self.carriers.took(origin.ts_recv);
         for held in self.held.drain(..settled).collect::<Vec<_>>() {
             self.settle(cx, subject, &held);
         }
@@ -266,7 +424,7 @@ impl BookStream {
                 cx.counters.held_became(Outcome::Stale);
                 self.stats.stale += 1;
             }
-            Verdict::Duplicate | Verdict::Hold | Verdict::Gap => {
+            Verdict::Duplicate | Verdict::Hold | Verdict::Gap | Verdict::BeforeSnapshot => {
                 cx.counters.held_became(Outcome::Duplicate);
                 self.stats.duplicates += 1;
             }
@@ -284,15 +442,15 @@ impl BookStream {
                     self.settle(cx, subject, &held);
                     continue;
                 }
-                Verdict::Apply => {
-                    if self.book.apply(&held.levels).is_ok() && !self.book.is_crossed() {
+                Verdict::Apply => match self.apply(&held.levels, held.head.checksum) {
+                    Ok(_) => {
                         self.settle(cx, subject, &held);
                         continue;
                     }
-                    Some(CROSSED)
-                }
+                    Err(broken) => Some(broken.finding()),
+                },
                 Verdict::Gap => Some(self.hole_before(held.key)),
-                Verdict::Hold => None,
+                Verdict::Hold | Verdict::BeforeSnapshot => None,
             };
             self.held.push_front(held);
             match finding {
@@ -344,9 +502,15 @@ impl BookStream {
     }
 
     fn give_up(&mut self, cx: &mut Context, subject: Subject, origin: Origin) {
+        self.declare_hole(cx, subject, origin);
+        self.ask_snapshot(cx, subject);
+    }
+
+    /// What is held follows a hole that nobody filled: names it.
+    fn declare_hole(&mut self, cx: &mut Context, subject: Subject, origin: Origin) {
         let first = self.held.iter().min_by_key(|held| held.key.last).map(|held| held.key);
         let finding = first.map_or(Finding::new(GapCause::Missed, GapEvidence::Chain), |key| self.hole_before(key));
-        self.fail(cx, subject, origin, finding);
+        self.break_off(cx, subject, origin, finding);
     }
 
     /// Ids in a chain cannot be counted, only bounded: whatever is missing ends in `(book's id, prev]`.
@@ -357,14 +521,29 @@ impl BookStream {
 
     /// The book is no longer the exchange's: names the gap and asks for a snapshot.
     fn fail(&mut self, cx: &mut Context, subject: Subject, origin: Origin, finding: Finding) {
+        self.break_off(cx, subject, origin, finding);
+        self.ask_snapshot(cx, subject);
+    }
+
+    /// Names the gap. What is held waits for the next snapshot, or is dropped where that will not need it.
+    fn break_off(&mut self, cx: &mut Context, subject: Subject, origin: Origin, finding: Finding) {
         if self.sync.id().is_some() {
             self.stats.gaps += 1;
             if self.gap.is_none() {
-                self.gap = Some(OpenGap::open(cx, subject, origin, Stream::L2, finding, self.carriers.last_good));
+                self.gap = Some(OpenGap::open(cx, subject, origin, Stream::L2, finding, &self.carriers));
             }
         }
         self.sync.broken();
-        self.ask_snapshot(cx, subject);
+        if self.sync.rules().snapshot == SnapshotSource::Channel {
+            self.drop_held(cx);
+        }
+    }
+
+    fn drop_held(&mut self, cx: &mut Context) {
+        for _ in self.held.drain(..) {
+            self.stats.dropped += 1;
+            cx.counters.held_dropped();
+        }
     }
 
     /// A connection is gone. If it was the last, the book's continuity is, too.
@@ -379,13 +558,11 @@ impl BookStream {
 
     /// Whatever comes next does not follow what was: drops what is held; the next event asks for a snapshot.
     pub(super) fn suspend(&mut self, cx: &mut Context, subject: Subject, origin: Origin, finding: Finding) {
-        for _ in self.held.drain(..) {
-            self.stats.dropped += 1;
-            cx.counters.held_dropped();
-        }
-        if self.sync.id().is_some() && self.gap.is_none() {
+        self.drop_held(cx);
+        let never_spoke = finding.cause == GapCause::Silence && !self.sync.has_been_live();
+        if (self.sync.id().is_some() || never_spoke) && self.gap.is_none() {
             self.stats.gaps += 1;
-            self.gap = Some(OpenGap::open(cx, subject, origin, Stream::L2, finding, self.carriers.last_good));
+            self.gap = Some(OpenGap::open(cx, subject, origin, Stream::L2, finding, &self.carriers));
         }
         self.sync.broken();
         self.request = None;
@@ -393,11 +570,15 @@ impl BookStream {
 
     /// Asks for a snapshot unless one is on its way. In a recording it comes asked for or not.
     pub(super) fn ask_snapshot(&mut self, cx: &mut Context, subject: Subject) {
-        if cx.live && self.request.is_none() && !self.retrying && self.sync.id().is_none() {
-            let rest = with_protocol!(cx.config.venue, P => P::snapshot(&cx.endpoints.rest, &self.native));
-            if let Some(rest) = rest {
-                self.request = Some(cx.request(Purpose::Snapshot(subject.id), rest));
-            }
+        if !cx.live || self.request.is_some() || self.retrying || self.sync.id().is_some() {
+            return;
+        }
+        if let Some(rest) = with_protocol!(cx.config.venue, P => P::snapshot(&cx.endpoints.rest, &self.native)) {
+            self.request = Some(cx.request(Purpose::Snapshot(subject.id), rest));
+        } else {
+            // The stream sends one when it is asked for anew. Should that bring none, it is asked again.
+            cx.resubscribe.push(subject.id);
+            self.retry_snapshot(cx, subject, cx.config.deadlines.first_data_ms);
         }
     }
 
@@ -423,7 +604,7 @@ impl BookStream {
     /// The backoff is over.
     pub(super) fn on_retry_timeout(&mut self, cx: &mut Context, subject: Subject) {
         self.retrying = false;
-        if !self.carriers.is_empty() {
+        if !self.carriers.is_empty() || self.sync.rules().snapshot == SnapshotSource::Channel {
             self.ask_snapshot(cx, subject);
         }
     }
@@ -478,11 +659,11 @@ impl BookStream {
             accepted: self.stats.accepted,
             stale: self.stats.stale,
             duplicates: self.stats.duplicates,
-            before_snapshot: 0,
-            heartbeats: 0,
-            checksum_pass: 0,
-            checksum_fail: 0,
-            sequence_resets: 0,
+            before_snapshot: self.stats.before_snapshot,
+            heartbeats: self.stats.heartbeats,
+            checksum_pass: self.stats.checksum_pass,
+            checksum_fail: self.stats.checksum_fail,
+            sequence_resets: self.stats.sequence_resets,
             held: self.stats.held,
             dropped: self.stats.dropped,
             in_flight: self.held.len() as u64,
@@ -492,6 +673,3 @@ impl BookStream {
         }
     }
 }
-
-/// Bids at or above offers after an event: the book is not the exchange's, whatever the ids say.
-const CROSSED: Finding = Finding { cause: GapCause::Missed, evidence: GapEvidence::Crossed, ids: None, missing: None };

@@ -9,7 +9,7 @@ pub(super) struct Carriers {
     /// Monotonic time of the last frame, fresh or not; `None` before the first.
     pub seen: Option<u64>,
     /// Receive time of the last event that was taken.
-    pub last_good: i64,
+    pub last_good: Option<i64>,
 }
 
 impl Carriers {
@@ -27,6 +27,17 @@ impl Carriers {
         let before = self.conns.len();
         self.conns.retain(|c| *c != conn);
         before > 0 && self.conns.is_empty()
+    }
+
+    /// Those that carry it.
+    pub(super) fn conns(&self) -> &[ConnId] {
+        &self.conns
+    }
+
+    /// An event was taken.
+    #[inline]
+    pub(super) fn took(&mut self, ts_recv: i64) {
+        self.last_good = Some(ts_recv);
     }
 
     /// Nobody carries the stream.

@@ -1,71 +1,106 @@
-//! One connection of a live engine: open, subscribe, be answered, hear data, come back.
+//! One connection of a live engine: open, log in, subscribe, be answered, prove life, come back.
+
+use std::collections::VecDeque;
 
 use super::context::{Context, Now};
 use super::input::{Action, ConnDown, DownReason};
+use super::subscription::Channel;
 use super::timers::Timer;
-use crate::config::Stream;
-use crate::exchange::{Answer, Protocol, with_protocol};
-use crate::symbol::{ConnId, InstrumentId};
+use crate::exchange::{Heartbeat, Limits, Protocol, with_protocol};
+use crate::symbol::ConnId;
 use crate::table::{GapCause, flags};
 use crate::time::NS_PER_MS;
 
 /// A connection that stayed up this long starts its backoff anew: one that is accepted and cut at once does not.
 const STABLE_MS: u64 = 10_000;
-/// Shortest wait after a close code that means "you ask too much" (§6: 1008; 1013 is "try again later").
+/// Shortest wait after a close code that means "you ask too much" (Binance 1008; 1013 is "try again later").
 const PENALTY_MS: u64 = 5_000;
-
-/// A stream that a connection was asked to carry.
-#[derive(Clone, Debug)]
-pub(super) struct Subscribed {
-    pub instrument: InstrumentId,
-    pub stream: Stream,
-    pub name: String,
-}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     Down,
     Opening,
+    /// Up, and a login is on its way.
+    LoggingIn(u64),
     Up,
     Closing,
+}
+
+/// A request that waits for its turn, or for its answer.
+#[derive(Clone, Debug)]
+struct Request {
+    id: u64,
+    text: String,
+    /// The channels it asks for; those that are answered leave.
+    channels: Vec<String>,
+    /// How many it asked for.
+    asked_for: usize,
+    /// An answer is owed.
+    is_owed: bool,
 }
 
 /// See the module.
 #[derive(Clone, Debug)]
 pub(super) struct Connection {
     pub id: ConnId,
+    pub family: u8,
     url: String,
-    pub streams: Vec<Subscribed>,
+    pub channels: Vec<Channel>,
     state: State,
     up_since: u64,
     /// How often it came up: timers of an earlier session are void.
     session: u64,
+    /// Monotonic time of the last frame of any kind (of the upgrade, before the first).
+    last_frame: u64,
     /// Monotonic time of the last data frame (of the upgrade, before the first).
     last_data: u64,
     /// Latest receive time: it never falls on one connection.
     last_recv: Option<i64>,
     attempt: u32,
     next_request: u64,
-    awaited: Option<u64>,
+    /// Requests that the exchange's limit holds back.
+    waiting: VecDeque<Request>,
+    /// Requests sent and not answered whole.
+    asked: Vec<Request>,
+    /// Requests that may leave now, and when the count was taken.
+    tokens: (u64, u64),
+    flushing: bool,
     /// Why the engine itself closed it.
     closing: Option<GapCause>,
+    /// The exchange announced its end: coming back needs no backoff.
+    announced: bool,
+}
+
+/// What an answer leaves to be done for the channels of a request.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Settled {
+    /// Granted.
+    pub granted: Vec<String>,
+    /// Refused, or silently left out.
+    pub refused: Vec<String>,
 }
 
 impl Connection {
-    pub(super) fn new(id: ConnId, url: String, streams: Vec<Subscribed>) -> Self {
+    pub(super) fn new(id: ConnId, family: u8, url: String) -> Self {
         Self {
             id,
+            family,
             url,
-            streams,
+            channels: Vec::new(),
             state: State::Down,
             up_since: 0,
             session: 0,
+            last_frame: 0,
             last_data: 0,
             last_recv: None,
             attempt: 0,
             next_request: 0,
-            awaited: None,
+            waiting: VecDeque::new(),
+            asked: Vec::new(),
+            tokens: (0, 0),
+            flushing: false,
             closing: None,
+            announced: false,
         }
     }
 
@@ -87,39 +122,155 @@ impl Connection {
         }
     }
 
-    /// The upgrade was accepted: asks for its streams.
+    /// The upgrade was accepted: logs in, or asks for its channels.
     pub(super) fn on_up(&mut self, cx: &mut Context) {
-        self.state = State::Up;
-        self.up_since = cx.now.at.mono;
+        let now = cx.now.at.mono;
+        self.up_since = now;
         self.session += 1;
-        self.last_data = cx.now.at.mono;
+        (self.last_data, self.last_frame) = (now, now);
         self.closing = None;
-        if self.streams.is_empty() {
+        self.announced = false;
+        let limits = limits(cx);
+        self.tokens = (u64::from(limits.request_burst), now);
+        self.state = State::Up;
+        if !cx.live {
             return;
         }
-        let id = self.await_answer(cx);
-        let names: Vec<&str> = self.streams.iter().map(|s| s.name.as_str()).collect();
-        let text = with_protocol!(cx.config.venue, P => P::subscribe(&names, id));
-        cx.actions.push_back(Action::Send { conn: self.id, text });
+        let id = self.request_id();
+        if let Some(text) = with_protocol!(cx.config.venue, P => P::opening(id)) {
+            self.ask(cx, Request { id, text, channels: Vec::new(), asked_for: 0, is_owed: true });
+        }
+        if cx.config.login {
+            let id = self.request_id();
+            self.state = State::LoggingIn(id);
+            cx.actions.push_back(Action::Login { conn: self.id, request: id });
+            cx.arm_in_ms(cx.config.deadlines.ack_ms, Timer::Ack(self.id, id));
+        } else {
+            self.subscribe_all(cx);
+        }
+        cx.arm_in_ms(heartbeat_ms(cx), Timer::Beat(self.id, self.session));
+    }
+
+    /// The login was granted.
+    pub(super) fn on_logged_in(&mut self, cx: &mut Context) {
+        if matches!(self.state, State::LoggingIn(_)) {
+            self.state = State::Up;
+            self.subscribe_all(cx);
+        }
+    }
+
+    /// Whether this request is the login.
+    pub(super) fn is_login(&self, id: Option<u64>) -> bool {
+        matches!(self.state, State::LoggingIn(login) if id.is_none_or(|id| id == login))
+    }
+
+    fn subscribe_all(&mut self, cx: &mut Context) {
+        let names: Vec<String> = self.channels.iter().map(|channel| channel.name.clone()).collect();
+        self.subscribe(cx, names);
         cx.arm_in_ms(cx.config.deadlines.first_data_ms, Timer::Watch(self.id, self.session));
         cx.arm_in_ms(cx.config.deadlines.silence_ms, Timer::Silence(self.id, self.session));
+    }
+
+    /// Asks for channels, now or as soon as the connection is up.
+    pub(super) fn subscribe(&mut self, cx: &mut Context, names: Vec<String>) {
+        if self.state != State::Up {
+            return;
+        }
+        for chunk in names.chunks(limits(cx).channels_per_request) {
+            let id = self.request_id();
+            let list: Vec<&str> = chunk.iter().map(String::as_str).collect();
+            let text = with_protocol!(cx.config.venue, P => P::subscribe(&list, id));
+            let (channels, asked_for) = (chunk.to_vec(), chunk.len());
+            self.ask(cx, Request { id, text, channels, asked_for, is_owed: true });
+        }
+    }
+
+    /// Ends channels.
+    pub(super) fn unsubscribe(&mut self, cx: &mut Context, names: &[String]) {
+        if self.state != State::Up {
+            return;
+        }
+        for chunk in names.chunks(limits(cx).channels_per_request) {
+            let id = self.request_id();
+            let list: Vec<&str> = chunk.iter().map(String::as_str).collect();
+            let text = with_protocol!(cx.config.venue, P => P::unsubscribe(&list, id));
+            self.ask(cx, Request { id, text, channels: Vec::new(), asked_for: 0, is_owed: false });
+        }
+    }
+
+    /// Ends channels and asks for them anew, since a bare repetition brings no snapshot (Deribit §4 step 3). False
+    /// where the connection is not up: then it will ask by itself.
+    pub(super) fn resubscribe(&mut self, cx: &mut Context, names: Vec<String>) {
+        self.unsubscribe(cx, &names);
+        self.subscribe(cx, names);
+    }
+
+    fn ask(&mut self, cx: &mut Context, request: Request) {
+        self.waiting.push_back(request);
+        self.flush(cx);
+    }
+
+    /// Sends what the exchange's limit allows now.
+    pub(super) fn flush(&mut self, cx: &mut Context) {
+        let limits = limits(cx);
+        let now = cx.now.at.mono;
+        let every = limits.request_every_ms.saturating_mul(NS_PER_MS.unsigned_abs()).max(1);
+        let (tokens, since) = self.tokens;
+        let earned = now.saturating_sub(since) / every;
+        let burst = u64::from(limits.request_burst);
+        self.tokens = if tokens.saturating_add(earned) >= burst {
+            (burst, now)
+        } else {
+            (tokens + earned, since.saturating_add(earned.saturating_mul(every)))
+        };
+        while self.tokens.0 > 0
+            && let Some(request) = self.waiting.pop_front()
+        {
+            self.tokens.0 -= 1;
+            cx.actions.push_back(Action::Send { conn: self.id, text: request.text.clone() });
+            if request.is_owed {
+                cx.arm_in_ms(cx.config.deadlines.ack_ms, Timer::Ack(self.id, request.id));
+                self.asked.push(request);
+            }
+        }
+        if !self.waiting.is_empty() && !self.flushing {
+            self.flushing = true;
+            cx.timers.arm(self.tokens.1.saturating_add(every), Timer::Flush(self.id, self.session));
+        }
+    }
+
+    /// The limit allows more.
+    pub(super) fn on_flush_timeout(&mut self, cx: &mut Context, session: u64) {
+        if self.session == session {
+            self.flushing = false;
+            self.flush(cx);
+        }
     }
 
     /// It is down: arms the next attempt. Yields the cause for the gaps of its streams.
     pub(super) fn on_down(&mut self, cx: &mut Context, down: &ConnDown) -> GapCause {
         let now = cx.now.at.mono;
-        let stable =
-            self.state == State::Up && now.saturating_sub(self.up_since) >= STABLE_MS * NS_PER_MS.unsigned_abs();
+        let was_up = !matches!(self.state, State::Down | State::Opening);
+        let stable = was_up && now.saturating_sub(self.up_since) >= STABLE_MS * NS_PER_MS.unsigned_abs();
         self.attempt = if stable { 0 } else { self.attempt.saturating_add(1) };
         self.state = State::Down;
-        self.awaited = None;
+        self.waiting.clear();
+        self.asked.clear();
+        self.flushing = false;
         let too_much = down.reason == DownReason::Closed && matches!(down.code, Some(1008 | 1013));
         let floor = down.retry_after_ms.unwrap_or(if too_much { PENALTY_MS } else { 0 });
         if cx.live {
-            let delay = cx.backoff_ms(self.attempt, floor);
+            let announced = self.announced && self.attempt == 0 && floor == 0;
+            let delay = if announced { 0 } else { cx.backoff_ms(self.attempt, floor) };
             cx.arm_in_ms(delay, Timer::Reconnect(self.id));
         }
         self.closing.take().unwrap_or(GapCause::Disconnect)
+    }
+
+    /// A frame of any kind came.
+    #[inline]
+    pub(super) fn on_frame(&mut self, now: Now) {
+        self.last_frame = now.at.mono;
     }
 
     /// A data frame came.
@@ -140,20 +291,118 @@ impl Connection {
         }
     }
 
-    /// An answer came. A refusal costs the connection: the exchange drops it itself, or would deliver nothing.
-    pub(super) fn on_answer(&mut self, cx: &mut Context, answer: &Answer) {
-        match answer {
-            Answer::Refused { .. } => self.close(cx, GapCause::Disconnect, "subscription refused"),
-            Answer::Granted { id } if id.is_some() && *id == self.awaited => self.awaited = None,
-            _ => {}
+    /// A request was granted whole.
+    pub(super) fn on_granted(&mut self, id: Option<u64>) -> Settled {
+        let granted = self.take_request(id).map(|request| request.channels).unwrap_or_default();
+        Settled { granted, refused: Vec::new() }
+    }
+
+    /// A request was granted for `channels`, and what it asked for beside them was silently left out.
+    pub(super) fn on_granted_only(&mut self, id: Option<u64>, channels: &[String]) -> Settled {
+        let asked = self.take_request(id).map(|request| request.channels).unwrap_or_default();
+        let (granted, refused) = asked.into_iter().partition(|name| channels.contains(name));
+        Settled { granted, refused }
+    }
+
+    /// One channel of a request was granted; the others are answered by themselves.
+    pub(super) fn on_granted_one(&mut self, channel: &str) -> Settled {
+        self.drop_asked(channel);
+        Settled { granted: vec![channel.to_owned()], refused: Vec::new() }
+    }
+
+    /// A request, or one channel of it, was refused. One that asked for several and is refused whole is asked for again
+    /// channel by channel: one that the exchange does not know must not cost the others.
+    pub(super) fn on_refused(&mut self, cx: &mut Context, id: Option<u64>, channel: Option<&str>) -> Settled {
+        if let Some(channel) = channel {
+            self.drop_asked(channel);
+            return Settled { granted: Vec::new(), refused: vec![channel.to_owned()] };
+        }
+        let Some(request) = self.take_request(id) else {
+            // Nobody knows which: the exchange drops the connection itself, or would deliver nothing.
+            self.close(cx, GapCause::Disconnect, "request refused");
+            return Settled::default();
+        };
+        if request.channels.len() == 1 {
+            return Settled { granted: Vec::new(), refused: request.channels };
+        }
+        for name in request.channels {
+            self.subscribe(cx, vec![name]);
+        }
+        Settled::default()
+    }
+
+    fn take_request(&mut self, id: Option<u64>) -> Option<Request> {
+        let at = self.asked.iter().position(|request| Some(request.id) == id)?;
+        Some(self.asked.remove(at))
+    }
+
+    fn drop_asked(&mut self, channel: &str) {
+        for request in &mut self.asked {
+            request.channels.retain(|name| name != channel);
+        }
+        self.asked.retain(|request| !request.channels.is_empty());
+    }
+
+    /// An answer is overdue. Channels that alone were left out of the answers of their request are refused; a request
+    /// without any answer costs the connection.
+    pub(super) fn on_ack_timeout(&mut self, cx: &mut Context, id: u64) -> Settled {
+        if self.is_login(Some(id)) {
+            self.close(cx, GapCause::Silence, "login not answered in time");
+        } else if let Some(request) = self.take_request(Some(id)) {
+            if request.channels.len() == request.asked_for {
+                self.close(cx, GapCause::Silence, "request not answered in time");
+            } else {
+                return Settled { granted: Vec::new(), refused: request.channels };
+            }
+        }
+        Settled::default()
+    }
+
+    /// Proof of life is due. Asks for it, or gives a connection up that owes one.
+    pub(super) fn on_beat_timeout(&mut self, cx: &mut Context, session: u64) {
+        if self.session != session || matches!(self.state, State::Down | State::Opening | State::Closing) {
+            return;
+        }
+        let limit = heartbeat_ms(cx).saturating_mul(NS_PER_MS.unsigned_abs());
+        let due = self.last_frame.saturating_add(limit);
+        let heartbeat = with_protocol!(cx.config.venue, P => P::HEARTBEAT);
+        if due > cx.now.at.mono {
+            cx.timers.arm(due, Timer::Beat(self.id, self.session));
+            return;
+        }
+        match heartbeat {
+            // The shell answers pings and sees frames; the engine sees data only and judges by the silence timer.
+            Heartbeat::Pings { .. } => {}
+            Heartbeat::Question { after_ms } => {
+                self.question(cx);
+                cx.arm_in_ms(after_ms, Timer::Beat(self.id, self.session));
+            }
+            Heartbeat::Frames { .. } => self.close(cx, GapCause::Silence, "no heartbeat"),
         }
     }
 
-    /// An answer is overdue.
-    pub(super) fn on_ack_timeout(&mut self, cx: &mut Context, id: u64) {
-        if self.state == State::Up && self.awaited == Some(id) {
-            self.close(cx, GapCause::Silence, "request not answered in time");
+    /// Asks something that must be answered.
+    fn question(&mut self, cx: &mut Context) {
+        if self.asked.is_empty() {
+            let id = self.request_id();
+            let text = with_protocol!(cx.config.venue, P => P::question(id));
+            self.ask(cx, Request { id, text, channels: Vec::new(), asked_for: 0, is_owed: true });
         }
+    }
+
+    /// A proof of life came: it answers every question that carries no channel.
+    pub(super) fn on_alive(&mut self) {
+        self.asked.retain(|request| !request.channels.is_empty());
+    }
+
+    /// The exchange asks for proof of life: it must not wait for its turn.
+    pub(super) fn answer(&mut self, cx: &mut Context, text: String) {
+        cx.actions.push_back(Action::Send { conn: self.id, text });
+    }
+
+    /// The exchange is about to close it.
+    pub(super) fn on_closing(&mut self) {
+        self.announced = true;
     }
 
     /// No data for long? Asks something that must be answered, so that a half-open socket shows itself; quiet or dead
@@ -165,11 +414,7 @@ impl Connection {
             cx.timers.arm(self.last_data.saturating_add(limit), Timer::Silence(self.id, self.session));
             return false;
         }
-        if self.awaited.is_none() {
-            let id = self.await_answer(cx);
-            cx.actions
-                .push_back(Action::Send { conn: self.id, text: with_protocol!(cx.config.venue, P => P::question(id)) });
-        }
+        self.question(cx);
         cx.arm_in_ms(cx.config.deadlines.silence_ms, Timer::Silence(self.id, self.session));
         true
     }
@@ -180,21 +425,9 @@ impl Connection {
         cx.now.at.mono.saturating_sub(self.last_data) >= limit
     }
 
-    /// A stream is dead though the connection lives: asks for it again.
-    pub(super) fn resubscribe(&mut self, cx: &mut Context, name: &str) {
-        if self.state == State::Up {
-            let off = self.request_id();
-            let text = with_protocol!(cx.config.venue, P => P::unsubscribe(&[name], off));
-            cx.actions.push_back(Action::Send { conn: self.id, text });
-            let on = self.await_answer(cx);
-            let text = with_protocol!(cx.config.venue, P => P::subscribe(&[name], on));
-            cx.actions.push_back(Action::Send { conn: self.id, text });
-        }
-    }
-
     /// Gives the connection up.
     pub(super) fn close(&mut self, cx: &mut Context, cause: GapCause, reason: &'static str) {
-        if self.state == State::Up {
+        if matches!(self.state, State::Up | State::LoggingIn(_)) {
             self.state = State::Closing;
             self.closing = Some(cause);
             cx.actions.push_back(Action::Close { conn: self.id, reason });
@@ -205,11 +438,17 @@ impl Connection {
         self.next_request += 1;
         self.next_request
     }
+}
 
-    fn await_answer(&mut self, cx: &mut Context) -> u64 {
-        let id = self.request_id();
-        self.awaited = Some(id);
-        cx.arm_in_ms(cx.config.deadlines.ack_ms, Timer::Ack(self.id, id));
-        id
+fn limits(cx: &Context) -> Limits {
+    with_protocol!(cx.config.venue, P => P::LIMITS)
+}
+
+/// Longest time without any frame before proof of life is due.
+fn heartbeat_ms(cx: &Context) -> u64 {
+    match with_protocol!(cx.config.venue, P => P::HEARTBEAT) {
+        Heartbeat::Question { after_ms } => after_ms,
+        // One may be late.
+        Heartbeat::Pings { every_ms } | Heartbeat::Frames { every_ms } => every_ms.saturating_mul(2),
     }
 }

@@ -8,14 +8,17 @@ use super::input::{Action, RequestId};
 use super::jitter::Jitter;
 use super::timers::{Timer, Timers};
 use crate::batch::{Batches, RowKey, SymbolId};
-use crate::config::Endpoints;
-use crate::config::{EngineConfig, Stream};
-use crate::event::{DecodedLevels, EventTimes, TradeRows};
+use crate::config::{ConfigError, Endpoints, EngineConfig, Stream};
+use crate::event::{DecodedLevels, EventTimes, StateRows, TradeRows};
 use crate::exchange::RestRequest;
+use crate::instrument::Conversion;
 use crate::report::Counters;
 use crate::symbol::{ConnId, Exchange, InstrumentId};
 use crate::table::flags;
 use crate::time::{NS_PER_MS, Stamp};
+
+/// 2009-01-03, when the first of all blocks was made: no event of a crypto exchange is older.
+const EARLIEST_EVENT: i64 = 1_230_940_800 * 1_000_000_000;
 
 /// The input being taken.
 #[derive(Clone, Copy, Debug, Default)]
@@ -46,6 +49,8 @@ pub(super) struct Subject {
     pub id: InstrumentId,
     pub exchange: Exchange,
     pub symbol: SymbolId,
+    /// How its sizes become base units.
+    pub conversion: Conversion,
 }
 
 /// Why a REST request was made.
@@ -73,6 +78,12 @@ pub(super) struct Context {
     pub levels: DecodedLevels,
     /// As above, of trades.
     pub trades: TradeRows,
+    /// As above, of states.
+    pub states: StateRows,
+    /// Books that need a snapshot from their own stream: asked for when the input has been taken.
+    pub resubscribe: Vec<InstrumentId>,
+    /// Why the engine cannot go on.
+    pub fault: Option<ConfigError>,
     /// The empty text, for rows of no instrument.
     pub no_symbol: SymbolId,
     next_request: u64,
@@ -96,6 +107,9 @@ impl Context {
             endpoints,
             levels: DecodedLevels::default(),
             trades: TradeRows::default(),
+            states: StateRows::default(),
+            resubscribe: Vec::new(),
+            fault: None,
             no_symbol,
             next_request: 0,
             next_gap: 0,
@@ -115,11 +129,14 @@ impl Context {
         let row = self.now.row;
         self.now.row = row.saturating_add(i32::try_from(width.max(1)).unwrap_or(i32::MAX));
         flags |= origin.suspect;
-        if times.odd || times.event.is_some_and(|event| origin.ts_recv < event) {
+        // Before anything was traded anywhere: a clock or a unit is wrong.
+        let event = times.event.filter(|event| *event > 0);
+        let impossible = times.event.is_some_and(|event| event < EARLIEST_EVENT || origin.ts_recv < event);
+        if times.odd || impossible {
             flags |= flags::RECV_SUSPECT;
         }
         RowKey {
-            ts_event: times.event,
+            ts_event: event,
             ts_venue: times.venue,
             ts_recv: origin.ts_recv,
             exchange: subject.exchange.into(),

@@ -1,5 +1,6 @@
 //! A gap is two rows with one `gap_id`: at detection and at closing.
 
+use super::carriers::Carriers;
 use super::context::{Context, Origin, Subject};
 use crate::batch::GapRow;
 use crate::config::Stream;
@@ -26,28 +27,31 @@ impl Finding {
 }
 
 /// A gap that has been declared and not yet closed.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct OpenGap {
     id: i64,
     stream: Stream,
     /// What was found; may grow until the gap is closed.
     pub finding: Finding,
-    last_good: i64,
+    last_good: Option<i64>,
     detected: i64,
-    conn: ConnId,
+    /// The connection that showed it; all that carried the stream where a timer did.
+    conns: Vec<ConnId>,
 }
 
 impl OpenGap {
-    /// Declares a gap: the first of its two rows. `last_good` is the receive time of the last event before it.
+    /// Declares a gap: the first of its two rows.
     pub(super) fn open(
         cx: &mut Context,
         subject: Subject,
         origin: Origin,
         stream: Stream,
         finding: Finding,
-        last_good: i64,
+        carriers: &Carriers,
     ) -> Self {
-        let gap = Self { id: cx.gap_id(), stream, finding, last_good, detected: origin.ts_recv, conn: origin.conn };
+        let conns = if origin.conn == ConnId::NONE { carriers.conns().to_vec() } else { vec![origin.conn] };
+        let (id, detected) = (cx.gap_id(), origin.ts_recv);
+        let gap = Self { id, stream, finding, last_good: carriers.last_good, detected, conns };
         cx.counters.gaps += 1;
         gap.emit(cx, subject, origin, None, Repaired::None);
         gap
@@ -60,7 +64,6 @@ impl OpenGap {
 
     fn emit(&self, cx: &mut Context, subject: Subject, origin: Origin, resumed: Option<i64>, repaired: Repaired) {
         let key = cx.key(subject, origin, EventTimes::default(), flags::LAST, 1);
-        let conns = [self.conn];
         let written = cx.batches.gap(
             &key,
             &GapRow {
@@ -76,11 +79,11 @@ impl OpenGap {
                 }),
                 first_missing: self.finding.ids.map(|(first, _)| first),
                 last_missing: self.finding.ids.map(|(_, last)| last),
-                ts_last_good: Some(self.last_good),
+                ts_last_good: self.last_good,
                 ts_detected: self.detected,
                 ts_resumed: resumed,
                 repaired,
-                conn_ids: if self.conn == ConnId::NONE { &[] } else { &conns },
+                conn_ids: &self.conns,
             },
         );
         if written.is_err() {
@@ -91,8 +94,8 @@ impl OpenGap {
 
 /// A row with a number that the chosen type cannot hold was not written: counted, and dated by a gap of one row.
 #[cold]
-pub(super) fn row_refused(cx: &mut Context, subject: Subject, origin: Origin, stream: Stream, last_good: i64) {
+pub(super) fn row_refused(cx: &mut Context, subject: Subject, origin: Origin, stream: Stream, carriers: &Carriers) {
     cx.counters.rows_out_of_range += 1;
     let finding = Finding { missing: Some(1), ..Finding::new(GapCause::Overflow, GapEvidence::Count) };
-    OpenGap::open(cx, subject, origin, stream, finding, last_good).close(cx, subject, origin, Repaired::None);
+    OpenGap::open(cx, subject, origin, stream, finding, carriers).close(cx, subject, origin, Repaired::None);
 }

@@ -106,6 +106,14 @@ pub enum Action {
         /// The text.
         text: String,
     },
+    /// Log in on a connection, with the credentials that the shell holds; the answer is a frame. Its secrets are
+    /// blanked before the engine gets it.
+    Login {
+        /// On which connection.
+        conn: ConnId,
+        /// Number of the request, as the answer will name it.
+        request: u64,
+    },
     /// Close a connection; [`Input::ConnDown`] with [`DownReason::Local`] answers.
     Close {
         /// Which.

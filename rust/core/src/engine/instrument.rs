@@ -7,6 +7,8 @@ use super::context::{Context, Subject};
 use super::gaps::Finding;
 use super::probe::Probe;
 use super::quote_stream::QuoteStream;
+use super::registry::Registry;
+use super::state_stream::StateStream;
 use super::trade_stream::TradeStream;
 use crate::config::Stream;
 use crate::exchange::Protocol;
@@ -21,6 +23,11 @@ pub(super) struct InstrumentState {
     pub trades: TradeStream,
     pub book: BookStream,
     pub quotes: QuoteStream,
+    pub derivatives: StateStream,
+    pub options: StateStream,
+    pub liquidations: StateStream,
+    /// The index it follows, by the exchange's name.
+    pub index: Option<Box<str>>,
     probes: [Probe; Stream::ALL.len()],
 }
 
@@ -35,7 +42,10 @@ impl InstrumentState {
             Stream::Trades => self.trades.carriers.seen,
             Stream::L2 => self.book.carriers.seen,
             Stream::Bbo => self.quotes.carriers.seen,
-            Stream::Derivatives | Stream::Options | Stream::Liquidations | Stream::L2Top => None,
+            Stream::Derivatives => self.derivatives.carriers.seen,
+            Stream::Options => self.options.carriers.seen,
+            Stream::Liquidations => self.liquidations.carriers.seen,
+            Stream::L2Top => None,
         }
     }
 
@@ -51,7 +61,21 @@ impl InstrumentState {
             Stream::Trades => self.trades.suspend(cx, self.subject, origin, finding),
             Stream::L2 => self.book.suspend(cx, self.subject, origin, finding),
             Stream::Bbo => self.quotes.suspend(cx, self.subject, origin, finding),
-            Stream::Derivatives | Stream::Options | Stream::Liquidations | Stream::L2Top => {}
+            Stream::Derivatives => self.derivatives.suspend(cx, self.subject, origin, finding),
+            Stream::Options => self.options.suspend(cx, self.subject, origin, finding),
+            Stream::Liquidations => self.liquidations.suspend(cx, self.subject, origin, finding),
+            Stream::L2Top => {}
+        }
+    }
+
+    /// A connection is gone, and with it what it carried.
+    pub(super) fn on_conn_down(&mut self, cx: &mut Context, origin: super::context::Origin, finding: Finding) {
+        let subject = self.subject;
+        self.trades.on_conn_down(cx, subject, origin, finding);
+        self.book.on_conn_down(cx, subject, origin, finding);
+        self.quotes.on_conn_down(cx, subject, origin, finding);
+        for states in [&mut self.derivatives, &mut self.options, &mut self.liquidations] {
+            states.on_conn_down(cx, subject, origin, finding);
         }
     }
 }
@@ -76,14 +100,21 @@ impl Instruments {
     }
 
     /// Takes a new one in; `None` where the configuration allows no more.
-    pub(super) fn add(&mut self, cx: &mut Context, native: &str) -> Option<&mut InstrumentState> {
+    pub(super) fn add(&mut self, cx: &mut Context, registry: &Registry, native: &str) -> Option<&mut InstrumentState> {
         if self.states.len() >= cx.config.max_instruments {
             return None;
         }
         let id = InstrumentId(u32::try_from(self.states.len()).ok()?);
-        let (name, rules) = with_protocol!(cx.config.venue, P => (P::name(native), P::SYNC));
-        let symbol: Box<str> = name.symbol.into();
-        let subject = Subject { id, exchange: name.market, symbol: cx.batches.intern(&symbol) };
+        let venue = cx.config.venue;
+        let (name, rules) = with_protocol!(venue, P => (P::name(native), P::SYNC));
+        // Reference data knows more than a name: two natives that would share one symbol keep their own.
+        let (market, symbol): (_, Box<str>) = match registry.get(native) {
+            Some(known) => (known.exchange, known.symbol.as_str().into()),
+            None => (name.market, name.symbol.into()),
+        };
+        let symbol_id = cx.batches.intern(&symbol);
+        let subject = Subject { id, exchange: market, symbol: symbol_id, conversion: name.conversion };
+        let index = with_protocol!(venue, P => P::index_of(native)).map(Box::from);
         self.names.insert(native.into(), id);
         self.states.push(InstrumentState {
             subject,
@@ -92,13 +123,25 @@ impl Instruments {
             trades: TradeStream::new(cx.config.trade_source),
             book: BookStream::new(native, rules),
             quotes: QuoteStream::default(),
+            derivatives: StateStream::new(Stream::Derivatives),
+            options: StateStream::new(Stream::Options),
+            liquidations: StateStream::new(Stream::Liquidations),
+            index,
             probes: Default::default(),
         });
-        self.states.last_mut()
+        let state = self.states.last_mut()?;
+        registry.describe(state);
+        Some(state)
     }
 
     pub(super) fn get(&mut self, id: InstrumentId) -> Option<&mut InstrumentState> {
         self.states.get_mut(id.0 as usize)
+    }
+
+    /// All that follow this index.
+    pub(super) fn followers_of(&self, index: &str) -> Vec<InstrumentId> {
+        let follows = |state: &&InstrumentState| state.index.as_deref() == Some(index);
+        self.states.iter().filter(follows).map(|state| state.subject.id).collect()
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &InstrumentState> {

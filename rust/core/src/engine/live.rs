@@ -5,8 +5,9 @@ use super::gaps::Finding;
 use super::probe::{is_ahead, position};
 use super::timers::Timer;
 use super::{Engine, find, own_origin};
-use crate::config::Stream;
-use crate::exchange::{Protocol, RestTold, with_protocol};
+use crate::config::{ConfigError, Stream};
+use crate::exchange::{Answer, Beat, Protocol, RestTold, with_protocol};
+use crate::report::{IgnoreReason, Outcome, escape};
 use crate::symbol::{ConnId, InstrumentId};
 use crate::table::{GapCause, GapEvidence};
 use crate::time::NS_PER_MS;
@@ -28,25 +29,48 @@ impl Engine {
             }
             Timer::Ack(conn, id) => {
                 if let Some(connection) = find(&mut self.connections, conn) {
-                    connection.on_ack_timeout(&mut self.cx, id);
+                    let settled = connection.on_ack_timeout(&mut self.cx, id);
+                    self.settle_channels(conn, settled, 0, "the exchange left the channel out of its answers");
                 }
             }
             Timer::Watch(conn, session) => self.on_watch_timeout(conn, session),
             Timer::Silence(conn, session) => self.on_silence_timeout(conn, session),
+            Timer::Beat(conn, session) => {
+                if let Some(connection) = find(&mut self.connections, conn) {
+                    connection.on_beat_timeout(&mut self.cx, session);
+                }
+            }
+            Timer::Flush(conn, session) => {
+                if let Some(connection) = find(&mut self.connections, conn) {
+                    connection.on_flush_timeout(&mut self.cx, session);
+                }
+            }
             Timer::Snapshot(id) => {
                 if let Some(state) = self.instruments.get(id) {
                     state.book.on_retry_timeout(&mut self.cx, state.subject);
                 }
             }
-            Timer::Reference => {
-                let requests =
-                    with_protocol!(self.cx.config.venue, P => P::reference(&self.cx.endpoints.rest, P::MARKETS, &[]));
-                for rest in requests {
-                    self.cx.request(Purpose::Reference, rest);
-                }
-            }
+            Timer::Reference => self.fetch_reference(),
             Timer::Recheck(id, stream) => self.on_recheck_timeout(id, stream),
-            Timer::Checkpoint | Timer::Heal(_) | Timer::HealTrades(_) => {}
+            Timer::Checkpoint | Timer::Heal(_) | Timer::HealTrades(_) | Timer::Top => {}
+        }
+    }
+
+    /// Asks for the reference data of the markets that are wanted, unless it is on its way.
+    pub(super) fn fetch_reference(&mut self) {
+        if self.registry.awaited > 0 {
+            return;
+        }
+        let markets = self.cx.config.markets();
+        let symbols = self.cx.config.symbols.clone();
+        let symbols: Vec<&str> = symbols.iter().map(String::as_str).collect();
+        let requests = with_protocol!(
+            self.cx.config.venue,
+            P => P::reference(&self.cx.endpoints.rest, &markets, &symbols)
+        );
+        for rest in requests {
+            self.registry.awaited += 1;
+            self.cx.request(Purpose::Reference, rest);
         }
     }
 
@@ -59,17 +83,18 @@ impl Engine {
         let (now, since) = (self.cx.now.at.mono, connection.up_since());
         let deadlines = self.cx.config.deadlines;
         let overdue: Vec<(InstrumentId, Stream)> = connection
-            .streams
+            .channels
             .iter()
-            .filter(|s| {
-                let seen = self.instruments.get(s.instrument).and_then(|state| state.seen(s.stream));
+            .filter(|channel| !channel.refused)
+            .flat_map(|channel| channel.serves.iter().copied())
+            .filter(|(id, stream)| {
+                let seen = self.instruments.get(*id).and_then(|state| state.seen(*stream));
                 let (last, limit) = match seen {
                     Some(seen) if seen >= since => (seen, deadlines.stream_silence_ms),
                     _ => (since, deadlines.first_data_ms),
                 };
                 now.saturating_sub(last) >= limit.saturating_mul(NS_PER_MS.unsigned_abs())
             })
-            .map(|s| (s.instrument, s.stream))
             .collect();
         for (id, stream) in overdue {
             self.start_probe(id, stream);
@@ -82,7 +107,8 @@ impl Engine {
     fn on_silence_timeout(&mut self, conn: ConnId, session: u64) {
         let Some(connection) = find(&mut self.connections, conn) else { return };
         if connection.is_in_session(session) && connection.on_silence_timeout(&mut self.cx) {
-            let streams: Vec<_> = connection.streams.iter().map(|s| (s.instrument, s.stream)).collect();
+            let streams: Vec<_> =
+                connection.channels.iter().flat_map(|channel| channel.serves.iter().copied()).collect();
             for (id, stream) in streams {
                 self.start_probe(id, stream);
             }
@@ -99,8 +125,19 @@ impl Engine {
             self.cx.config.venue,
             P => P::probe(&self.cx.endpoints.rest, &state.native, stream, aggregated)
         );
-        let Some(rest) = rest else { return };
-        self.cx.request(Purpose::Probe(id, stream), rest);
+        if let Some(rest) = rest {
+            self.cx.request(Purpose::Probe(id, stream), rest);
+            return;
+        }
+        state.probe(stream).busy = false;
+        // Nobody to ask. A full book comes at once, and such exchanges repeat a quiet book and its top about once a
+        // minute (OKX §4 step 3): twice that is dead. What else is quiet may just be quiet.
+        let limit = self.cx.config.deadlines.stream_silence_ms.saturating_mul(2 * NS_PER_MS.unsigned_abs());
+        let now = self.cx.now.at.mono;
+        let is_dead = state.seen(stream).is_none_or(|seen| now.saturating_sub(seen) >= limit);
+        if matches!(stream, Stream::L2 | Stream::Bbo) && is_dead {
+            self.on_dead(id, stream);
+        }
     }
 
     /// REST has told where the stream should be.
@@ -135,6 +172,12 @@ impl Engine {
         {
             return;
         }
+        self.on_dead(id, stream);
+    }
+
+    /// A stream is dead: names it and asks for it anew, or gives its connection up.
+    fn on_dead(&mut self, id: InstrumentId, stream: Stream) {
+        let Some(state) = self.instruments.get(id) else { return };
         let finding = Finding::new(GapCause::Silence, GapEvidence::Clock);
         let origin = own_origin(&self.cx);
         state.suspend(&mut self.cx, origin, stream, finding);
@@ -143,16 +186,69 @@ impl Engine {
             state.book.ask_snapshot(&mut self.cx, state.subject);
         }
         for connection in &mut self.connections {
-            let Some(name) =
-                connection.streams.iter().find(|s| s.instrument == id && s.stream == stream).map(|s| s.name.clone())
-            else {
+            let serving = connection.channels.iter().filter(|channel| channel.serves.contains(&(id, stream)));
+            let names: Vec<String> = serving.map(|channel| channel.name.clone()).collect();
+            if names.is_empty() {
                 continue;
-            };
+            }
             if connection.is_silent(&self.cx) {
                 connection.close(&mut self.cx, GapCause::Silence, "no data though the market moves");
             } else {
-                connection.resubscribe(&mut self.cx, &name);
+                connection.resubscribe(&mut self.cx, names);
             }
         }
+    }
+
+    /// Books whose next snapshot comes on their own stream: it is ended and asked for anew.
+    pub(super) fn resubscribe_books(&mut self) {
+        for id in std::mem::take(&mut self.cx.resubscribe) {
+            for connection in &mut self.connections {
+                let serving = connection.channels.iter().filter(|channel| channel.serves.contains(&(id, Stream::L2)));
+                let names: Vec<String> = serving.map(|channel| channel.name.clone()).collect();
+                if !names.is_empty() {
+                    connection.resubscribe(&mut self.cx, names);
+                }
+            }
+        }
+    }
+
+    /// The exchange speaks to us, not to the market.
+    pub(super) fn on_answer<P: Protocol>(&mut self, conn: ConnId, payload: &[u8]) -> Outcome {
+        if !self.cx.live {
+            return Outcome::Ignored(IgnoreReason::Answer);
+        }
+        let Self { cx, connections, .. } = self;
+        let (Some(answer), Some(connection)) = (P::read_answer(payload), find(connections, conn)) else {
+            return Outcome::Ignored(IgnoreReason::Answer);
+        };
+        match answer {
+            Answer::Granted { id } => {
+                let settled = connection.on_granted(id);
+                self.settle_channels(conn, settled, 0, "");
+            }
+            Answer::GrantedOnly { id, channels } => {
+                let settled = connection.on_granted_only(id, &channels);
+                self.settle_channels(conn, settled, 0, "the exchange left the channel out of its answer");
+            }
+            Answer::GrantedOne { channel, .. } => {
+                let settled = connection.on_granted_one(&channel);
+                self.settle_channels(conn, settled, 0, "");
+            }
+            Answer::Refused { id, code, text, .. } if connection.is_login(id) => {
+                let exchange = cx.config.venue.id();
+                cx.fault.get_or_insert(ConfigError::Refused { exchange, text: escape(&text), code });
+            }
+            Answer::Refused { id, channel, code, text } => {
+                let settled = connection.on_refused(cx, id, channel.as_deref());
+                self.settle_channels(conn, settled, code, &text);
+            }
+            Answer::LoggedIn { .. } => connection.on_logged_in(cx),
+            Answer::Beat(Beat::Alive) => connection.on_alive(),
+            Answer::Beat(Beat::Wanted(text)) => connection.answer(cx, text),
+            Answer::Closing => connection.on_closing(),
+            Answer::ReferenceChanged => self.fetch_reference(),
+            Answer::Note => {}
+        }
+        Outcome::Ignored(IgnoreReason::Answer)
     }
 }

@@ -8,7 +8,6 @@ use crate::config::Stream;
 use crate::decimal::Decimal;
 use crate::event::{Bbo, Scales};
 use crate::exchange::{Decoded, Head};
-use crate::instrument::Conversion;
 use crate::report::IgnoreReason;
 use crate::report::Outcome;
 use crate::table::{GapCause, GapEvidence, Repaired, flags};
@@ -76,11 +75,11 @@ impl QuoteStream {
             self.scales.size = self.scales.size.max(size.scale);
         }
         let key = cx.key(subject, origin, bbo.times, flags::LAST | flags::TOP, 1);
-        if cx.batches.bbo(&key, &bbo, &Conversion::None).is_err() {
-            gaps::row_refused(cx, subject, origin, Stream::Bbo, self.carriers.last_good);
+        if cx.batches.bbo(&key, &bbo, &subject.conversion).is_err() {
+            gaps::row_refused(cx, subject, origin, Stream::Bbo, &self.carriers);
         }
         self.last = Some(bbo);
-        self.carriers.last_good = origin.ts_recv;
+        self.carriers.took(origin.ts_recv);
         Outcome::Accepted
     }
 
@@ -91,10 +90,10 @@ impl QuoteStream {
         }
     }
 
-    /// Opens a gap that closes with the next quote.
+    /// Opens a gap that closes with the next quote. A stream that is silent has one though it never spoke.
     pub(super) fn suspend(&mut self, cx: &mut Context, subject: Subject, origin: Origin, finding: Finding) {
-        if self.gap.is_none() && self.last.is_some() {
-            self.gap = Some(OpenGap::open(cx, subject, origin, Stream::Bbo, finding, self.carriers.last_good));
+        if self.gap.is_none() && (self.last.is_some() || finding.cause == GapCause::Silence) {
+            self.gap = Some(OpenGap::open(cx, subject, origin, Stream::Bbo, finding, &self.carriers));
         }
     }
 

@@ -1,43 +1,12 @@
 //! REST replies: snapshots, reference data, probes.
 
-use hashbrown::HashMap;
-
-use super::context::{Context, Origin, Purpose, Subject};
+use super::Engine;
+use super::context::{Origin, Purpose};
 use super::input::HttpReply;
-use super::instrument::InstrumentState;
-use super::timers::Timer;
-use super::{Engine, NO_TIMES};
 use crate::config::Stream;
-use crate::event::Scales;
 use crate::exchange::{Protocol, Recorded, with_protocol};
-use crate::instrument::Instrument;
 use crate::report::{IgnoreReason, RejectReason, ReplyOutcome};
 use crate::symbol::InstrumentId;
-use crate::table::flags;
-
-/// The venue's reference data as last told.
-#[derive(Default)]
-pub(super) struct Reference {
-    known: HashMap<String, Instrument, foldhash::fast::FixedState>,
-    pub attempts: u32,
-}
-
-impl Reference {
-    /// Tells an instrument its tick and lot, where they are known.
-    pub(super) fn describe(&self, state: &mut InstrumentState) {
-        if let Some(instrument) = self.known.get(&*state.native) {
-            state.book.book.set_reference(instrument.tick_size, instrument.lot_size);
-            let scales = Scales {
-                price: instrument.tick_size.map_or(0, |t| t.trimmed().scale),
-                size: instrument.lot_size.map_or(0, |l| l.trimmed().scale),
-            };
-            for own in [&mut state.trades.scales, &mut state.quotes.scales] {
-                own.price = own.price.max(scales.price);
-                own.size = own.size.max(scales.size);
-            }
-        }
-    }
-}
 
 impl Engine {
     pub(super) fn on_reply(&mut self, origin: Origin, reply: &HttpReply<'_>) -> ReplyOutcome {
@@ -65,11 +34,7 @@ impl Engine {
                 let known = self.instruments.find(&native).map(|state| state.subject.id);
                 let id = match known {
                     Some(id) => id,
-                    None => {
-                        let state = self.instruments.add(&mut self.cx, &native)?;
-                        self.reference.describe(state);
-                        state.subject.id
-                    }
+                    None => self.instruments.add(&mut self.cx, &self.registry, &native)?.subject.id,
                 };
                 Some(Purpose::Snapshot(id))
             }
@@ -104,36 +69,13 @@ impl Engine {
     }
 
     fn on_reference_reply(&mut self, origin: Origin, reply: &HttpReply<'_>) -> ReplyOutcome {
+        self.registry.awaited = self.registry.awaited.saturating_sub(1);
         let told = if reply.status == 200 {
             with_protocol!(self.cx.config.venue, P => P::read_reference(reply.body))
         } else {
             Err(RejectReason::Status)
         };
-        let told = match told {
-            Ok(told) => told,
-            Err(reason) => {
-                if self.cx.live {
-                    let delay = self.cx.backoff_ms(self.reference.attempts, reply.retry_after_ms.unwrap_or(0));
-                    self.reference.attempts = self.reference.attempts.saturating_add(1);
-                    self.cx.arm_in_ms(delay, Timer::Reference);
-                }
-                return ReplyOutcome::Rejected(reason);
-            }
-        };
-        self.reference.attempts = 0;
-        for instrument in told {
-            if self.reference.known.len() >= self.cx.config.max_instruments {
-                break;
-            }
-            if self.reference.known.get(&instrument.native_symbol) != Some(&instrument) {
-                emit_instrument(&mut self.cx, origin, &instrument);
-                self.reference.known.insert(instrument.native_symbol.clone(), instrument);
-            }
-        }
-        for state in self.instruments.iter_mut() {
-            self.reference.describe(state);
-        }
-        ReplyOutcome::Accepted
+        self.on_reference(origin, told, reply.retry_after_ms.unwrap_or(0))
     }
 
     fn on_probe_reply(&mut self, id: InstrumentId, stream: Stream, reply: &HttpReply<'_>) -> ReplyOutcome {
@@ -158,14 +100,5 @@ impl Engine {
                 ReplyOutcome::Rejected(reason)
             }
         }
-    }
-}
-
-fn emit_instrument(cx: &mut Context, origin: Origin, instrument: &Instrument) {
-    let symbol = cx.batches.intern(&instrument.symbol);
-    let subject = Subject { id: InstrumentId(u32::MAX), exchange: instrument.exchange, symbol };
-    let key = cx.key(subject, origin, NO_TIMES, flags::LAST, 1);
-    if cx.batches.instrument(&key, instrument, origin.ts_recv, None).is_err() {
-        cx.counters.rows_out_of_range += 1;
     }
 }

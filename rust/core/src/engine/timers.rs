@@ -23,6 +23,12 @@ pub(super) enum Timer {
     Watch(ConnId, u64),
     /// A connection should have spoken; in this session.
     Silence(ConnId, u64),
+    /// Proof of life is due; in this session.
+    Beat(ConnId, u64),
+    /// Requests that were held back may leave; in this session.
+    Flush(ConnId, u64),
+    /// The best levels of the books are sampled.
+    Top,
     /// Ask for a book's snapshot (again).
     Snapshot(InstrumentId),
     /// Ask for the reference data (again).

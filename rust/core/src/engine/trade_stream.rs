@@ -9,7 +9,6 @@ use crate::batch::RowKey;
 use crate::config::{Stream, TradeSource};
 use crate::event::{Scales, Texts, Trade, TradeRow, TradeRows};
 use crate::exchange::{Decoded, EventKind, Head, Key};
-use crate::instrument::Conversion;
 use crate::report::IgnoreReason;
 use crate::report::Outcome;
 use crate::symbol::ConnId;
@@ -34,7 +33,8 @@ impl Hole {
 struct Awaited {
     hole: Hole,
     until: u64,
-    last_good: i64,
+    /// As it was when they were missed.
+    last_good: Option<i64>,
 }
 
 /// See the module.
@@ -113,8 +113,25 @@ impl TradeStream {
         outcome
     }
 
+    /// Takes decoded trades that no head has judged.
+    pub(super) fn on_rows(
+        &mut self,
+        cx: &mut Context,
+        subject: Subject,
+        origin: Origin,
+        kind: EventKind,
+        rows: &[TradeRow],
+        texts: &Texts,
+    ) -> Outcome {
+        if *self.kind.get_or_insert(kind) != kind {
+            return Outcome::Ignored(IgnoreReason::OtherTradeSource);
+        }
+        self.carriers.note(origin.conn, cx.now.at.mono);
+        self.take(cx, subject, origin, kind, rows, texts)
+    }
+
     /// Takes the decoded trades of one message: those that are known already are left out one by one.
-    pub(super) fn take(
+    fn take(
         &mut self,
         cx: &mut Context,
         subject: Subject,
@@ -150,15 +167,15 @@ impl TradeStream {
         if let Some((mut key, trade)) = waiting {
             key.flags |= flags::LAST;
             self.emit(cx, subject, origin, &key, trade, texts);
-            self.carriers.last_good = origin.ts_recv;
+            self.carriers.took(origin.ts_recv);
             outcome = Outcome::Accepted;
         }
         outcome
     }
 
     fn emit(&mut self, cx: &mut Context, subject: Subject, origin: Origin, key: &RowKey, trade: &Trade, texts: &Texts) {
-        if cx.batches.trade(key, trade, texts, &Conversion::None).is_err() {
-            gaps::row_refused(cx, subject, origin, Stream::Trades, self.carriers.last_good);
+        if cx.batches.trade(key, trade, texts, &subject.conversion).is_err() {
+            gaps::row_refused(cx, subject, origin, Stream::Trades, &self.carriers);
         }
     }
 
@@ -213,14 +230,15 @@ impl TradeStream {
     }
 
     /// A hole that stays: both rows at once, since the stream goes on.
-    fn declare(&self, cx: &mut Context, subject: Subject, origin: Origin, hole: Hole, last_good: i64) {
+    fn declare(&self, cx: &mut Context, subject: Subject, origin: Origin, hole: Hole, last_good: Option<i64>) {
         let finding = Finding {
             cause: GapCause::Missed,
             evidence: GapEvidence::Sequence,
             ids: Some((hole.first, hole.last)),
             missing: Some(hole.len()),
         };
-        OpenGap::open(cx, subject, origin, Stream::Trades, finding, last_good).close(
+        let carriers = Carriers { last_good, ..self.carriers.clone() };
+        OpenGap::open(cx, subject, origin, Stream::Trades, finding, &carriers).close(
             cx,
             subject,
             origin,
@@ -236,7 +254,7 @@ impl TradeStream {
         let gap = self
             .gap
             .take()
-            .unwrap_or_else(|| OpenGap::open(cx, subject, origin, Stream::Trades, finding, self.carriers.last_good));
+            .unwrap_or_else(|| OpenGap::open(cx, subject, origin, Stream::Trades, finding, &self.carriers));
         gap.close(cx, subject, origin, Repaired::None);
     }
 
@@ -247,10 +265,10 @@ impl TradeStream {
         }
     }
 
-    /// Opens a gap that closes with the next trade.
+    /// Opens a gap that closes with the next trade. A stream that is silent has one though it never spoke.
     pub(super) fn suspend(&mut self, cx: &mut Context, subject: Subject, origin: Origin, finding: Finding) {
-        if self.gap.is_none() && self.window.high().is_some() {
-            self.gap = Some(OpenGap::open(cx, subject, origin, Stream::Trades, finding, self.carriers.last_good));
+        if self.gap.is_none() && (self.window.high().is_some() || finding.cause == GapCause::Silence) {
+            self.gap = Some(OpenGap::open(cx, subject, origin, Stream::Trades, finding, &self.carriers));
         }
     }
 

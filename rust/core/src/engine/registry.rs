@@ -1,0 +1,166 @@
+//! The venue's instruments as last told: the one place that every path asks what an instrument is.
+
+use hashbrown::HashMap;
+
+use super::context::{Context, Origin, Subject};
+use super::instrument::InstrumentState;
+use super::timers::Timer;
+use super::{Engine, NO_TIMES};
+use crate::config::{Selection, What};
+use crate::event::Scales;
+use crate::instrument::{Conversion, Instrument};
+use crate::report::{RejectReason, ReplyOutcome};
+use crate::symbol::{Exchange, InstrumentId};
+use crate::table::{InstrumentKind, Status, flags};
+
+/// An instrument and since when it has been so.
+#[derive(Clone, Debug)]
+struct Known {
+    instrument: Instrument,
+    since: i64,
+}
+
+/// See the module.
+#[derive(Default)]
+pub(super) struct Registry {
+    known: HashMap<String, Known, foldhash::fast::FixedState>,
+    /// Requests for reference data that are on their way.
+    pub awaited: usize,
+    pub attempts: u32,
+}
+
+impl Registry {
+    /// What is known of an instrument.
+    pub(super) fn get(&self, native: &str) -> Option<&Instrument> {
+        self.known.get(native).map(|known| &known.instrument)
+    }
+
+    /// Tells an instrument its tick, lot and unit, where they are known.
+    pub(super) fn describe(&self, state: &mut InstrumentState) {
+        let Some(instrument) = self.get(&state.native) else { return };
+        state.subject.conversion = instrument.conversion;
+        // Call auctions and halts may cross; where it is not known what is, nothing may.
+        state.book.may_cross = instrument.status == Status::Halted;
+        state.book.book.set_reference(instrument.tick_size, instrument.lot_size);
+        let scales = Scales {
+            price: instrument.tick_size.map_or(0, |t| t.trimmed().scale),
+            size: instrument.lot_size.map_or(0, |l| l.trimmed().scale),
+        };
+        for own in [&mut state.trades.scales, &mut state.quotes.scales] {
+            own.price = own.price.max(scales.price);
+            own.size = own.size.max(scales.size);
+        }
+    }
+
+    /// Native names of all that a selection means, in their order.
+    pub(super) fn natives_of(&self, selection: &Selection) -> Vec<String> {
+        if let What::Name(name) = &selection.what
+            && let Some(instrument) = self.get(name)
+            && selection.means(instrument)
+        {
+            return vec![name.clone()];
+        }
+        let fitting = self.known.values().filter(|known| selection.means(&known.instrument));
+        let mut natives: Vec<String> = fitting.map(|known| known.instrument.native_symbol.clone()).collect();
+        natives.sort_unstable();
+        natives
+    }
+
+    /// What is listed and like a name that is not.
+    pub(super) fn hint(&self, selection: &Selection, name: &str) -> String {
+        let begins: String = name.chars().take(3).collect();
+        let of_market = |instrument: &Instrument| selection.market.is_none_or(|market| market == instrument.exchange);
+        let mut like: Vec<&str> = self
+            .known
+            .values()
+            .map(|known| &known.instrument)
+            .filter(|instrument| of_market(instrument) && instrument.symbol.starts_with(&begins))
+            .map(|instrument| instrument.symbol.as_str())
+            .collect();
+        // The shortest first: a perpetual before its options.
+        like.sort_unstable_by_key(|symbol| (symbol.len(), *symbol));
+        like.truncate(5);
+        if like.is_empty() { String::new() } else { format!("; it lists {}", like.join(", ")) }
+    }
+}
+
+/// Which instruments a reply speaks of as a whole: what it leaves out of its group is no longer listed. Options come
+/// family by family.
+fn group(instrument: &Instrument) -> (Exchange, Option<(&str, &str)>) {
+    let family = (instrument.kind == InstrumentKind::Option).then_some((&*instrument.base, &*instrument.quote));
+    (instrument.exchange, family)
+}
+
+impl Engine {
+    pub(super) fn on_reference(
+        &mut self,
+        origin: Origin,
+        told: Result<Vec<Instrument>, RejectReason>,
+        retry_after_ms: u64,
+    ) -> ReplyOutcome {
+        let told = match told {
+            Ok(told) => told,
+            Err(reason) => {
+                if self.cx.live {
+                    let delay = self.cx.backoff_ms(self.registry.attempts, retry_after_ms);
+                    self.registry.attempts = self.registry.attempts.saturating_add(1);
+                    self.cx.arm_in_ms(delay, Timer::Reference);
+                }
+                return ReplyOutcome::Rejected(reason);
+            }
+        };
+        let closed = self.no_longer_listed(&told);
+        for instrument in told.into_iter().chain(closed) {
+            self.learn(origin, instrument);
+        }
+        for state in self.instruments.iter_mut() {
+            self.registry.describe(state);
+        }
+        if self.cx.live && self.registry.awaited == 0 {
+            self.registry.attempts = 0;
+            let interval_ms = self.cx.config.reference_interval_s.saturating_mul(1000);
+            self.cx.arm_in_ms(interval_ms, Timer::Reference);
+            self.resolve();
+        }
+        ReplyOutcome::Accepted
+    }
+
+    /// What is known, of a group that the reply speaks of, and not in the reply.
+    fn no_longer_listed(&self, told: &[Instrument]) -> Vec<Instrument> {
+        let natives: std::collections::HashSet<&str> = told.iter().map(|i| i.native_symbol.as_str()).collect();
+        let groups: std::collections::HashSet<_> = told.iter().map(group).collect();
+        let gone = self.registry.known.values().map(|known| &known.instrument).filter(|instrument| {
+            instrument.status != Status::Closed
+                && groups.contains(&group(instrument))
+                && !natives.contains(instrument.native_symbol.as_str())
+        });
+        let mut gone: Vec<Instrument> = gone.map(|i| Instrument { status: Status::Closed, ..i.clone() }).collect();
+        gone.sort_unstable_by(|a, b| a.native_symbol.cmp(&b.native_symbol));
+        gone
+    }
+
+    /// A version of an instrument that differs from the known one: the old one's validity ends, the new one's begins.
+    fn learn(&mut self, origin: Origin, instrument: Instrument) {
+        let now = origin.ts_recv;
+        match self.registry.known.get(&instrument.native_symbol) {
+            Some(known) if known.instrument == instrument => return,
+            Some(known) => {
+                let Known { instrument, since } = known.clone();
+                emit(&mut self.cx, origin, &instrument, since, Some(now));
+            }
+            None if self.registry.known.len() >= self.cx.config.max_instruments => return,
+            None => {}
+        }
+        emit(&mut self.cx, origin, &instrument, now, None);
+        self.registry.known.insert(instrument.native_symbol.clone(), Known { instrument, since: now });
+    }
+}
+
+fn emit(cx: &mut Context, origin: Origin, instrument: &Instrument, from: i64, to: Option<i64>) {
+    let symbol = cx.batches.intern(&instrument.symbol);
+    let subject = Subject { id: InstrumentId(u32::MAX), exchange: instrument.exchange, symbol, conversion: Conversion::None };
+    let key = cx.key(subject, origin, NO_TIMES, flags::LAST, 1);
+    if cx.batches.instrument(&key, instrument, from, to).is_err() {
+        cx.counters.rows_out_of_range += 1;
+    }
+}

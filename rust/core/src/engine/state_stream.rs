@@ -1,0 +1,87 @@
+//! What an instrument is worth beside its book: newer wins within each feed.
+
+use super::carriers::Carriers;
+use super::context::{Context, Origin, Subject};
+use super::gaps::{self, Finding, OpenGap};
+use crate::arbiter::{Latest, LatestWins};
+use crate::config::Stream;
+use crate::event::{State, StateRow};
+use crate::report::{IgnoreReason, Outcome};
+use crate::table::{GapCause, Repaired, flags};
+
+/// One of the streams `derivatives`, `options` and `liquidations` of one instrument.
+pub(super) struct StateStream {
+    stream: Stream,
+    /// The last row of each feed, by its number.
+    feeds: Vec<(u8, LatestWins<State>)>,
+    gap: Option<OpenGap>,
+    pub carriers: Carriers,
+}
+
+impl StateStream {
+    pub(super) fn new(stream: Stream) -> Self {
+        Self { stream, feeds: Vec::new(), gap: None, carriers: Carriers::default() }
+    }
+
+    /// Takes a decoded row. `is_last` of its message.
+    pub(super) fn take(
+        &mut self,
+        cx: &mut Context,
+        subject: Subject,
+        origin: Origin,
+        row: &StateRow,
+        is_last: bool,
+    ) -> Outcome {
+        self.carriers.note(origin.conn, cx.now.at.mono);
+        // Liquidations are events: each is news. Without a time there is nothing to compare by.
+        if self.stream != Stream::Liquidations
+            && let Some(time) = row.times.event
+        {
+            match self.feed(row.feed).take(time, origin.conn, row.state) {
+                Latest::Newer | Latest::SameId => {}
+                Latest::Duplicate => return Outcome::Duplicate,
+                Latest::Older => return Outcome::Ignored(IgnoreReason::OlderState),
+            }
+        }
+        if let Some(gap) = self.gap.take() {
+            gap.close(cx, subject, origin, Repaired::None);
+        }
+        let key = cx.key(subject, origin, row.times, if is_last { flags::LAST } else { 0 }, 1);
+        let written = match &row.state {
+            State::Derivative(derivative) => cx.batches.derivative(&key, derivative, &subject.conversion),
+            State::Option(option) => cx.batches.option(&key, option, &subject.conversion),
+            State::Liquidation(liquidation) => cx.batches.liquidation(&key, liquidation, &subject.conversion),
+        };
+        if written.is_err() {
+            gaps::row_refused(cx, subject, origin, self.stream, &self.carriers);
+        }
+        self.carriers.took(origin.ts_recv);
+        Outcome::Accepted
+    }
+
+    fn feed(&mut self, number: u8) -> &mut LatestWins<State> {
+        let at = match self.feeds.iter().position(|(feed, _)| *feed == number) {
+            Some(at) => at,
+            None => {
+                self.feeds.push((number, LatestWins::new()));
+                self.feeds.len() - 1
+            }
+        };
+        &mut self.feeds[at].1
+    }
+
+    /// A connection is gone. If it was the last, a gap is open until the next row.
+    pub(super) fn on_conn_down(&mut self, cx: &mut Context, subject: Subject, origin: Origin, finding: Finding) {
+        if self.carriers.forget(origin.conn) {
+            self.suspend(cx, subject, origin, finding);
+        }
+    }
+
+    /// Opens a gap that closes with the next row. A stream that is silent has one though it never spoke.
+    pub(super) fn suspend(&mut self, cx: &mut Context, subject: Subject, origin: Origin, finding: Finding) {
+        let spoke = self.carriers.last_good.is_some();
+        if self.gap.is_none() && (spoke || finding.cause == GapCause::Silence) {
+            self.gap = Some(OpenGap::open(cx, subject, origin, self.stream, finding, &self.carriers));
+        }
+    }
+}

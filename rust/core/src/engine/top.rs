@@ -1,0 +1,27 @@
+//! The best levels of live books, sampled.
+
+use super::timers::Timer;
+use super::{Engine, NO_TIMES, own_origin};
+use crate::config::Stream;
+use crate::table::flags;
+
+impl Engine {
+    /// One row for each live book that has changed since its last one.
+    pub(super) fn on_top_timeout(&mut self) {
+        let origin = own_origin(&self.cx);
+        let depth = self.cx.config.l2_top.depth;
+        for state in self.instruments.iter_mut() {
+            if state.book.id().is_none() || !std::mem::take(&mut state.book.is_unsampled) {
+                continue;
+            }
+            let suspect = if state.book.may_cross && state.book.book.is_crossed() { flags::BAD_BOOK } else { 0 };
+            let key = self.cx.key(state.subject, origin, NO_TIMES, flags::LAST | flags::TOP | suspect, 1);
+            let book = &state.book.book;
+            let (bids, asks) = (book.bids().take(depth), book.asks().take(depth));
+            if self.cx.batches.l2_top(&key, bids, asks, &state.subject.conversion).is_err() {
+                super::gaps::row_refused(&mut self.cx, state.subject, origin, Stream::L2Top, &state.book.carriers);
+            }
+        }
+        self.cx.arm_in_ms(self.cx.config.l2_top.interval_ms, Timer::Top);
+    }
+}
