@@ -430,10 +430,10 @@ pub fn offers(market: Exchange, stream: Stream) -> bool {
 /// # Errors
 /// A table that is not there; the error lists what there is.
 pub fn parse_table(text: &str) -> Result<Table, ConfigError> {
-    Table::ALL
-        .into_iter()
-        .find(|table| table.name() == text)
-        .ok_or_else(|| ConfigError::Table { given: text.to_owned(), available: list(Table::ALL.into_iter().map(Table::name)) })
+    Table::ALL.into_iter().find(|table| table.name() == text).ok_or_else(|| ConfigError::Table {
+        given: text.to_owned(),
+        available: list(Table::ALL.into_iter().map(Table::name)),
+    })
 }
 
 fn list<'a>(names: impl Iterator<Item = &'a str>) -> String {

@@ -38,9 +38,9 @@ pub use start::StartRecord;
 use crate::batch::Batch;
 use crate::config::{ConfigError, SizeUnit, Stream};
 use crate::event::{DecodedLevels, EventTimes, Scales, State, StateRow, StateRows, TradeRows};
-use crate::instrument::Conversion;
 use crate::exchange::reader::WireReader;
 use crate::exchange::{Decoded, EventKind, Head, Peek, Protocol, with_protocol};
+use crate::instrument::Conversion;
 use crate::report::{BookReport, IgnoreReason, Outcome};
 use crate::symbol::ConnId;
 use crate::table::flags;
@@ -169,8 +169,9 @@ impl Engine {
             }
             EventKind::Depth | EventKind::Book => {
                 let max_levels = cx.config.book.max_levels;
-                let decode = |scales, out: &mut DecodedLevels| {
-                    match P::decode_book(isa, payload, head, scales, max_levels, out) {
+                let decode =
+                    |scales, out: &mut DecodedLevels| match P::decode_book(isa, payload, head, scales, max_levels, out)
+                    {
                         Decoded::Miss => {
                             missed = true;
                             reader
@@ -178,8 +179,7 @@ impl Engine {
                                 .map_or_else(Decoded::Rejected, |message| message.book::<P>(scales, max_levels, out))
                         }
                         decoded => decoded,
-                    }
-                };
+                    };
                 if head.kind == EventKind::Book {
                     instrument.book.on_book(cx, subject, origin, head, decode)
                 } else {
@@ -258,9 +258,7 @@ impl Engine {
                 let decode = |scales, out: &mut _| message.book::<P>(scales, max_levels, out);
                 instrument.book.on_book(cx, subject, origin, &head, decode)
             }
-            EventKind::Bbo => {
-                instrument.quotes.on_quote(cx, subject, origin, &head, |scales| message.bbo::<P>(scales))
-            }
+            EventKind::Bbo => instrument.quotes.on_quote(cx, subject, origin, &head, |scales| message.bbo::<P>(scales)),
             EventKind::MixedTrades | EventKind::State => Outcome::Ignored(IgnoreReason::UnknownType),
         }
     }
@@ -274,7 +272,14 @@ impl Engine {
             let one = match admit_one(cx, instruments, connections, registry, origin, native, Stream::Trades) {
                 Ok(instrument) => {
                     let subject = instrument.subject;
-                    instrument.trades.on_rows(cx, subject, origin, EventKind::Trade, std::slice::from_ref(row), &trades.texts)
+                    instrument.trades.on_rows(
+                        cx,
+                        subject,
+                        origin,
+                        EventKind::Trade,
+                        std::slice::from_ref(row),
+                        &trades.texts,
+                    )
                 }
                 Err(outcome) => outcome,
             };

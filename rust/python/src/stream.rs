@@ -178,7 +178,7 @@ fn live_options(mut options: Map<String, Value>) -> Result<LiveOptions, ConfigEr
             other.id()
         )));
     }
-    let symbols: Vec<&str> = subscriptions.iter().map(|(_, symbol)| *symbol).collect();
+    let symbols: Vec<&String> = subscriptions.iter().map(|(_, symbol)| symbol).collect();
     if let Some(Value::Object(engine)) = options.get_mut("engine") {
         for name in convert::names(engine, "streams") {
             parse_stream(venue, &name)?;
@@ -187,7 +187,7 @@ fn live_options(mut options: Map<String, Value>) -> Result<LiveOptions, ConfigEr
             parse_table(&name)?;
         }
         engine.insert("venue".to_owned(), venue.id().into());
-        engine.insert("symbols".to_owned(), symbols.into());
+        engine.insert("symbols".to_owned(), serde_json::json!(symbols));
     }
     serde_json::from_value(Value::Object(options)).map_err(shape)
 }

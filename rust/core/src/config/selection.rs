@@ -64,8 +64,7 @@ impl Selection {
             None => (venue.word(), text),
         };
         let markets = with_protocol!(venue, P => P::MARKETS);
-        let refuse =
-            |reason| Err(ConfigError::Symbol { given: what.to_owned(), exchange: market.id(), reason });
+        let refuse = |reason| Err(ConfigError::Symbol { given: what.to_owned(), exchange: market.id(), reason });
         // The venue's own id means all of its markets, unless it is the only one.
         let market = (market != venue.word() || markets.len() == 1).then_some(market);
         if what.is_empty() || what.len() > 64 {
@@ -196,7 +195,9 @@ mod tests {
         for bad in ["btcusdt", "", "BTC/USDT", "../X", "BTC USDT"] {
             assert!(error(Venue::BinanceSpot, bad).contains("binance-spot"), "{bad}");
         }
-        for good in ["BTCUSDT", "BTCUSDT-261225", "1000PEPEUSDT", "BTCUSDT_261225", "币安人生USDT", "XRP_USDC-5DEC26-1d02-C"] {
+        for good in
+            ["BTCUSDT", "BTCUSDT-261225", "1000PEPEUSDT", "BTCUSDT_261225", "币安人生USDT", "XRP_USDC-5DEC26-1d02-C"]
+        {
             Selection::parse(Venue::BinanceSpot, good).expect(good);
         }
     }

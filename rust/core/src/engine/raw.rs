@@ -4,7 +4,8 @@ use super::context::{Origin, Subject};
 use super::input::Input;
 use super::{Engine, NO_TIMES};
 use crate::batch::RawRow;
-use crate::symbol::{Exchange, InstrumentId};
+use crate::instrument::Conversion;
+use crate::symbol::InstrumentId;
 use crate::table::InputKind;
 
 /// What the `headers` column of a row keeps beside the payload: a line each, empty where there is nothing to keep.
@@ -86,7 +87,8 @@ impl Engine {
     pub(super) fn record_row(&mut self, origin: Origin, raw: &RawRow<'_>) {
         let symbol = self.cx.no_symbol;
         // Number 0 is kept for the input itself, so that the other rows' numbers do not depend on this table.
-        let subject = Subject { id: InstrumentId(u32::MAX), exchange: Exchange::BinanceFutures, symbol };
+        let exchange = self.cx.config.venue.word();
+        let subject = Subject { id: InstrumentId(u32::MAX), exchange, symbol, conversion: Conversion::None };
         let row = std::mem::replace(&mut self.cx.now.row, 0);
         let mut key = self.cx.key(subject, origin, NO_TIMES, 0, 1);
         key.exchange = self.cx.config.venue.into();

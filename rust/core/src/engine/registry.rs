@@ -158,7 +158,8 @@ impl Engine {
 
 fn emit(cx: &mut Context, origin: Origin, instrument: &Instrument, from: i64, to: Option<i64>) {
     let symbol = cx.batches.intern(&instrument.symbol);
-    let subject = Subject { id: InstrumentId(u32::MAX), exchange: instrument.exchange, symbol, conversion: Conversion::None };
+    let subject =
+        Subject { id: InstrumentId(u32::MAX), exchange: instrument.exchange, symbol, conversion: Conversion::None };
     let key = cx.key(subject, origin, NO_TIMES, flags::LAST, 1);
     if cx.batches.instrument(&key, instrument, from, to).is_err() {
         cx.counters.rows_out_of_range += 1;

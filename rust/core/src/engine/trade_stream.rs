@@ -237,7 +237,8 @@ impl TradeStream {
             ids: Some((hole.first, hole.last)),
             missing: Some(hole.len()),
         };
-        let carriers = Carriers { last_good, ..self.carriers.clone() };
+        let mut carriers = self.carriers.clone();
+        carriers.last_good = last_good;
         OpenGap::open(cx, subject, origin, Stream::Trades, finding, &carriers).close(
             cx,
             subject,

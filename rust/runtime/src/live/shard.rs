@@ -401,6 +401,12 @@ impl<E: Drive> Shard<E> {
                     Err(down) => self.down(i, &down),
                 }
             }
+            // Nobody has given credentials.
+            Action::Login { conn, .. } => {
+                if let Some(i) = self.slots.iter().position(|s| s.conn == conn) {
+                    self.down(i, &down(DownReason::Local, "no credentials to log in with"));
+                }
+            }
             Action::Close { conn, reason } => {
                 if let Some(i) = self.slots.iter().position(|s| s.conn == conn) {
                     self.down(i, &down(DownReason::Local, reason));

@@ -2,14 +2,21 @@
 
 use std::path::PathBuf;
 
-use xtrader_core::config::{EngineConfig, Mode, Stream};
+use xtrader_core::config::{EngineConfig, Mode, Stream, offered};
 use xtrader_core::engine::{Engine, HttpReply, Input};
 use xtrader_core::symbol::{ConnId, Venue};
+use xtrader_core::table::Table;
 use xtrader_core::time::Stamp;
 
 use super::{At, BUILD, Machine, Pace, ReplayOptions, Step, Tally, origin};
 use crate::capture::{CaptureReader, Direction};
 use crate::error::RuntimeError;
+
+/// Everything that a recording may hold. Sampling the books is no part of it unless its table is wanted.
+fn every_stream(venue: Venue, tables: &[Table]) -> Vec<Stream> {
+    let sampled = tables.contains(&Table::L2Top);
+    offered(venue).into_iter().filter(|stream| *stream != Stream::L2Top || sampled).collect()
+}
 
 /// Feeds a capture line by line.
 pub(super) struct Foreign {
@@ -28,8 +35,8 @@ impl Foreign {
         let venue = origin::venue(&prelude.path, prelude.url.as_deref(), given)?;
         let mut config = EngineConfig::new(venue);
         config.mode = Mode::Replay;
-        config.streams = options.streams.unwrap_or_else(|| Stream::ALL.to_vec());
         config.tables = options.tables.unwrap_or(config.tables);
+        config.streams = options.streams.unwrap_or_else(|| every_stream(venue, &config.tables));
         config.numeric = options.numeric.unwrap_or_default();
         config.size_unit = options.size_unit.unwrap_or_default();
         config.trade_source = options.trade_source.unwrap_or_default();

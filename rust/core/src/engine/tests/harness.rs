@@ -19,6 +19,9 @@ pub const B: ConnId = ConnId(2);
 /// 2026-11-22 12:00:00 UTC.
 pub const NOON: i64 = 1_795_348_800 * 1_000_000_000;
 
+/// Streams of every exchange.
+pub const MARKET: [Stream; 3] = [Stream::Trades, Stream::L2, Stream::Bbo];
+
 pub fn config(streams: &[Stream]) -> EngineConfig {
     EngineConfig {
         symbols: vec!["BTCUSDT".into()],
@@ -30,7 +33,7 @@ pub fn config(streams: &[Stream]) -> EngineConfig {
 
 /// A recording: every symbol is accepted and nobody is judged.
 pub fn recording() -> EngineConfig {
-    EngineConfig { symbols: Vec::new(), mode: Mode::Replay, streams: Stream::ALL.to_vec(), ..config(&Stream::ALL) }
+    EngineConfig { symbols: Vec::new(), mode: Mode::Replay, ..config(&MARKET) }
 }
 
 pub struct World {

@@ -17,7 +17,7 @@ fn streams_are_asked_for_on_the_half_of_the_exchange_that_delivers_them() {
             _ => None,
         })
         .collect();
-    assert_eq!(urls, ["wss://fstream.binance.com/public/stream", "wss://fstream.binance.com/market/stream"]);
+    assert_eq!(urls, ["wss://fstream.binance.com/market/stream", "wss://fstream.binance.com/public/stream"]);
 }
 
 // Fault: N07
@@ -39,8 +39,8 @@ fn a_stream_that_never_speaks_though_the_market_moves_is_named_and_asked_for_aga
     // Trades flow; quotes were acknowledged and never come.
     for i in 0..15 {
         world.pass_ms(5_000);
-        world.frame(B, &agg_trade(i + 1, "1", "1"));
-        world.acknowledge(A);
+        world.frame(A, &agg_trade(i + 1, "1", "1"));
+        world.acknowledge(B);
     }
     let first = world.requests("depth?symbol=BTCUSDT&limit=5");
     assert!(!first.is_empty(), "an acknowledgement proves nothing: REST is asked");
@@ -48,7 +48,7 @@ fn a_stream_that_never_speaks_though_the_market_moves_is_named_and_asked_for_aga
     world.actions.clear();
     for _ in 0..6 {
         world.pass_ms(5_000);
-        world.acknowledge(A);
+        world.acknowledge(B);
     }
     let second = world.requests("depth?symbol=BTCUSDT&limit=5");
     world.reply(Some(second[0]), "", 200, &snapshot(9, r#"["102","1"]"#, r#"["103","1"]"#));
@@ -57,6 +57,8 @@ fn a_stream_that_never_speaks_though_the_market_moves_is_named_and_asked_for_aga
         world.actions.iter().any(|a| matches!(a, Action::Send { text, .. } if text.contains("UNSUBSCRIBE")));
     let reconnected = world.closes() > 0;
     assert!(resubscribed || reconnected, "{:?}", world.actions);
+    let named = ["stream", "cause", "evidence", "ts_last_good", "ts_resumed"];
+    assert_eq!(world.rows(Table::Gaps, &named), ["bbo|silence|clock|null|null"]);
 }
 
 // Fault: N06

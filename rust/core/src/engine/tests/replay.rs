@@ -4,8 +4,7 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::{TimestampNanosecondType, UInt16Type, UInt64Type};
 use proptest::prelude::*;
 
-use super::harness::{A, B, World, agg_trade, all_rows, config, depth, quote, snapshot, trade, value};
-use crate::config::Stream;
+use super::harness::{A, B, MARKET, World, agg_trade, all_rows, config, depth, quote, snapshot, trade, value};
 use crate::engine::{Action, ConnDown, DownReason, Engine, Headers, HttpReply, Input, RequestId, StartRecord};
 use crate::symbol::ConnId;
 use crate::table::Table;
@@ -129,7 +128,7 @@ proptest! {
 
     #[test]
     fn recorded_inputs_give_the_same_rows(steps in prop::collection::vec(step(), 0..120)) {
-        let mut world = World::new(config(&Stream::ALL));
+        let mut world = World::new(config(&MARKET));
         world.connect_all();
         run(&mut world, &steps);
         let mut again = replay(&mut world);
@@ -146,7 +145,7 @@ proptest! {
     // Fault: B13
     #[test]
     fn every_frame_has_one_outcome_and_no_live_book_is_crossed(steps in prop::collection::vec(step(), 0..120)) {
-        let mut world = World::new(config(&Stream::ALL));
+        let mut world = World::new(config(&MARKET));
         world.connect_all();
         run(&mut world, &steps);
         let counters = world.counters();
@@ -167,7 +166,7 @@ proptest! {
 
     #[test]
     fn l2_always_chains(steps in prop::collection::vec(step(), 0..120)) {
-        let mut world = World::new(config(&Stream::ALL));
+        let mut world = World::new(config(&MARKET));
         world.connect_all();
         run(&mut world, &steps);
         let mut last = String::new();
