@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::SimulatorError;
 use crate::book::{Scales, parse_decimal, rescale};
+use crate::deribit;
 use crate::exchange::ExchangeName;
 use crate::fault::{Fault, FaultPlan};
 
@@ -60,7 +61,7 @@ pub struct SimulatorConfig {
     /// Seconds a connection may live; 0 is without end. Default 86400.
     pub lifetime_s: f64,
     /// Seconds of silence (nothing sent, no text heard, nothing subscribed) after which an exchange that watches this
-    /// closes a connection; 0 is never. Default 0; of OKX 30.
+    /// closes a connection; 0 is never. Default 0; of OKX 30, of Deribit 60.
     pub idle_s: f64,
     /// Divides the five times above and the times of all limits: 24 hours pass in one with 24. Default 1.
     pub time_compression: f64,
@@ -173,6 +174,10 @@ impl SimulatorConfig {
         if matches!(plan.fault, Fault::Certificate { .. }) && !self.tls {
             return Err(SimulatorError::config("fault certificate", "needs `tls`: true"));
         }
+        let deribit_only = matches!(plan.fault, Fault::Lock { .. } | Fault::ShedAnonymous { .. });
+        if deribit_only && self.exchange != ExchangeName::Deribit {
+            return Err(SimulatorError::config(format!("fault {}", plan.fault.name()), "only deribit has this one"));
+        }
         let from_truth = matches!(plan.fault, Fault::StaleSnapshot { .. } | Fault::SnapshotAt { .. });
         if from_truth && !(self.truth.events && self.truth.books) {
             let problem = "reads the truth: `truth.events` and `truth.books` must be true";
@@ -273,13 +278,16 @@ pub struct SymbolConfig {
     pub book_tickers_per_s: f64,
     /// Mean changed price levels per second behind the best ones.
     pub depth_changes_per_s: f64,
+    /// Price levels that a side of its book never exceeds. Default: `book_levels`, and fewer where books are thin.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub levels: Option<usize>,
 }
 
 #[derive(Deserialize)]
 #[serde(
     untagged,
     expecting = "a symbol is a name, or an object with `symbol` and any of price, tick, lot (texts), \
-                               trades_per_s, book_tickers_per_s, depth_changes_per_s (numbers)"
+                               trades_per_s, book_tickers_per_s, depth_changes_per_s, levels (numbers)"
 )]
 enum SymbolForm {
     Name(String),
@@ -296,6 +304,7 @@ struct SymbolObject {
     trades_per_s: Option<f64>,
     book_tickers_per_s: Option<f64>,
     depth_changes_per_s: Option<f64>,
+    levels: Option<usize>,
 }
 
 impl From<SymbolForm> for SymbolConfig {
@@ -312,6 +321,7 @@ impl From<SymbolForm> for SymbolConfig {
             trades_per_s: o.trades_per_s.unwrap_or(d.trades_per_s),
             book_tickers_per_s: o.book_tickers_per_s.unwrap_or(d.book_tickers_per_s),
             depth_changes_per_s: o.depth_changes_per_s.unwrap_or(d.depth_changes_per_s),
+            levels: o.levels.or(d.levels),
             symbol: o.symbol,
         }
     }
@@ -321,36 +331,42 @@ impl SymbolConfig {
     /// A symbol with the defaults of its name.
     #[must_use]
     pub fn named(symbol: &str) -> Self {
-        let (price, tick, lot, trades, tickers, changes) = match symbol {
-            "BTCUSDT" => ("76900.00", "0.10", "0.001", 20.0, 60.0, 300.0),
-            "ETHUSDT" => ("1943.60", "0.01", "0.001", 15.0, 50.0, 250.0),
-            "SOLUSDT" => ("140.0000", "0.0100", "0.01", 8.0, 25.0, 150.0),
-            "ETHBTC" => ("0.02527", "0.00001", "0.0001", 3.0, 10.0, 60.0),
-            "BTC-USDT" => ("76900.0", "0.1", "0.00001", 10.0, 40.0, 200.0),
-            "ETH-USDT" => ("1943.60", "0.01", "0.0001", 8.0, 30.0, 150.0),
-            "BTC-USDT-SWAP" => ("76890.0", "0.1", "0.01", 15.0, 50.0, 250.0),
-            "BTC-USD-SWAP" => ("76910.0", "0.1", "1", 5.0, 20.0, 100.0),
+        let (price, tick, lot, rates, levels) = match symbol {
+            "BTCUSDT" => ("76900.00", "0.10", "0.001", [20.0, 60.0, 300.0], None),
+            "ETHUSDT" => ("1943.60", "0.01", "0.001", [15.0, 50.0, 250.0], None),
+            "SOLUSDT" => ("140.0000", "0.0100", "0.01", [8.0, 25.0, 150.0], None),
+            "ETHBTC" => ("0.02527", "0.00001", "0.0001", [3.0, 10.0, 60.0], None),
+            "BTC-USDT" => ("76900.0", "0.1", "0.00001", [10.0, 40.0, 200.0], None),
+            "ETH-USDT" => ("1943.60", "0.01", "0.0001", [8.0, 30.0, 150.0], None),
+            "BTC-USDT-SWAP" => ("76890.0", "0.1", "0.01", [15.0, 50.0, 250.0], None),
+            "BTC-USD-SWAP" => ("76910.0", "0.1", "1", [5.0, 20.0, 100.0], None),
             // An option's price is in its base.
-            s if s.starts_with("BTC-USD-") && s.ends_with(['C', 'P']) => ("0.1250", "0.0001", "1", 0.5, 3.0, 20.0),
-            s if s.starts_with("BTC-USD-") => ("77400.0", "0.1", "1", 1.0, 6.0, 40.0),
-            s if s.starts_with("BTCUSDT_") => ("77400.0", "0.1", "0.001", 0.5, 4.0, 30.0),
-            _ => ("100.000", "0.010", "0.01", 4.0, 15.0, 80.0),
+            s if s.starts_with("BTC-USD-") && s.ends_with(['C', 'P']) => {
+                ("0.1250", "0.0001", "1", [0.5, 3.0, 20.0], None)
+            }
+            s if s.starts_with("BTC-USD-") => ("77400.0", "0.1", "1", [1.0, 6.0, 40.0], None),
+            s if s.starts_with("BTCUSDT_") => ("77400.0", "0.1", "0.001", [0.5, 4.0, 30.0], None),
+            // Names of Deribit tell what they are.
+            s => deribit::defaults(s).unwrap_or(("100.000", "0.010", "0.01", [4.0, 15.0, 80.0], None)),
         };
+        let [trades_per_s, book_tickers_per_s, depth_changes_per_s] = rates;
         Self {
             symbol: symbol.to_owned(),
             price: price.to_owned(),
             tick: tick.to_owned(),
             lot: lot.to_owned(),
-            trades_per_s: trades,
-            book_tickers_per_s: tickers,
-            depth_changes_per_s: changes,
+            trades_per_s,
+            book_tickers_per_s,
+            depth_changes_per_s,
+            levels,
         }
     }
 
     /// The numbers as mantissas: scales, price, tick, lot.
     pub(crate) fn numbers(&self) -> Result<(Scales, i64, i64, i64), SimulatorError> {
         let key = |field: &str| format!("symbols.{}.{field}", self.symbol);
-        let name_ok = |b: u8| b.is_ascii_uppercase() || b.is_ascii_digit() || b"_-".contains(&b);
+        // The `d` is the decimal point of Deribit's strikes.
+        let name_ok = |b: u8| b.is_ascii_uppercase() || b.is_ascii_digit() || b"_-d".contains(&b);
         if self.symbol.is_empty() || !self.symbol.bytes().all(name_ok) {
             return Err(SimulatorError::config("symbols", format!("{:?} is no symbol: A-Z, 0-9, _, -", self.symbol)));
         }
@@ -379,8 +395,11 @@ impl SymbolConfig {
                 format!("{} is no multiple of the tick {}, or too large", self.price, self.tick),
             ));
         }
-        if p / t < 1000 {
-            return Err(SimulatorError::config(key("price"), "at least 1000 ticks, so that a book fits below it"));
+        if p / t < 50 {
+            return Err(SimulatorError::config(key("price"), "at least 50 ticks, so that a book fits below it"));
+        }
+        if self.levels.is_some_and(|l| l < 20) {
+            return Err(SimulatorError::config(key("levels"), "at least 20"));
         }
         Ok((scales, p, t, lot.0))
     }
@@ -396,6 +415,8 @@ pub struct Limits {
     pub messages_per_s: usize,
     /// Whether pings and pongs count as such frames. Default false.
     pub control_frames_count: bool,
+    /// WebSocket connections open at a time; one more is refused (429). 0 (the default) is without limit; of Deribit 32.
+    pub connections: usize,
     /// WebSocket upgrades within `handshake_window_s`; one more is refused (429). 0 (the default) is without limit.
     pub handshakes: usize,
     /// Seconds. Default 300.
@@ -419,6 +440,7 @@ impl Default for Limits {
             streams_per_connection: 1024,
             messages_per_s: 10,
             control_frames_count: false,
+            connections: 0,
             handshakes: 0,
             handshake_window_s: 300.0,
             weight_per_minute: 2400,

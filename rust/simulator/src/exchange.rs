@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::SimulatorError;
 use crate::binance::{self, Binance};
 use crate::config::{Account, DepthSpeed, Limits, LoadConfig, SimulatorConfig, Source, SymbolConfig, TruthConfig};
+use crate::deribit::{self, Deribit};
 use crate::recorder::{Recipe, RecordRequest};
 use crate::truth::Truth;
 use crate::venue::Venue;
@@ -36,7 +37,7 @@ impl ExchangeName {
             Self::BinanceFutures => Ok(Box::new(Binance::new(&binance::FUTURES, config, start_ms, truth)?)),
             Self::BinanceSpot => Ok(Box::new(Binance::new(&binance::SPOT, config, start_ms, truth)?)),
             Self::Okx => Err(not_yet("okx")),
-            Self::Deribit => Err(not_yet("deribit")),
+            Self::Deribit => Ok(Box::new(Deribit::new(config, start_ms, truth)?)),
         }
     }
 
@@ -45,7 +46,8 @@ impl ExchangeName {
         match self {
             Self::BinanceFutures => binance::recipe(&binance::FUTURES, request, symbols),
             Self::BinanceSpot => binance::recipe(&binance::SPOT, request, symbols),
-            Self::Okx | Self::Deribit => Recipe::default(),
+            Self::Okx => Recipe::default(),
+            Self::Deribit => deribit::recipe(symbols),
         }
     }
 
@@ -130,7 +132,21 @@ impl ExchangeName {
                 ..common
             },
             Self::Deribit => SimulatorConfig {
-                symbols: named(&["BTC-PERPETUAL", "ETH-PERPETUAL"]),
+                symbols: named(&[
+                    "BTC-PERPETUAL",
+                    "ETH-PERPETUAL",
+                    "BTC_USDC-PERPETUAL",
+                    "BTC-25DEC26",
+                    "BTC-25DEC26-100000-C",
+                    "XRP_USDC-25DEC26-1d02-C",
+                    "BTC_USDC",
+                    "BTC-FS-25DEC26_PERP",
+                ]),
+                book_levels: 500,
+                liquidations: 0.02,
+                block_trades: 0.005,
+                idle_s: 60.0,
+                limits: Limits { connections: 32, ..common.limits },
                 accounts: vec![account()],
                 ..common
             },

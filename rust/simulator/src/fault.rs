@@ -242,6 +242,18 @@ pub enum Fault {
         /// As the exchange writes it: `HALT`, `BREAK`, `suspend`, `TRADING` …
         status: String,
     },
+    /// The exchange locks trading for some time (Deribit): it says so, and nothing happens meanwhile.
+    Lock {
+        /// Seconds.
+        #[serde(default = "half")]
+        seconds: f64,
+    },
+    /// Who is not logged in is not served for some time (Deribit): it is announced, then such connections are cut.
+    ShedAnonymous {
+        /// Seconds.
+        #[serde(default = "half")]
+        seconds: f64,
+    },
     /// Everything happens more (or less) often, on all symbols, while the plan is active.
     Rate {
         /// 50 is fifty times as often; 0 stops the market.
@@ -524,6 +536,8 @@ impl Fault {
             | Self::List { .. }
             | Self::Delist
             | Self::Status { .. }
+            | Self::Lock { .. }
+            | Self::ShedAnonymous { .. }
             | Self::Rate { .. } => Stage::Market,
         }
     }
@@ -601,6 +615,9 @@ impl FaultPlan {
             Fault::List { symbol, .. } if symbol.numbers().is_err() => symbol.numbers().map(drop),
             Fault::List { opens_after_s, .. } if !(opens_after_s.is_finite() && *opens_after_s >= 0.0) => {
                 bad("opens_after_s", "0 or more")
+            }
+            Fault::Lock { seconds } | Fault::ShedAnonymous { seconds } if !(seconds.is_finite() && *seconds > 0.0) => {
+                bad("seconds", "above 0")
             }
             Fault::Rate { factor } if !(0.0..=10_000.0).contains(factor) => bad("factor", "0 to 10000"),
             Fault::BigEvent { levels } if *levels > 1_000_000 => bad("levels", "at most 1000000"),

@@ -141,6 +141,7 @@ mod book;
 mod capture;
 mod clock;
 mod config;
+mod deribit;
 mod error;
 mod event;
 mod exchange;

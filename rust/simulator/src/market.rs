@@ -269,6 +269,7 @@ impl Market {
 impl SymbolMarket {
     fn new(seed: u64, config: &SymbolConfig, levels: usize) -> Result<Self, SimulatorError> {
         let (scales, price, tick, lot) = config.numbers()?;
+        let levels = config.levels.unwrap_or(levels);
         let mut s = Self {
             scales,
             tick,

@@ -109,7 +109,6 @@ pub(crate) trait Follower {
 /// What it wants then.
 pub(crate) enum Wish {
     /// To say this.
-    #[expect(dead_code, reason = "Binance needs no words: its snapshots are fetched")]
     Say(String),
     /// To fetch this path, until it is had.
     Fetch(String),

@@ -144,6 +144,7 @@ impl State {
         self.venue.advance(now, &mut self.events, &mut self.truth);
         for (_, plan) in self.faults.market(now) {
             self.venue.strike(&plan.fault, &plan.target, now, &mut self.events, &mut self.truth);
+            self.hub.attend();
         }
         for event in self.events.drain(..) {
             self.hub.publish(event, &mut self.faults, &mut self.truth, now);

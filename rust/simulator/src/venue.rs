@@ -96,12 +96,13 @@ pub(crate) trait Session: Send {
 pub(crate) enum Reply {
     Text(String),
     /// How this stream stands now: [`Venue::present`].
-    #[expect(dead_code, reason = "Binance's snapshots are fetched")]
     Present(Arc<str>),
     Close {
         code: u16,
         reason: &'static str,
     },
+    /// The connection ends without a Close frame; why is for the truth alone.
+    Cut(&'static str),
 }
 
 /// A REST request.
@@ -116,6 +117,11 @@ pub(crate) struct RestRequest<'a> {
 }
 
 impl RestRequest<'_> {
+    /// The instrument asked for, as any of the exchanges names the parameter.
+    pub(crate) fn symbol(&self) -> &str {
+        ["symbol", "instId", "instrument_name"].iter().find_map(|name| self.parameter(name)).unwrap_or("")
+    }
+
     /// A parameter of the query.
     pub(crate) fn parameter(&self, name: &str) -> Option<&str> {
         self.query.split('&').filter_map(|p| p.split_once('=')).find(|(k, _)| *k == name).map(|(_, v)| v)

@@ -2,6 +2,8 @@
 
 #[path = "sockets/client.rs"]
 mod client;
+#[path = "sockets/deribit.rs"]
+mod deribit;
 #[path = "sockets/faults.rs"]
 mod faults;
 #[path = "sockets/judge.rs"]

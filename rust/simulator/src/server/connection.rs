@@ -54,6 +54,10 @@ async fn serve(shared: &Arc<Shared>, stream: TcpStream, number: u64, handle: &Ha
     if !shared.state().handshakes.allow(shared.clock.now()) {
         return refuse(&mut socket, 429, &[]).await;
     }
+    let most = shared.config.limits.connections;
+    if most > 0 && shared.state().hub.numbers().len() >= most {
+        return refuse(&mut socket, 429, &[]).await;
+    }
     let Some(key) = head.header("Sec-WebSocket-Key").map(str::to_owned).filter(|_| head.method == "GET") else {
         return refuse(&mut socket, 400, &[]).await;
     };
@@ -168,6 +172,7 @@ impl Client<'_> {
             let item = match r {
                 Reply::Text(text) => Item::Message(Message::plain(None, text.into_bytes().into())),
                 Reply::Close { code, reason } => Item::Close { code, reason: reason.into() },
+                Reply::Cut(why) => Item::Cut(why),
                 Reply::Present(stream) => {
                     state.present(self.number, &stream, now);
                     continue;
@@ -385,6 +390,12 @@ impl Client<'_> {
                     sleep(FAREWELL).await;
                     return format!("closed with {code} {reason}");
                 }
+                Some(Special::End(why)) => {
+                    self.leave();
+                    let _ = socket.shutdown().await;
+                    sleep(FAREWELL).await;
+                    return why.into();
+                }
                 Some(Special::Load(frames)) => {
                     return load::run(self.shared, self.number, self.link, self.handle, frames, items).await;
                 }
@@ -540,6 +551,7 @@ struct Batch {
 enum Special {
     Close(u16, String),
     Cut(Message, usize, Ending),
+    End(&'static str),
     Fault(Fault),
     Load(Vec<crate::venue::LoadFrame>),
 }
@@ -563,6 +575,7 @@ impl Batch {
             }
             Item::Pong(payload) => ws::frame(&mut self.bytes, ws::PONG, &payload),
             Item::Close { code, reason } => return Some(Special::Close(code, reason)),
+            Item::Cut(why) => return Some(Special::End(why)),
             Item::Fault(fault) => return Some(Special::Fault(fault)),
             Item::Load(frames) => return Some(Special::Load(frames)),
         }

@@ -29,6 +29,8 @@ pub(crate) enum Item {
         code: u16,
         reason: String,
     },
+    /// The end, without a Close frame.
+    Cut(&'static str),
     /// A fault of the connection.
     Fault(Fault),
     /// Prepared frames begin, or are other ones now.
@@ -159,6 +161,11 @@ impl Hub {
 
     pub(crate) fn remove(&mut self, number: u64) {
         self.connections.remove(&number);
+    }
+
+    /// What has happened may concern what sessions do by themselves: their keepers look again.
+    pub(crate) fn attend(&self) {
+        self.connections.values().for_each(|c| c.link.attention.notify_one());
     }
 
     pub(crate) fn numbers(&self) -> Vec<u64> {

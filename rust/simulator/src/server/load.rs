@@ -116,6 +116,7 @@ impl Writer<'_> {
                         }
                         return "fault: disconnect";
                     }
+                    Item::Cut(why) => return why,
                     Item::Fault(_) => {}
                 }
                 if !self.put(&bytes) {

@@ -40,7 +40,7 @@ pub(crate) async fn run(shared: Arc<Shared>, stream: TcpStream) {
 async fn answer(shared: &Arc<Shared>, socket: &mut Socket, handle: &Handle, head: &Head) -> bool {
     let (path, query) = head.target.split_once('?').unwrap_or((&head.target, ""));
     let request = RestRequest { path, query, now: shared.clock.now(), wall_ms: wall_ns() / 1_000_000 };
-    let context = FrameContext { path, symbol: request.parameter("symbol").unwrap_or(""), ..FrameContext::default() };
+    let context = FrameContext { path, symbol: request.symbol(), ..FrameContext::default() };
     let struck = shared.state().faults.strike(Stage::Rest, &context, request.now);
     let faults: Vec<Fault> = struck.into_iter().map(|(_, f)| f).collect();
     let record = |state: &mut State, status, snapshot_id| {

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use crate::SimulatorError;
 use crate::binance::dialect::{Dialect, Product};
 use crate::book::{Scales, decimal_text};
+use crate::clock::utc_ms;
 use crate::config::SymbolConfig;
 
 /// An instrument as the reference data have it.
@@ -106,11 +107,5 @@ fn delivery_ms(text: &str) -> Option<i64> {
         return None;
     }
     let part = |i: usize| text.get(i..i + 2)?.parse::<i64>().ok();
-    let (y, m, d) = (2000 + part(0)?, part(2)?, part(4)?);
-    // Days from civil (Hinnant): years begin in March.
-    let (y, m) = if m <= 2 { (y - 1, m + 9) } else { (y, m - 3) };
-    let era = y / 400;
-    let yoe = y % 400;
-    let doe = yoe * 365 + yoe / 4 - yoe / 100 + (153 * m + 2) / 5 + d - 1;
-    Some((era * 146_097 + doe - 719_468) * 86_400_000 + 8 * 3_600_000)
+    Some(utc_ms(2000 + part(0)?, part(2)?, part(4)?) + 8 * 3_600_000)
 }
