@@ -108,9 +108,11 @@ fn connections_of_two_phases_hear_two_partitions_of_one_chain() {
     let sim = deribit(&json!({"batch_phases": 2}));
     let book = "book.BTC-PERPETUAL.raw";
     let mut clients = [Client::connect(&sim, PATH), Client::connect(&sim, PATH)];
-    let ids = clients.each_mut().map(|c| {
+    clients.iter_mut().for_each(|c| {
         login(c, "simulator");
         subscribe(c, &[book]);
+    });
+    let ids = clients.each_mut().map(|c| {
         let frames = told(c, book, 200);
         assert!(frames.windows(2).all(|w| w[1]["prev_change_id"] == w[0]["change_id"]));
         frames.iter().map(|f| f["change_id"].as_u64().expect("an id")).collect::<Vec<_>>()
