@@ -114,7 +114,13 @@ impl Venue for Deribit {
         match fault {
             Fault::Lock { seconds } => return house.lock(*seconds, now, events),
             Fault::ShedAnonymous { seconds } => return house.shed(*seconds, now, events),
-            Fault::List { symbol, opens_after_s } => return house.list(symbol, *opens_after_s, now, truth),
+            Fault::List { symbol, opens_after_s } => {
+                return match house.instruments.iter().position(|i| *i.name == *symbol.symbol) {
+                    // It was there before: it comes back as it was.
+                    Some(n) => house.set_state(n, instruments::OPEN, now, events),
+                    None => house.list(symbol, *opens_after_s, now, truth),
+                };
+            }
             _ => {}
         }
         let wanted = |name: &str| target.symbol.as_deref().is_none_or(|s| s == name);

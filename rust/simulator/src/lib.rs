@@ -72,6 +72,21 @@
 //! * `/api/v3/trades` and `historicalTrades` too. The snapshot of a book that has not begun (fault `list`) is empty, with
 //!   id -1.
 //!
+//! # What Deribit serves
+//!
+//! * `/ws/api/v2` and, over HTTP, `/api/v2/public/…`: hello, test, auth, get_time, status, get_instruments, get_instrument,
+//!   get_order_book, ticker, get_last_trades_by_instrument; on a socket also subscribe, unsubscribe, unsubscribe_all,
+//!   set_heartbeat, disable_heartbeat. Credits, 32 connections, the cut of a silent socket.
+//! * Channels: `book.{i}.{raw|100ms|agg2}`, `book.{i}.none.{1|10|20}.{100ms|agg2}`, `trades.{i}.…`,
+//!   `trades.{kind}.{currency}.…`, `quote.{i}`, `ticker.{i}.…`, `instrument.state.{kind}.{currency}`, `platform_state`,
+//!   `platform_state.public_methods_state`. One is produced, and in the truth, from its first subscription on. `raw` needs
+//!   a login with one of [`SimulatorConfig::accounts`].
+//! * A book's snapshot is what the next change follows. A change tells every level touched since, with its size now;
+//!   one that came and went is deleted. With [`SimulatorConfig::batch_phases`] other connections hear `raw` changes
+//!   gathered too.
+//! * Dated instruments expire at 08:00 UTC by [`SimulatorConfig::start_ms`]'s clock; those whose day had passed at the
+//!   start are played without end.
+//!
 //! # Comparing with the truth
 //!
 //! * [`Truth::book_at`] is the whole book at any id. A snapshot shows 1000 levels a side at most: with
@@ -122,6 +137,7 @@
 //! | `list` | `symbol`, `opens_after_s` (0) | the market |
 //! | `delist` | | the market, one symbol |
 //! | `status` | `status` | the market, one symbol |
+//! | `lock`, `shed_anonymous` (Deribit) | `seconds` (0.5) | the market |
 //! | `rate` | `factor` | the market |
 //!
 //! Faults of a connection strike as soon as their time has come; with `after_frames`, `symbol` or `stream` they strike
@@ -131,8 +147,8 @@
 //! # Load
 //!
 //! With [`SimulatorConfig::load`] the market stands still, and each connection carries prepared frames of the streams it
-//! has subscribed (`@bookTicker` or `@trade`), at a pace or as many as its socket takes. Every frame has a number of
-//! its own in `u` (or `t`), counting up from [`LoadReport::first_id`] on each connection; the wall time right before the
+//! has subscribed (`@bookTicker` or `@trade`; `trades` of Deribit), at a pace or as many as its socket takes. Every frame has a number of
+//! its own in `u` (or `t`, or `trade_seq`), counting up from [`LoadReport::first_id`] on each connection; the wall time right before the
 //! write of frame `first_id + i` is `write_ns[i]`. `E` and `T`, where a message has them, carry the same time in
 //! milliseconds.
 

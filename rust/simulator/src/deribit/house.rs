@@ -190,8 +190,7 @@ impl House {
 
     /// A new instrument, whose book is empty until it opens.
     pub(crate) fn list(&mut self, symbol: &SymbolConfig, opens_after: f64, now: MarketTime, truth: &mut Truth) {
-        let known = self.instruments.iter().any(|i| *i.name == *symbol.symbol);
-        let Some(instrument) = Instrument::new(symbol).ok().filter(|_| !known) else { return };
+        let Ok(instrument) = Instrument::new(symbol) else { return };
         if self.market.list(symbol, now, now.saturating_add(seconds(opens_after))).is_err() {
             return;
         }

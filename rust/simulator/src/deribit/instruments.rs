@@ -219,9 +219,11 @@ fn expiry_ms(text: &str) -> Option<i64> {
     Some(utc_ms(2000 + digits(text.get(at + 3..)?)?, month, day) + 8 * 3_600_000)
 }
 
-/// Price, tick, lot, trades, changes of the best prices and of others per second, and levels of a side that a name has
-/// by default; `None` for names of other exchanges.
-pub(crate) fn defaults(name: &str) -> Option<(&'static str, &'static str, &'static str, [f64; 3], Option<usize>)> {
+/// Price, tick, lot; trades, changes of the best prices and of others per second; levels of a side.
+pub(crate) type Defaults = (&'static str, &'static str, &'static str, [f64; 3], Option<usize>);
+
+/// What a symbol of that name is by default; `None` for names of other exchanges.
+pub(crate) fn defaults(name: &str) -> Option<Defaults> {
     let i = Instrument::of_name(name)?;
     let all = None;
     Some(match (i.kind, &*i.base, i.reversed()) {

@@ -282,9 +282,9 @@ fn tickers_tell_what_belongs_to_the_kind() {
     assert_eq!(has(1), [false, true, false, true]);
     assert_eq!(has(2), [false, true, true, true]);
     assert_eq!(has(3), [false, false, false, true]);
-    for n in 0..4 {
-        let count = told.iter().filter(|(c, _)| *c == channels[n]).count();
-        assert!((3..=32).contains(&count), "{}: {count}", channels[n]);
+    for (n, channel) in channels.iter().enumerate() {
+        let count = told.iter().filter(|(c, _)| c == channel).count();
+        assert!((3..=32).contains(&count), "{channel}: {count}");
         assert!(last(n)["best_bid_price"].as_f64() < last(n)["best_ask_price"].as_f64());
     }
 }
