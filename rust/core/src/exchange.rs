@@ -4,6 +4,7 @@
 mod binance;
 pub mod binance_futures;
 pub mod binance_spot;
+pub mod deribit;
 pub mod document;
 pub(crate) mod levels;
 pub(crate) mod names;
@@ -35,7 +36,7 @@ macro_rules! with_protocol {
                 $body
             }
             $crate::symbol::Venue::Deribit => {
-                type $protocol = $crate::exchange::binance_futures::BinanceFutures;
+                type $protocol = $crate::exchange::deribit::Deribit;
                 $body
             }
         }

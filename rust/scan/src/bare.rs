@@ -70,7 +70,54 @@ fn plain(text: &[u8], wanted: usize) -> Option<(i64, usize)> {
     }
 }
 
+/// The number at `at` of `bytes`, up to the comma or bracket that ends it, as [`json_number`] reads it, and where that
+/// byte stands.
+#[inline]
+#[must_use]
+pub fn bare_exact(bytes: &[u8], at: usize) -> Option<(Exact, usize)> {
+    let text = bytes.get(at..)?;
+    short(text).or_else(|| long(text)).map(|(number, n)| (number, at + n))
+}
+
+/// At most seven digits on either side of the point.
+#[inline]
+fn short(text: &[u8]) -> Option<(Exact, usize)> {
+    let head = swar::load(text)?;
+    let whole = swar::digits(head);
+    if whole == 0 || whole == 8 || whole > 1 && text[0] == b'0' {
+        return None;
+    }
+    let value = swar::value(head, whole);
+    match text.get(whole)? {
+        b'.' => {
+            let behind = text.get(whole + 1..)?;
+            let tail = swar::load(behind)?;
+            let mut scale = swar::digits(tail);
+            if scale == 0 || scale == 8 || !ends(*behind.get(scale)?) {
+                return None;
+            }
+            let n = whole + 1 + scale;
+            let mut digits = value * POW10[scale].unsigned_abs() + swar::value(tail, scale);
+            while scale > 0 && digits.is_multiple_of(10) {
+                digits /= 10;
+                scale -= 1;
+            }
+            Some((Exact { mantissa: i128::from(digits), scale: scale as u8 }, n))
+        }
+        end if ends(*end) => Some((Exact { mantissa: i128::from(value), scale: 0 }, whole)),
+        _ => None,
+    }
+}
+
 /// The same by way of the exact reader.
+#[cold]
+#[inline(never)]
+fn long(text: &[u8]) -> Option<(Exact, usize)> {
+    let n = text.iter().position(|b| ends(*b))?;
+    json_number(text.get(..n)?).ok().map(|number| (number, n))
+}
+
+/// [`bare`] by way of the exact reader.
 #[cold]
 #[inline(never)]
 fn by_digit(text: &[u8], scale: u8) -> Option<(i64, usize)> {

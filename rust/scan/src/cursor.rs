@@ -1,6 +1,6 @@
 //! A position in a frame of a known shape.
 
-use crate::{Isa, LevelScales, bare, json_number, pair, pair2, swar, word};
+use crate::{Exact, Isa, LevelScales, bare, bare_exact, pair, pair2, swar, word};
 
 /// Walks forward over a frame. Every step either takes exactly what was asked for or leaves the cursor where it was
 /// and says no; nothing is guessed and nothing is read beyond the slice.
@@ -144,8 +144,18 @@ impl<'a> Cursor<'a> {
     #[inline(always)]
     #[must_use]
     pub fn name(&mut self) -> Option<&'a str> {
+        self.name_before::<b'"'>()
+    }
+
+    /// The same with another byte behind it, which is taken too.
+    #[inline(always)]
+    #[must_use]
+    pub fn name_before<const END: u8>(&mut self) -> Option<&'a str> {
         let (name, rest) = self.rest.split_at_checked(word::name(self.rest)?)?;
-        let (b'"', rest) = rest.split_first()? else { return None };
+        let (end, rest) = rest.split_first()?;
+        if *end != END {
+            return None;
+        }
         self.rest = rest;
         // SAFETY: the run holds ASCII letters, digits, underscores and dashes only, which is UTF-8.
         Some(unsafe { std::str::from_utf8_unchecked(name) })
@@ -203,14 +213,13 @@ impl<'a> Cursor<'a> {
         Some(value)
     }
 
-    /// The text of a bare number of any size, up to the comma or bracket behind it. [`json_number`] judges it.
-    #[inline]
+    /// A bare number of any size, up to the comma or bracket behind it; see [`crate::bare_exact`].
+    #[inline(always)]
     #[must_use]
-    pub fn bare_text(&mut self) -> Option<&'a [u8]> {
-        let n = self.rest.iter().position(|b| matches!(b, b',' | b']' | b'}'))?;
-        let (text, rest) = self.rest.split_at_checked(n)?;
-        self.rest = rest;
-        Some(text)
+    pub fn number(&mut self) -> Option<Exact> {
+        let (number, end) = bare_exact(self.rest, 0)?;
+        self.rest = self.rest.get(end..)?;
+        Some(number)
     }
 
     /// Steps over a value that is no list and no object: an ASCII text, a number, or one of the three words.
@@ -227,7 +236,7 @@ impl<'a> Cursor<'a> {
             b'n' => return self.expect(b"null"),
             _ => {}
         }
-        json_number(self.bare_text()?).ok().map(|_| ())
+        self.number().map(|_| ())
     }
 
     /// The bytes up to the next quote, and the quote. No byte of them may be a backslash or a control character, so

@@ -21,7 +21,7 @@ mod levels;
 mod swar;
 mod word;
 
-pub use bare::{bare, json_number};
+pub use bare::{bare, bare_exact, json_number};
 pub use cursor::Cursor;
 pub use exact::{Exact, MAX_DIGITS, NumberError, exact, signed, unsigned};
 pub use fixed::fixed;

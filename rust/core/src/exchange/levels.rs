@@ -1,7 +1,7 @@
 //! Filling [`DecodedLevels`]: lists of levels as scanners walk them, and numbers that need more room than those before
 //! them.
 
-use xtrader_scan::{Cursor, Exact, Isa, LevelScales, NumberError, Stop, exact, levels_with};
+use xtrader_scan::{Cursor, Exact, Isa, LevelScales, NumberError, Run, Stop, exact, levels_with};
 
 use crate::decimal::Decimal;
 use crate::event::{DecodedLevels, Level, Levels, Scales};
@@ -51,14 +51,16 @@ impl From<NumberError> for RejectReason {
 
 /// A price or size of a single event: at `scale`, or finer where its digits ask for it.
 pub(crate) fn decimal(text: &[u8], scale: u8) -> Result<Decimal, RejectReason> {
-    let number = exact(text)?;
+    at_scale(exact(text)?, scale)
+}
+
+/// The same of a number that was read already.
+pub(crate) fn at_scale(number: Exact, scale: u8) -> Result<Decimal, RejectReason> {
     let scale = scale.max(number.scale);
     Ok(Decimal::new(number.at_scale(scale).ok_or(RejectReason::Range)?, scale))
 }
 
-/// One side as a list of `["price","size"]`, each with `MORE` further texts (OKX: two): the kernel takes run after run of
-/// plain levels, and between them each odd one is read exactly. `None` where the list has another shape, or more than
-/// `max_levels` on both sides.
+/// One side as a list of `["price","size"]`, each with `MORE` further texts (OKX: two); see [`scan_side_with`].
 pub(crate) fn scan_side<const MORE: usize>(
     isa: Isa,
     frame: &[u8],
@@ -66,6 +68,24 @@ pub(crate) fn scan_side<const MORE: usize>(
     side: BookSide,
     max_levels: usize,
     out: &mut DecodedLevels,
+) -> Option<()> {
+    let kernel = |at, scales, room, list: &mut Vec<Level>| {
+        levels_with::<MORE>(isa, frame, at, scales, room, |price, size| list.push(Level { price, size }))
+    };
+    scan_side_with(c, side, max_levels, out, kernel, odd_level::<MORE>)
+}
+
+/// One side as a list of levels: the kernel takes run after run of plain ones, from a position on, at scales, at most so
+/// many, and between them each odd one is read exactly. `None` where the list has another shape, or more than
+/// `max_levels` on both sides.
+#[inline(always)]
+pub(crate) fn scan_side_with<'a>(
+    c: &mut Cursor<'a>,
+    side: BookSide,
+    max_levels: usize,
+    out: &mut DecodedLevels,
+    kernel: impl Fn(usize, LevelScales, usize, &mut Vec<Level>) -> Run,
+    odd_level: impl Fn(&mut Cursor<'a>) -> Option<(Exact, Exact)>,
 ) -> Option<()> {
     c.expect(b"[")?;
     if c.eat(b"]") {
@@ -75,9 +95,7 @@ pub(crate) fn scan_side<const MORE: usize>(
         let room = max_levels.checked_sub(out.count())?;
         if out.wide.is_none() {
             let scales = LevelScales { price: out.narrow.scales.price, size: out.narrow.scales.size };
-            let list = out.narrow.side_mut(side);
-            let push = |price, size| list.push(Level { price, size });
-            let run = levels_with::<MORE>(isa, frame, c.at(), scales, room, push);
+            let run = kernel(c.at(), scales, room, out.narrow.side_mut(side));
             c.set(run.at);
             match run.stop {
                 Stop::Closed => return Some(()),
@@ -88,7 +106,7 @@ pub(crate) fn scan_side<const MORE: usize>(
         if out.count() >= max_levels {
             return None;
         }
-        let (price, size) = odd_level::<MORE>(c)?;
+        let (price, size) = odd_level(c)?;
         push(out, side, price, size).ok()?;
         if !c.eat(b",") {
             return c.expect(b"]");

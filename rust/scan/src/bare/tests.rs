@@ -18,7 +18,9 @@ proptest! {
     #[test]
     fn a_number_is_that_of_the_exact_reader(text in number(), scale in 0u8..22, behind in "[]},][]0-9,.\"}]{0,20}") {
         let frame = format!(":{text}{behind}");
-        let wanted = json_number(text.as_bytes()).ok().and_then(|n| n.at_scale(scale));
+        let number = json_number(text.as_bytes()).ok();
+        prop_assert_eq!(bare_exact(frame.as_bytes(), 1), number.map(|n| (n, 1 + text.len())), "{}", text);
+        let wanted = number.and_then(|n| n.at_scale(scale));
         let wanted = wanted.filter(|m| m.unsigned_abs() < 10u128.pow(18)).map(|m| (m as i64, 1 + text.len()));
         prop_assert_eq!(bare(frame.as_bytes(), 1, scale), wanted, "{} at {}", text, scale);
     }

@@ -1,0 +1,352 @@
+//! From the body of a frame straight into fixed point (§3–§5).
+//!
+//! Decoding resumes where [`super::peek`] stopped and reads to the last byte: closing braces and nothing behind them,
+//! so a torn frame or two documents in one never make a row. Anything but the shapes the exchange sends is a
+//! [`Decoded::Miss`]; [`super::wire`] names the reason.
+
+use xtrader_scan::{Cursor, Exact, Isa, actions};
+
+use super::peek::{quote_key, same_name, skip_unknown, trades_key};
+use crate::decimal::Decimal;
+use crate::event::{
+    Bbo, BookHead, DecodedLevels, EventTimes, Level, Scales, TextRange, Texts, Trade, TradeId, TradeRow, TradeRows,
+};
+use crate::exchange::levels::{BookSide, at_scale, scan_side_with};
+use crate::exchange::{Decoded, EventKind, Head};
+use crate::report::IgnoreReason;
+use crate::table::{Condition, Side, Source};
+use crate::time::ms_to_ns;
+
+/// The levels of a book message into `out`, at `scales` or finer; `max_levels` counts both sides.
+#[inline(always)]
+pub(super) fn book(
+    isa: Isa,
+    frame: &[u8],
+    head: &Head<'_>,
+    scales: Scales,
+    max_levels: usize,
+    out: &mut DecodedLevels,
+) -> Decoded<BookHead> {
+    out.reset(scales);
+    match book_body(isa, frame, head, max_levels, out) {
+        Some(()) => Decoded::Event(book_head(head)),
+        None => Decoded::Miss,
+    }
+}
+
+/// `[…],"asks":[…]}}}`.
+#[inline(always)]
+fn book_body(isa: Isa, frame: &[u8], head: &Head<'_>, max_levels: usize, out: &mut DecodedLevels) -> Option<()> {
+    let mut c = Cursor::new(frame, head.resume);
+    side(isa, frame, &mut c, BookSide::Bids, max_levels, out)?;
+    c.expect(br#","asks":"#)?;
+    side(isa, frame, &mut c, BookSide::Asks, max_levels, out)?;
+    c.expect(b"}}}")?;
+    c.is_at_end().then_some(())
+}
+
+fn side(
+    isa: Isa,
+    frame: &[u8],
+    c: &mut Cursor<'_>,
+    side: BookSide,
+    max_levels: usize,
+    out: &mut DecodedLevels,
+) -> Option<()> {
+    let kernel = |at, scales, room, list: &mut Vec<Level>| {
+        actions(isa, frame, at, scales, room, |price, size| list.push(Level { price, size }))
+    };
+    scan_side_with(c, side, max_levels, out, kernel, odd_level)
+}
+
+/// A level whose numbers are finer or larger than the kernel takes.
+#[cold]
+fn odd_level(c: &mut Cursor<'_>) -> Option<(Exact, Exact)> {
+    c.expect(b"[\"")?;
+    let action = c.text()?;
+    c.expect(b",")?;
+    let price = c.number()?;
+    c.expect(b",")?;
+    let size = c.number()?;
+    c.expect(b"]")?;
+    Some((price, size_after(action, size)?))
+}
+
+/// The size that a level has after an action: all of them say absolute sizes, and `delete` means none (§4).
+pub(super) fn size_after(action: &[u8], size: Exact) -> Option<Exact> {
+    match action {
+        b"new" | b"change" => Some(size),
+        b"delete" => Some(Exact { mantissa: 0, scale: 0 }),
+        _ => None,
+    }
+}
+
+/// What the head says of a book message.
+pub(super) fn book_head(head: &Head<'_>) -> BookHead {
+    let is_snapshot = head.kind == EventKind::Book;
+    BookHead {
+        times: head.times,
+        is_snapshot,
+        first_id: None,
+        last_id: Some(head.key.last),
+        prev_id: (!is_snapshot).then_some(head.key.prev),
+        checksum: None,
+    }
+}
+
+/// The trades of a frame of one instrument, prices and sizes at `scales` or finer.
+#[inline(always)]
+pub(super) fn trades(frame: &[u8], head: &Head<'_>, scales: Scales, out: &mut TradeRows) -> Decoded<()> {
+    match trades_body(frame, head, scales, out) {
+        Some(()) => Decoded::Event(()),
+        None => Decoded::Miss,
+    }
+}
+
+/// `{…},…,{…}]}}`.
+fn trades_body(frame: &[u8], head: &Head<'_>, scales: Scales, out: &mut TradeRows) -> Option<()> {
+    let mut c = Cursor::new(frame, head.resume);
+    let mut ends = None;
+    loop {
+        c.expect(b"{")?;
+        let body = TradeBody::scan(&mut c, head.symbol, scales, &mut out.texts)?;
+        let at = (body.seq?, body.times?);
+        ends = Some((ends.map_or(at, |(first, _)| first), at));
+        out.rows.push(body.row()?);
+        if !c.eat(b",") {
+            break;
+        }
+    }
+    c.expect(b"]}}")?;
+    let (first, last) = ends?;
+    let same = trades_key(first, last) == (head.key, head.times);
+    (same && c.is_at_end()).then_some(())
+}
+
+/// A trade, read field by field and not yet judged. A field that is `null` or not there is `None`.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct TradeBody {
+    pub(super) seq: Option<i64>,
+    pub(super) times: Option<EventTimes>,
+    pub(super) id: Option<TextRange>,
+    /// Its instrument, where the message has several.
+    pub(super) native: TextRange,
+    pub(super) price: Option<Decimal>,
+    pub(super) size: Option<Decimal>,
+    pub(super) side: Option<Side>,
+    pub(super) contracts: Option<Decimal>,
+    pub(super) index_price: Option<Decimal>,
+    pub(super) mark_price: Option<Decimal>,
+    /// `liquidation` is there, and names who was liquidated.
+    pub(super) liquidation: Option<bool>,
+    /// `block_trade_id` is there.
+    pub(super) block: Option<()>,
+    /// `block_trade_leg_count`.
+    pub(super) block_legs: Option<i64>,
+    /// `combo_id` is there, and whether it is the instrument itself.
+    pub(super) combo: Option<bool>,
+    /// `combo_trade_id` is there.
+    pub(super) combo_trade: Option<()>,
+    /// `legs` are there, which only the combo's own trade has.
+    pub(super) legs: bool,
+}
+
+impl TradeBody {
+    /// The fields of a row, from behind its opening brace to behind the closing one.
+    #[inline(always)]
+    fn scan(c: &mut Cursor<'_>, symbol: &str, scales: Scales, texts: &mut Texts) -> Option<Self> {
+        let mut body = Self::default();
+        let mut named = None;
+        loop {
+            c.expect(b"\"")?;
+            match c.next()? {
+                b't' if c.eat(br#"timestamp":"#) => field(c, &mut body.times, |c| Some(times(Some(c.millis()?))))?,
+                b't' if c.eat(br#"trade_seq":"#) => field(c, &mut body.seq, Cursor::integer)?,
+                b't' if c.eat(br#"trade_id":"#) => field(c, &mut body.id, |c| Some(texts.add(text(c)?)))?,
+                b'p' if c.eat(br#"price":"#) => field(c, &mut body.price, |c| number(c, scales.price))?,
+                b'a' if c.eat(br#"amount":"#) => field(c, &mut body.size, |c| number(c, scales.size))?,
+                b'd' if c.eat(br#"direction":"#) => field(c, &mut body.side, |c| Some(side_of(text(c)?)))?,
+                b'i' if c.eat(br#"instrument_name":""#) => field(c, &mut named, |c| same_name(c, symbol))?,
+                b'i' if c.eat(br#"index_price":"#) => field(c, &mut body.index_price, free)?,
+                b'm' if c.eat(br#"mark_price":"#) => field(c, &mut body.mark_price, free)?,
+                b'c' if c.eat(br#"contracts":"#) => field(c, &mut body.contracts, free)?,
+                b'c' if c.eat(br#"combo_id":"#) => field(c, &mut body.combo, |c| Some(text(c)? == symbol))?,
+                b'c' if c.eat(br#"combo_trade_id":"#) => field(c, &mut body.combo_trade, Cursor::skip_scalar)?,
+                b'l' if c.eat(br#"liquidation":"#) => {
+                    field(c, &mut body.liquidation, |c| Some(is_liquidation(text(c)?)))?
+                }
+                b'b' if c.eat(br#"block_trade_id":"#) => field(c, &mut body.block, Cursor::skip_scalar)?,
+                b'b' if c.eat(br#"block_trade_leg_count":"#) => field(c, &mut body.block_legs, Cursor::integer)?,
+                _ => skip_unknown(c, &[b"instrument_name", b"legs"])?,
+            }
+            if c.eat(b"}") {
+                return named.map(|()| body);
+            }
+            c.expect(b",")?;
+        }
+    }
+
+    /// The row it makes; `None` where something that every trade has is missing.
+    #[inline(always)]
+    pub(super) fn row(self) -> Option<TradeRow> {
+        let (seq, price, size) = (self.seq?, self.price?, self.size?);
+        let trade = Trade {
+            times: self.times?,
+            id: TradeId::Text(self.id?),
+            side: self.side?,
+            price,
+            size,
+            contracts: self.contracts,
+            count: None,
+            first_id: None,
+            last_id: None,
+            seq: Some(seq),
+            condition: self.condition(),
+            index_price: self.index_price,
+            mark_price: self.mark_price,
+            source: Source::Ws,
+        };
+        // The price of a combo is a difference of prices: it may well be zero.
+        let is_priced = !price.is_zero() || trade.condition == Condition::Combo;
+        let trade = if is_priced && !size.is_zero() { Ok(trade) } else { Err(IgnoreReason::ZeroPriceOrSize) };
+        Some(TradeRow { first: seq, last: seq, native: self.native, trade })
+    }
+
+    /// What kind of trade it is (§3). A liquidation is one however it was brought about. A trade of a combo comes on the
+    /// combo and once more on each of its legs: there it names the combo's trade, or a combo that it is not.
+    fn condition(&self) -> Condition {
+        let is_combo = self.combo == Some(true) || self.legs;
+        if self.liquidation == Some(true) {
+            Condition::Liquidation
+        } else if self.block.is_some() {
+            if self.block_legs > Some(1) { Condition::BlockLeg } else { Condition::Block }
+        } else if is_combo {
+            Condition::Combo
+        } else if self.combo.is_some() || self.combo_trade.is_some() {
+            Condition::ComboLeg
+        } else {
+            Condition::Regular
+        }
+    }
+}
+
+/// Maker, taker or both (§3).
+pub(super) fn is_liquidation(word: &str) -> bool {
+    matches!(word, "M" | "T" | "MT")
+}
+
+/// The side of the taker.
+pub(super) fn side_of(direction: &str) -> Side {
+    match direction {
+        "buy" => Side::Buy,
+        "sell" => Side::Sell,
+        _ => Side::Unknown,
+    }
+}
+
+/// The value of a key that may be `null`, and that must not have been there before.
+#[inline(always)]
+fn field<'a, T>(
+    c: &mut Cursor<'a>,
+    slot: &mut Option<T>,
+    read: impl FnOnce(&mut Cursor<'a>) -> Option<T>,
+) -> Option<()> {
+    if slot.is_some() {
+        return None;
+    }
+    if c.next()? == b'n' {
+        return c.expect(b"null");
+    }
+    *slot = Some(read(c)?);
+    Some(())
+}
+
+/// A text without escapes.
+#[inline(always)]
+fn text<'a>(c: &mut Cursor<'a>) -> Option<&'a str> {
+    c.expect(b"\"")?;
+    std::str::from_utf8(c.text()?).ok()
+}
+
+/// A number at `scale`, or finer where its digits ask for it.
+#[inline(always)]
+fn number(c: &mut Cursor<'_>, scale: u8) -> Option<Decimal> {
+    match c.bare(scale) {
+        Some(mantissa) => Some(Decimal::new(i128::from(mantissa), scale)),
+        None => at_scale(c.number()?, scale).ok(),
+    }
+}
+
+/// A number with as many fraction digits as it needs.
+#[inline(always)]
+fn free(c: &mut Cursor<'_>) -> Option<Decimal> {
+    c.number().map(|number| Decimal::new(number.mantissa, number.scale))
+}
+
+/// The quote of a frame, numbers at `scales` or finer.
+#[inline(always)]
+pub(super) fn bbo(frame: &[u8], head: &Head<'_>, scales: Scales) -> Decoded<Bbo> {
+    match bbo_body(frame, head, scales) {
+        Some(bbo) => Decoded::Event(bbo),
+        None => Decoded::Miss,
+    }
+}
+
+/// `…}}}` in any order.
+#[inline(always)]
+fn bbo_body(frame: &[u8], head: &Head<'_>, scales: Scales) -> Option<Bbo> {
+    let mut c = Cursor::new(frame, head.resume);
+    let (mut time, mut named) = (None, None);
+    let mut quote = QuoteBody::default();
+    loop {
+        c.expect(b"\"")?;
+        match c.next()? {
+            b't' if c.eat(br#"timestamp":"#) => field(&mut c, &mut time, Cursor::millis)?,
+            b'i' if c.eat(br#"instrument_name":""#) => field(&mut c, &mut named, |c| same_name(c, head.symbol))?,
+            b'b' if c.eat(br#"best_bid_price":"#) => field(&mut c, &mut quote.bid_price, |c| number(c, scales.price))?,
+            b'b' if c.eat(br#"best_bid_amount":"#) => field(&mut c, &mut quote.bid_size, |c| number(c, scales.size))?,
+            b'b' if c.eat(br#"best_ask_price":"#) => field(&mut c, &mut quote.ask_price, |c| number(c, scales.price))?,
+            b'b' if c.eat(br#"best_ask_amount":"#) => field(&mut c, &mut quote.ask_size, |c| number(c, scales.size))?,
+            _ => skip_unknown(&mut c, &[b"instrument_name"])?,
+        }
+        if c.eat(b"}}}") {
+            break;
+        }
+        c.expect(b",")?;
+    }
+    named?;
+    (c.is_at_end() && quote_key(time?) == head.key).then(|| quote.bbo(head))
+}
+
+/// A quote, read field by field.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct QuoteBody {
+    pub(super) bid_price: Option<Decimal>,
+    pub(super) bid_size: Option<Decimal>,
+    pub(super) ask_price: Option<Decimal>,
+    pub(super) ask_size: Option<Decimal>,
+}
+
+impl QuoteBody {
+    /// The quote; a side that has no price and no size, or zero for both, is not there.
+    pub(super) fn bbo(self, head: &Head<'_>) -> Bbo {
+        let side = |price: Option<Decimal>, size: Option<Decimal>| {
+            price.zip(size).filter(|(price, size)| !price.is_zero() || !size.is_zero())
+        };
+        Bbo {
+            times: head.times,
+            bid: side(self.bid_price, self.bid_size),
+            ask: side(self.ask_price, self.ask_size),
+            update_id: None,
+        }
+    }
+}
+
+/// The time of an event, in milliseconds. The exchange says no time of sending.
+pub(super) fn times(ms: Option<i64>) -> EventTimes {
+    let event = ms.and_then(ms_to_ns);
+    EventTimes { event, venue: None, odd: ms.is_some() && event.is_none() }
+}
+
+#[cfg(test)]
+mod tests;

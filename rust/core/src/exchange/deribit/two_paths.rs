@@ -1,0 +1,134 @@
+//! The scanners and the reference reader, held against each other.
+#![allow(clippy::unwrap_used)]
+
+use proptest::prelude::*;
+use proptest::strategy::BoxedStrategy;
+use serde_json::Value;
+
+use super::Deribit;
+use crate::decimal::Decimal;
+use crate::event::{DecodedLevels, State, TradeId};
+use crate::exchange::two_paths::{Specimens, Taken, two_paths_tests};
+use crate::exchange::{EventKind, Head};
+
+mod frames;
+
+struct Frames;
+
+impl Specimens for Frames {
+    type P = Deribit;
+    const RECORDINGS: &'static [&'static str] = &["deribit"];
+
+    fn dominant() -> BoxedStrategy<String> {
+        frames::dominant().boxed()
+    }
+
+    fn rare() -> BoxedStrategy<String> {
+        frames::rare().boxed()
+    }
+
+    fn check(frame: &Value, head: &Head<'_>, taken: &Taken) {
+        let data = &frame["params"]["data"];
+        let body = if data.is_array() { &data[data.as_array().unwrap().len() - 1] } else { data };
+        let event = |row: &Value| row["timestamp"].as_i64().and_then(|ms| ms.checked_mul(1_000_000));
+        if head.kind != EventKind::Trade {
+            assert_eq!(head.times.event, event(body));
+        }
+        let channel = frame["params"]["channel"].as_str().unwrap();
+        assert!(head.kind == EventKind::Bbo || channel.rsplit('.').next() == head.variant);
+        match taken {
+            Taken::Book(book, levels) => {
+                assert_eq!(head.symbol, data["instrument_name"]);
+                assert_eq!((book.last_id, book.prev_id), (data["change_id"].as_i64(), data["prev_change_id"].as_i64()));
+                assert_eq!(book.is_snapshot, data["type"] == "snapshot");
+                levels_are(levels, data);
+            }
+            Taken::Trades(trades) => {
+                assert_eq!(trades.rows.len(), data.as_array().unwrap().len());
+                for (row, sent) in trades.rows.iter().zip(data.as_array().unwrap()) {
+                    let native = trades.texts.get(row.native);
+                    assert_eq!(if native.is_empty() { head.symbol } else { native }, sent["instrument_name"]);
+                    assert_eq!(Some(row.last), sent["trade_seq"].as_i64());
+                    let Ok(trade) = row.trade else { continue };
+                    let TradeId::Text(id) = trade.id else { panic!("{trade:?}") };
+                    assert_eq!(trades.texts.get(id), sent["trade_id"]);
+                    assert_eq!((trade.seq, trade.times.event), (Some(row.last), event(sent)));
+                    assert_eq!(trade.side.name(), sent["direction"]);
+                    assert!(
+                        is_number(Some(trade.price), &sent["price"]) && is_number(Some(trade.size), &sent["amount"])
+                    );
+                    assert!(is_number(trade.contracts, &sent["contracts"]));
+                    assert!(is_number(trade.mark_price, &sent["mark_price"]));
+                    assert!(is_number(trade.index_price, &sent["index_price"]));
+                }
+            }
+            Taken::Bbo(bbo) => {
+                assert_eq!(head.symbol, data["instrument_name"]);
+                for (side, [price, size]) in
+                    [(bbo.bid, ["best_bid_price", "best_bid_amount"]), (bbo.ask, ["best_ask_price", "best_ask_amount"])]
+                {
+                    let Some((p, q)) = side else { continue };
+                    assert!(is_number(Some(p), &data[price]) && is_number(Some(q), &data[size]));
+                }
+            }
+            Taken::States(states) => {
+                for row in &states.rows {
+                    assert_eq!(states.texts.get(row.native), data["instrument_name"]);
+                    match row.state {
+                        State::Derivative(d) => {
+                            assert!(is_number(d.mark_price, &data["mark_price"]));
+                            assert!(is_number(d.index_price, &data["index_price"]));
+                            assert!(is_number(d.funding_rate, &data["current_funding"]));
+                            assert!(is_number(d.open_interest, &data["open_interest"]));
+                            assert!(is_number(d.last_price, &data["last_price"]));
+                        }
+                        State::Option(o) => {
+                            let percent = |iv: Option<Decimal>| iv.map(|iv| Decimal::new(iv.mantissa * 100, iv.scale));
+                            assert!(is_number(percent(o.mark_iv), &data["mark_iv"]));
+                            assert!(is_number(percent(o.bid_iv), &data["bid_iv"]));
+                            assert!(is_number(percent(o.ask_iv), &data["ask_iv"]));
+                            assert!(is_number(o.underlying_price, &data["underlying_price"]));
+                            for (greek, name) in
+                                [(o.delta, "delta"), (o.gamma, "gamma"), (o.vega, "vega"), (o.theta, "theta")]
+                            {
+                                assert!(is_number(greek, &data["greeks"][name]), "{name}");
+                            }
+                        }
+                        State::Liquidation(_) => panic!("no liquidations here"),
+                    }
+                }
+            }
+        }
+    }
+}
+
+two_paths_tests!(Frames);
+
+/// True where the number is the one that a second parser made a double of, and there where that found one. That parser
+/// may be off by the last bits.
+fn is_number(number: Option<Decimal>, sent: &Value) -> bool {
+    match (number.map(Decimal::to_f64), sent.as_f64()) {
+        (Some(ours), Some(theirs)) => (ours - theirs).abs() <= 4.0 * f64::EPSILON * theirs.abs(),
+        (None, None) => sent.is_null(),
+        _ => false,
+    }
+}
+
+fn levels_are(levels: &DecodedLevels, data: &Value) {
+    let scales = levels.scales();
+    let narrow =
+        |list: &[crate::event::Level]| list.iter().map(|l| (i128::from(l.price), i128::from(l.size))).collect();
+    let sides: [Vec<(i128, i128)>; 2] = match &levels.wide {
+        Some(wide) => [&wide.bids, &wide.asks].map(|list| list.iter().map(|l| (l.price, l.size)).collect()),
+        None => [narrow(&levels.narrow.bids), narrow(&levels.narrow.asks)],
+    };
+    for (side, sent) in sides.iter().zip([&data["bids"], &data["asks"]]) {
+        let sent = sent.as_array().unwrap();
+        assert_eq!(side.len(), sent.len());
+        for ((price, size), sent) in side.iter().zip(sent) {
+            assert!(is_number(Some(Decimal::new(*price, scales.price)), &sent[1]), "{sent}");
+            let deleted = sent[0] == "delete";
+            assert!(if deleted { *size == 0 } else { is_number(Some(Decimal::new(*size, scales.size)), &sent[2]) });
+        }
+    }
+}

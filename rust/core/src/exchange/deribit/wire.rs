@@ -1,0 +1,264 @@
+//! The exchange's own messages, in any shape, by way of simd-json (§3–§5).
+
+use xtrader_scan::Exact;
+
+use super::normalize::{QuoteBody, TradeBody, book_head, is_liquidation, side_of, size_after};
+use super::peek::{Feed, book_key, quote_key, trades_key};
+use crate::decimal::Decimal;
+use crate::event::{
+    Bbo, BookHead, DecodedLevels, Derivative, EventTimes, OptionState, Scales, State, StateRow, StateRows, TextRange,
+    TradeRows,
+};
+use crate::exchange::document::{Document, Object, Value};
+use crate::exchange::levels::{BookSide, push};
+use crate::exchange::names::is_symbol;
+use crate::exchange::{Decoded, EventKind, Head, Key, Peek};
+use crate::report::{IgnoreReason, RejectReason};
+
+/// What a document is, and where its event's value stands.
+pub(super) fn judge<'a>(document: &Document<'a>) -> Result<(Peek<'a>, usize), RejectReason> {
+    let ignored = |reason| Ok((Peek::Ignored(reason), 0));
+    let Some(frame) = document.at(0).object() else { return ignored(IgnoreReason::UnknownType) };
+    match frame.get("method") {
+        Some(method) if method.text() == Some("subscription") => {}
+        Some(_) => return Ok((Peek::Answer, 0)),
+        None if ["id", "result", "error"].iter().any(|key| frame.has(key)) => return Ok((Peek::Answer, 0)),
+        None => return ignored(IgnoreReason::UnknownType),
+    }
+    let params = frame.get("params").and_then(Value::object).ok_or(RejectReason::Schema)?;
+    let channel = params.get("channel").and_then(Value::text).ok_or(RejectReason::Schema)?;
+    let data = params.get("data").ok_or(RejectReason::Schema)?;
+    let head = match Feed::of(channel) {
+        Feed::Book(interval) => book_of(data, interval)?,
+        Feed::Trades(interval) => trades_of(data, interval)?,
+        Feed::TradesOfMany(interval) => mixed_trades_of(data, interval)?,
+        Feed::Quote => quote_of(data)?,
+        Feed::Ticker(interval) => {
+            let body = data.object().ok_or(RejectReason::Schema)?;
+            instrument(body)?;
+            head_of_many(EventKind::State, interval, times(body)?)
+        }
+        Feed::PartialDepth => return ignored(IgnoreReason::PartialDepth),
+        Feed::Notice => return Ok((Peek::Answer, 0)),
+        Feed::Unrequested => return ignored(IgnoreReason::UnrequestedKind),
+        Feed::Unknown => return ignored(IgnoreReason::UnknownType),
+    };
+    Ok((Peek::Event(head), data.position()))
+}
+
+fn book_of<'a>(data: Value<'_, 'a>, interval: &'a str) -> Result<Head<'a>, RejectReason> {
+    let body = data.object().ok_or(RejectReason::Schema)?;
+    let id = body.integer("change_id")?;
+    let (kind, key) = match body.get("type").and_then(Value::text) {
+        Some("snapshot") => (EventKind::Book, book_key(None, id)),
+        Some("change") => (EventKind::Depth, book_key(Some(body.integer("prev_change_id")?), id)),
+        _ => return Err(RejectReason::Schema),
+    };
+    Ok(Head { kind, symbol: instrument(body)?, variant: Some(interval), key, times: times(body)?, resume: 0 })
+}
+
+/// The first row and the last one tell which ids there are. Rows of other instruments make it a mixed message.
+fn trades_of<'a>(data: Value<'_, 'a>, interval: &'a str) -> Result<Head<'a>, RejectReason> {
+    let mut symbol = None;
+    let (mut first, mut last) = (None, None);
+    for row in data.elements() {
+        let row = row.object().ok_or(RejectReason::Schema)?;
+        let name = instrument(row)?;
+        if *symbol.get_or_insert(name) != name {
+            return mixed_trades_of(data, interval);
+        }
+        let at = (row.integer("trade_seq")?, times(row)?);
+        first.get_or_insert(at);
+        last = Some(at);
+    }
+    // An empty list says nothing that could be told from a damaged one.
+    let (Some(symbol), Some(first), Some(last)) = (symbol, first, last) else { return Err(RejectReason::Schema) };
+    let (key, times) = trades_key(first, last);
+    Ok(Head { kind: EventKind::Trade, symbol, variant: Some(interval), key, times, resume: 0 })
+}
+
+fn mixed_trades_of<'a>(data: Value<'_, 'a>, interval: &'a str) -> Result<Head<'a>, RejectReason> {
+    let last = data.elements().last().and_then(Value::object).ok_or(RejectReason::Schema)?;
+    Ok(head_of_many(EventKind::MixedTrades, interval, times(last)?))
+}
+
+fn quote_of<'a>(data: Value<'_, 'a>) -> Result<Head<'a>, RejectReason> {
+    let body = data.object().ok_or(RejectReason::Schema)?;
+    let key = quote_key(body.integer("timestamp")?);
+    Ok(Head { kind: EventKind::Bbo, symbol: instrument(body)?, variant: Some(""), key, times: times(body)?, resume: 0 })
+}
+
+/// The head of a message whose rows name their instruments.
+fn head_of_many<'a>(kind: EventKind, interval: &'a str, times: EventTimes) -> Head<'a> {
+    Head { kind, symbol: "", variant: Some(interval), key: Key::default(), times, resume: 0 }
+}
+
+fn instrument<'a>(body: Object<'_, 'a>) -> Result<&'a str, RejectReason> {
+    body.get("instrument_name").and_then(Value::text).filter(|name| is_symbol(name)).ok_or(RejectReason::Schema)
+}
+
+fn times(body: Object<'_, '_>) -> Result<EventTimes, RejectReason> {
+    let (event, odd) = body.millis("timestamp")?;
+    Ok(EventTimes { event, venue: None, odd })
+}
+
+/// The levels of a book message into `out`, at `scales` or finer; `max_levels` counts both sides.
+pub(super) fn book(
+    body: Value<'_, '_>,
+    head: &Head<'_>,
+    scales: Scales,
+    max_levels: usize,
+    out: &mut DecodedLevels,
+) -> Result<Decoded<BookHead>, RejectReason> {
+    let body = body.object().ok_or(RejectReason::Schema)?;
+    out.reset(scales);
+    for (name, which) in [("bids", BookSide::Bids), ("asks", BookSide::Asks)] {
+        side(body.get(name), which, max_levels, out, |parts| {
+            let [action, price, size] = parts;
+            let action = action.text().ok_or(RejectReason::Schema)?;
+            let size = size_after(action.as_bytes(), size.exact()?).ok_or(RejectReason::Schema)?;
+            Ok((price.exact()?, size))
+        })?;
+    }
+    Ok(Decoded::Event(book_head(head)))
+}
+
+/// The best levels of a REST book, `[[price,amount],…]`, and its `change_id` (§4 step 6).
+pub(super) fn rest_book(body: Object<'_, '_>, max_levels: usize, out: &mut DecodedLevels) -> Result<i64, RejectReason> {
+    out.reset(Scales::default());
+    for (name, which) in [("bids", BookSide::Bids), ("asks", BookSide::Asks)] {
+        side(body.get(name), which, max_levels, out, |[price, size]| Ok((price.exact()?, size.exact()?)))?;
+    }
+    body.integer("change_id")
+}
+
+/// The levels of one side, each of `N` members that `read` makes price and size of.
+fn side<'d, 'a: 'd, const N: usize>(
+    list: Option<Value<'d, 'a>>,
+    side: BookSide,
+    max_levels: usize,
+    out: &mut DecodedLevels,
+    read: impl Fn([Value<'d, 'a>; N]) -> Result<(Exact, Exact), RejectReason>,
+) -> Result<(), RejectReason> {
+    let list = list.filter(|list| list.is_array()).ok_or(RejectReason::Schema)?;
+    for level in list.elements() {
+        let mut parts = [level; N];
+        let mut members = level.elements();
+        for part in &mut parts {
+            *part = members.next().ok_or(RejectReason::Schema)?;
+        }
+        if out.count() >= max_levels {
+            return Err(RejectReason::Limit);
+        }
+        let (price, size) = read(parts)?;
+        push(out, side, price, size)?;
+    }
+    Ok(())
+}
+
+/// The trades, prices and sizes at `scales` or finer. A row of one instrument has the message's own.
+pub(super) fn trades(
+    body: Value<'_, '_>,
+    head: &Head<'_>,
+    scales: Scales,
+    out: &mut TradeRows,
+) -> Result<Decoded<()>, RejectReason> {
+    for row in body.elements() {
+        let row = row.object().ok_or(RejectReason::Schema)?;
+        let name = instrument(row)?;
+        let number = |key, scale| row.get(key).map(|_| row.number(key, scale)).transpose();
+        let text = |key| row.get(key).map(|value| value.text().ok_or(RejectReason::Schema)).transpose();
+        let body = TradeBody {
+            seq: Some(row.integer("trade_seq")?),
+            times: Some(times(row)?),
+            id: text("trade_id")?.map(|id| out.texts.add(id)),
+            native: if head.kind == EventKind::MixedTrades { out.texts.add(name) } else { TextRange::default() },
+            price: number("price", scales.price)?,
+            size: number("amount", scales.size)?,
+            side: text("direction")?.map(side_of),
+            contracts: number("contracts", 0)?,
+            index_price: number("index_price", 0)?,
+            mark_price: number("mark_price", 0)?,
+            liquidation: text("liquidation")?.map(is_liquidation),
+            block: row.get("block_trade_id").map(|_| ()),
+            block_legs: row.integer_or_none("block_trade_leg_count")?,
+            combo: text("combo_id")?.map(|combo| combo == name),
+            combo_trade: row.get("combo_trade_id").map(|_| ()),
+            legs: row.get("legs").is_some(),
+        };
+        out.rows.push(body.row().ok_or(RejectReason::Schema)?);
+    }
+    Ok(Decoded::Event(()))
+}
+
+/// The quote, numbers at `scales` or finer.
+pub(super) fn bbo(body: Value<'_, '_>, head: &Head<'_>, scales: Scales) -> Result<Decoded<Bbo>, RejectReason> {
+    let body = body.object().ok_or(RejectReason::Schema)?;
+    let number = |key, scale| body.get(key).map(|_| body.number(key, scale)).transpose();
+    let quote = QuoteBody {
+        bid_price: number("best_bid_price", scales.price)?,
+        bid_size: number("best_bid_amount", scales.size)?,
+        ask_price: number("best_ask_price", scales.price)?,
+        ask_size: number("best_ask_amount", scales.size)?,
+    };
+    Ok(Decoded::Event(quote.bbo(head)))
+}
+
+/// Which feed of an instrument a row belongs to: both come of one message and have one time.
+const DERIVATIVE: u8 = 0;
+const OPTION: u8 = 1;
+
+/// The state of an instrument, and of an option that too (§5).
+pub(super) fn states(body: Value<'_, '_>, head: &Head<'_>, out: &mut StateRows) -> Result<Decoded<()>, RejectReason> {
+    let body = body.object().ok_or(RejectReason::Schema)?;
+    let native = out.texts.add(instrument(body)?);
+    let number = |key| number(body, key);
+    let (mark_price, open_interest) = (number("mark_price")?, number("open_interest")?);
+    let row = |feed, state| StateRow { native, is_index: false, feed, times: head.times, state };
+    let derivative = Derivative {
+        mark_price,
+        index_price: number("index_price")?,
+        // An 8-hour rate that applies now; funding is continuous, so there is no next time.
+        funding_rate: number("current_funding")?,
+        next_funding_time: None,
+        open_interest,
+        open_interest_base: None,
+        last_price: number("last_price")?,
+    };
+    out.rows.push(row(DERIVATIVE, State::Derivative(derivative)));
+    let greeks = body.get("greeks").and_then(Value::object);
+    if greeks.is_some() || body.get("mark_iv").is_some() {
+        let greek = |key| greeks.map_or(Ok(None), |greeks| self::number(greeks, key));
+        let option = OptionState {
+            underlying_price: number("underlying_price")?,
+            mark_price,
+            mark_iv: fraction(number("mark_iv")?)?,
+            bid_iv: fraction(number("bid_iv")?)?,
+            ask_iv: fraction(number("ask_iv")?)?,
+            delta: greek("delta")?,
+            gamma: greek("gamma")?,
+            vega: greek("vega")?,
+            theta: greek("theta")?,
+            open_interest,
+        };
+        out.rows.push(row(OPTION, State::Option(option)));
+    }
+    Ok(Decoded::Event(()))
+}
+
+fn number(body: Object<'_, '_>, key: &str) -> Result<Option<Decimal>, RejectReason> {
+    body.get(key).map(|_| body.number(key, 0)).transpose()
+}
+
+/// The exchange writes volatilities in percent.
+fn fraction(percent: Option<Decimal>) -> Result<Option<Decimal>, RejectReason> {
+    let Some(percent) = percent else { return Ok(None) };
+    let number = Exact { mantissa: percent.mantissa, scale: percent.scale.saturating_add(2) };
+    if u32::from(number.scale) > xtrader_scan::MAX_DIGITS {
+        return Err(RejectReason::Range);
+    }
+    Ok(Some(Decimal::new(number.mantissa, number.scale).trimmed()))
+}
+
+#[cfg(test)]
+mod tests;
