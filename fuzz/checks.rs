@@ -2,10 +2,10 @@
 
 use xtrader_core::event::{DecodedLevels, Scales, StateRows, TradeRows};
 use xtrader_core::exchange::reader::{Message, WireReader};
-use xtrader_core::exchange::{Decoded, EventKind, Head, Peek, Protocol, with_protocol};
+use xtrader_core::exchange::{Decoded, EventKind, Head, Peek, Protocol, SnapshotSource, with_protocol};
 use xtrader_core::report::RejectReason;
 use xtrader_core::symbol::Venue;
-use xtrader_scan::{Isa, LevelScales, exact, fixed, levels, pair};
+use xtrader_scan::{Isa, LevelScales, exact, fixed, levels, levels_with, pair};
 
 const MAX_LEVELS: usize = 256;
 
@@ -85,17 +85,20 @@ fn written<T: std::fmt::Debug>(decoded: Decoded<T>) -> Option<String> {
     }
 }
 
+/// Keys by which frames are told apart.
+const JUDGED_BY: [&str; 7] = ["e", "stream", "data", "arg", "channel", "instId", "action"];
+/// Keys that make an answer of a frame, wherever they stand.
+const ANSWERED_BY: [&str; 4] = ["result", "error", "code", "event"];
+
 /// Of a repeated key the last counts, which a look at the head alone cannot know.
 fn repeats_a_key(frame: &[u8]) -> bool {
-    let count = |key: &[u8]| frame.windows(key.len()).filter(|window| *window == key).count();
-    let escaped = frame.contains(&b'\\');
-    escaped
-        || count(b"\"e\"") > 1
-        || count(b"\"stream\"") > 1
-        || count(b"\"data\"") > 1
-        || count(b"\"result\"") > 0
-        || count(b"\"error\"") > 0
-        || count(b"\"code\"") > 0
+    let count = |key: &str| {
+        let key = format!("\"{key}\"");
+        frame.windows(key.len()).filter(|window| *window == key.as_bytes()).count()
+    };
+    frame.contains(&b'\\')
+        || JUDGED_BY.iter().any(|key| count(key) > 1)
+        || ANSWERED_BY.iter().any(|key| count(key) > 0)
 }
 
 /// Every number kernel says what the exact reader says, or leaves the text to it; and the vector kernels say what
@@ -124,6 +127,13 @@ pub fn numbers(text: &[u8]) {
             (run, found)
         };
         assert_eq!(run(Isa::best()), run(Isa::SCALAR));
+        let longer = [b"[\"", text, b"\",\"", text, b"\",\"0\",\"", text, b"\"],[\"0.5\",\"1\",\"0\",\"1\"]]"].concat();
+        let run = |isa| {
+            let mut found = Vec::new();
+            let run = levels_with::<2>(isa, &longer, 0, scales, 8, |price, size| found.push((price, size)));
+            (run, found)
+        };
+        assert_eq!(run(Isa::best()), run(Isa::SCALAR));
     }
 }
 
@@ -136,11 +146,10 @@ pub fn documents(body: &[u8]) {
 
 fn documents_of<P: Protocol>(body: &[u8]) {
     let mut out = DecodedLevels::default();
-    let verdicts = [
-        WireReader::default().read::<P>(body).map(drop),
-        P::read_snapshot(body, Scales::default(), MAX_LEVELS, &mut out).map(drop),
-        P::read_reference(body).map(drop),
-    ];
+    let mut verdicts = vec![WireReader::default().read::<P>(body).map(drop), P::read_reference(body).map(drop)];
+    if P::SYNC.snapshot == SnapshotSource::Rest {
+        verdicts.push(P::read_snapshot(body, Scales::default(), MAX_LEVELS, &mut out).map(drop));
+    }
     let is_document = |verdict: &Result<(), RejectReason>| {
         !matches!(verdict, Err(RejectReason::Utf8 | RejectReason::Json | RejectReason::Depth | RejectReason::Range))
     };

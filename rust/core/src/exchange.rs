@@ -8,6 +8,7 @@ pub mod deribit;
 pub mod document;
 pub(crate) mod levels;
 pub(crate) mod names;
+pub mod okx;
 mod protocol;
 pub mod reader;
 #[cfg(test)]
@@ -32,7 +33,7 @@ macro_rules! with_protocol {
                 $body
             }
             $crate::symbol::Venue::Okx => {
-                type $protocol = $crate::exchange::binance_futures::BinanceFutures;
+                type $protocol = $crate::exchange::okx::Okx;
                 $body
             }
             $crate::symbol::Venue::Deribit => {

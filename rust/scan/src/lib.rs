@@ -27,3 +27,4 @@ pub use exact::{Exact, MAX_DIGITS, NumberError, exact, signed, unsigned};
 pub use fixed::fixed;
 pub use isa::Isa;
 pub use levels::{LevelScales, Run, Stop, actions, levels, levels_with, pair, pair2};
+pub use memchr::{memchr, memrchr};

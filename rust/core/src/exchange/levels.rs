@@ -123,7 +123,7 @@ pub(crate) fn odd_level<const MORE: usize>(c: &mut Cursor<'_>) -> Option<(Exact,
     let size = exact(c.text()?).ok()?;
     for _ in 0..MORE {
         c.expect(b",\"")?;
-        c.text()?;
+        c.skip_number()?;
     }
     c.expect(b"]")?;
     Some((price, size))

@@ -56,6 +56,7 @@ pub(crate) fn recordings(folders: &[&str]) -> Vec<Recording> {
 #[derive(serde::Deserialize)]
 pub(crate) struct Line {
     pub(crate) dir: String,
+    pub(crate) conn: Option<String>,
     pub(crate) url: Option<String>,
     pub(crate) frame: String,
 }

@@ -1,0 +1,212 @@
+//! OKX: spot, perpetual swaps, dated futures and options on one socket.
+//!
+//! Manual: "OKX — public market-data protocol (API v5)" (state of 2026-11-22); sections are cited as §n.
+//!
+//! | stream | channel | message | role | times | merge rule | source |
+//! |---|---|---|---|---|---|---|
+//! | `trades` | `trades` on `/public` | push | fills of one taker, price and source, folded; `count` of them, `tradeId` is the last | `ts` | `sequence` on `tradeId - count + 1 … tradeId` | §3 documented |
+//! | `trades` | `trades-all` on `/business` | push | single fills | `ts` | `sequence` on `tradeId` | §3 documented |
+//! | `l2` | `books` (100 ms), `books-l2-tbt`, `books50-l2-tbt` (10 ms, login) on `/public` | `snapshot` | full book, on each subscription | `ts` | replaces; starts at `seqId` | §4 documented |
+//! | `l2` | the same | `update` | absolute sizes of all levels changed in `(prevSeqId, seqId]`; `prevSeqId == seqId` is a keep-alive, `seqId < prevSeqId` a reset | `ts` | `chain` on `prevSeqId`, `seqId`, sizes of ids of no account | §4 documented |
+//! | `l2` | the same before 2023 | both, without ids | as above, with CRC32 of the best 25 | `ts` | order of `ts`, proven by `checksum` | §4, recordings |
+//! | `bbo` | `bbo-tbt` on `/public` | push | best bid and offer | `ts` (matching engine) | `latest` on `seqId`, before 2023 on `ts` | §4 documented |
+//! | `derivatives` | `mark-price` | push | mark price | `ts` | `latest` on `ts` | §5 documented |
+//! | `derivatives` | `index-tickers` | push | index price, by index | `ts` | `latest` on `ts` | §5 documented |
+//! | `derivatives` | `funding-rate` | push | rate and time of the coming settlement | `ts` | `latest` on `ts` | §5 documented |
+//! | `derivatives` | `open-interest` | push | open interest, contracts and base | `ts` | `latest` on `ts` | §5 documented |
+//! | `options` | `opt-summary` by family | push | volatilities, Black-Scholes greeks, forward | `ts` | `latest` on `ts` | §5 |
+//! | `options` | `mark-price`, `open-interest` | push | mark price, open interest of an option | `ts` | `latest` on `ts` | §5 documented |
+//! | `liquidations` | `liquidation-orders` by type | push | closing orders; a sample | `ts` | none to compare by | §5 documented |
+//! | `instruments` | `GET /api/v5/public/instruments` | – | reference data, a reply for each type | – | – | §2 documented |
+
+mod instruments;
+mod normalize;
+mod peek;
+mod route;
+mod states;
+mod wire;
+
+#[cfg(test)]
+mod two_paths;
+
+use std::borrow::Cow;
+
+use xtrader_scan::Isa;
+
+use super::document::{Document, Value};
+use super::{
+    Answer, Channel, Decoded, Head, Heartbeat, Limits, Name, Peek, Protocol, Recorded, RestRequest, RestTold,
+    SnapshotSource,
+};
+use crate::book::sync::SyncRules;
+use crate::config::{Credentials, DepthSpeed, Endpoints, EngineConfig, Stream, TradeSource};
+use crate::event::{Bbo, BookHead, DecodedLevels, Scales, StateRows, TradeRows};
+use crate::instrument::Instrument;
+use crate::report::RejectReason;
+use crate::symbol::{Exchange, Venue};
+
+/// OKX. See the module.
+pub struct Okx;
+
+impl Protocol for Okx {
+    const VENUE: Venue = Venue::Okx;
+    /// §4, state machine.
+    const SYNC: SyncRules =
+        SyncRules { snapshot: SnapshotSource::Channel, ids_may_fall: true, first_may_end_at_snapshot: false };
+    /// §1, §2. 480 requests an hour: 30 at once and one more every eight seconds. Fewer than 30 books on a connection
+    /// are recommended.
+    const LIMITS: Limits = Limits {
+        channels_per_connection: 29,
+        channels_per_request: 29,
+        request_burst: 30,
+        request_every_ms: 8_000,
+        connects: 3,
+        connects_window_ms: 1_000,
+        connections: 0,
+        rest_weight: 20,
+        rest_window_ms: 2_000,
+    };
+    /// §1: the text `ping`, before 30 s of silence have passed.
+    const HEARTBEAT: Heartbeat = Heartbeat::Question { after_ms: 20_000 };
+    const DEPTH_SPEEDS: &'static [DepthSpeed] = &[DepthSpeed::Ms100, DepthSpeed::Ms10];
+    const TRADE_SOURCES: &'static [TradeSource] = &[TradeSource::AggTrade, TradeSource::Trade];
+    const MARKETS: &'static [Exchange] =
+        &[Exchange::OkxSpot, Exchange::OkxSwap, Exchange::OkxFutures, Exchange::OkxOptions];
+
+    fn default_endpoints() -> Endpoints {
+        route::default_endpoints()
+    }
+
+    fn streams(market: Exchange) -> &'static [Stream] {
+        match market {
+            Exchange::OkxSwap | Exchange::OkxFutures => {
+                &[Stream::Trades, Stream::L2, Stream::Bbo, Stream::Derivatives, Stream::Liquidations]
+            }
+            Exchange::OkxOptions => &[Stream::Trades, Stream::L2, Stream::Bbo, Stream::Options, Stream::Liquidations],
+            _ => &[Stream::Trades, Stream::L2, Stream::Bbo],
+        }
+    }
+
+    fn name(native: &str) -> Name<'_> {
+        instruments::name(native)
+    }
+
+    fn native(market: Exchange, symbol: &str) -> Option<Cow<'_, str>> {
+        instruments::native(market, symbol).map(Cow::Borrowed)
+    }
+
+    fn index_of(native: &str) -> Option<Cow<'_, str>> {
+        instruments::index_of(native).map(Cow::Borrowed)
+    }
+
+    #[inline(always)]
+    fn peek(frame: &[u8]) -> Peek<'_> {
+        peek::peek(frame)
+    }
+
+    #[inline(always)]
+    fn decode_trades(isa: Isa, frame: &[u8], head: &Head<'_>, scales: Scales, out: &mut TradeRows) -> Decoded<()> {
+        normalize::trade(isa, frame, head, scales, out)
+    }
+
+    #[inline(always)]
+    fn decode_book(
+        isa: Isa,
+        frame: &[u8],
+        head: &Head<'_>,
+        scales: Scales,
+        max_levels: usize,
+        out: &mut DecodedLevels,
+    ) -> Decoded<BookHead> {
+        normalize::book(isa, frame, head, scales, max_levels, out)
+    }
+
+    #[inline(always)]
+    fn decode_bbo(isa: Isa, frame: &[u8], head: &Head<'_>, scales: Scales) -> Decoded<Bbo> {
+        normalize::bbo(isa, frame, head, scales)
+    }
+
+    fn judge<'a>(document: &Document<'a>) -> Result<(Peek<'a>, usize), RejectReason> {
+        wire::judge(document)
+    }
+
+    fn read_trades(
+        body: Value<'_, '_>,
+        head: &Head<'_>,
+        scales: Scales,
+        out: &mut TradeRows,
+    ) -> Result<Decoded<()>, RejectReason> {
+        wire::trades(body, head, scales, out)
+    }
+
+    fn read_book(
+        body: Value<'_, '_>,
+        head: &Head<'_>,
+        scales: Scales,
+        max_levels: usize,
+        out: &mut DecodedLevels,
+    ) -> Result<Decoded<BookHead>, RejectReason> {
+        wire::book(body.object().ok_or(RejectReason::Schema)?, head, scales, max_levels, out)
+    }
+
+    fn read_bbo(body: Value<'_, '_>, head: &Head<'_>, scales: Scales) -> Result<Decoded<Bbo>, RejectReason> {
+        wire::bbo(body.object().ok_or(RejectReason::Schema)?, head, scales)
+    }
+
+    fn read_states(body: Value<'_, '_>, head: &Head<'_>, out: &mut StateRows) -> Result<Decoded<()>, RejectReason> {
+        states::read(body, head.variant.unwrap_or_default(), out)
+    }
+
+    fn channels(native: &str, market: Exchange, stream: Stream, config: &EngineConfig) -> Vec<Channel> {
+        route::channels(native, market, stream, config.trade_source, config.depth_speed)
+    }
+
+    fn url(ws: &str, family: u8) -> String {
+        route::url(ws, family)
+    }
+
+    fn subscribe(names: &[&str], id: u64) -> String {
+        route::request("subscribe", names, id)
+    }
+
+    fn unsubscribe(names: &[&str], id: u64) -> String {
+        route::request("unsubscribe", names, id)
+    }
+
+    fn question(_id: u64) -> String {
+        "ping".into()
+    }
+
+    fn login(credentials: &Credentials, wall: i64, id: u64) -> Option<String> {
+        Some(route::login(credentials, wall, id))
+    }
+
+    fn read_answer(frame: &[u8]) -> Option<Answer> {
+        route::read_answer(frame)
+    }
+
+    fn reference(rest: &str, markets: &[Exchange], symbols: &[&str]) -> Vec<RestRequest> {
+        route::reference(rest, markets, symbols)
+    }
+
+    fn read_reference(body: &[u8]) -> Result<Vec<Instrument>, RejectReason> {
+        instruments::read_instruments(body)
+    }
+
+    fn probe(rest: &str, native: &str, stream: Stream, _aggregated: bool) -> Option<RestRequest> {
+        (stream == Stream::Trades).then(|| route::last_trade(rest, native))
+    }
+
+    fn read_probe(
+        body: &[u8],
+        _stream: Stream,
+        _aggregated: bool,
+        _levels: &mut DecodedLevels,
+    ) -> Result<RestTold, RejectReason> {
+        route::read_last_trade(body).map(RestTold::Id)
+    }
+
+    fn recorded(url: &str) -> Option<Recorded<'_>> {
+        route::recorded_reply(url)
+    }
+}

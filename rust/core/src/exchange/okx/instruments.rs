@@ -1,0 +1,219 @@
+//! Reference data and names (§2).
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+
+use xtrader_scan::exact;
+
+use super::wire::moment;
+use crate::decimal::{Decimal, MAX_SCALE};
+use crate::exchange::Name;
+use crate::exchange::document::{Object, Value};
+use crate::exchange::names::{is_date, is_symbol, keep_names_apart};
+use crate::exchange::reader::WireReader;
+use crate::instrument::{Conversion, Instrument};
+use crate::report::RejectReason;
+use crate::symbol::Exchange;
+use crate::table::{InstrumentKind, OptionType, Status};
+
+/// What the form of a native name tells: `BTC-USDT`, `BTC-USDT-SWAP`, `BTC-USD-261225`, `BTC-USD-261225-50000-C`.
+struct Form<'a> {
+    market: Exchange,
+    base: &'a str,
+    quote: &'a str,
+    /// Behind the pair, with the dash before it, as the unified name has it too.
+    rest: &'a str,
+}
+
+fn form(native: &str) -> Option<Form<'_>> {
+    let mut parts = native.splitn(3, '-');
+    let (base, quote, more) = (parts.next()?, parts.next()?, parts.next());
+    // The unified name of a dated future is no pair.
+    if base.is_empty() || quote.is_empty() || is_date(quote) {
+        return None;
+    }
+    let dated = || native.get(base.len() + 1 + quote.len()..).unwrap_or_default();
+    let (market, rest) = match more {
+        None => (Exchange::OkxSpot, ""),
+        Some("SWAP") => (Exchange::OkxSwap, ""),
+        Some(date) if is_date(date) => (Exchange::OkxFutures, dated()),
+        Some(option) => {
+            let (date, option) = option.split_once('-')?;
+            let (strike, right) = option.split_once('-')?;
+            if !is_date(date) || strike.is_empty() || !matches!(right, "C" | "P") {
+                return None;
+            }
+            (Exchange::OkxOptions, dated())
+        }
+    };
+    Some(Form { market, base, quote, rest })
+}
+
+/// What a native name tells without reference data. Whether what stands among the dated futures is dated it does not:
+/// X-Perps are listed there too.
+pub(super) fn name(native: &str) -> Name<'_> {
+    let Some(Form { market, base, quote, rest }) = form(native) else {
+        let symbol = Cow::Borrowed(native);
+        return Name { market: Exchange::Okx, symbol, kind: None, conversion: Conversion::Unknown };
+    };
+    let (kind, conversion) = match market {
+        Exchange::OkxSpot => (Some(InstrumentKind::Spot), Conversion::None),
+        Exchange::OkxSwap => (Some(InstrumentKind::Perpetual), Conversion::Unknown),
+        Exchange::OkxOptions => (Some(InstrumentKind::Option), Conversion::Unknown),
+        _ => (None, Conversion::Unknown),
+    };
+    Name { market, symbol: Cow::Owned(format!("{base}{quote}{rest}")), kind, conversion }
+}
+
+/// A native name is given back. Where a unified one divides into base and quote only reference data tell.
+pub(super) fn native(market: Exchange, symbol: &str) -> Option<&str> {
+    form(symbol).is_some_and(|form| form.market == market || market == Exchange::Okx).then_some(symbol)
+}
+
+/// The index of a swap or future is the pair it follows.
+pub(super) fn index_of(native: &str) -> Option<&str> {
+    let form = form(native).filter(|form| matches!(form.market, Exchange::OkxSwap | Exchange::OkxFutures))?;
+    native.get(..form.base.len() + 1 + form.quote.len())
+}
+
+/// The family of an option, by its native or unified name. The latter divides where a quote currency of options ends it.
+pub(super) fn family_of(symbol: &str) -> Option<Cow<'_, str>> {
+    if let Some(form) = form(symbol) {
+        let is_option = form.market == Exchange::OkxOptions;
+        return is_option.then(|| symbol.get(..form.base.len() + 1 + form.quote.len()).map(Cow::Borrowed))?;
+    }
+    let (pair, rest) = symbol.split_once('-')?;
+    let date = rest.split('-').next()?;
+    let quote = ["USDT", "USDC", "USD"].into_iter().find(|quote| pair.len() > quote.len() && pair.ends_with(quote))?;
+    is_date(date).then(|| Cow::Owned(format!("{}-{quote}", pair.strip_suffix(quote).unwrap_or(pair))))
+}
+
+/// Reads the reply to `GET /api/v5/public/instruments`, of whatever type. A row that cannot be read leaves out what it
+/// cannot say; a row without a name is left out itself; neither spoils the others.
+///
+/// # Errors
+/// The reply as a whole cannot be read, or is an error.
+pub(super) fn read_instruments(body: &[u8]) -> Result<Vec<Instrument>, RejectReason> {
+    let mut reader = WireReader::default();
+    let document = reader.document(body)?;
+    let reply = document.at(0).object().ok_or(RejectReason::Schema)?;
+    if reply.get("code").and_then(Value::text) != Some("0") {
+        return Err(RejectReason::Schema);
+    }
+    let list = reply.get("data").filter(|list| list.is_array()).ok_or(RejectReason::Schema)?;
+    let mut seen = HashSet::new();
+    let mut instruments: Vec<Instrument> = list
+        .elements()
+        .filter_map(Value::object)
+        .filter_map(instrument)
+        .filter(|instrument| seen.insert(instrument.native_symbol.clone()))
+        .collect();
+    keep_names_apart(&mut instruments);
+    Ok(instruments)
+}
+
+fn instrument(row: Object<'_, '_>) -> Option<Instrument> {
+    let text = |key: &str| row.get(key).and_then(Value::text).unwrap_or_default();
+    let native = Some(text("instId")).filter(|native| is_symbol(native))?;
+    let (exchange, kind) = match text("instType") {
+        "SPOT" => (Exchange::OkxSpot, InstrumentKind::Spot),
+        "SWAP" => (Exchange::OkxSwap, InstrumentKind::Perpetual),
+        // §2: a perpetual with a funding rate that is listed among the futures.
+        "FUTURES" if text("ruleType") == "xperp" => (Exchange::OkxFutures, InstrumentKind::Perpetual),
+        "FUTURES" => (Exchange::OkxFutures, InstrumentKind::Future),
+        "OPTION" => (Exchange::OkxOptions, InstrumentKind::Option),
+        _ => (Exchange::Okx, InstrumentKind::Other),
+    };
+    let (base, quote) = match kind {
+        InstrumentKind::Spot | InstrumentKind::Other => (text("baseCcy"), text("quoteCcy")),
+        _ => pair(&[text("uly"), text("instFamily"), native]),
+    };
+    let symbol = match name(native) {
+        _ if exchange == Exchange::OkxFutures && kind == InstrumentKind::Perpetual => format!("{base}{quote}"),
+        named if named.market == exchange => named.symbol.into_owned(),
+        _ => native.to_owned(),
+    };
+    let is_dated = matches!(kind, InstrumentKind::Future | InstrumentKind::Option);
+    let is_option = kind == InstrumentKind::Option;
+    let multiplier = multiplier(row);
+    Some(Instrument {
+        exchange,
+        native_symbol: native.to_owned(),
+        symbol,
+        kind,
+        base: base.to_owned(),
+        quote: quote.to_owned(),
+        settle: text("settleCcy").to_owned(),
+        tick_size: positive(row, "tickSz"),
+        lot_size: positive(row, "lotSz"),
+        min_notional: None,
+        multiplier: multiplier.unwrap_or(Decimal::new(1, 0)),
+        inverse: text("ctType") == "inverse",
+        conversion: conversion(kind, text("ctType"), text("ctValCcy"), (base, quote), multiplier),
+        expiry: if is_dated { moment(row, "expTime").ok().flatten() } else { None },
+        strike: positive(row, "stk").filter(|_| is_option),
+        option_type: match text("optType") {
+            "C" if is_option => Some(OptionType::Call),
+            "P" if is_option => Some(OptionType::Put),
+            _ => None,
+        },
+        status: status(text("state")),
+        status_native: text("state").to_owned(),
+    })
+}
+
+/// The first of these texts that begins with a pair.
+fn pair<'a>(texts: &[&'a str]) -> (&'a str, &'a str) {
+    let pair = |text: &&'a str| {
+        let mut parts = text.split('-');
+        Some((parts.next().filter(|base| !base.is_empty())?, parts.next().filter(|quote| !quote.is_empty())?))
+    };
+    texts.iter().find_map(pair).unwrap_or_default()
+}
+
+/// `ctVal × ctMult`: what one contract is worth.
+fn multiplier(row: Object<'_, '_>) -> Option<Decimal> {
+    let (value, times) = (positive(row, "ctVal")?, positive(row, "ctMult")?);
+    let scale = value.scale.checked_add(times.scale).filter(|scale| *scale <= MAX_SCALE)?;
+    Some(Decimal::new(value.mantissa.checked_mul(times.mantissa)?, scale).trimmed())
+}
+
+/// §2, units. What the reference data contradict themselves about is not known.
+fn conversion(
+    kind: InstrumentKind,
+    contract: &str,
+    unit: &str,
+    (base, quote): (&str, &str),
+    multiplier: Option<Decimal>,
+) -> Conversion {
+    let Some(multiplier) = multiplier else {
+        return if kind == InstrumentKind::Spot { Conversion::None } else { Conversion::Unknown };
+    };
+    match (kind, contract) {
+        (InstrumentKind::Spot, _) => Conversion::None,
+        (InstrumentKind::Other, _) => Conversion::Unknown,
+        (InstrumentKind::Option, _) | (_, "linear") if unit != quote || unit.is_empty() => {
+            Conversion::Times(multiplier)
+        }
+        (_, "inverse") if unit != base || unit.is_empty() => Conversion::OverPrice(multiplier),
+        _ => Conversion::Unknown,
+    }
+}
+
+/// §2: `post_only` and `settling` make no trades, `test` cannot be traded.
+fn status(native: &str) -> Status {
+    match native {
+        "live" => Status::Trading,
+        "suspend" | "rebase" | "post_only" | "preopen" | "test" | "settling" => Status::Halted,
+        "expired" => Status::Closed,
+        _ => Status::Unknown,
+    }
+}
+
+fn positive(row: Object<'_, '_>, key: &str) -> Option<Decimal> {
+    let number = exact(row.get(key)?.number_text()?).ok()?;
+    (number.mantissa > 0).then_some(Decimal::new(number.mantissa, number.scale))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,124 @@
+//! What instruments are worth beside their books (§5). Rare, so read by simd-json alone.
+
+use super::instruments::name;
+use super::wire::{moment, side, time};
+use crate::decimal::Decimal;
+use crate::event::{Derivative, EventTimes, Liquidation, OptionState, State, StateRow, StateRows, TextRange};
+use crate::exchange::Decoded;
+use crate::exchange::document::{Object, Value};
+use crate::exchange::levels::decimal;
+use crate::exchange::names::is_symbol;
+use crate::report::RejectReason;
+use crate::symbol::Exchange;
+
+/// A feed of states. Within each the newer one wins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Feed {
+    MarkPrice,
+    IndexTickers,
+    FundingRate,
+    OpenInterest,
+    OptionSummary,
+    LiquidationOrders,
+}
+
+impl Feed {
+    /// The feed that a channel carries.
+    pub(super) fn of(channel: &str) -> Option<Self> {
+        Some(match channel {
+            "mark-price" => Self::MarkPrice,
+            "index-tickers" => Self::IndexTickers,
+            "funding-rate" => Self::FundingRate,
+            "open-interest" => Self::OpenInterest,
+            "opt-summary" => Self::OptionSummary,
+            "liquidation-orders" => Self::LiquidationOrders,
+            _ => return None,
+        })
+    }
+}
+
+/// The rows of a message of `channel` into `out`.
+pub(super) fn read(data: Value<'_, '_>, channel: &str, out: &mut StateRows) -> Result<Decoded<()>, RejectReason> {
+    let feed = Feed::of(channel).ok_or(RejectReason::Schema)?;
+    for row in data.elements() {
+        let row = row.object().ok_or(RejectReason::Schema)?;
+        let symbol = row.get("instId").and_then(Value::text).filter(|s| is_symbol(s)).ok_or(RejectReason::Schema)?;
+        let native = out.texts.add(symbol);
+        let mut push = |times: EventTimes, state| out.rows.push(state_row(native, feed, times, state));
+        let is_option = name(symbol).market == Exchange::OkxOptions;
+        match feed {
+            Feed::LiquidationOrders => {
+                let details = row.get("details").filter(|list| list.is_array()).ok_or(RejectReason::Schema)?;
+                for detail in details.elements() {
+                    let detail = detail.object().ok_or(RejectReason::Schema)?;
+                    push(time(detail)?, State::Liquidation(liquidation(detail)?));
+                }
+            }
+            Feed::OptionSummary => push(time(row)?, State::Option(summary(row)?)),
+            Feed::MarkPrice | Feed::OpenInterest if is_option => push(time(row)?, State::Option(option(row)?)),
+            _ => push(time(row)?, State::Derivative(derivative(row, feed)?)),
+        }
+    }
+    Ok(Decoded::Event(()))
+}
+
+fn state_row(native: TextRange, feed: Feed, times: EventTimes, state: State) -> StateRow {
+    StateRow { native, is_index: feed == Feed::IndexTickers, feed: feed as u8, times, state }
+}
+
+fn derivative(row: Object<'_, '_>, feed: Feed) -> Result<Derivative, RejectReason> {
+    let none = Derivative::default();
+    Ok(match feed {
+        Feed::MarkPrice => Derivative { mark_price: number(row, "markPx")?, ..none },
+        Feed::IndexTickers => Derivative { index_price: number(row, "idxPx")?, ..none },
+        // `fundingRate` is the one that is paid at `fundingTime`, which lies ahead of `ts`: the coming settlement.
+        // `nextFundingTime` is the one after it.
+        Feed::FundingRate => Derivative {
+            funding_rate: number(row, "fundingRate")?,
+            next_funding_time: moment(row, "fundingTime")?,
+            ..none
+        },
+        _ => Derivative { open_interest: number(row, "oi")?, open_interest_base: number(row, "oiCcy")?, ..none },
+    })
+}
+
+/// Mark price or open interest of an option.
+fn option(row: Object<'_, '_>) -> Result<OptionState, RejectReason> {
+    Ok(OptionState { mark_price: number(row, "markPx")?, open_interest: number(row, "oi")?, ..OptionState::default() })
+}
+
+/// The exchange sends the greeks twice, in coins (`delta`) and by Black-Scholes in dollars (`deltaBS`): the latter is
+/// what the word means elsewhere, Deribit included.
+fn summary(row: Object<'_, '_>) -> Result<OptionState, RejectReason> {
+    Ok(OptionState {
+        underlying_price: number(row, "fwdPx")?,
+        mark_iv: number(row, "markVol")?,
+        bid_iv: number(row, "bidVol")?,
+        ask_iv: number(row, "askVol")?,
+        delta: number(row, "deltaBS")?,
+        gamma: number(row, "gammaBS")?,
+        vega: number(row, "vegaBS")?,
+        theta: number(row, "thetaBS")?,
+        ..OptionState::default()
+    })
+}
+
+/// `side` is that of the closing order: `buy` closes a short.
+fn liquidation(detail: Object<'_, '_>) -> Result<Liquidation, RejectReason> {
+    Ok(Liquidation {
+        id: None,
+        side: side(detail.get("side").and_then(Value::text).unwrap_or_default()),
+        price: number(detail, "bkPx")?.ok_or(RejectReason::Schema)?,
+        size: number(detail, "sz")?.ok_or(RejectReason::Schema)?,
+    })
+}
+
+/// A number that may be missing: the exchange writes the empty text for what there is not.
+fn number(row: Object<'_, '_>, key: &str) -> Result<Option<Decimal>, RejectReason> {
+    let Some(value) = row.get(key) else { return Ok(None) };
+    let text = value.number_text().ok_or(RejectReason::Schema)?;
+    if text.is_empty() { Ok(None) } else { decimal(text, 0).map(Some) }
+}
+
+#[cfg(test)]
+mod tests;
