@@ -41,7 +41,7 @@ pub use drive::Drive;
 pub use options::{LiveOptions, NetLimits, Policy, RestLimits};
 
 use drops::Gaps;
-use queue::{Queue, Taken};
+use queue::{Failure, Queue, Taken};
 use shard::{Control, Shard};
 
 /// Longest that a shard may take to answer a request for its report.
@@ -186,7 +186,8 @@ fn next(taken: Taken) -> Next {
         Taken::Batch(batch) => Next::Batch(batch),
         Taken::Nothing => Next::TimedOut,
         Taken::Closed => Next::Closed,
-        Taken::Failed(why) => Next::Failed(RuntimeError::Failed(why)),
+        Taken::Failed(Failure::Died(why)) => Next::Failed(RuntimeError::Failed(why)),
+        Taken::Failed(Failure::Refused(why)) => Next::Failed(why.into()),
     }
 }
 
@@ -195,24 +196,29 @@ fn run<E: Drive>(shard: Shard<E>, pin: Option<usize>, queue: &Queue, last_report
     if let Some(core) = pin
         && !sys::pin(core)
     {
-        return queue.fail(format!("the system does not let this thread run on core {core}; choose another pin_core"));
+        let why = format!("the system does not let this thread run on core {core}; choose another pin_core");
+        return queue.fail(Failure::Died(why));
     }
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(e) => return queue.fail(format!("no runtime: {e}")),
+        Err(e) => return queue.fail(Failure::Died(format!("no runtime: {e}"))),
     };
     let ended = catch_unwind(AssertUnwindSafe(|| {
         let mut shard = shard;
-        runtime.block_on(shard.run())
+        let report = runtime.block_on(shard.run());
+        (report, shard.fault())
     }));
     // A resolver may hang for half a minute; its thread must not hold us up.
     runtime.shutdown_background();
     match ended {
-        Ok(report) => {
+        Ok((report, fault)) => {
             *last_report.lock().unwrap_or_else(PoisonError::into_inner) = report;
-            queue.close();
+            match fault {
+                Some(fault) => queue.fail(Failure::Refused(fault)),
+                None => queue.close(),
+            }
         }
-        Err(panic) => queue.fail(format!("it panicked: {}", words(panic.as_ref()))),
+        Err(panic) => queue.fail(Failure::Died(format!("it panicked: {}", words(panic.as_ref())))),
     }
 }
 

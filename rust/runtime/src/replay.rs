@@ -288,9 +288,13 @@ impl Replay {
     }
 
     fn step(&mut self) -> Result<Step, RuntimeError> {
-        match &mut self.feed {
+        let step = match &mut self.feed {
             Feed::Foreign(foreign) => foreign.step(&mut self.engine, &mut self.pace, &mut self.tally),
             Feed::Own(own) => own.step(&mut self.engine, &mut self.pace, &mut self.tally),
+        }?;
+        match self.engine.fault() {
+            Some(fault) => Err(fault.clone().into()),
+            None => Ok(step),
         }
     }
 

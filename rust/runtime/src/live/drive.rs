@@ -3,6 +3,7 @@
 
 use serde_json::{Value, json};
 use xtrader_core::batch::Batch;
+use xtrader_core::config::ConfigError;
 use xtrader_core::engine::{Action, Engine, Input};
 use xtrader_core::time::Stamp;
 
@@ -20,6 +21,8 @@ pub trait Drive: Send + 'static {
     fn close_batches(&mut self);
     /// See [`Engine::open_rows`].
     fn open_rows(&self) -> Option<(usize, u64)>;
+    /// See [`Engine::fault`].
+    fn fault(&self) -> Option<&ConfigError>;
     /// Its counters and books.
     fn report(&self) -> Value;
 }
@@ -47,6 +50,10 @@ impl Drive for Engine {
 
     fn open_rows(&self) -> Option<(usize, u64)> {
         Engine::open_rows(self)
+    }
+
+    fn fault(&self) -> Option<&ConfigError> {
+        Engine::fault(self)
     }
 
     fn report(&self) -> Value {

@@ -10,6 +10,7 @@ use futures_util::task::AtomicWaker;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 use xtrader_core::batch::Batch;
+use xtrader_core::config::ConfigError;
 use xtrader_core::table::Table;
 
 use super::drops::{Drops, Gaps, last_recv};
@@ -26,7 +27,16 @@ pub enum Taken {
     /// Nothing any more.
     Closed,
     /// The shard failed.
-    Failed(String),
+    Failed(Failure),
+}
+
+/// Why a shard ended by itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// Something broke that should not.
+    Died(String),
+    /// The engine cannot do what it was asked: the configuration, or the exchange, forbids it.
+    Refused(ConfigError),
 }
 
 #[derive(Debug)]
@@ -39,7 +49,7 @@ enum Entry {
 #[derive(Clone, Debug)]
 enum End {
     Closed,
-    Failed(String),
+    Failed(Failure),
 }
 
 #[derive(Debug)]
@@ -190,7 +200,7 @@ impl Queue {
     }
 
     /// No batch comes any more, and why.
-    pub fn fail(&self, why: String) {
+    pub fn fail(&self, why: Failure) {
         self.end(End::Failed(why));
     }
 

@@ -23,6 +23,7 @@ use rustls::ClientConfig;
 use serde_json::Value;
 use tokio::time::{Instant, Sleep};
 use xtrader_core::batch::Batch;
+use xtrader_core::config::ConfigError;
 use xtrader_core::engine::{Action, ConnDown, DownReason, HttpReply, Input};
 use xtrader_core::symbol::ConnId;
 use xtrader_core::time::{NS_PER_MS, Stamp};
@@ -169,6 +170,11 @@ impl<E: Drive> Shard<E> {
             }
         }
         self.finish().await
+    }
+
+    /// Why the engine cannot go on, if so.
+    pub fn fault(&self) -> Option<ConfigError> {
+        self.engine.fault().cloned()
     }
 
     async fn finish(&mut self) -> Value {
@@ -376,6 +382,9 @@ impl<E: Drive> Shard<E> {
 
     /// Carries out what the engine wants and hands over what it has closed.
     fn settle(&mut self) {
+        if self.engine.fault().is_some() {
+            self.control.stop();
+        }
         while let Some(action) = self.engine.poll_action() {
             self.carry_out(action);
         }

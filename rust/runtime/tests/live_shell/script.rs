@@ -146,6 +146,10 @@ impl Drive for Script {
         Some((self.batches.open_rows(), self.oldest?))
     }
 
+    fn fault(&self) -> Option<&xtrader_core::config::ConfigError> {
+        None
+    }
+
     fn report(&self) -> Value {
         json!({ "frames": self.frames })
     }

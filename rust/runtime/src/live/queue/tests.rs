@@ -89,7 +89,7 @@ impl Consumer {
                 self.announced = 0;
             }
             Taken::Nothing | Taken::Closed => return false,
-            Taken::Failed(why) => panic!("{why}"),
+            Taken::Failed(why) => panic!("{why:?}"),
         }
         true
     }
@@ -156,8 +156,8 @@ fn a_batch_beyond_the_bound_is_let_in_alone() {
 fn the_end_comes_behind_everything_else_and_the_first_end_counts() {
     let queue = queue(Policy::Block);
     assert!(queue.push(batch(0, 1)).is_ok());
-    queue.fail("broken".to_owned());
+    queue.fail(Failure::Died("broken".to_owned()));
     queue.close();
     assert!(matches!(queue.take(Duration::ZERO), Taken::Batch(_)));
-    assert!(matches!(queue.take(Duration::ZERO), Taken::Failed(why) if why == "broken"));
+    assert!(matches!(queue.take(Duration::ZERO), Taken::Failed(Failure::Died(why)) if why == "broken"));
 }
