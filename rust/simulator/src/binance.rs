@@ -29,8 +29,9 @@ use crate::book::{Book, Scales, decimal_text, parse_decimal, rescale};
 use crate::clock::{MS, MarketTime, seconds};
 use crate::config::{DepthSpeed, SimulatorConfig, Source, SymbolConfig};
 use crate::event::Event;
-use crate::fault::{Fault, SnapshotPosition, Target};
+use crate::fault::{Fault, Target};
 use crate::market::{Market, Step};
+use crate::snapshot::{self, Shown};
 use crate::truth::{TradeRecord, Truth, TruthRules};
 use crate::venue::{RestReply, RestRequest, Session, Venue};
 use feed::{Feed, FeedSymbol};
@@ -120,48 +121,15 @@ impl Binance {
 
     /// The book that a snapshot shows, its id, and how its numbers are written.
     fn depth(&self, symbol: &str, faults: &[Fault], now: MarketTime, truth: &Truth) -> Depth {
-        let mut symbol = symbol;
-        for f in faults {
-            if let Fault::SnapshotOf { symbol: other } = f {
-                symbol = other;
-            }
-        }
+        let symbol = snapshot::symbol(symbol, faults);
         let Some((book, id, scales)) = self.present(symbol) else { return Depth::Unknown };
         let id = Some(id).filter(|id| *id > 0);
-        let mut at = DepthImage { book: book.clone(), id, scales };
-        for f in faults {
-            let wanted = match f {
-                Fault::StaleSnapshot { age_s } => {
-                    let then = self.rest.start_ms() + (now / MS) as i64 - (age_s * 1000.0) as i64;
-                    let old = truth.events().iter().filter(|e| &*e.symbol == symbol && e.prev_id.is_some());
-                    let old = old.take_while(|e| e.event_ms <= then).last().map(|e| e.last_id);
-                    old.or_else(|| truth.first_id(symbol))
-                }
-                Fault::SnapshotAt { position, stream } => {
-                    let own = symbol_stream(symbol, self.speed);
-                    let last = truth.events_of(stream.as_deref().unwrap_or(&own)).last();
-                    match (position, last) {
-                        (SnapshotPosition::Newer, Some(e)) if id.is_none_or(|id| id <= e.last_id) => {
-                            return Depth::Wait;
-                        }
-                        (SnapshotPosition::Newer, _) => None,
-                        (SnapshotPosition::AtEnd, e) => e.map(|e| e.last_id),
-                        (SnapshotPosition::Inside, e) => {
-                            let inside = e.map(|e| truth.change_ids(symbol, e.first_id, e.last_id));
-                            match inside.and_then(|ids| ids.get(ids.len() / 2).copied()) {
-                                Some(id) => Some(id),
-                                None => return Depth::Wait,
-                            }
-                        }
-                    }
-                }
-                _ => None,
-            };
-            if let Some((book, id)) = wanted.and_then(|w| truth.raw_book_at(symbol, w)) {
-                at = DepthImage { book, id: Some(id), scales };
-            }
-        }
-        Depth::Image(at)
+        let (now_ms, own) = (self.rest.start_ms() + (now / MS) as i64, symbol_stream(symbol, self.speed));
+        Depth::Image(match snapshot::shown(symbol, id, now_ms, &own, faults, truth) {
+            Shown::Now => DepthImage { book: book.clone(), id, scales },
+            Shown::Then(book, id) => DepthImage { book, id: Some(id), scales },
+            Shown::Later => return Depth::Wait,
+        })
     }
 
     fn present(&self, symbol: &str) -> Option<(&Book, u64, Scales)> {

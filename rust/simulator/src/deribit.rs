@@ -29,6 +29,7 @@ use crate::clock::MarketTime;
 use crate::config::{SimulatorConfig, Source};
 use crate::event::{Event, EventKind};
 use crate::fault::{Fault, Target};
+use crate::snapshot::{self, Shown};
 use crate::truth::{TradeRecord, Truth, TruthRules};
 use crate::venue::{RestReply, RestRequest, Session, Venue};
 use credits::Cost;
@@ -86,15 +87,32 @@ impl Venue for Deribit {
         self.house.enter().present(name, phase, now, events);
     }
 
-    fn rest(&mut self, request: &RestRequest<'_>, _: &[Fault], _: &Truth) -> RestReply {
+    fn rest(&mut self, request: &RestRequest<'_>, faults: &[Fault], truth: &Truth) -> RestReply {
         let mut house = self.house.enter();
+        let name = snapshot::symbol(request.symbol(), faults);
+        let book = match house.shown(name, faults, request.now, truth) {
+            Shown::Now => None,
+            Shown::Then(book, id) => Some((book, id)),
+            Shown::Later => {
+                return RestReply {
+                    status: 0,
+                    headers: Vec::new(),
+                    body: String::new(),
+                    snapshot_id: None,
+                    again: true,
+                };
+            }
+        };
         let at_us = house.us(request.now);
         let (status, outcome, book_id) = match request.path.strip_prefix("/api/v2/") {
             None => (404, Err(UNKNOWN_METHOD), None),
             Some(method) if !house.spend(Cost::of(method, false), request.now) => (429, Err(TOO_MANY_REQUESTS), None),
             Some(method) => {
-                let asked = Request::of_query(method, request.query);
-                match methods::call(&mut house, method, &asked.params, request.now) {
+                let mut asked = Request::of_query(method, request.query);
+                if name != request.symbol() {
+                    asked.params.set("instrument_name", name);
+                }
+                match methods::call(&mut house, method, &asked.params, book.as_ref(), request.now) {
                     Ok(answer) => (200, Ok(answer.result), answer.book_id),
                     Err(refusal) => (400, Err(refusal), None),
                 }
@@ -115,11 +133,7 @@ impl Venue for Deribit {
             Fault::Lock { seconds } => return house.lock(*seconds, now, events),
             Fault::ShedAnonymous { seconds } => return house.shed(*seconds, now, events),
             Fault::List { symbol, opens_after_s } => {
-                return match house.instruments.iter().position(|i| *i.name == *symbol.symbol) {
-                    // It was there before: it comes back as it was.
-                    Some(n) => house.set_state(n, instruments::OPEN, now, events),
-                    None => house.list(symbol, *opens_after_s, now, truth),
-                };
+                return house.list(symbol, *opens_after_s, now, events, truth);
             }
             _ => {}
         }

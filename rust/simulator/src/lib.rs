@@ -78,7 +78,7 @@
 //!   get_order_book, ticker, get_last_trades_by_instrument; on a socket also subscribe, unsubscribe, unsubscribe_all,
 //!   set_heartbeat, disable_heartbeat. Credits, 32 connections, the cut of a silent socket.
 //! * Channels: `book.{i}.{raw|100ms|agg2}`, `book.{i}.none.{1|10|20}.{100ms|agg2}`, `trades.{i}.…`,
-//!   `trades.{kind}.{currency}.…`, `quote.{i}`, `ticker.{i}.…`, `instrument.state.{kind}.{currency}`, `platform_state`,
+//!   `trades.{kind}.{currency}.…`, `quote.{i}`, `ticker.{i}.…`, `instrument.{state|creation}.{kind}.{currency}`, `platform_state`,
 //!   `platform_state.public_methods_state`. One is produced, and in the truth, from its first subscription on. `raw` needs
 //!   a login with one of [`SimulatorConfig::accounts`].
 //! * A book's snapshot is what the next change follows. A change tells every level touched since, with its size now;
@@ -167,6 +167,7 @@ mod random;
 mod recorder;
 mod server;
 mod simulator;
+mod snapshot;
 mod truth;
 mod venue;
 

@@ -78,6 +78,11 @@ pub(crate) trait Session: Send {
         None
     }
 
+    /// What such a client is told before its Close.
+    fn last_words(&self) -> Option<&'static str> {
+        None
+    }
+
     /// The text that announces the end of this connection, where the exchange announces it.
     fn farewell(&self, now: MarketTime) -> Option<String>;
 

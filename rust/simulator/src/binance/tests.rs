@@ -9,6 +9,7 @@ use crate::book::Side;
 use crate::clock::{MS, SECOND};
 use crate::event::EventKind;
 use crate::exchange::ExchangeName;
+use crate::fault::SnapshotPosition;
 
 const START_MS: i64 = 1_795_000_000_000;
 

@@ -13,7 +13,9 @@ use crate::deribit::messages;
 use crate::deribit::streams::Channel;
 use crate::deribit::tape::Tape;
 use crate::event::Event;
+use crate::fault::Fault;
 use crate::market::{Ids, Market, Step};
+use crate::snapshot::{self, Shown};
 use crate::truth::Truth;
 
 /// The house, from the venue and from each of its sessions.
@@ -189,7 +191,18 @@ impl House {
     }
 
     /// A new instrument, whose book is empty until it opens.
-    pub(crate) fn list(&mut self, symbol: &SymbolConfig, opens_after: f64, now: MarketTime, truth: &mut Truth) {
+    pub(crate) fn list(
+        &mut self,
+        symbol: &SymbolConfig,
+        opens_after: f64,
+        now: MarketTime,
+        events: &mut Vec<Event>,
+        truth: &mut Truth,
+    ) {
+        if let Some(n) = self.instruments.iter().position(|i| *i.name == *symbol.symbol) {
+            // It was there before: it comes back as it was.
+            return self.set_state(n, OPEN, now, events);
+        }
         let Ok(instrument) = Instrument::new(symbol) else { return };
         if self.market.list(symbol, now, now.saturating_add(seconds(opens_after))).is_err() {
             return;
@@ -198,6 +211,13 @@ impl House {
         let n = self.instruments.len();
         truth.open_book(&instrument.name, instrument.scales, self.market.last_id(n), self.market.book(n).clone());
         self.instruments.push(instrument);
+        let i = &self.instruments[n];
+        let data = messages::instrument_state(i, self.feed.ms(now));
+        let concerns = |c: &Channel| match c {
+            Channel::InstrumentCreation { which } | Channel::InstrumentState { which } => which.has(i),
+            _ => false,
+        };
+        self.feed.announce(concerns, &i.name, &data, now, events);
     }
 
     /// An instrument is traded from now on, or is not: then its channels fall silent without a frame (§6).
@@ -238,6 +258,13 @@ impl House {
     fn announce_public_methods(&mut self, allowed: bool, now: MarketTime, events: &mut Vec<Event>) {
         let data = messages::public_methods(allowed);
         self.feed.announce(|c| *c == Channel::PublicMethods, &"".into(), &data, now, events);
+    }
+
+    /// The book that an order book over HTTP shows.
+    pub(crate) fn shown(&self, name: &str, faults: &[Fault], now: MarketTime, truth: &Truth) -> Shown {
+        let Some(n) = self.instruments.iter().position(|i| *i.name == *name) else { return Shown::Now };
+        let own = format!("book.{name}.100ms");
+        snapshot::shown(name, Some(self.market.last_id(n)), self.feed.ms(now), &own, faults, truth)
     }
 
     // ---- who asks

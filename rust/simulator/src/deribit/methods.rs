@@ -1,5 +1,6 @@
 //! The methods that need no connection: the same over WebSocket and HTTP.
 
+use crate::book::Book;
 use crate::clock::MarketTime;
 use crate::deribit::house::House;
 use crate::deribit::messages;
@@ -26,7 +27,14 @@ impl From<String> for Answer {
 const MOST_TRADES: usize = 1000;
 const SOME_TRADES: usize = 10;
 
-pub(crate) fn call(house: &mut House, method: &str, params: &Params, now: MarketTime) -> Result<Answer, Refusal> {
+/// `book` and its id stand in the place of the one that an order book shows.
+pub(crate) fn call(
+    house: &mut House,
+    method: &str,
+    params: &Params,
+    book: Option<&(Book, u64)>,
+    now: MarketTime,
+) -> Result<Answer, Refusal> {
     let ms = house.feed.ms(now);
     match method {
         "public/test" | "public/hello" => Ok(r#"{"version":"1.2.26"}"#.to_owned().into()),
@@ -35,7 +43,7 @@ pub(crate) fn call(house: &mut House, method: &str, params: &Params, now: Market
         "public/auth" => login(house, params),
         "public/get_instruments" => instruments(house, params),
         "public/get_instrument" => Ok(house.instruments[named(house, params)?].row().into()),
-        "public/get_order_book" => order_book(house, params, ms),
+        "public/get_order_book" => order_book(house, params, book, ms),
         "public/ticker" => {
             let i = open(house, params)?;
             Ok(format!("{{{}}}", house.world().ticker(i, ms)).into())
@@ -83,14 +91,17 @@ fn instruments(house: &House, params: &Params) -> Result<Answer, Refusal> {
     Ok(format!("[{}]", rows.join(",")).into())
 }
 
-fn order_book(house: &House, params: &Params, ms: i64) -> Result<Answer, Refusal> {
+fn order_book(house: &House, params: &Params, book: Option<&(Book, u64)>, ms: i64) -> Result<Answer, Refusal> {
     let n = open(house, params)?;
     let depth = params.number("depth")?.unwrap_or(5);
     let depth = usize::try_from(depth).ok().filter(|d| (1..=10_000).contains(d));
     let depth = depth.ok_or_else(|| invalid("depth", "1 to 10000"))?;
-    let id = house.market.last_id(n);
+    let (book, id) = match book {
+        Some((book, id)) => (book, *id),
+        None => (house.market.book(n), house.market.last_id(n)),
+    };
     let mut out = format!(r#"{{"change_id":{id},"#);
-    messages::sides(&mut out, &house.instruments[n], house.market.book(n), depth);
+    messages::sides(&mut out, &house.instruments[n], book, depth);
     out.push(',');
     out.push_str(&house.world().ticker(n, ms));
     out.push('}');

@@ -73,6 +73,11 @@ impl Request {
 }
 
 impl Params {
+    /// Says something else than was said.
+    pub(crate) fn set(&mut self, name: &str, value: &str) {
+        self.0.insert(name.to_owned(), value.into());
+    }
+
     pub(crate) fn text(&self, name: &'static str) -> Result<Option<&str>, Refusal> {
         match self.0.get(name) {
             None | Some(Value::Null) => Ok(None),

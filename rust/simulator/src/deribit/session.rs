@@ -54,7 +54,7 @@ impl DeribitSession {
         let mut begun = Vec::new();
         let turned_away = !self.logged_in && house.cut_of_anonymous().is_some();
         let outcome = match &*r.method {
-            "public/auth" => methods::call(house, &r.method, &r.params, now).map(|answer| {
+            "public/auth" => methods::call(house, &r.method, &r.params, None, now).map(|answer| {
                 self.logged_in = true;
                 answer.result
             }),
@@ -76,7 +76,7 @@ impl DeribitSession {
                 if let (Some(heartbeat), "public/test") = (&mut self.heartbeat, method) {
                     heartbeat.asked = None;
                 }
-                methods::call(house, method, &r.params, now).map(|answer| answer.result)
+                methods::call(house, method, &r.params, None, now).map(|answer| answer.result)
             }
         };
         (outcome, begun)
@@ -215,6 +215,10 @@ impl Session for DeribitSession {
 
     fn too_slow(&self) -> Option<(u16, &'static str)> {
         Some((1008, "connection_too_slow"))
+    }
+
+    fn last_words(&self) -> Option<&'static str> {
+        Some(r#"{"jsonrpc":"2.0","method":"connection_too_slow","params":{}}"#)
     }
 
     fn farewell(&self, _: MarketTime) -> Option<String> {

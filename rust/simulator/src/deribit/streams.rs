@@ -42,6 +42,7 @@ pub(crate) enum Channel {
     Quote { instrument: usize },
     Ticker { instrument: usize, interval: Interval },
     InstrumentState { which: Which },
+    InstrumentCreation { which: Which },
     PlatformState,
     PublicMethods,
 }
@@ -92,6 +93,9 @@ impl Channel {
                 Self::Ticker { instrument: instrument(i)?, interval: Interval::parse(interval)? }
             }
             ["instrument", "state", kind, currency] => Self::InstrumentState { which: Which::parse(kind, currency)? },
+            ["instrument", "creation", kind, currency] => {
+                Self::InstrumentCreation { which: Which::parse(kind, currency)? }
+            }
             ["platform_state"] => Self::PlatformState,
             ["platform_state", "public_methods_state"] => Self::PublicMethods,
             _ => return None,
@@ -117,9 +121,7 @@ impl Channel {
             | Self::Trades { interval, .. }
             | Self::TradesOf { interval, .. }
             | Self::Ticker { interval, .. } => *interval,
-            Self::Quote { .. } | Self::InstrumentState { .. } | Self::PlatformState | Self::PublicMethods => {
-                Interval::Raw
-            }
+            _ => Interval::Raw,
         }
     }
 }

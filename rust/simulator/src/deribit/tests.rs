@@ -353,8 +353,11 @@ fn what_is_delisted_is_silent_and_what_is_listed_speaks() {
     let at = Target { symbol: Some("BTC_USDC".into()), ..Target::default() };
     venue.strike(&Fault::Delist, &at, 0, &mut events, &mut truth);
     v.hear(&events, 0);
-    let (_, state) = v.told().pop().expect("a state");
-    assert_eq!((&state["state"], &state["instrument_name"]), (&"inactive".into(), &"BTC_USDC".into()));
+    let states: Vec<Value> =
+        v.told().into_iter().filter(|(c, _)| c.starts_with("instrument")).map(|(_, d)| d).collect();
+    let told = |n: usize| (states[n]["state"].as_str(), states[n]["instrument_name"].as_str());
+    assert_eq!(told(0), (Some("open"), Some("SOL_USDC-PERPETUAL")));
+    assert_eq!(told(1), (Some("inactive"), Some("BTC_USDC")));
     let reply = v.subscribe(&mut venue, &["book.SOL_USDC-PERPETUAL.100ms"], 0);
     assert_eq!(reply["result"].as_array().map(Vec::len), Some(1));
     v.heard.remove(0);
@@ -486,4 +489,29 @@ fn the_same_methods_answer_over_http() {
     }
     let statuses: Vec<u16> = (0..200).map(|_| ask(&mut venue, "get_time", "").0).collect();
     assert!(statuses.contains(&429));
+}
+
+#[test]
+fn an_order_book_shows_what_a_fault_puts_in_its_place() {
+    let (mut venue, mut truth) = play(|_| {});
+    let mut v = Visitor::enter(&mut venue);
+    v.subscribe(&mut venue, &["book.BTC-PERPETUAL.100ms"], 0);
+    let events = go_on(&mut venue, &mut truth, 5 * SECOND, &mut [&mut v]);
+    events.into_iter().for_each(|e| truth.issue(&e.into()));
+    let last = truth.events_of("book.BTC-PERPETUAL.100ms").last().expect("an event").clone();
+    let ask = |venue: &mut Deribit, fault: &str| {
+        let fault: Fault = serde_json::from_str(fault).expect("a fault");
+        let query = "instrument_name=BTC-PERPETUAL&depth=1";
+        let request = RestRequest { path: "/api/v2/public/get_order_book", query, now: 5 * SECOND, wall_ms: 0 };
+        let reply = venue.rest(&request, &[fault], &truth);
+        let v: Value = serde_json::from_str(&reply.body).expect("JSON");
+        (reply.snapshot_id.expect("an id"), v["result"]["instrument_name"].as_str().expect("a name").to_owned())
+    };
+    let (id, name) = ask(&mut venue, r#"{"kind":"snapshot_at","position":"at_end"}"#);
+    assert_eq!((id, &*name), (last.last_id, "BTC-PERPETUAL"));
+    let (id, _) = ask(&mut venue, r#"{"kind":"snapshot_at","position":"inside"}"#);
+    assert!((last.first_id..last.last_id).contains(&id));
+    let (id, _) = ask(&mut venue, r#"{"kind":"stale_snapshot","age_s":4}"#);
+    assert!(id < last.first_id);
+    assert_eq!(ask(&mut venue, r#"{"kind":"snapshot_of","symbol":"BTC_USDC"}"#).1, "BTC_USDC");
 }

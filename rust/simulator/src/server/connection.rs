@@ -520,14 +520,15 @@ impl Client<'_> {
                 () = self.link.overflow.notified() => {}
             }
             // A Close can only be read behind what has been begun.
-            match self.session(|s| s.too_slow()).flatten() {
-                Some(close) => timeout(LAST_WRITE, write).await.is_ok_and(|done| done.is_ok()).then_some(close),
+            match self.session(|s| s.too_slow().map(|close| (close, s.last_words()))).flatten() {
+                Some(end) => timeout(LAST_WRITE, write).await.is_ok_and(|done| done.is_ok()).then_some(end),
                 None => None,
             }
         };
         self.leave();
-        if let Some((code, reason)) = finished {
+        if let Some(((code, reason), words)) = finished {
             let mut bytes = Vec::new();
+            words.iter().for_each(|text| ws::frame(&mut bytes, ws::TEXT, text.as_bytes()));
             ws::frame(&mut bytes, ws::CLOSE, &ws::close_payload(code, reason));
             let _ = socket.write_all(&bytes).await;
             let _ = socket.shutdown().await;

@@ -220,3 +220,18 @@ fn reference_data_and_books_come_over_http_too() {
     let refused = get(&sim, "/api/v2/public/ticker");
     assert_eq!((refused.status, &refused.json()["error"]["code"]), (400, &json!(-32602)));
 }
+
+#[test]
+fn who_reads_too_slowly_is_told_and_cut() {
+    let sim = deribit(&json!({"limits": {"send_queue_bytes": 3000}}));
+    let mut c = Client::connect(&sim, PATH);
+    // A snapshot alone is more than may wait.
+    c.send(
+        r#"{"jsonrpc":"2.0","id":1,"method":"public/subscribe","params":{"channels":["book.BTC-PERPETUAL.100ms"]}}"#,
+    );
+    let (texts, end) = c.until_end();
+    assert!(texts.iter().all(|t| !t.contains("snapshot")));
+    let last: Value = serde_json::from_str(texts.last().expect("a text")).expect("JSON");
+    assert_eq!(last["method"], "connection_too_slow");
+    assert!(matches!(end, Heard::Close(Some(close)) if close.reason == "connection_too_slow"));
+}
