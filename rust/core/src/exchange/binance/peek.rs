@@ -92,7 +92,11 @@ fn scan<D: Dialect>(frame: &[u8]) -> Option<Peek<'_>> {
     let mut c = Cursor::new(frame, 0);
     let feed = if c.eat(br#"{"stream":""#) {
         let feed = feed(&mut c)?;
-        c.expect(br#","data":{""#)?;
+        c.expect(br#","data":{"#)?;
+        if feed == Feed::PartialDepth {
+            return Some(Peek::Ignored(IgnoreReason::PartialDepth));
+        }
+        c.expect(b"\"")?;
         Some(feed)
     } else {
         c.expect(br#"{""#)?;
@@ -110,13 +114,10 @@ fn scan<D: Dialect>(frame: &[u8]) -> Option<Peek<'_>> {
     } else if c.eat(br#"u":"#) {
         EventKind::Bbo
     } else {
-        return untyped(&c, feed);
+        return answer(&c, feed);
     };
     let variant = match feed {
         None => None,
-        Some(Feed::PartialDepth) if kind == EventKind::Depth => {
-            return Some(Peek::Ignored(IgnoreReason::PartialDepth));
-        }
         Some(feed) => Some(feed.variant(kind)?),
     };
     let (symbol, key, times, resume) = match kind {
@@ -379,15 +380,12 @@ fn rare_type<'a>(c: &mut Cursor<'_>) -> Option<Peek<'a>> {
     (c.next() == Some(b',')).then_some(verdict)
 }
 
-/// Images of the top of spot books name neither symbol nor type; acks and errors begin with a key that no event has.
+/// Acks and errors begin with a key that no event has.
 #[cold]
-fn untyped<'a>(c: &Cursor<'_>, feed: Option<Feed<'_>>) -> Option<Peek<'a>> {
-    let rest = c.rest();
-    if rest.starts_with(br#"lastUpdateId":"#) {
-        return Some(Peek::Ignored(IgnoreReason::PartialDepth));
-    }
+fn answer<'a>(c: &Cursor<'_>, feed: Option<Feed<'_>>) -> Option<Peek<'a>> {
     let answers: [&[u8]; 3] = [br#"result":"#, br#"error":"#, br#"code":"#];
-    (feed.is_none() && answers.iter().any(|start| rest.starts_with(start))).then_some(Peek::Answer)
+    let is_answer = feed.is_none() && answers.iter().any(|start| c.rest().starts_with(start));
+    is_answer.then_some(Peek::Answer)
 }
 
 #[cfg(test)]

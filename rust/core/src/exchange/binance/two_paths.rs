@@ -27,7 +27,7 @@ impl Specimens for Futures {
     }
 
     fn rare() -> BoxedStrategy<String> {
-        frames::states().boxed()
+        frames::futures_rare().boxed()
     }
 
     fn check(frame: &Value, head: &Head<'_>, taken: &Taken) {
@@ -46,7 +46,7 @@ impl Specimens for Spot {
     }
 
     fn rare() -> BoxedStrategy<String> {
-        frames::block_trade().boxed()
+        frames::spot_rare().boxed()
     }
 
     fn check(frame: &Value, head: &Head<'_>, taken: &Taken) {

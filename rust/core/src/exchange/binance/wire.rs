@@ -107,15 +107,18 @@ pub(super) fn judge<'a, D: Dialect>(document: &Document<'a>) -> Result<(Peek<'a>
     let Some(body) = data.object() else {
         return if data.is_array() { judge_array::<D>(data) } else { Err(RejectReason::Schema) };
     };
+    if feed == Some(Feed::PartialDepth) {
+        return ignored(IgnoreReason::PartialDepth);
+    }
     let kind = match body.get("e") {
         Some(kind) => kind.text().ok_or(RejectReason::Schema)?,
+        // Spot's images in the raw form.
         None if body.has("lastUpdateId") => return ignored(IgnoreReason::PartialDepth),
         // Spot's quotes have no type (spot §5), futures' had none once.
         None if feed == Some(Feed::BookTicker) || feed.is_none() && body.has("B") && body.has("A") => "bookTicker",
         None => return ignored(IgnoreReason::UnknownType),
     };
     let kind = match kind {
-        "depthUpdate" if feed == Some(Feed::PartialDepth) => return ignored(IgnoreReason::PartialDepth),
         "depthUpdate" => EventKind::Depth,
         "aggTrade" => EventKind::AggTrade,
         "trade" => EventKind::Trade,

@@ -15,10 +15,6 @@ pub(super) const MARK_PRICE: &str = "markPriceUpdate";
 /// Type of the events of `@forceOrder`.
 pub(super) const FORCE_ORDER: &str = "forceOrder";
 
-/// [`StateRow::feed`] of mark prices; liquidations are another, for their times do not follow one another.
-const MARK_FEED: u8 = 0;
-const FORCE_FEED: u8 = 1;
-
 /// Reads one event. Those of another product family leave no row.
 pub(super) fn read(body: Object<'_, '_>, out: &mut StateRows) -> Result<Decoded<()>, RejectReason> {
     if product(body)? == Product::Other {
@@ -45,7 +41,7 @@ fn mark_price(body: Object<'_, '_>, out: &mut StateRows) -> Result<Decoded<()>, 
     // `T` is no time of this event.
     let times = binance::sent::<BinanceFutures>(body)?;
     let state = State::Derivative(derivative);
-    out.rows.push(StateRow { native, is_index: false, feed: MARK_FEED, times, state });
+    out.rows.push(StateRow { native, is_index: false, feed: 0, times, state });
     Ok(Decoded::Event(()))
 }
 
@@ -75,7 +71,7 @@ fn force_order(body: Object<'_, '_>, out: &mut StateRows) -> Result<Decoded<()>,
     let times = EventTimes { event: event.or(sent.event), venue: sent.venue, odd: event_odd || sent.odd };
     let native = out.texts.add(binance::symbol(order)?);
     let state = State::Liquidation(Liquidation { id: None, side, price, size });
-    out.rows.push(StateRow { native, is_index: false, feed: FORCE_FEED, times, state });
+    out.rows.push(StateRow { native, is_index: false, feed: 0, times, state });
     Ok(Decoded::Event(()))
 }
 

@@ -172,8 +172,8 @@ fn book_ticker(market: Market) -> impl Strategy<Value = String> {
 }
 
 /// Spot's images name neither symbol nor type.
-fn partial_depth() -> impl Strategy<Value = String> {
-    (id(), side(), side(), of(Just("depth20@100ms"))).prop_map(|(id, bids, asks, feed)| {
+fn partial_depth(feed: Option<&'static str>) -> impl Strategy<Value = String> {
+    (id(), side(), side()).prop_map(move |(id, bids, asks)| {
         combined(feed, "BTCUSDT", &vec![("lastUpdateId", id), ("bids", bids), ("asks", asks)])
     })
 }
@@ -208,13 +208,17 @@ pub(super) fn spot() -> impl Strategy<Value = String> {
         4 => agg_trade(Spot),
         4 => trade(Spot),
         4 => book_ticker(Spot),
-        1 => partial_depth(),
+        1 => partial_depth(Some("depth20@100ms")),
         1 => shutdown(),
     ]
 }
 
-/// Block trades, which spot has on a stream of their own.
-pub(super) fn block_trade() -> impl Strategy<Value = String> {
+/// Spot's frames that no scanner knows: block trades, and images in the raw form.
+pub(super) fn spot_rare() -> impl Strategy<Value = String> {
+    prop_oneof![4 => block_trade(), 1 => partial_depth(None)]
+}
+
+fn block_trade() -> impl Strategy<Value = String> {
     (time(Spot), time(Spot), symbol(), id(), (quoted(), quoted()), any::<bool>(), of(Just("blockTrade"))).prop_map(
         |(sent, event, symbol, t, (price, size), maker, feed)| {
             let fields = vec![
@@ -276,8 +280,8 @@ fn force_order() -> impl Strategy<Value = String> {
     )
 }
 
-/// Futures' mark prices and liquidations.
-pub(super) fn states() -> impl Strategy<Value = String> {
+/// Futures' frames that no scanner knows: mark prices and liquidations.
+pub(super) fn futures_rare() -> impl Strategy<Value = String> {
     let one = (mark_price(), of(Just("markPrice@1s"))).prop_map(|((symbol, data), feed)| wrapped(feed, &symbol, data));
     let many = (vec(mark_price(), 1..5), of(Just("!markPrice@arr@1s"))).prop_map(|(rows, feed)| {
         let rows: Vec<String> = rows.into_iter().map(|(_, data)| data).collect();

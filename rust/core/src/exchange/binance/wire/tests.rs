@@ -180,6 +180,7 @@ fn what_is_known_and_what_is_not() {
         (r#"{"error":{"code":2,"msg":"Invalid request"}}"#, Peek::Answer),
         (r#"{"stream":"!ticker@arr","data":[{"e":"24hrTicker","st":2},{"e":"24hrTicker"}]}"#, unrequested),
         (r#"[{"e":"24hrMiniTicker"}]"#, unrequested),
+        (r#"{"lastUpdateId":160,"bids":[["0.0024","10"]],"asks":[]}"#, Peek::Ignored(IgnoreReason::PartialDepth)),
         (r#"{"E":1,"e":"kline"}"#, unrequested),
         (r#"{"stream":"a@b","data":[]}"#, unknown),
         (r#"{"e":"brandNew","x":1}"#, unknown),

@@ -89,7 +89,6 @@ fn a_liquidation_is_what_was_filled_at_the_average_price() {
         let times =
             EventTimes { event: Some(1_568_014_460_890_000_000), venue: Some(1_568_014_460_893_000_000), odd: false };
         assert_eq!(row.times, times);
-        assert_ne!(row.feed, MARK_FEED, "newer wins within a feed");
     }
     let unfilled = force_order("BUY", "0", "0");
     assert_eq!(read(&unfilled).0, Decoded::Ignored(IgnoreReason::ZeroPriceOrSize));
