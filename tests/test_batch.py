@@ -13,6 +13,7 @@ import pyarrow as pa
 import pytest
 
 import xtrader as xt
+from xtrader import config
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +61,44 @@ def test_schema_and_metadata_travel(batch: xt.Batch) -> None:
     assert schema.metadata[b"xtrader.table"] == b"trades"
     assert batch.to_pyarrow().schema.equals(schema, check_metadata=True)
     assert str(schema.field("ts_recv").type) == "timestamp[ns, tz=UTC]"
+
+
+@pytest.mark.parametrize("numeric", ["float", "decimal", "fixed"])
+def test_every_batch_has_the_schema_of_its_table(numeric: config.Numeric, recording: Path) -> None:
+    tables = set(xt.tables()) - {"raw"}
+    found = set()
+    for batch in xt.replay(recording, tables=tables, numeric=numeric, size_unit="native"):
+        schema = xt.schema(batch.table, numeric=numeric, size_unit="native")
+        assert pa.schema(schema).equals(pa.schema(batch), check_metadata=True)
+        assert schema.names == batch.column_names
+        found.add(batch.table)
+    assert found >= {"trades", "l2", "levels"}
+
+
+@pytest.mark.parametrize(
+    ("table", "scales"),
+    [
+        ("trades", ["price_scale", "size_scale"]),
+        ("l2_top", ["price_scale", "size_scale"]),
+        ("derivatives", ["price_scale", "size_scale", "rate_scale"]),
+        ("options", ["price_scale", "size_scale", "iv_scale", "greek_scale"]),
+        ("liquidations", ["price_scale", "size_scale"]),
+        ("gaps", []),
+    ],
+)
+def test_fixed_ends_with_the_scales_of_what_there_is(table: str, scales: list[str]) -> None:
+    names = xt.schema(table).names
+    assert xt.schema(table, numeric="decimal").names == names
+    assert xt.schema(table, numeric="fixed").names == names + scales
+
+
+def test_what_is_no_table_is_refused_with_what_there_is() -> None:
+    with pytest.raises(xt.ConfigError, match=r"table .candles.*liquidations"):
+        xt.schema("candles")
+    with pytest.raises(xt.ConfigError, match=r"numeric: .*expected one of .float., .decimal., .fixed."):
+        xt.schema("trades", numeric="double")  # type: ignore[arg-type]
+    assert {*xt.streams()} < {*xt.tables()}
+    assert repr(xt.schema("bbo")) == "<xtrader.Schema bbo: 15 columns>"
 
 
 def test_nothing_is_copied(batch: xt.Batch, books: xt.Batch) -> None:

@@ -75,7 +75,7 @@ def test_replay_prints_a_summary(run: Any, recording: Path) -> None:
 def test_replay_prints_one_object_that_accounts_for_every_frame(run: Any, recording: Path) -> None:
     report = json.loads(run("replay", recording, "--json").stdout)
     assert {"frames", "bytes", "rows", "counters", "books", "elapsed_s", "frames_per_s"} <= report.keys()
-    assert set(report["rows"]) == {"trades", "l2", "bbo", "gaps", "instruments"}
+    assert set(report["rows"]) == set(xt.tables()) - {"levels", "raw"}
     frames = report["counters"]["frames"]
     assert report["frames"] == frames["total"] > 0
     parts = [frames[outcome] for outcome in ("accepted", "duplicate", "stale", "held")]
@@ -89,7 +89,7 @@ def test_replay_prints_one_object_that_accounts_for_every_frame(run: Any, record
 def test_replay_writes_what_it_says_and_never_over_something(run: Any, recording: Path, tmp_path: Path) -> None:
     done = run("replay", recording, "--out", tmp_path / "a", "--tables", "trades,levels", "--json")
     report = json.loads(done.stdout)
-    assert report["rows"] == stored(tmp_path / "a")
+    assert {table: rows for table, rows in report["rows"].items() if rows} == stored(tmp_path / "a")
     assert {Path(file["path"]).parts[-4] for file in report["files"]} == {"trades", "levels"}
     for file in report["files"]:
         assert Path(file["path"]).stat().st_size == file["bytes"]

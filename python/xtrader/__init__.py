@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from xtrader._native import Batch, ParquetStore, build_info
+from xtrader._native import Batch, ParquetStore, Schema, build_info, schema, streams, tables
 from xtrader.config import (
     BatchLimits,
     BookLimits,
@@ -48,6 +48,7 @@ __all__ = [
     "ReplayConfig",
     "ReplayError",
     "RestLimits",
+    "Schema",
     "Simulator",
     "SimulatorError",
     "StoreError",
@@ -58,5 +59,8 @@ __all__ = [
     "__version__",
     "build_info",
     "replay",
+    "schema",
     "stream",
+    "streams",
+    "tables",
 ]

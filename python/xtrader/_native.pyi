@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Awaitable
-from typing import Any, Self, TypedDict, final, type_check_only
+from typing import Any, Literal, Self, TypedDict, final, type_check_only
 
 import polars as pl
 import pyarrow as pa
@@ -11,11 +11,15 @@ __all__ = [
     "Batch",
     "ParquetStore",
     "Replay",
+    "Schema",
     "Simulator",
     "Stream",
     "build_info",
     "default_replay_options",
     "default_stream_options",
+    "schema",
+    "streams",
+    "tables",
 ]
 
 @type_check_only
@@ -42,6 +46,40 @@ def default_stream_options() -> dict[str, Any]:
 def default_replay_options() -> dict[str, Any]:
     """The native defaults of a replay."""
 
+def tables() -> list[str]:
+    """Names of the tables."""
+
+def streams() -> list[str]:
+    """Names of the streams, each that of the table it fills. Not every exchange offers each."""
+
+@final
+class Schema:
+    """Columns of one table. Whoever reads Arrow takes it as it is: `pyarrow.schema(schema)`."""
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the columns, in order."""
+
+    def __arrow_c_schema__(self) -> object:
+        """The schema as an Arrow PyCapsule."""
+
+def schema(
+    table: str,
+    *,
+    numeric: Literal["float", "decimal", "fixed"] = "float",
+    size_unit: Literal["base", "native"] = "base",
+) -> Schema:
+    """The schema of a table: every batch of it has this one.
+
+    Args:
+        table: Name of the table, one of `tables()`.
+        numeric: How prices and sizes stand in it.
+        size_unit: What a size counts; stands in the metadata.
+
+    Raises:
+        ConfigError: there is no such table; the error lists what there is.
+    """
+
 @final
 class Batch:
     """A closed batch of one table: immutable, and shared without a copy with whoever reads it through Arrow.
@@ -51,7 +89,7 @@ class Batch:
 
     @property
     def table(self) -> str:
-        """Name of the table: `trades`, `l2`, `levels`, `bbo`, `gaps`, `instruments` or `raw`."""
+        """Name of the table, one of `tables()`."""
 
     @property
     def num_rows(self) -> int:

@@ -38,7 +38,7 @@ __all__ = [
 Numeric = Literal["float", "decimal", "fixed"]
 SizeUnit = Literal["base", "native"]
 TradeSource = Literal["auto", "agg_trade", "trade"]
-DepthSpeed = Literal["0ms", "100ms", "250ms", "500ms"]
+DepthSpeed = Literal["auto", "raw", "0ms", "10ms", "100ms", "250ms", "500ms", "1000ms", "agg2"]
 Policy = Literal["block", "drop_oldest", "drop_newest"]
 Speed = Literal["max", "1"]
 
@@ -187,18 +187,33 @@ class StreamConfig(Settings):
     subscriptions: Words
     """What to take, as `EXCHANGE:SYMBOL`; all of one exchange. The symbol is the unified or the exchange's own."""
     streams: Words = ("trades", "l2")
-    """Streams of each symbol. Each costs the exchange's own rate of frames; `bbo` is the busiest."""
-    tables: Words = ("trades", "l2", "bbo", "gaps", "instruments")
-    """Tables to fill. `levels` and `raw` cost about as much again as what they repeat."""
+    """Streams of each symbol, of those that the exchange offers; `xtrader.streams()` are all there are. Each costs the
+    exchange's own rate of frames; `bbo` is the busiest."""
+    tables: Words = (
+        "trades",
+        "l2",
+        "bbo",
+        "gaps",
+        "instruments",
+        "l2_top",
+        "derivatives",
+        "options",
+        "liquidations",
+    )
+    """Tables to fill, of `xtrader.tables()`; one whose stream is not asked for stays empty. `levels` and `raw` cost about as much again as what they repeat."""
     numeric: Numeric = "float"
-    """How prices and sizes stand in the tables: `float64`, `decimal128(38, 18)`, or mantissas with their scale."""
+    """How prices and sizes stand in the tables: `float64`, `decimal128(38, 18)`, or mantissas with their scale. `fixed`
+    holds no base units of inverse contracts."""
     size_unit: SizeUnit = "base"
-    """What a size counts: base units, or the exchange's own (contracts)."""
+    """What a size counts: base units, or the exchange's own (contracts, or quote units of inverse ones)."""
     trade_source: TradeSource = "auto"
     """Which trade feed: the documented aggregated one (`auto`, `agg_trade`), or single fills (`trade`), undocumented
     and about 100 ms earlier."""
-    depth_speed: DepthSpeed = "100ms"
-    """Which book stream. `0ms` is undocumented and several times the frames."""
+    depth_speed: DepthSpeed = "auto"
+    """Which book stream, of those that the exchange offers: `auto` takes its best documented one that needs no login,
+    with `login` the best there is. `0ms` (Binance) is undocumented and several times the frames."""
+    login: bool = False
+    """Log in before subscribing, where an exchange has streams that take it."""
     endpoints: Endpoints | None = None
     """Where the exchange is; none is the exchange itself."""
     policy: Policy = "drop_oldest"
@@ -249,6 +264,7 @@ _ENGINE = (
     "size_unit",
     "trade_source",
     "depth_speed",
+    "login",
     "endpoints",
     "seed",
     "batch",
@@ -267,6 +283,7 @@ class StreamOptions(TypedDict, total=False):
     size_unit: SizeUnit
     trade_source: TradeSource
     depth_speed: DepthSpeed
+    login: bool
     endpoints: Endpoints | dict[str, str] | None
     policy: Policy
     queue_bytes: int
@@ -293,7 +310,7 @@ class ReplayConfig(Settings):
     exchange: str | None = None
     """Id of the exchange, where the recording does not tell."""
     tables: Words | None = None
-    """Tables to fill; else `trades, l2, bbo, gaps, instruments`."""
+    """Tables to fill; else all but `levels` and `raw`."""
     streams: Words | None = None
     """Streams to take; else all. Foreign recordings only."""
     numeric: Numeric | None = None

@@ -31,7 +31,9 @@ def collect(
     subscriptions: Annotated[list[str], typer.Argument(help="What to take.", metavar="EXCHANGE:SYMBOL…")],
     out: Annotated[Path, typer.Option(help="Write Parquet below this folder.", metavar="DIR", file_okay=False)],
     tables: options.Tables = options.DEFAULT_TABLES,
-    streams: Annotated[str, typer.Option(help="Streams of each symbol, by commas.", metavar="STREAM,…")] = "trades,l2",
+    streams: Annotated[
+        str, typer.Option(help=f"Streams of each symbol, by commas, of: {options.STREAMS}.", metavar="STREAM,…")
+    ] = "trades,l2",
     numeric: options.Numbers = None,
     size_unit: options.Units = None,
     trade_source: options.Trades = None,

@@ -7,9 +7,15 @@ from typing import Annotated
 
 import typer
 
-from xtrader.config import DepthSpeed, Numeric, SizeUnit, TradeSource
+from xtrader._native import streams, tables
+from xtrader.config import DepthSpeed, Numeric, SizeUnit, StreamConfig, TradeSource
 
-Tables = Annotated[str, typer.Option(help="Tables to fill, by commas.", metavar="TABLE,…")]
+STREAMS = ", ".join(streams())
+DEFAULT_TABLES = ",".join(StreamConfig.model_fields["tables"].default)
+
+Tables = Annotated[
+    str, typer.Option(help=f"Tables to fill, by commas, of: {', '.join(tables())}.", metavar="TABLE,…")
+]
 Numbers = Annotated[Numeric | None, typer.Option("--numeric", help="How prices and sizes stand in the tables.")]
 Units = Annotated[SizeUnit | None, typer.Option("--size-unit", help="What a size counts.")]
 Trades = Annotated[TradeSource | None, typer.Option("--trade-source", help="Which of two trade feeds.")]
@@ -18,8 +24,6 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and no
 Out = Annotated[
     Path | None, typer.Option("--out", help="Write Parquet below this folder.", metavar="DIR", file_okay=False)
 ]
-
-DEFAULT_TABLES = "trades,l2,bbo,gaps,instruments"
 
 
 def given(**options: object) -> dict[str, object]:

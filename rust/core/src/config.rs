@@ -353,8 +353,9 @@ fn default_streams() -> Vec<Stream> {
     vec![Stream::Trades, Stream::L2]
 }
 
+/// All but those that repeat what others say. One whose stream is not asked for stays empty.
 fn default_tables() -> Vec<Table> {
-    vec![Table::Trades, Table::L2, Table::Bbo, Table::Gaps, Table::Instruments]
+    Table::ALL.into_iter().filter(|table| !matches!(table, Table::Levels | Table::Raw)).collect()
 }
 
 const fn default_reference_interval_s() -> u64 {

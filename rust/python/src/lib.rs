@@ -7,6 +7,7 @@ mod control;
 mod convert;
 mod errors;
 mod replay;
+mod schema;
 mod simulator;
 mod store;
 mod stream;
@@ -22,6 +23,8 @@ mod _native {
     use crate::build::{build_info, default_replay_options, default_stream_options};
     #[pymodule_export]
     use crate::replay::Replay;
+    #[pymodule_export]
+    use crate::schema::{Schema, schema, streams, tables};
     #[pymodule_export]
     use crate::simulator::Simulator;
     #[pymodule_export]

@@ -56,11 +56,12 @@ impl Replay {
     }
 }
 
-/// A stream or table that is not there is refused with what there is. Every venue offers the same streams so far, and
-/// which one this is the recording itself may tell, later.
+/// A stream or table that is not there is refused with what there is. Which venue this is the recording itself may tell,
+/// later: a stream is refused here where no venue offers it.
 fn replay_options(options: Map<String, Value>) -> Result<ReplayOptions, ConfigError> {
     for name in convert::names(&options, "streams") {
-        parse_stream(Venue::ALL[0], &name)?;
+        let offers = |venue: Venue| parse_stream(venue, &name);
+        Venue::ALL.into_iter().map(offers).find(Result::is_ok).unwrap_or_else(|| offers(Venue::ALL[0]))?;
     }
     for name in convert::names(&options, "tables") {
         parse_table(&name)?;

@@ -55,7 +55,7 @@ pub struct ReplayOptions {
     pub paths: Vec<PathBuf>,
     /// Id of the exchange, where the recording does not tell.
     pub exchange: Option<String>,
-    /// Tables to fill; else `trades, l2, bbo, gaps, instruments`, of an own recording too.
+    /// Tables to fill; else all but `levels` and `raw`, of an own recording too.
     pub tables: Option<Vec<Table>>,
     /// Streams to take; else all. Foreign recordings only.
     pub streams: Option<Vec<Stream>>,
