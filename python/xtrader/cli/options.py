@@ -13,9 +13,7 @@ from xtrader.config import DepthSpeed, Numeric, SizeUnit, StreamConfig, TradeSou
 STREAMS = ", ".join(streams())
 DEFAULT_TABLES = ",".join(StreamConfig.model_fields["tables"].default)
 
-Tables = Annotated[
-    str, typer.Option(help=f"Tables to fill, by commas, of: {', '.join(tables())}.", metavar="TABLE,…")
-]
+Tables = Annotated[str, typer.Option(help=f"Tables to fill, by commas, of: {', '.join(tables())}.", metavar="TABLE,…")]
 Numbers = Annotated[Numeric | None, typer.Option("--numeric", help="How prices and sizes stand in the tables.")]
 Units = Annotated[SizeUnit | None, typer.Option("--size-unit", help="What a size counts.")]
 Trades = Annotated[TradeSource | None, typer.Option("--trade-source", help="Which of two trade feeds.")]
