@@ -200,8 +200,8 @@ class StreamConfig(Settings):
         "options",
         "liquidations",
     )
-    """Tables to fill, of `xtrader.tables()`; one whose stream is not asked for stays empty. `levels` and `raw` cost about
-    as much again as what they repeat."""
+    """Tables to fill, of `xtrader.tables()`; one whose stream is not asked for stays empty. `levels` and `raw` cost
+    about as much again as what they repeat."""
     numeric: Numeric = "float"
     """How prices and sizes stand in the tables: `float64`, `decimal128(38, 18)`, or mantissas with their scale. `fixed`
     holds no base units of inverse contracts."""
