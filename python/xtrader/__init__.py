@@ -16,6 +16,7 @@ from xtrader.config import (
     ReplayConfig,
     RestLimits,
     StreamConfig,
+    TopLimits,
 )
 from xtrader.errors import (
     ConfigError,
@@ -55,6 +56,7 @@ __all__ = [
     "Stream",
     "StreamConfig",
     "StreamError",
+    "TopLimits",
     "XTraderError",
     "__version__",
     "build_info",

@@ -32,6 +32,7 @@ __all__ = [
     "Speed",
     "StreamConfig",
     "StreamOptions",
+    "TopLimits",
     "TradeSource",
 ]
 
@@ -118,6 +119,15 @@ class BookLimits(Settings):
     """Levels that one message may carry, 1 to 4 194 304; more is rejected and counted."""
 
 
+class TopLimits(Settings):
+    """The sampled best levels (`l2_top`)."""
+
+    depth: int = Field(10, ge=1, le=1000)
+    """Levels a side, 1 to 1000. Cost: so many numbers a row, times four."""
+    interval_ms: int = Field(100, ge=1, le=3_600_000)
+    """Milliseconds between two samples of one book, 1 to 3 600 000. A book that has not changed since gives no row."""
+
+
 class Deadlines(Settings):
     """Deadlines that judge a peer, each 1 ms to an hour. Live only: a recording cannot answer what was never asked."""
 
@@ -185,7 +195,8 @@ class StreamConfig(Settings):
     """One live stream: what to take, in which form, and what happens to a consumer that is behind."""
 
     subscriptions: Words
-    """What to take, as `EXCHANGE:SYMBOL`; all of one exchange. The symbol is the unified or the exchange's own."""
+    """What to take, as `EXCHANGE:SYMBOL`; all of one venue (the markets of OKX are one). The symbol is the unified one,
+    the exchange's own, or a pattern: `okx-swap:*USDT`."""
     streams: Words = ("trades", "l2")
     """Streams of each symbol, of those that the exchange offers; `xtrader.streams()` are all there are. Each costs the
     exchange's own rate of frames; `bbo` is the busiest."""
@@ -230,12 +241,16 @@ class StreamConfig(Settings):
     """When a batch closes."""
     book: BookLimits = BookLimits()
     """Rules for order books."""
+    l2_top: TopLimits = TopLimits()
+    """The sampled best levels."""
     deadlines: Deadlines = Deadlines()
     """Deadlines that judge a peer."""
     net: NetLimits = NetLimits()
     """Bounds of every connection."""
     rest: RestLimits = RestLimits()
     """Bounds of REST."""
+    reference_interval_s: int = Field(3600, ge=10, le=86_400)
+    """Seconds between two fetches of the reference data while running, 10 to 86 400."""
     max_instruments: int = Field(65_536, ge=1, le=1 << 24)
     """Instruments that the engine may know, 1 to 16 777 216; more are ignored and counted."""
     seed: int | None = Field(None, ge=0, lt=1 << 64)
@@ -270,7 +285,9 @@ _ENGINE = (
     "seed",
     "batch",
     "book",
+    "l2_top",
     "deadlines",
+    "reference_interval_s",
     "max_instruments",
 )
 
@@ -291,9 +308,11 @@ class StreamOptions(TypedDict, total=False):
     eager: bool
     batch: BatchLimits | dict[str, int]
     book: BookLimits | dict[str, int]
+    l2_top: TopLimits | dict[str, int]
     deadlines: Deadlines | dict[str, int]
     net: NetLimits | dict[str, int | None]
     rest: RestLimits | dict[str, int]
+    reference_interval_s: int
     max_instruments: int
     seed: int | None
     pin_core: int | None
