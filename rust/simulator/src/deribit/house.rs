@@ -220,11 +220,11 @@ impl House {
         self.feed.announce(concerns, &i.name, &data, now, events);
     }
 
-    /// An instrument is traded from now on, or is not: then its channels fall silent without a frame (§6).
+    /// An instrument is traded from now on, or is not. The channels of one that is gone fall silent without a frame (§6).
     pub(crate) fn set_state(&mut self, n: usize, state: &str, now: MarketTime, events: &mut Vec<Event>) {
         self.instruments[n].state = state.to_owned();
         self.market.halt(n, state != OPEN, now);
-        if state != OPEN {
+        if !self.instruments[n].listed() {
             self.feed.end(n);
         }
         let i = &self.instruments[n];

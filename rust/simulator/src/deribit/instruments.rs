@@ -136,8 +136,14 @@ impl Instrument {
         })
     }
 
+    /// It is traded.
     pub(crate) fn open(&self) -> bool {
         self.state == OPEN
+    }
+
+    /// It is known to the reference data and may be subscribed, also while it is halted.
+    pub(crate) fn listed(&self) -> bool {
+        ![INACTIVE, DELIVERED, "archivized"].contains(&&*self.state)
     }
 
     pub(crate) fn perpetual(&self) -> bool {

@@ -60,7 +60,7 @@ fn named(house: &House, params: &Params) -> Result<usize, Refusal> {
 }
 
 fn open(house: &House, params: &Params) -> Result<usize, Refusal> {
-    named(house, params).and_then(|i| if house.instruments[i].open() { Ok(i) } else { Err(ORDERBOOK_CLOSED) })
+    named(house, params).and_then(|i| if house.instruments[i].listed() { Ok(i) } else { Err(ORDERBOOK_CLOSED) })
 }
 
 fn login(house: &mut House, params: &Params) -> Result<Answer, Refusal> {
@@ -86,7 +86,7 @@ fn instruments(house: &House, params: &Params) -> Result<Answer, Refusal> {
     let which = Which::parse(params.text("kind")?.unwrap_or("any"), currency)
         .ok_or_else(|| invalid("kind", "future, option, spot, future_combo or option_combo"))?;
     let expired = params.flag("expired")?;
-    let rows = house.instruments.iter().filter(|i| which.has(i) && i.open() != expired);
+    let rows = house.instruments.iter().filter(|i| which.has(i) && i.listed() != expired);
     let rows: Vec<String> = rows.map(|i| i.row()).collect();
     Ok(format!("[{}]", rows.join(",")).into())
 }

@@ -73,7 +73,7 @@ impl Which {
 impl Channel {
     /// `None` for a channel that does not exist, or whose instrument is not listed (any more).
     pub(crate) fn parse(name: &str, instruments: &[Instrument]) -> Option<Self> {
-        let instrument = |name: &str| instruments.iter().position(|i| &*i.name == name && i.open());
+        let instrument = |name: &str| instruments.iter().position(|i| &*i.name == name && i.listed());
         let parts: Vec<&str> = name.split('.').collect();
         Some(match parts[..] {
             ["book", i, interval] => Self::Book { instrument: instrument(i)?, interval: Interval::parse(interval)? },

@@ -369,6 +369,24 @@ fn what_is_delisted_is_silent_and_what_is_listed_speaks() {
 }
 
 #[test]
+fn what_is_halted_goes_on_later_in_the_same_chain() {
+    let (mut venue, mut truth) = play(|_| {});
+    let mut v = Visitor::enter(&mut venue);
+    v.subscribe(&mut venue, &["book.ETH-PERPETUAL.100ms"], 0);
+    let at = Target { symbol: Some("ETH-PERPETUAL".into()), ..Target::default() };
+    for (n, status) in ["halted", "open"].into_iter().enumerate() {
+        let now = (n as u64 * 3 + 1) * SECOND;
+        go_on(&mut venue, &mut truth, now, &mut [&mut v]);
+        venue.strike(&Fault::Status { status: status.into() }, &at, now, &mut Vec::new(), &mut truth);
+        go_on(&mut venue, &mut truth, now + SECOND, &mut [&mut v]);
+        let heard = v.heard.len();
+        go_on(&mut venue, &mut truth, now + 2 * SECOND, &mut [&mut v]);
+        assert_eq!(v.heard.len() > heard, status == "open", "{status}");
+    }
+    follow(&v.told(), &truth);
+}
+
+#[test]
 fn a_lock_is_told_and_nothing_happens_until_it_is_lifted() {
     let (mut venue, mut truth) = play(|_| {});
     let mut v = Visitor::enter(&mut venue);
