@@ -96,9 +96,7 @@ fn repeats_a_key(frame: &[u8]) -> bool {
         let key = format!("\"{key}\"");
         frame.windows(key.len()).filter(|window| *window == key.as_bytes()).count()
     };
-    frame.contains(&b'\\')
-        || JUDGED_BY.iter().any(|key| count(key) > 1)
-        || ANSWERED_BY.iter().any(|key| count(key) > 0)
+    frame.contains(&b'\\') || JUDGED_BY.iter().any(|key| count(key) > 1) || ANSWERED_BY.iter().any(|key| count(key) > 0)
 }
 
 /// Every number kernel says what the exact reader says, or leaves the text to it; and the vector kernels say what

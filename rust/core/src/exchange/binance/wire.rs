@@ -48,10 +48,7 @@ pub(super) fn trade(
         fills,
         is_market,
         buyer_is_maker: body.get("m").and_then(Value::boolean).ok_or(RejectReason::Schema)?,
-        condition: match is_block {
-            true => Condition::Block,
-            false => condition_of(body.get("nq").and_then(Value::number_text)),
-        },
+        condition: if is_block { Condition::Block } else { condition_of(body.get("nq").and_then(Value::number_text)) },
     };
     if is_block {
         // Its ids are of a space of their own (spot §3): no id of the trades' window.
@@ -162,6 +159,7 @@ fn mixed(kind: EventKind, times: EventTimes) -> Peek<'static> {
     Peek::Event(Head { kind, symbol: "", variant: None, key: Key::default(), times, resume: 0 })
 }
 
+/// The exchange's name of the instrument.
 pub(crate) fn symbol<'a>(body: Object<'_, 'a>) -> Result<&'a str, RejectReason> {
     body.get("s").and_then(Value::text).filter(|s| is_symbol(s)).ok_or(RejectReason::Schema)
 }
