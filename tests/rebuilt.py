@@ -30,11 +30,17 @@ def in_order(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.sort("shard", "msg_id", "row")
 
 
-def trade_lines(trades: pl.DataFrame, exchange: str, native: dict[str, str]) -> Iterator[str]:
+Key = tuple[str, str]
+"""Market and unified symbol: together they name one instrument."""
+
+
+def trade_lines(trades: pl.DataFrame, feed: str, native: dict[Key, str]) -> Iterator[str]:
+    """The oracle's line of each trade; `feed` is its word for the exchange."""
     for row in in_order(trades).iter_rows(named=True):
         time = row["ts_event_ns"]
         numbers = f"{canonical(row['price'])}|{canonical(row['size'])}"
-        yield f"{exchange}|{native[row['symbol']]}|{row['trade_id']}|{numbers}|{row['side']}|{time}"
+        name = native[row["exchange"], row["symbol"]]
+        yield f"{feed}|{name}|{row['trade_id']}|{numbers}|{row['side']}|{time}"
 
 
 class Side:
@@ -81,7 +87,7 @@ class Book:
     def top(self) -> str:
         bid = self.bid.prices[-1] if self.bid.prices else None
         ask = self.ask.prices[0] if self.ask.prices else None
-        cells = [str(self.last_id)]
+        cells = ["" if self.last_id is None else str(self.last_id)]
         for side, price in ((self.bid, bid), (self.ask, ask)):
             cells += ["", ""] if price is None else [canonical(price), canonical(side.sizes[price])]
         return "|".join(cells)
@@ -93,9 +99,9 @@ class Book:
             yield f"ask {canonical(price)} {canonical(self.ask.sizes[price])}"
 
 
-def books(l2: pl.DataFrame) -> dict[str, Book]:
-    """Every symbol's book as `l2` tells it."""
-    found: dict[str, Book] = {}
+def books(l2: pl.DataFrame) -> dict[Key, Book]:
+    """Every instrument's book as `l2` tells it."""
+    found: dict[Key, Book] = {}
     for row in in_order(l2).iter_rows(named=True):
-        found.setdefault(row["symbol"], Book()).apply(row)
+        found.setdefault((row["exchange"], row["symbol"]), Book()).apply(row)
     return found

@@ -80,7 +80,7 @@ def test_books_rebuilt_from_its_rows_are_the_true_ones(
     rebuilt = books(live["l2"])
     assert truth, "a book was live at the end"
     for symbol, expected in truth.items():
-        book = rebuilt[symbol]
+        book = rebuilt["binance-futures", symbol]
         assert book.chained
         own = {
             "bids": [[canonical(p), canonical(book.bid.sizes[p])] for p in reversed(book.bid.prices)],

@@ -16,6 +16,7 @@ use crate::exchange::{Decoded, Head, Key, Protocol, SnapshotSource, with_protoco
 use crate::report::{BookReport, Depth, IgnoreReason, Outcome, RejectReason, ReplyOutcome};
 use crate::symbol::ConnId;
 use crate::table::{GapCause, GapEvidence, Repaired, Source, flags};
+use crate::time::NS_PER_MS;
 
 /// A decoded event that waits for a snapshot or a bridge.
 struct Held {
@@ -81,8 +82,8 @@ pub(super) struct BookStream {
     /// The id of the last row, also while the book is broken.
     position: Option<i64>,
     request: Option<RequestId>,
-    /// A retry is armed.
-    retrying: bool,
+    /// When the next attempt is due, if one is armed: an earlier timer is void.
+    retry_at: Option<u64>,
     attempts: u32,
     heal_until: u64,
     stats: Stats,
@@ -103,7 +104,7 @@ impl BookStream {
             gap: None,
             position: None,
             request: None,
-            retrying: false,
+            retry_at: None,
             attempts: 0,
             heal_until: 0,
             stats: Stats::default(),
@@ -339,6 +340,7 @@ impl BookStream {
         self.sync.snapshot_taken(id);
         self.sync.note_snapshot(id, origin.conn);
         self.attempts = 0;
+        self.retry_at = None;
         self.stats.snapshots += 1;
         self.emit(cx, subject, origin, &book_head, None, Source::Ws);
         self.carriers.took(origin.ts_recv);
@@ -570,7 +572,7 @@ impl BookStream {
 
     /// Asks for a snapshot unless one is on its way. In a recording it comes asked for or not.
     pub(super) fn ask_snapshot(&mut self, cx: &mut Context, subject: Subject) {
-        if !cx.live || self.request.is_some() || self.retrying || self.sync.id().is_some() {
+        if !cx.live || self.request.is_some() || self.retry_at.is_some() || self.sync.id().is_some() {
             return;
         }
         if let Some(rest) = with_protocol!(cx.config.venue, P => P::snapshot(&cx.endpoints.rest, &self.native)) {
@@ -593,17 +595,20 @@ impl BookStream {
 
     /// Asks again after a backoff of at least `floor_ms`.
     pub(super) fn retry_snapshot(&mut self, cx: &mut Context, subject: Subject, floor_ms: u64) {
-        if cx.live && !self.retrying {
-            self.retrying = true;
+        if cx.live && self.retry_at.is_none() {
             let delay = cx.backoff_ms(self.attempts, floor_ms);
             self.attempts = self.attempts.saturating_add(1);
+            self.retry_at = Some(cx.now.at.after(delay.saturating_mul(NS_PER_MS.unsigned_abs())).mono);
             cx.arm_in_ms(delay, Timer::Snapshot(subject.id));
         }
     }
 
     /// The backoff is over.
     pub(super) fn on_retry_timeout(&mut self, cx: &mut Context, subject: Subject) {
-        self.retrying = false;
+        if self.retry_at.is_none_or(|at| cx.now.at.mono < at) {
+            return;
+        }
+        self.retry_at = None;
         if !self.carriers.is_empty() || self.sync.rules().snapshot == SnapshotSource::Channel {
             self.ask_snapshot(cx, subject);
         }
@@ -611,10 +616,12 @@ impl BookStream {
 
     /// Writes the whole book, so that every stored day rebuilds its books alone.
     pub(super) fn checkpoint(&mut self, cx: &mut Context, subject: Subject, boundary: i64) {
-        let Some(id) = self.sync.id() else { return };
+        if self.sync.id().is_none() {
+            return;
+        }
         let mut levels = std::mem::take(&mut cx.levels);
         self.book.copy_to(&mut levels);
-        let head = BookHead { is_snapshot: true, last_id: Some(id), ..BookHead::default() };
+        let head = BookHead { is_snapshot: true, last_id: self.position, ..BookHead::default() };
         let origin = Origin { ts_recv: boundary, suspect: 0, conn: ConnId::NONE };
         self.emit(cx, subject, origin, &head, Some(&levels), Source::Checkpoint);
         cx.levels = levels;
