@@ -89,8 +89,21 @@ pub struct Trade {
     pub index_price: Option<Decimal>,
     /// The mark price at that moment.
     pub mark_price: Option<Decimal>,
+    /// Who was liquidated by it, where the exchange says so with the trade (Deribit).
+    pub liquidated: Option<Liquidated>,
     /// Where it came from.
     pub source: Source,
+}
+
+/// Whose position a trade closed by force.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Liquidated {
+    /// The aggressor's.
+    Taker,
+    /// That of whoever it met.
+    Maker,
+    /// Both.
+    Both,
 }
 
 /// A trade of a message that may carry several.

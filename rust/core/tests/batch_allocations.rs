@@ -89,6 +89,7 @@ fn append_one_of_each(
         condition: Condition::Regular,
         index_price: None,
         mark_price: None,
+        liquidated: None,
         source: Source::Ws,
     };
     let raw = RawRow {

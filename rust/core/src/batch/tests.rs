@@ -76,6 +76,7 @@ fn trade(id: TradeId, price: &str, size: &str) -> Trade {
         condition: Condition::Rpi,
         index_price: None,
         mark_price: None,
+        liquidated: None,
         source: Source::Ws,
     }
 }

@@ -7,12 +7,12 @@ use super::timers::Timer;
 use crate::arbiter::{SequenceWindow, Verdict};
 use crate::batch::RowKey;
 use crate::config::{Stream, TradeSource};
-use crate::event::{Scales, Texts, Trade, TradeRow, TradeRows};
+use crate::event::{Liquidated, Liquidation, Scales, Texts, Trade, TradeRow, TradeRows};
 use crate::exchange::{Decoded, EventKind, Head, Key};
 use crate::report::IgnoreReason;
 use crate::report::Outcome;
 use crate::symbol::ConnId;
-use crate::table::{GapCause, GapEvidence, Repaired, flags};
+use crate::table::{GapCause, GapEvidence, Repaired, Side, flags};
 use crate::time::NS_PER_MS;
 
 /// Ids that did not come, first and last.
@@ -174,8 +174,44 @@ impl TradeStream {
     }
 
     fn emit(&mut self, cx: &mut Context, subject: Subject, origin: Origin, key: &RowKey, trade: &Trade, texts: &Texts) {
-        if cx.batches.trade(key, trade, texts, &subject.conversion).is_err() {
+        if cx.config.streams.contains(&Stream::Trades)
+            && cx.batches.trade(key, trade, texts, &subject.conversion).is_err()
+        {
             gaps::row_refused(cx, subject, origin, Stream::Trades, &self.carriers);
+        }
+        if let Some(liquidated) = trade.liquidated
+            && cx.config.streams.contains(&Stream::Liquidations)
+        {
+            self.emit_liquidation(cx, subject, origin, trade, liquidated);
+        }
+    }
+
+    /// The exchange tells liquidations by their trades alone: a row for each position that was closed.
+    #[cold]
+    fn emit_liquidation(
+        &self,
+        cx: &mut Context,
+        subject: Subject,
+        origin: Origin,
+        trade: &Trade,
+        liquidated: Liquidated,
+    ) {
+        let other = match trade.side {
+            Side::Buy => Side::Sell,
+            Side::Sell => Side::Buy,
+            Side::Unknown => Side::Unknown,
+        };
+        let sides: &[Side] = match liquidated {
+            Liquidated::Taker => &[trade.side],
+            Liquidated::Maker => &[other],
+            Liquidated::Both => &[trade.side, other],
+        };
+        for side in sides {
+            let row = Liquidation { id: trade.seq, side: *side, price: trade.price, size: trade.size };
+            let key = cx.key(subject, origin, trade.times, flags::LAST, 1);
+            if cx.batches.liquidation(&key, &row, &subject.conversion).is_err() {
+                gaps::row_refused(cx, subject, origin, Stream::Liquidations, &self.carriers);
+            }
         }
     }
 

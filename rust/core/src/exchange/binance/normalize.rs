@@ -285,6 +285,7 @@ impl TradeBody {
             condition: self.condition,
             index_price: None,
             mark_price: None,
+            liquidated: None,
             source: Source::Ws,
         })
     }

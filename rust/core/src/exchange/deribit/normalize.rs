@@ -9,7 +9,8 @@ use xtrader_scan::{Cursor, Exact, Isa, actions};
 use super::peek::{quote_key, same_name, skip_unknown, trades_key};
 use crate::decimal::Decimal;
 use crate::event::{
-    Bbo, BookHead, DecodedLevels, EventTimes, Level, Scales, TextRange, Texts, Trade, TradeId, TradeRow, TradeRows,
+    Bbo, BookHead, DecodedLevels, EventTimes, Level, Liquidated, Scales, TextRange, Texts, Trade, TradeId, TradeRow,
+    TradeRows,
 };
 use crate::exchange::levels::{BookSide, at_scale, scan_side_with};
 use crate::exchange::{Decoded, EventKind, Head};
@@ -138,7 +139,7 @@ pub(super) struct TradeBody {
     pub(super) index_price: Option<Decimal>,
     pub(super) mark_price: Option<Decimal>,
     /// `liquidation` is there, and names who was liquidated.
-    pub(super) liquidation: Option<bool>,
+    pub(super) liquidation: Option<Option<Liquidated>>,
     /// `block_trade_id` is there.
     pub(super) block: Option<()>,
     /// `block_trade_leg_count`.
@@ -172,9 +173,7 @@ impl TradeBody {
                 b'c' if c.eat(br#"contracts":"#) => field(c, &mut body.contracts, free)?,
                 b'c' if c.eat(br#"combo_id":"#) => field(c, &mut body.combo, |c| Some(text(c)? == symbol))?,
                 b'c' if c.eat(br#"combo_trade_id":"#) => field(c, &mut body.combo_trade, Cursor::skip_scalar)?,
-                b'l' if c.eat(br#"liquidation":"#) => {
-                    field(c, &mut body.liquidation, |c| Some(is_liquidation(text(c)?)))?
-                }
+                b'l' if c.eat(br#"liquidation":"#) => field(c, &mut body.liquidation, |c| Some(liquidated(text(c)?)))?,
                 b'b' if c.eat(br#"block_trade_id":"#) => field(c, &mut body.block, Cursor::skip_scalar)?,
                 b'b' if c.eat(br#"block_trade_leg_count":"#) => field(c, &mut body.block_legs, Cursor::integer)?,
                 _ => skip_unknown(c, &[b"instrument_name", b"legs"])?,
@@ -204,6 +203,7 @@ impl TradeBody {
             condition: self.condition(),
             index_price: self.index_price,
             mark_price: self.mark_price,
+            liquidated: self.liquidation.flatten(),
             source: Source::Ws,
         };
         // The price of a combo is a difference of prices: it may well be zero.
@@ -216,7 +216,7 @@ impl TradeBody {
     /// combo and once more on each of its legs: there it names the combo's trade, or a combo that it is not.
     fn condition(&self) -> Condition {
         let is_combo = self.combo == Some(true) || self.legs;
-        if self.liquidation == Some(true) {
+        if self.liquidation.flatten().is_some() {
             Condition::Liquidation
         } else if self.block.is_some() {
             if self.block_legs > Some(1) { Condition::BlockLeg } else { Condition::Block }
@@ -231,8 +231,13 @@ impl TradeBody {
 }
 
 /// Maker, taker or both (§3).
-pub(super) fn is_liquidation(word: &str) -> bool {
-    matches!(word, "M" | "T" | "MT")
+pub(super) fn liquidated(word: &str) -> Option<Liquidated> {
+    match word {
+        "M" => Some(Liquidated::Maker),
+        "T" => Some(Liquidated::Taker),
+        "MT" => Some(Liquidated::Both),
+        _ => None,
+    }
 }
 
 /// The side of the taker.

@@ -2,7 +2,7 @@
 
 use xtrader_scan::Exact;
 
-use super::normalize::{QuoteBody, TradeBody, book_head, is_liquidation, side_of, size_after};
+use super::normalize::{QuoteBody, TradeBody, book_head, liquidated, side_of, size_after};
 use super::peek::{Feed, book_key, quote_key, trades_key};
 use crate::decimal::Decimal;
 use crate::event::{
@@ -179,7 +179,7 @@ pub(super) fn trades(
             contracts: number("contracts", 0)?,
             index_price: number("index_price", 0)?,
             mark_price: number("mark_price", 0)?,
-            liquidation: text("liquidation")?.map(is_liquidation),
+            liquidation: text("liquidation")?.map(liquidated),
             block: row.get("block_trade_id").map(|_| ()),
             block_legs: row.integer_or_none("block_trade_leg_count")?,
             combo: text("combo_id")?.map(|combo| combo == name),

@@ -262,6 +262,7 @@ impl Fill {
             condition: self.fold.condition,
             index_price: None,
             mark_price: None,
+            liquidated: None,
             source: Source::Ws,
         })
     }

@@ -71,6 +71,7 @@ fn an_aggregate_trade_as_the_manual_describes_it() {
             condition: Condition::Regular,
             index_price: None,
             mark_price: None,
+            liquidated: None,
             source: Source::Ws,
         }
     );
