@@ -83,6 +83,7 @@ impl Binance {
         truth.follow(TruthRules {
             trades: |e| trade(e).into_iter().collect(),
             applies_at_snapshot: dialect.applies_at_snapshot,
+            windowed: false,
         });
         let (source, reference) = match &config.source {
             Source::Synthetic => {

@@ -136,6 +136,21 @@ pub(crate) fn push_decimal(out: &mut String, mantissa: i64, scale: u8) {
     };
 }
 
+/// Appends `mantissa × 10^-scale` without zeros at the end.
+pub(crate) fn push_plain(out: &mut String, mut mantissa: i64, mut scale: u8) {
+    while scale > 0 && mantissa % 10 == 0 {
+        mantissa /= 10;
+        scale -= 1;
+    }
+    push_decimal(out, mantissa, scale);
+}
+
+pub(crate) fn plain_text(mantissa: i64, scale: u8) -> String {
+    let mut out = String::new();
+    push_plain(&mut out, mantissa, scale);
+    out
+}
+
 pub(crate) fn decimal_text(mantissa: i64, scale: u8) -> String {
     let mut out = String::new();
     push_decimal(&mut out, mantissa, scale);
@@ -185,6 +200,11 @@ mod tests {
         assert_eq!(decimal_text(0, 2), "0.00");
         assert_eq!(decimal_text(42, 0), "42");
         assert_eq!(decimal_text(-15, 1), "-1.5");
+        assert_eq!(
+            (plain_text(7_691_600, 2), plain_text(100, 2), plain_text(0, 3)),
+            ("76916".into(), "1".into(), "0".into())
+        );
+        assert_eq!(plain_text(50, 3), "0.05");
         assert_eq!(parse_decimal("76916.00"), Some((7_691_600, 2)));
         assert_eq!(parse_decimal("1e5"), None);
         assert_eq!(parse_decimal(""), None);

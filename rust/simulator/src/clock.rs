@@ -45,16 +45,6 @@ fn nanos(d: Duration) -> u64 {
     u64::try_from(d.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// Midnight of a day in UTC, ms since the epoch.
-pub(crate) fn utc_ms(year: i64, month: i64, day: i64) -> i64 {
-    // Days from civil (Hinnant): years begin in March.
-    let (y, m) = if month <= 2 { (year - 1, month + 9) } else { (year, month - 3) };
-    let era = y.div_euclid(400);
-    let of_era = y.rem_euclid(400);
-    let days = of_era * 365 + of_era / 4 - of_era / 100 + (153 * m + 2) / 5 + day - 1;
-    (era * 146_097 + days - 719_468) * 86_400_000
-}
-
 /// Seconds of a configuration as nanoseconds; negative is 0.
 pub(crate) fn seconds(s: f64) -> u64 {
     (s.max(0.0) * SECOND as f64) as u64

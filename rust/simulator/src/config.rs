@@ -178,6 +178,9 @@ impl SimulatorConfig {
         if deribit_only && self.exchange != ExchangeName::Deribit {
             return Err(SimulatorError::config(format!("fault {}", plan.fault.name()), "only deribit has this one"));
         }
+        if matches!(plan.fault, Fault::RestartIds) && self.exchange != ExchangeName::Okx {
+            return Err(SimulatorError::config("fault restart_ids", "only the ids of `okx` begin anew"));
+        }
         let from_truth = matches!(plan.fault, Fault::StaleSnapshot { .. } | Fault::SnapshotAt { .. });
         if from_truth && !(self.truth.events && self.truth.books) {
             let problem = "reads the truth: `truth.events` and `truth.books` must be true";

@@ -56,7 +56,7 @@ impl Deribit {
                 "captures of deribit are not played; take `synthetic`",
             ));
         }
-        truth.follow(TruthRules { trades, applies_at_snapshot: false });
+        truth.follow(TruthRules { trades, applies_at_snapshot: false, windowed: false });
         let house = House::new(config, start_ms, truth)?;
         Ok(Self { house: Key::new(house), phases: config.batch_phases, opened: 0, idle_s: config.idle_s })
     }

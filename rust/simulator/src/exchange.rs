@@ -6,6 +6,7 @@ use crate::SimulatorError;
 use crate::binance::{self, Binance};
 use crate::config::{Account, DepthSpeed, Limits, LoadConfig, SimulatorConfig, Source, SymbolConfig, TruthConfig};
 use crate::deribit::{self, Deribit};
+use crate::okx::{self, Okx};
 use crate::recorder::{Recipe, RecordRequest};
 use crate::truth::Truth;
 use crate::venue::Venue;
@@ -36,8 +37,8 @@ impl ExchangeName {
         match self {
             Self::BinanceFutures => Ok(Box::new(Binance::new(&binance::FUTURES, config, start_ms, truth)?)),
             Self::BinanceSpot => Ok(Box::new(Binance::new(&binance::SPOT, config, start_ms, truth)?)),
-            Self::Okx => Err(not_yet("okx")),
             Self::Deribit => Ok(Box::new(Deribit::new(config, start_ms, truth)?)),
+            Self::Okx => Ok(Box::new(Okx::new(config, start_ms, truth)?)),
         }
     }
 
@@ -46,8 +47,8 @@ impl ExchangeName {
         match self {
             Self::BinanceFutures => binance::recipe(&binance::FUTURES, request, symbols),
             Self::BinanceSpot => binance::recipe(&binance::SPOT, request, symbols),
-            Self::Okx => Recipe::default(),
             Self::Deribit => deribit::recipe(symbols),
+            Self::Okx => okx::recipe(request, symbols),
         }
     }
 
@@ -152,8 +153,4 @@ impl ExchangeName {
             },
         }
     }
-}
-
-fn not_yet(name: &str) -> SimulatorError {
-    SimulatorError::config("exchange", format!("{name} cannot be played yet; binance-futures and binance-spot can"))
 }

@@ -225,6 +225,9 @@ pub enum Fault {
         #[serde(default = "ten_thousand")]
         levels: u64,
     },
+    /// The ids of a book (`target.symbol`, or the first one) begin anew, low, while its chain goes on: what a maintenance
+    /// of OKX does.
+    RestartIds,
     /// A new instrument: it is in the reference data from now on, its book still empty; it opens some time later, all
     /// levels at once.
     List {
@@ -533,6 +536,7 @@ impl Fault {
             | Self::SnapshotAt { .. } => Stage::Rest,
             Self::Cross { .. }
             | Self::BigEvent { .. }
+            | Self::RestartIds
             | Self::List { .. }
             | Self::Delist
             | Self::Status { .. }
@@ -600,7 +604,8 @@ impl FaultPlan {
         if one_symbol && t.symbol.is_none() {
             return bad("target.symbol", "which instrument?");
         }
-        let only_symbol = one_symbol || matches!(self.fault, Fault::Cross { .. } | Fault::BigEvent { .. });
+        let only_symbol =
+            one_symbol || matches!(self.fault, Fault::Cross { .. } | Fault::BigEvent { .. } | Fault::RestartIds);
         if stage == Stage::Market
             && (t.connection.is_some() || t.stream.is_some() || (t.symbol.is_some() && !only_symbol))
         {

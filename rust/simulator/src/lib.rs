@@ -154,6 +154,7 @@
 
 mod binance;
 mod book;
+mod calendar;
 mod capture;
 mod clock;
 mod config;
@@ -163,6 +164,7 @@ mod event;
 mod exchange;
 mod fault;
 mod market;
+mod okx;
 mod random;
 mod recorder;
 mod server;

@@ -114,6 +114,8 @@ struct SymbolMarket {
     rng: Random,
     book: Book,
     last_id: u64,
+    /// What is taken off the counter since ids began anew.
+    below: u64,
     crossed: Option<(MarketTime, i64)>,
     /// When a new symbol opens, and with which book.
     opening: Option<(MarketTime, Book)>,
@@ -248,6 +250,27 @@ impl Market {
         }
     }
 
+    /// A crossed symbol goes on now.
+    pub(crate) fn uncross(&mut self, symbol: usize, now: MarketTime) {
+        if let Some((until, _)) = &mut self.symbols[symbol].crossed {
+            *until = now;
+        }
+    }
+
+    /// The ids of a book begin anew, low, as after a maintenance: its best bid changes with the first of them.
+    pub(crate) fn restart_ids(&mut self, symbol: usize, now: MarketTime, step: &mut Step) {
+        let s = &mut self.symbols[symbol];
+        *step = Step { symbol, time: now, ..Step::default() };
+        let Some((price, there)) = s.book.best(Side::Bid) else { return };
+        s.last_id = 0;
+        if let Ids::Shared(counter) = self.ids {
+            s.below = counter;
+        }
+        let size = s.other_size(there);
+        s.set(Side::Bid, price, size, &mut self.ids, step);
+        step.top_changed = true;
+    }
+
     /// `count` levels change at once, far from the best prices: the next book event is that large.
     pub(crate) fn change_many(&mut self, symbol: usize, now: MarketTime, count: u64, step: &mut Step) {
         let s = &mut self.symbols[symbol];
@@ -281,6 +304,7 @@ impl SymbolMarket {
             rng: Random::new(seed, &config.symbol),
             book: Book::default(),
             last_id: 0,
+            below: 0,
             crossed: None,
             opening: None,
             halted: false,
@@ -336,7 +360,7 @@ impl SymbolMarket {
 
     fn set(&mut self, side: Side, price: i64, size: i64, ids: &mut Ids, step: &mut Step) {
         self.book.set(side, price, size);
-        self.last_id = ids.next(self.last_id, &mut self.rng);
+        self.last_id = ids.next(self.last_id, &mut self.rng) - self.below;
         step.changes.push(Change { id: self.last_id, side, price, size });
     }
 

@@ -41,6 +41,9 @@ pub(crate) struct TruthRules {
     pub trades: fn(&Event) -> Vec<TradeRecord>,
     /// Whether the first change that a client applies may end exactly at its snapshot's id.
     pub applies_at_snapshot: bool,
+    /// Whether levels that leave the window of a snapshot are taken back by the exchange: a client then holds exactly the
+    /// best ones, at any time.
+    pub windowed: bool,
 }
 
 /// One book: how it began, and every change since.
@@ -50,8 +53,27 @@ struct BookTruth {
     first_id: u64,
     first: Book,
     changes: Vec<Change>,
+    /// Where among the changes ids began anew, lower than before.
+    restarts: Vec<usize>,
     now: Book,
     last_id: u64,
+}
+
+impl BookTruth {
+    /// How many changes the book has as of an id. Where ids began anew an id may have stood twice: the later time counts.
+    fn changes_at(&self, id: u64) -> Option<usize> {
+        let mut end = self.changes.len();
+        for start in self.restarts.iter().copied().rev().chain([0]) {
+            let epoch = &self.changes[start..end];
+            let from = if start == 0 { Some(self.first_id) } else { epoch.first().map(|c| c.id) };
+            let last = epoch.last().map_or(self.first_id, |c| c.id);
+            if from.is_some_and(|from| from <= id) && id <= last {
+                return Some(start + epoch.partition_point(|c| c.id <= id));
+            }
+            end = start;
+        }
+        (id > self.last_id).then_some(self.changes.len())
+    }
 }
 
 /// A frame that was handed to a socket.
@@ -181,7 +203,7 @@ impl Truth {
     pub(crate) fn new(config: TruthConfig) -> Self {
         Self {
             config,
-            rules: TruthRules { trades: |_| Vec::new(), applies_at_snapshot: false },
+            rules: TruthRules { trades: |_| Vec::new(), applies_at_snapshot: false, windowed: false },
             books: BTreeMap::new(),
             events: Vec::new(),
             frames: Vec::new(),
@@ -201,14 +223,24 @@ impl Truth {
     // ---- writing it down
 
     pub(crate) fn open_book(&mut self, symbol: &Arc<str>, scales: Scales, id: u64, book: Book) {
-        let truth =
-            BookTruth { scales, first_id: id, first: book.clone(), changes: Vec::new(), now: book, last_id: id };
+        let truth = BookTruth {
+            scales,
+            first_id: id,
+            first: book.clone(),
+            changes: Vec::new(),
+            restarts: Vec::new(),
+            now: book,
+            last_id: id,
+        };
         self.books.insert(Arc::clone(symbol), truth);
     }
 
     pub(crate) fn change(&mut self, symbol: &str, changes: &[Change]) {
         let Some(book) = self.books.get_mut(symbol) else { return };
-        for c in changes {
+        for (i, c) in changes.iter().enumerate() {
+            if c.id < book.last_id {
+                book.restarts.push(book.changes.len() + i);
+            }
             book.now.set(c.side, c.price, c.size);
             book.last_id = c.id;
         }
@@ -359,6 +391,10 @@ impl Truth {
         id: u64,
     ) -> Option<BookImage> {
         let truth = self.books.get(symbol)?;
+        if self.rules.windowed {
+            let (book, last_id) = self.raw_book_at(symbol, id)?;
+            return Some(image(symbol, &book.cut(limit), last_id, truth.scales));
+        }
         let (full, mut last_id) = self.raw_book_at(symbol, snapshot_id)?;
         let mut book = full.cut(limit);
         let at = self.rules.applies_at_snapshot;
@@ -375,14 +411,14 @@ impl Truth {
     /// Mantissas of the book as of an id, and the id of its last change.
     pub(crate) fn raw_book_at(&self, symbol: &str, id: u64) -> Option<(Book, u64)> {
         let b = self.books.get(symbol)?;
-        if id >= b.last_id {
+        if id == b.last_id || id == u64::MAX || (b.restarts.is_empty() && id > b.last_id) {
             return Some((b.now.clone(), b.last_id));
         }
-        if id < b.first_id || self.lost[2] > 0 {
+        if self.lost[2] > 0 {
             return None;
         }
         let (mut book, mut last_id) = (b.first.clone(), b.first_id);
-        for c in b.changes.iter().take_while(|c| c.id <= id) {
+        for c in b.changes.iter().take(b.changes_at(id)?) {
             book.set(c.side, c.price, c.size);
             last_id = c.id;
         }

@@ -10,6 +10,8 @@ mod faults;
 mod judge;
 #[path = "sockets/load.rs"]
 mod load;
+#[path = "sockets/okx.rs"]
+mod okx;
 #[path = "sockets/protocol.rs"]
 mod protocol;
 #[path = "sockets/rest.rs"]

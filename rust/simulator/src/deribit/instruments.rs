@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::SimulatorError;
 use crate::book::{Scales, parse_decimal};
-use crate::clock::utc_ms;
+use crate::calendar::utc_ms;
 use crate::config::SymbolConfig;
 use crate::deribit::number::Number;
 

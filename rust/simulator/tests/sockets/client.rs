@@ -42,6 +42,7 @@ pub struct Client {
 pub enum Heard {
     Text(String),
     Ping(Vec<u8>),
+    Pong,
     Close(Option<CloseFrame>),
     Binary,
     /// The connection ended, with this error or cleanly.
@@ -79,6 +80,7 @@ impl Client {
         let heard = match self.runtime.block_on(next).ok()? {
             Some(Ok(Message::Text(t))) => Heard::Text(t.to_string()),
             Some(Ok(Message::Ping(p))) => Heard::Ping(p.to_vec()),
+            Some(Ok(Message::Pong(_))) => Heard::Pong,
             Some(Ok(Message::Binary(_))) => Heard::Binary,
             Some(Ok(Message::Close(c))) => Heard::Close(c),
             Some(Ok(other)) => panic!("{other:?}"),

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::SimulatorError;
 use crate::binance::dialect::{Dialect, Product};
 use crate::book::{Scales, decimal_text};
-use crate::clock::utc_ms;
+use crate::calendar::delivery_ms;
 use crate::config::SymbolConfig;
 
 /// An instrument as the reference data have it.
@@ -99,13 +99,4 @@ pub(crate) fn row(dialect: &Dialect, i: &Instrument) -> Value {
             "defaultSelfTradePreventionMode": "EXPIRE_MAKER", "allowedSelfTradePreventionModes": ["EXPIRE_MAKER"],
         }),
     }
-}
-
-/// `261225` is 2026-12-25 08:00 UTC.
-fn delivery_ms(text: &str) -> Option<i64> {
-    if text.len() != 6 || !text.bytes().all(|b| b.is_ascii_digit()) {
-        return None;
-    }
-    let part = |i: usize| text.get(i..i + 2)?.parse::<i64>().ok();
-    Some(utc_ms(2000 + part(0)?, part(2)?, part(4)?) + 8 * 3_600_000)
 }
