@@ -72,6 +72,29 @@
 //! * `/api/v3/trades` and `historicalTrades` too. The snapshot of a book that has not begun (fault `list`) is empty, with
 //!   id -1.
 //!
+//! # What OKX serves
+//!
+//! * Paths `/ws/v5/public`, `/ws/v5/business` (`trades-all` alone) and `/ws/v5/private` (`login`, nothing public). The
+//!   families are `public`, `business`, `private`; a stream's name is `channel:of`: `books:BTC-USDT`,
+//!   `liquidation-orders:SWAP`, `opt-summary:BTC-USD`, `status`.
+//! * `subscribe`, `unsubscribe`, `login`, the text `ping`; an answer for each arg, and after all of them how each new stream
+//!   stands: the snapshot of a book, the last trade, the present image or figure. Such a message is an [`Event`] too, with
+//!   its connection in [`Event::conn`]; faults strike it as any other.
+//! * `books`, `books5`, `bbo-tbt`; `books-l2-tbt` and `books50-l2-tbt` from their first subscriber on, for
+//!   [`SimulatorConfig::accounts`] of tier 4 or more. Batches are the same for everybody. A client that follows the manual
+//!   holds exactly the best 400 (50) levels, as [`Truth::client_book`] says. Checksums are 0, or real with
+//!   [`SimulatorConfig::checksums`]; a wrong one is the fault `malformed` with `set`.
+//! * `trades`, `trades-all` (a source of 1 is the condition `rpi`), `tickers`, `mark-price`, `index-tickers`,
+//!   `funding-rate`, `open-interest`, `liquidation-orders` ([`SimulatorConfig::liquidations`]), `opt-summary`;
+//!   `instruments` when the faults `list`, `delist`, `status` strike, `status` when `restart_ids` does. Those without ids
+//!   of their own have their time in [`Event::last_id`].
+//! * The state `preopen` (fault `status`) is a call auction: a crossed book, told once a second, until it is `live` again.
+//!   The notice 64008 is the fault `shutdown`.
+//! * The cut of a silent connection (4004; [`SimulatorConfig::idle_s`]), of a slow one (4005), 480 requests an hour, 3
+//!   upgrades a second, 64 KB of args.
+//! * `/api/v5/public/instruments`, `/time`, `/open-interest`, `/api/v5/market/books`, `/trades`, `/history-trades`; each with
+//!   its limit in two seconds (50011). Faults of snapshots do not concern them: nothing joins them to the streams.
+//!
 //! # What Deribit serves
 //!
 //! * `/ws/api/v2` and, over HTTP, `/api/v2/public/…`: hello, test, auth, get_time, status, get_instruments, get_instrument,
@@ -134,6 +157,7 @@
 //! | `snapshot_at` | `position` (`inside`, `at_end`, `newer`), `stream` | a REST request |
 //! | `cross` | `seconds` (0.5) | the market, one symbol |
 //! | `big_event` | `levels` (10 000) | the market, one symbol |
+//! | `restart_ids` (OKX) | | the market, one symbol |
 //! | `list` | `symbol`, `opens_after_s` (0) | the market |
 //! | `delist` | | the market, one symbol |
 //! | `status` | `status` | the market, one symbol |
@@ -147,8 +171,8 @@
 //! # Load
 //!
 //! With [`SimulatorConfig::load`] the market stands still, and each connection carries prepared frames of the streams it
-//! has subscribed (`@bookTicker` or `@trade`; `trades` of Deribit), at a pace or as many as its socket takes. Every frame has a number of
-//! its own in `u` (or `t`, or `trade_seq`), counting up from [`LoadReport::first_id`] on each connection; the wall time right before the
+//! has subscribed (`@bookTicker` or `@trade`; `bbo-tbt` or `trades` of OKX; `trades` of Deribit), at a pace or as many as its socket takes. Every frame has a number of
+//! its own in `u` (or `t`, `seqId`, `tradeId`, `trade_seq`), counting up from [`LoadReport::first_id`] on each connection; the wall time right before the
 //! write of frame `first_id + i` is `write_ns[i]`. `E` and `T`, where a message has them, carry the same time in
 //! milliseconds.
 
