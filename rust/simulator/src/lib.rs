@@ -171,10 +171,10 @@
 //! # Load
 //!
 //! With [`SimulatorConfig::load`] the market stands still, and each connection carries prepared frames of the streams it
-//! has subscribed (`@bookTicker` or `@trade`; `bbo-tbt` or `trades` of OKX; `trades` of Deribit), at a pace or as many as its socket takes. Every frame has a number of
-//! its own in `u` (or `t`, `seqId`, `tradeId`, `trade_seq`), counting up from [`LoadReport::first_id`] on each connection; the wall time right before the
-//! write of frame `first_id + i` is `write_ns[i]`. `E` and `T`, where a message has them, carry the same time in
-//! milliseconds.
+//! has subscribed (`@bookTicker` or `@trade`; `bbo-tbt` or `trades` of OKX; `trades` of Deribit), at a pace or as many as
+//! its socket takes. Every frame has a number of its own in `u` (or `t`, `seqId`, `tradeId`, `trade_seq`), counting up from
+//! [`LoadReport::first_id`] on each connection; the wall time right before the write of frame `first_id + i` is
+//! `write_ns[i]`. `E` and `T`, or `ts`, where a message has them, carry the same time in milliseconds.
 
 mod binance;
 mod book;
