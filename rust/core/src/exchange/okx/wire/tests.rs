@@ -1,1 +1,115 @@
+use super::*;
+use crate::exchange::okx::Okx;
+use crate::exchange::reader::WireReader;
 
+const SCALES: Scales = Scales { price: 1, size: 0 };
+
+fn judged(frame: &str) -> Result<Peek<'static>, RejectReason> {
+    let mut reader = WireReader::default();
+    match reader.read::<Okx>(frame.as_bytes()).map(|message| message.peek()) {
+        Ok(Peek::Event(_)) => panic!("an event: {frame}"),
+        Ok(Peek::Answer) => Ok(Peek::Answer),
+        Ok(Peek::Ignored(reason)) => Ok(Peek::Ignored(reason)),
+        Ok(Peek::Miss) => Ok(Peek::Miss),
+        Err(reason) => Err(reason),
+    }
+}
+
+fn rows(frame: &str) -> (Key, TradeRows) {
+    let mut reader = WireReader::default();
+    let message = reader.read::<Okx>(frame.as_bytes()).expect("a frame");
+    let Peek::Event(head) = message.peek() else { panic!("{frame}") };
+    let mut out = TradeRows::default();
+    assert_eq!(message.trades::<Okx>(SCALES, &mut out), Decoded::Event(()));
+    (head.key, out)
+}
+
+#[test]
+fn several_trades_of_one_push() {
+    let frame = r#"{"arg":{"channel":"trades","instId":"A-B"},"data":[
+        {"instId":"A-B","tradeId":"12","px":"2","sz":"1","side":"sell","ts":"1630048897900","count":"2","source":"5"},
+        {"instId":"A-B","tradeId":"10","px":"1.5","sz":"3","side":"buy","ts":"1630048897899"}]}"#;
+    let (key, out) = rows(frame);
+    assert_eq!(key, Key { prev: 9, first: 10, last: 12 });
+    let ids: Vec<_> = out.rows.iter().map(|row| (row.first, row.last)).collect();
+    assert_eq!(ids, [(11, 12), (10, 10)]);
+    let times: Vec<_> = out.rows.iter().map(|row| row.trade.map(|trade| trade.times.event)).collect();
+    assert_eq!(times, [Ok(Some(1_630_048_897_900_000_000)), Ok(Some(1_630_048_897_899_000_000))]);
+}
+
+#[test]
+fn bare_and_quoted_integers_are_one_and_an_empty_text_is_none() {
+    let frame = r#"{"arg":{"channel":"trades","instId":"A-B"},"data":[{"tradeId":12,"px":2.50,"sz":1,"side":"sell","ts":1630048897900,"count":"","seqId":"7"}]}"#;
+    let (_, out) = rows(frame);
+    let trade = out.rows[0].trade.expect("a trade");
+    assert_eq!((trade.count, trade.seq), (None, Some(7)));
+    assert_eq!(trade.price.trimmed().to_string(), "2.5");
+}
+
+// Fault: X19
+#[test]
+fn a_field_that_drives_state_must_be_there_and_of_its_type() {
+    let book =
+        |action: &str, rows: &str| format!(r#"{{"arg":{{"channel":"books","instId":"A-B"}}{action},"data":{rows}}}"#);
+    let good = r#"{"asks":[],"bids":[],"ts":"1","prevSeqId":1,"seqId":2}"#;
+    let update = r#","action":"update""#;
+    let refused = [
+        book("", &format!("[{good}]")),
+        book(r#","action":"replace""#, &format!("[{good}]")),
+        book(update, "[]"),
+        book(update, &format!("[{good},{good}]")),
+        book(update, r#"[{"asks":[],"bids":[],"ts":"1","seqId":2}]"#),
+        book(update, r#"[{"asks":[],"bids":[],"ts":"1","prevSeqId":-2,"seqId":2}]"#),
+        book(update, r#"[{"asks":[],"bids":[],"ts":"","checksum":5}]"#),
+        book(update, r#"[{"asks":[],"bids":[],"ts":"1","prevSeqId":1.5,"seqId":2}]"#),
+        r#"{"arg":{"channel":"books"},"action":"update","data":[]}"#.to_owned(),
+        r#"{"arg":{"channel":"trades","instId":"A-B"},"data":[]}"#.to_owned(),
+        r#"{"arg":{"channel":"trades","instId":"A-B"},"data":[{"px":"1","sz":"1","side":"buy","ts":"1"}]}"#.to_owned(),
+        r#"{"arg":{"channel":"trades","instId":"A-B"},"data":[{"instId":"A-C","tradeId":"1","px":"1","sz":"1"}]}"#
+            .to_owned(),
+        r#"{"arg":{"channel":7},"data":[]}"#.to_owned(),
+    ];
+    for frame in refused {
+        assert_eq!(judged(&frame), Err(RejectReason::Schema), "{frame}");
+    }
+}
+
+#[test]
+fn what_is_known_and_what_is_not() {
+    let ignored = |frame| match judged(frame) {
+        Ok(Peek::Ignored(reason)) => reason,
+        other => panic!("{other:?}: {frame}"),
+    };
+    assert_eq!(ignored(r#"{"arg":{"channel":"news"},"data":[]}"#), IgnoreReason::UnknownType);
+    assert_eq!(ignored(r#"{"arg":{"channel":"tickers"},"data":[]}"#), IgnoreReason::UnrequestedKind);
+    assert_eq!(ignored("[1]"), IgnoreReason::UnknownType);
+    assert_eq!(ignored("{}"), IgnoreReason::UnknownType);
+    assert_eq!(judged(r#"{"event":"something-new"}"#), Ok(Peek::Answer), "unknown events are no errors");
+    assert_eq!(judged(r#"{"data":[],"arg":{"channel":"instruments","instType":"SPOT"}}"#), Ok(Peek::Answer));
+}
+
+#[test]
+fn books_by_the_reader_say_why_they_are_refused() {
+    let read = |row: &str, max: usize| {
+        let frame = format!(r#"{{"arg":{{"channel":"books","instId":"A-B"}},"action":"update","data":[{{{row}}}]}}"#);
+        let mut reader = WireReader::default();
+        let mut out = DecodedLevels::default();
+        let decoded = reader.read::<Okx>(frame.as_bytes()).expect("a frame").book::<Okx>(SCALES, max, &mut out);
+        matches!(decoded, Decoded::Event(_)).then_some(out).ok_or(decoded)
+    };
+    let ids = r#""ts":"1","prevSeqId":1,"seqId":2"#;
+    assert_eq!(
+        read(&format!(r#""asks":[["1","2","0","1"],["2","2","0","1"]],"bids":[],{ids}"#), 1).unwrap_err(),
+        Decoded::Rejected(RejectReason::Limit)
+    );
+    assert_eq!(
+        read(&format!(r#""asks":[["1"]],"bids":[],{ids}"#), 9).unwrap_err(),
+        Decoded::Rejected(RejectReason::Schema)
+    );
+    assert_eq!(
+        read(&format!(r#""asks":[],"bids":[],"checksum":4294967296,{ids}"#), 9).unwrap_err(),
+        Decoded::Rejected(RejectReason::Range)
+    );
+    let levels = read(&format!(r#""bids":[["1","2"]],"asks":[],{ids}"#), 9).expect("two members will do");
+    assert_eq!(levels.count(), 1);
+}
