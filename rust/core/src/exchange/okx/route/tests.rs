@@ -28,7 +28,7 @@ fn every_stream_has_its_channels() {
     let option = "BTC-USD-261225-50000-C";
     assert_eq!(
         names(option, Exchange::OkxOptions, Stream::Options),
-        [format!("opt-summary:BTC-USD"), format!("mark-price:{option}"), format!("open-interest:{option}")]
+        ["opt-summary:BTC-USD".to_owned(), format!("mark-price:{option}"), format!("open-interest:{option}")]
     );
     for market in Okx::MARKETS {
         let native = ["BTC-USDT", "BTC-USDT-SWAP", "BTC-USD-261225", option][*market as usize - 2];

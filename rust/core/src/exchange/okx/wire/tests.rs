@@ -99,15 +99,15 @@ fn books_by_the_reader_say_why_they_are_refused() {
     };
     let ids = r#""ts":"1","prevSeqId":1,"seqId":2"#;
     assert_eq!(
-        read(&format!(r#""asks":[["1","2","0","1"],["2","2","0","1"]],"bids":[],{ids}"#), 1).unwrap_err(),
+        read(&format!(r#""asks":[["1","2","0","1"],["2","2","0","1"]],"bids":[],{ids}"#), 1).expect_err("refused"),
         Decoded::Rejected(RejectReason::Limit)
     );
     assert_eq!(
-        read(&format!(r#""asks":[["1"]],"bids":[],{ids}"#), 9).unwrap_err(),
+        read(&format!(r#""asks":[["1"]],"bids":[],{ids}"#), 9).expect_err("refused"),
         Decoded::Rejected(RejectReason::Schema)
     );
     assert_eq!(
-        read(&format!(r#""asks":[],"bids":[],"checksum":4294967296,{ids}"#), 9).unwrap_err(),
+        read(&format!(r#""asks":[],"bids":[],"checksum":4294967296,{ids}"#), 9).expect_err("refused"),
         Decoded::Rejected(RejectReason::Range)
     );
     let levels = read(&format!(r#""bids":[["1","2"]],"asks":[],{ids}"#), 9).expect("two members will do");
