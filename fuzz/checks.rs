@@ -5,7 +5,7 @@ use xtrader_core::exchange::reader::{Message, WireReader};
 use xtrader_core::exchange::{Decoded, EventKind, Head, Peek, Protocol, SnapshotSource, with_protocol};
 use xtrader_core::report::RejectReason;
 use xtrader_core::symbol::Venue;
-use xtrader_scan::{Isa, LevelScales, exact, fixed, levels, levels_with, pair};
+use xtrader_scan::{Isa, LevelScales, actions, bare, exact, fixed, json_number, levels, levels_with, pair};
 
 const MAX_LEVELS: usize = 256;
 
@@ -132,6 +132,18 @@ pub fn numbers(text: &[u8]) {
             (run, found)
         };
         assert_eq!(run(Isa::best()), run(Isa::SCALAR));
+        let bare_list = [b"[\"new\",", text, b",", text, b"],[\"delete\",0.5,1]]", text, &[b' '; 40]].concat();
+        let run = |isa| {
+            let mut found = Vec::new();
+            let run = actions(isa, &bare_list, 0, scales, 8, |price, size| found.push((price, size)));
+            (run, found)
+        };
+        assert_eq!(run(Isa::best()), run(Isa::SCALAR));
+        let ended = [text, b","].concat();
+        if let Some((mantissa, end)) = bare(&ended, 0, scale) {
+            let expected = json_number(&ended[..end]).expect("a number").at_scale(scale);
+            assert_eq!(Some(i128::from(mantissa)), expected);
+        }
     }
 }
 

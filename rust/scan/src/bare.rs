@@ -109,6 +109,24 @@ fn short(text: &[u8]) -> Option<(Exact, usize)> {
     }
 }
 
+/// How long the number at the start of `text` is, if it is a plain one up to the comma or bracket that ends it.
+#[inline]
+pub(crate) fn plain_len(text: &[u8]) -> Option<usize> {
+    let whole = swar::digits(swar::load(text)?);
+    if whole == 0 || whole == 8 || whole > 1 && text[0] == b'0' {
+        return None;
+    }
+    match text.get(whole)? {
+        b'.' => {
+            let behind = text.get(whole + 1..)?;
+            let fraction = swar::digits(swar::load(behind)?);
+            let is_plain = fraction > 0 && fraction < 8 && ends(*behind.get(fraction)?);
+            is_plain.then_some(whole + 1 + fraction)
+        }
+        end => ends(*end).then_some(whole),
+    }
+}
+
 /// The same by way of the exact reader.
 #[cold]
 #[inline(never)]

@@ -1,6 +1,7 @@
 //! A position in a frame of a known shape.
 
-use crate::{Exact, Isa, LevelScales, bare, bare_exact, pair, pair2, swar, word};
+use crate::bare::{self, bare_exact};
+use crate::{Exact, Isa, LevelScales, pair, pair2, swar, word};
 
 /// Walks forward over a frame. Every step either takes exactly what was asked for or leaves the cursor where it was
 /// and says no; nothing is guessed and nothing is read beyond the slice.
@@ -208,7 +209,7 @@ impl<'a> Cursor<'a> {
     #[inline(always)]
     #[must_use]
     pub fn bare(&mut self, scale: u8) -> Option<i64> {
-        let (value, end) = bare(self.rest, 0, scale)?;
+        let (value, end) = bare::bare(self.rest, 0, scale)?;
         self.rest = self.rest.get(end..)?;
         Some(value)
     }
@@ -236,7 +237,13 @@ impl<'a> Cursor<'a> {
             b'n' => return self.expect(b"null"),
             _ => {}
         }
-        self.number().map(|_| ())
+        match bare::plain_len(self.rest) {
+            Some(n) => {
+                self.rest = self.rest.get(n..)?;
+                Some(())
+            }
+            None => self.number().map(|_| ()),
+        }
     }
 
     /// The bytes up to the next quote, and the quote. No byte of them may be a backslash or a control character, so

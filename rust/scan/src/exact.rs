@@ -39,6 +39,41 @@ pub enum NumberError {
 /// # Errors
 /// [`NumberError`]: the whole text must be one number, and 38 digits must hold it.
 pub fn exact(text: &[u8]) -> Result<Exact, NumberError> {
+    match short(text) {
+        Some(number) => Ok(number),
+        None => long(text),
+    }
+}
+
+/// Digits and perhaps a point among them, few enough for an ordinary register: nearly every number there is.
+#[inline]
+fn short(text: &[u8]) -> Option<Exact> {
+    let digits = text.strip_prefix(b"-").unwrap_or(text);
+    if digits.is_empty() || digits.len() > 19 {
+        return None;
+    }
+    let (mut value, mut point) = (0u64, None);
+    for (at, byte) in digits.iter().enumerate() {
+        match byte {
+            b'0'..=b'9' => value = value * 10 + u64::from(byte - b'0'),
+            b'.' if point.is_none() && at > 0 => point = Some(at + 1),
+            _ => return None,
+        }
+    }
+    let mut scale = match point {
+        Some(point) if point == digits.len() => return None,
+        Some(point) => digits.len() - point,
+        None => 0,
+    };
+    while scale > 0 && value.is_multiple_of(10) {
+        value /= 10;
+        scale -= 1;
+    }
+    let mantissa = if text.len() > digits.len() { -i128::from(value) } else { i128::from(value) };
+    Some(Exact { mantissa, scale: scale as u8 })
+}
+
+fn long(text: &[u8]) -> Result<Exact, NumberError> {
     let (negative, text) = match text.split_first() {
         Some((b'-', rest)) => (true, rest),
         _ => (false, text),

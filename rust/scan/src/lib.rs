@@ -28,3 +28,4 @@ pub use fixed::fixed;
 pub use isa::Isa;
 pub use levels::{LevelScales, Run, Stop, actions, levels, levels_with, pair, pair2};
 pub use memchr::{memchr, memrchr};
+pub use word::quote_or_escape;

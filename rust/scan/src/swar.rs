@@ -63,3 +63,17 @@ pub(crate) fn zeros(chunk: u64, from: usize, to: usize) -> bool {
     let t = (chunk ^ ZEROS) >> (8 * from);
     t << (64 - 8 * (to - from)) == 0
 }
+
+/// The high bit of the first byte that is zero, and of some behind it.
+#[inline(always)]
+fn zero_bytes(v: u64) -> u64 {
+    v.wrapping_sub(0x0101_0101_0101_0101) & !v & HIGH_BITS
+}
+
+/// How many of the eight bytes stand before the first quote or backslash.
+#[inline(always)]
+pub(crate) fn before_quote(chunk: u64) -> usize {
+    const QUOTES: u64 = 0x2222_2222_2222_2222;
+    const BACKSLASHES: u64 = 0x5c5c_5c5c_5c5c_5c5c;
+    ((zero_bytes(chunk ^ QUOTES) | zero_bytes(chunk ^ BACKSLASHES)).trailing_zeros() / 8) as usize
+}

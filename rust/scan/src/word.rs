@@ -1,4 +1,6 @@
-//! Names in a frame: runs of letters, digits, `_` and `-`.
+//! Names and texts in a frame: runs of letters, digits, `_` and `-`, and where a text ends.
+
+use crate::swar;
 
 /// How many of the first bytes are digits, `_` or letters of the alphabet that begins with `FIRST` (`A` or `a`), if
 /// any; the run must end within the slice.
@@ -42,6 +44,21 @@ pub(crate) fn name(bytes: &[u8]) -> Option<usize> {
 fn name_by_byte(bytes: &[u8]) -> Option<usize> {
     let part = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-');
     bytes.iter().position(|b| !part(b)).filter(|n| *n > 0)
+}
+
+/// Where the first quote or backslash stands: the end of a JSON text, or an escape in it.
+#[inline]
+#[must_use]
+pub fn quote_or_escape(bytes: &[u8]) -> Option<usize> {
+    let mut at = 0;
+    while let Some(chunk) = bytes.get(at..).and_then(swar::load) {
+        match swar::before_quote(chunk) {
+            8 => at += 8,
+            n => return Some(at + n),
+        }
+    }
+    let rest = bytes.get(at..)?;
+    rest.iter().position(|b| matches!(b, b'"' | b'\\')).map(|n| at + n)
 }
 
 /// Part of the base of the architecture, so there is nothing to ask the processor.
@@ -98,6 +115,13 @@ mod tests {
             prop_assert_eq!(run::<b'A'>(&bytes), by_byte::<b'A'>(&bytes));
             prop_assert_eq!(run::<b'a'>(&bytes), by_byte::<b'a'>(&bytes));
             prop_assert_eq!(name(&bytes), name_by_byte(&bytes));
+        }
+
+        #[test]
+        fn a_text_ends_where_a_plain_loop_ends_it(bytes in proptest::collection::vec(any::<u8>(), 0..40), text in "[a-z\"\\\\!#\\]\\[]{0,30}") {
+            for bytes in [&bytes[..], text.as_bytes()] {
+                prop_assert_eq!(quote_or_escape(bytes), bytes.iter().position(|b| *b == b'"' || *b == b'\\'));
+            }
         }
 
         #[test]

@@ -1,7 +1,7 @@
 //! A JSON document on simd-json's tape, with the frame's own text behind every number.
 
 use simd_json::{Buffers, ErrorType, Node, StaticNode, Tape};
-use xtrader_scan::{Exact, NumberError, exact, json_number};
+use xtrader_scan::{Exact, NumberError, exact, json_number, quote_or_escape};
 
 use super::levels::decimal;
 use crate::decimal::Decimal;
@@ -116,7 +116,7 @@ fn outline(frame: &[u8], numbers: &mut Vec<BareNumber>) -> usize {
 fn behind_text(frame: &[u8], mut at: usize) -> usize {
     loop {
         let rest = frame.get(at..).unwrap_or_default();
-        let Some(n) = rest.iter().position(|byte| matches!(byte, b'"' | b'\\')) else { return frame.len() };
+        let Some(n) = quote_or_escape(rest) else { return frame.len() };
         if rest.get(n) == Some(&b'"') {
             return at + n + 1;
         }
@@ -212,6 +212,10 @@ impl<'d, 'a> Value<'d, 'a> {
         }
     }
 
+    pub(crate) fn is_null(self) -> bool {
+        matches!(self.node(), Some(Node::Static(StaticNode::Null)))
+    }
+
     pub(crate) fn boolean(self) -> Option<bool> {
         match self.node() {
             Some(Node::Static(StaticNode::Bool(value))) => Some(value),
@@ -255,7 +259,7 @@ pub struct Object<'d, 'a>(Value<'d, 'a>);
 impl<'d, 'a> Object<'d, 'a> {
     /// The value of a key; of one that occurs twice, the last. `null` counts as not there.
     pub(crate) fn get(self, key: &str) -> Option<Value<'d, 'a>> {
-        self.find(key).filter(|value| !matches!(value.node(), Some(Node::Static(StaticNode::Null))))
+        self.find(key).filter(|value| !value.is_null())
     }
 
     /// True where the key is there, be it `null`.
@@ -263,19 +267,24 @@ impl<'d, 'a> Object<'d, 'a> {
         self.find(key).is_some()
     }
 
-    fn find(self, key: &str) -> Option<Value<'d, 'a>> {
+    /// Its keys and their values in one walk, `null` too. Of a key that occurs twice the last counts.
+    pub(crate) fn fields(self) -> impl Iterator<Item = (&'a str, Value<'d, 'a>)> {
         let Value { document, position } = self.0;
-        let Some(Node::Object { len, .. }) = document.node(position) else { return None };
-        let mut found = None;
+        let len = match document.node(position) {
+            Some(Node::Object { len, .. }) => len,
+            _ => 0,
+        };
         let mut name = Value { document, position: position.saturating_add(1) };
-        for _ in 0..len {
+        (0..len).filter_map(move |_| {
             let value = Value { document, position: name.position.saturating_add(1) };
-            if name.text() == Some(key) {
-                found = Some(value);
-            }
+            let key = name.text();
             name.position = document.behind(value.position);
-        }
-        found
+            key.map(|key| (key, value))
+        })
+    }
+
+    fn find(self, key: &str) -> Option<Value<'d, 'a>> {
+        self.fields().filter(|(name, _)| *name == key).last().map(|(_, value)| value)
     }
 
     /// An integer that must be there.

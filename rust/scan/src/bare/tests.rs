@@ -20,6 +20,8 @@ proptest! {
         let frame = format!(":{text}{behind}");
         let number = json_number(text.as_bytes()).ok();
         prop_assert_eq!(bare_exact(frame.as_bytes(), 1), number.map(|n| (n, 1 + text.len())), "{}", text);
+        let plain = plain_len(&frame.as_bytes()[1..]);
+        prop_assert!(plain.is_none_or(|n| n == text.len() && number.is_some()), "{}", text);
         let wanted = number.and_then(|n| n.at_scale(scale));
         let wanted = wanted.filter(|m| m.unsigned_abs() < 10u128.pow(18)).map(|m| (m as i64, 1 + text.len()));
         prop_assert_eq!(bare(frame.as_bytes(), 1, scale), wanted, "{} at {}", text, scale);

@@ -24,6 +24,15 @@ fn oracle(negative: bool, whole: &str, fraction: &str, exponent: i64) -> Result<
 
 proptest! {
     #[test]
+    fn short_texts_are_read_as_long_ones(text in "-?[0-9]{0,12}(\\.[0-9]{0,12})?", odd in "[-+0-9.eE]{0,20}") {
+        for text in [text, odd] {
+            if let Some(number) = short(text.as_bytes()) {
+                prop_assert_eq!(Ok(number), long(text.as_bytes()), "{}", text);
+            }
+        }
+    }
+
+    #[test]
     fn agrees_with_schoolbook_arithmetic(
         negative: bool, whole in "[0-9]{1,45}", fraction in "[0-9]{0,45}", zeros in 0usize..50,
         exponent in proptest::option::of(-90i64..90), upper: bool,

@@ -176,6 +176,7 @@ impl TradeBody {
                 b'l' if c.eat(br#"liquidation":"#) => field(c, &mut body.liquidation, |c| Some(liquidated(text(c)?)))?,
                 b'b' if c.eat(br#"block_trade_id":"#) => field(c, &mut body.block, Cursor::skip_scalar)?,
                 b'b' if c.eat(br#"block_trade_leg_count":"#) => field(c, &mut body.block_legs, Cursor::integer)?,
+                b't' if c.eat(br#"tick_direction":"#) => c.skip_scalar()?,
                 _ => skip_unknown(c, &[b"instrument_name", b"legs"])?,
             }
             if c.eat(b"}") {

@@ -195,6 +195,14 @@ fn trade(c: &mut Cursor<'_>, symbol: &str) -> Option<(i64, i64)> {
             b't' if c.eat(br#"timestamp":"#) => once(&mut time, c.millis()?)?,
             b't' if c.eat(br#"trade_seq":"#) => once(&mut seq, c.integer()?)?,
             b'i' if c.eat(br#"instrument_name":""#) => once(&mut named, same_name(c, symbol)?)?,
+            // Known ones need no look for their end.
+            b't' if c.eat(br#"trade_id":"#) || c.eat(br#"tick_direction":"#) => c.skip_scalar()?,
+            b'p' if c.eat(br#"price":"#) => c.skip_scalar()?,
+            b'a' if c.eat(br#"amount":"#) => c.skip_scalar()?,
+            b'd' if c.eat(br#"direction":"#) => c.skip_scalar()?,
+            b'i' if c.eat(br#"index_price":"#) => c.skip_scalar()?,
+            b'm' if c.eat(br#"mark_price":"#) => c.skip_scalar()?,
+            b'c' if c.eat(br#"contracts":"#) => c.skip_scalar()?,
             _ => skip_unknown(c, &[b"instrument_name"])?,
         }
         if c.eat(b"}") {

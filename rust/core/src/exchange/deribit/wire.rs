@@ -19,10 +19,13 @@ use crate::report::{IgnoreReason, RejectReason};
 pub(super) fn judge<'a>(document: &Document<'a>) -> Result<(Peek<'a>, usize), RejectReason> {
     let ignored = |reason| Ok((Peek::Ignored(reason), 0));
     let Some(frame) = document.at(0).object() else { return ignored(IgnoreReason::UnknownType) };
+    // What answers a request is never a notification, whatever else it says.
+    if ["id", "result", "error"].iter().any(|key| frame.has(key)) {
+        return Ok((Peek::Answer, 0));
+    }
     match frame.get("method") {
         Some(method) if method.text() == Some("subscription") => {}
         Some(_) => return Ok((Peek::Answer, 0)),
-        None if ["id", "result", "error"].iter().any(|key| frame.has(key)) => return Ok((Peek::Answer, 0)),
         None => return ignored(IgnoreReason::UnknownType),
     }
     let params = frame.get("params").and_then(Value::object).ok_or(RejectReason::Schema)?;
@@ -212,42 +215,54 @@ const OPTION: u8 = 1;
 pub(super) fn states(body: Value<'_, '_>, head: &Head<'_>, out: &mut StateRows) -> Result<Decoded<()>, RejectReason> {
     let body = body.object().ok_or(RejectReason::Schema)?;
     let native = out.texts.add(instrument(body)?);
-    let number = |key| number(body, key);
-    let (mark_price, open_interest) = (number("mark_price")?, number("open_interest")?);
+    let (mut derivative, mut option, mut is_option) = (Derivative::default(), OptionState::default(), false);
+    for (key, value) in body.fields() {
+        match key {
+            "mark_price" => derivative.mark_price = number(value)?,
+            "index_price" => derivative.index_price = number(value)?,
+            // An 8-hour rate that applies now; funding is continuous, so there is no next time.
+            "current_funding" => derivative.funding_rate = number(value)?,
+            "open_interest" => derivative.open_interest = number(value)?,
+            "last_price" => derivative.last_price = number(value)?,
+            "underlying_price" => option.underlying_price = number(value)?,
+            "mark_iv" => {
+                option.mark_iv = fraction(number(value)?)?;
+                is_option |= option.mark_iv.is_some();
+            }
+            "bid_iv" => option.bid_iv = fraction(number(value)?)?,
+            "ask_iv" => option.ask_iv = fraction(number(value)?)?,
+            "greeks" => {
+                for (greek, value) in value.object().into_iter().flat_map(Object::fields) {
+                    is_option = true;
+                    match greek {
+                        "delta" => option.delta = number(value)?,
+                        "gamma" => option.gamma = number(value)?,
+                        "vega" => option.vega = number(value)?,
+                        "theta" => option.theta = number(value)?,
+                        _ => {}
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
     let row = |feed, state| StateRow { native, is_index: false, feed, times: head.times, state };
-    let derivative = Derivative {
-        mark_price,
-        index_price: number("index_price")?,
-        // An 8-hour rate that applies now; funding is continuous, so there is no next time.
-        funding_rate: number("current_funding")?,
-        next_funding_time: None,
-        open_interest,
-        open_interest_base: None,
-        last_price: number("last_price")?,
-    };
     out.rows.push(row(DERIVATIVE, State::Derivative(derivative)));
-    let greeks = body.get("greeks").and_then(Value::object);
-    if greeks.is_some() || body.get("mark_iv").is_some() {
-        let greek = |key| greeks.map_or(Ok(None), |greeks| self::number(greeks, key));
-        let option = OptionState {
-            underlying_price: number("underlying_price")?,
-            mark_price,
-            mark_iv: fraction(number("mark_iv")?)?,
-            bid_iv: fraction(number("bid_iv")?)?,
-            ask_iv: fraction(number("ask_iv")?)?,
-            delta: greek("delta")?,
-            gamma: greek("gamma")?,
-            vega: greek("vega")?,
-            theta: greek("theta")?,
-            open_interest,
-        };
+    if is_option {
+        option.mark_price = derivative.mark_price;
+        option.open_interest = derivative.open_interest;
         out.rows.push(row(OPTION, State::Option(option)));
     }
     Ok(Decoded::Event(()))
 }
 
-fn number(body: Object<'_, '_>, key: &str) -> Result<Option<Decimal>, RejectReason> {
-    body.get(key).map(|_| body.number(key, 0)).transpose()
+/// A number with as many fraction digits as it needs.
+fn number(value: Value<'_, '_>) -> Result<Option<Decimal>, RejectReason> {
+    if value.is_null() {
+        return Ok(None);
+    }
+    let number = value.exact()?;
+    Ok(Some(Decimal::new(number.mantissa, number.scale)))
 }
 
 /// The exchange writes volatilities in percent.
