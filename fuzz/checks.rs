@@ -86,9 +86,9 @@ fn written<T: std::fmt::Debug>(decoded: Decoded<T>) -> Option<String> {
 }
 
 /// Keys by which frames are told apart.
-const JUDGED_BY: [&str; 7] = ["e", "stream", "data", "arg", "channel", "instId", "action"];
+const JUDGED_BY: [&str; 9] = ["e", "stream", "data", "arg", "channel", "instId", "action", "method", "params"];
 /// Keys that make an answer of a frame, wherever they stand.
-const ANSWERED_BY: [&str; 4] = ["result", "error", "code", "event"];
+const ANSWERED_BY: [&str; 5] = ["result", "error", "code", "event", "id"];
 
 /// Of a repeated key the last counts, which a look at the head alone cannot know.
 fn repeats_a_key(frame: &[u8]) -> bool {
