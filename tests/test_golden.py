@@ -148,10 +148,15 @@ def natives(truth: dict[str, Any]) -> dict[Key, str]:
     return {(market_of(truth["exchange"], native), unified): native for native, unified in truth["unified"].items()}
 
 
+def lines_of_trades(replayed: Replayed, truth: dict[str, Any]) -> list[str]:
+    trades = replayed.table("trades")
+    return list(trade_lines(trades, truth["exchange"], natives(truth))) if len(trades) else []
+
+
 @pytest.mark.parametrize("name", ONE_CONNECTION + FRAMES)
 def test_trades_are_the_oracles_line_by_line(name: str, decimal: dict[str, Replayed]) -> None:
-    truth, trades = golden(name), decimal[name].table("trades")
-    lines = list(trade_lines(trades, truth["exchange"], natives(truth))) if len(trades) else []
+    truth = golden(name)
+    lines = lines_of_trades(decimal[name], truth)
     assert lines[:3] == truth["trades"]["first3"]
     assert lines[-3:] == truth["trades"]["last3"]
     assert len(lines) == truth["trades"]["count"]
@@ -160,8 +165,8 @@ def test_trades_are_the_oracles_line_by_line(name: str, decimal: dict[str, Repla
 
 @pytest.mark.parametrize("name", list(SPLIT))
 def test_each_of_several_connections_brings_the_trades_of_all(name: str, decimal: dict[str, Replayed]) -> None:
-    truth, trades = golden(name), decimal[name].table("trades")
-    lines = list(trade_lines(trades, truth["exchange"], natives(truth)))
+    truth = golden(name)
+    lines = lines_of_trades(decimal[name], truth)
     assert len(lines) == truth["trades_dedup_first_arrival"]["count"]
     for native, wanted in truth["trades_dedup_by_symbol"].items():
         own = [line for line in lines if line.split("|")[1] == native]
@@ -243,8 +248,9 @@ def test_every_frame_is_in_exactly_one_counter(name: str, decimal: dict[str, Rep
     plain = sum(frames[outcome] for outcome in ("accepted", "duplicate", "stale", "held", "held_dropped"))
     counted = plain + sum(frames["ignored"].values()) + sum(frames["rejected"].values())
     arrived = sum(line["dir"] == "in" for line in lines_of(name) if name not in SPLIT or line["conn"] == SPLIT[name])
-    assert frames["total"] == report["frames"] == counted == arrived <= truth["lines"]["in"]
-    assert frames["rejected"] == {}
+    assert frames["total"] == report["frames"] == counted == arrived <= truth["lines"].get("in", 0)
+    # Single frames were cut by whoever kept them: a checksum over what was cut cannot pass.
+    assert set(frames["rejected"]) <= ({"checksum"} if name in FRAMES else set())
     rows = {table: len(decimal[name].table(table)) for table in TABLES}
     assert report["rows"] == rows
 
@@ -268,13 +274,13 @@ def test_float_is_the_float_of_the_text(
 def test_two_lossy_connections_give_the_undamaged_recording(name: str, decimal: dict[str, Replayed]) -> None:
     truth, merged = golden(MERGED[name]), decimal[name]
     by_symbol = defaultdict(set)
-    lines = list(trade_lines(merged.table("trades"), truth["exchange"], natives(truth)))
+    lines = lines_of_trades(merged, truth)
     for line in lines:
         by_symbol[line.split("|")[1]].add(line)
     assert len(lines) == truth["trades_dedup_first_arrival"]["count"], "each trade once"
     source = decimal[MERGED[name]]
     expected = defaultdict(set)
-    for line in trade_lines(source.table("trades"), truth["exchange"], natives(truth)):
+    for line in lines_of_trades(source, truth):
         expected[line.split("|")[1]].add(line)
     assert by_symbol == expected
     reported = {book["native_symbol"]: book for book in merged.report["books"]}

@@ -1,5 +1,7 @@
 //! The venue's instruments as last told: the one place that every path asks what an instrument is.
 
+use std::collections::HashSet;
+
 use hashbrown::HashMap;
 
 use super::context::{Context, Origin, Subject};
@@ -10,8 +12,8 @@ use crate::config::{Selection, What};
 use crate::event::Scales;
 use crate::instrument::{Conversion, Instrument};
 use crate::report::{RejectReason, ReplyOutcome};
-use crate::symbol::{Exchange, InstrumentId};
-use crate::table::{InstrumentKind, Status, flags};
+use crate::symbol::InstrumentId;
+use crate::table::{Status, flags};
 
 /// An instrument and since when it has been so.
 #[derive(Clone, Debug)]
@@ -24,6 +26,8 @@ struct Known {
 #[derive(Default)]
 pub(super) struct Registry {
     known: HashMap<String, Known, foldhash::fast::FixedState>,
+    /// What each request was answered with last: what it no longer names is no longer listed.
+    told: HashMap<String, HashSet<String>, foldhash::fast::FixedState>,
     /// Requests for reference data that are on their way.
     pub awaited: usize,
     pub attempts: u32,
@@ -84,17 +88,11 @@ impl Registry {
     }
 }
 
-/// Which instruments a reply speaks of as a whole: what it leaves out of its group is no longer listed. Options come
-/// family by family.
-fn group(instrument: &Instrument) -> (Exchange, Option<(&str, &str)>) {
-    let family = (instrument.kind == InstrumentKind::Option).then_some((&*instrument.base, &*instrument.quote));
-    (instrument.exchange, family)
-}
-
 impl Engine {
     pub(super) fn on_reference(
         &mut self,
         origin: Origin,
+        url: &str,
         told: Result<Vec<Instrument>, RejectReason>,
         retry_after_ms: u64,
     ) -> ReplyOutcome {
@@ -109,7 +107,7 @@ impl Engine {
                 return ReplyOutcome::Rejected(reason);
             }
         };
-        let closed = self.no_longer_listed(&told);
+        let closed = self.no_longer_listed(url, &told);
         for instrument in told.into_iter().chain(closed) {
             self.learn(origin, instrument);
         }
@@ -125,16 +123,22 @@ impl Engine {
         ReplyOutcome::Accepted
     }
 
-    /// What is known, of a group that the reply speaks of, and not in the reply.
-    fn no_longer_listed(&self, told: &[Instrument]) -> Vec<Instrument> {
-        let natives: std::collections::HashSet<&str> = told.iter().map(|i| i.native_symbol.as_str()).collect();
-        let groups: std::collections::HashSet<_> = told.iter().map(group).collect();
-        let gone = self.registry.known.values().map(|known| &known.instrument).filter(|instrument| {
-            instrument.status != Status::Closed
-                && groups.contains(&group(instrument))
-                && !natives.contains(instrument.native_symbol.as_str())
-        });
-        let mut gone: Vec<Instrument> = gone.map(|i| Instrument { status: Status::Closed, ..i.clone() }).collect();
+    /// What the same request named before and no longer does.
+    fn no_longer_listed(&mut self, url: &str, told: &[Instrument]) -> Vec<Instrument> {
+        let now: HashSet<String> = told.iter().map(|i| i.native_symbol.clone()).collect();
+        let before = match self.registry.told.get_mut(url) {
+            Some(told) => std::mem::replace(told, now.clone()),
+            None => {
+                self.registry.told.insert(url.to_owned(), now);
+                return Vec::new();
+            }
+        };
+        let mut gone: Vec<Instrument> = before
+            .difference(&now)
+            .filter_map(|native| self.registry.get(native))
+            .filter(|instrument| instrument.status != Status::Closed)
+            .map(|instrument| Instrument { status: Status::Closed, ..instrument.clone() })
+            .collect();
         gone.sort_unstable_by(|a, b| a.native_symbol.cmp(&b.native_symbol));
         gone
     }

@@ -75,7 +75,7 @@ impl Engine {
         } else {
             Err(RejectReason::Status)
         };
-        self.on_reference(origin, told, reply.retry_after_ms.unwrap_or(0))
+        self.on_reference(origin, reply.url, told, reply.retry_after_ms.unwrap_or(0))
     }
 
     fn on_probe_reply(&mut self, id: InstrumentId, stream: Stream, reply: &HttpReply<'_>) -> ReplyOutcome {
