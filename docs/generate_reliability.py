@@ -32,6 +32,7 @@ GROUPS = {
     "B": "Bad input",
     "C": "Consumers and the Python boundary",
     "T": "Clocks",
+    "G": "Configuration",
     "Z": "Security",
 }
 
@@ -109,7 +110,20 @@ FAULTS = {
     "N19": Fault(
         "Our own bytes cannot leave", "What waits is bounded in bytes and in time; then the connection is given up."
     ),
+    "X01": Fault(
+        "One message of a book is lost",
+        "A gap with the exchange's own ids stands before the next row of that book; nothing of it is handed out before "
+        "a fresh snapshot made it live again, and no other book is disturbed.",
+    ),
     "X03": Fault("An exact copy of an event", "It is dropped before it is parsed, and counted as `duplicate`."),
+    "X05": Fault(
+        "Ids fall in the middle of a connection with the chain intact (OKX, after maintenance)",
+        "The message is applied, and a gap `id_reset` that is closed at once names the new epoch; no huge hole.",
+    ),
+    "X07": Fault(
+        "Ids that chain and jump (OKX, Deribit, Binance USDⓈ-M)",
+        "A break is a gap of unknown size: its ids are named, and no number of missing messages is invented.",
+    ),
     "X08": Fault(
         "No snapshot ever overlaps the diffs that are held",
         "The book stays `awaiting_snapshot`, emits nothing, asks again with a capped backoff, and holds a bounded "
@@ -123,18 +137,55 @@ FAULTS = {
         "A snapshot from a cache, or of another symbol", "It is not taken, and the reply is counted with its reason."
     ),
     "X11": Fault("A snapshot that lags behind the stream", "What was held bridges it; no resync."),
+    "X12": Fault(
+        "A snapshot with a level that no change ever takes back: the book stays crossed",
+        "Found at the end of the event: a gap with evidence `crossed`; the book is asked for again and never mended.",
+    ),
     "X14": Fault(
         "Deletes of levels that the book does not have", "Routine on this exchange: counted, and nothing else."
+    ),
+    "X15": Fault(
+        "A checksum is wrong once, is always zero, or is not there",
+        "Wrong: the book is not live before its next snapshot. Zero or absent: not offered, counted as unverified, "
+        "never a failure.",
+    ),
+    "X16": Fault(
+        "A feed of so many levels: levels leave the window and come back",
+        "The book equals the exchange's own at every id that is compared.",
+    ),
+    "X17": Fault(
+        "One subscription of many is refused, silently left out of the answer, or acknowledged and never served",
+        "Told by name with the exchange's own words, asked for again by backoff; the others run.",
+    ),
+    "X18": Fault(
+        "Data of an instrument that nobody subscribed",
+        "Counted as `unsolicited`, kept in `raw`, and no row, file or folder comes of it.",
     ),
     "X19": Fault(
         "A new message type; a field added, removed or of another type",
         "New types and fields change nothing and are counted; a field that drives state and is not as it must be "
         "rejects the frame as `schema`. The frame stands in `raw`, so a later parser can read it.",
     ),
+    "X21": Fault(
+        "Trade ids go backwards, or begin anew",
+        "A late copy is dropped by its window; ids that fall while time goes on are a gap `id_reset`, and every trade after "
+        "it is delivered.",
+    ),
     "X22": Fault(
         "Zero price or size, absurd numbers, times in another unit, in the future or in the past",
         "Zero price or size is no trade: ignored with that reason. Odd times are delivered with flag 8. Nothing is "
         "mended.",
+    ),
+    "X23": Fault(
+        "An instrument is halted, delisted, listed anew, or gets another tick or contract size",
+        "A row of `instruments` with its validity; what comes after it is read by the new values, what came before by "
+        "the old ones.",
+        run="N",
+    ),
+    "X24": Fault(
+        "Maintenance: every stream stops, and the exchange says so once",
+        "One planned change of connection or one outage, not a fault of each stream; it comes back by itself.",
+        run="N",
     ),
     "X26": Fault(
         "The last message before a long silence is lost",
@@ -173,9 +224,23 @@ FAULTS = {
         "A header that announces 2^63 bytes; fragments without end",
         "Refused from the header, nothing allocated; a message has a total bound.",
     ),
+    "B08": Fault(
+        "A compression bomb",
+        "Replies are cut at the bound as they inflate; compression of the WebSocket is not offered, and refused where "
+        "it is forced on us.",
+    ),
+    "B09": Fault(
+        "A compressed stream that is cut or damaged, or has something after its end",
+        "What was whole is delivered, the rest is an error that names the place; nothing of it reaches what follows.",
+    ),
     "B10": Fault(
         "Reserved bits and opcodes, masked or fragmented control frames, bad close codes",
         "A broken protocol: closed with the right code and opened again, no panic.",
+    ),
+    "B11": Fault(
+        "A million distinct names of instruments",
+        "Memory is bounded by what was subscribed and what the exchange lists; an unknown name becomes no label, path "
+        "or table.",
     ),
     "B13": Fault(
         "1 to 8 bytes of a frame changed at random",
@@ -211,6 +276,18 @@ FAULTS = {
         "Delivered and flagged; whether a stream is alive is judged by our own monotonic clock alone.",
     ),
     "T09": Fault("Times before 1970 and after 2262", "Checked arithmetic: null and flag 8, never wrapped."),
+    "G03": Fault(
+        "A symbol, kind or stream that the exchange does not list",
+        "Refused before anything is dialled, with what there is; never replaced by something like it.",
+    ),
+    "G06": Fault(
+        "More subscriptions than one connection, request or address may carry",
+        "They are spread over connections by the exchange's rules; a request that would break a budget waits.",
+    ),
+    "G08": Fault(
+        "A secret is missing or empty, half of a pair, or its file is readable by others",
+        "Refused at the start; the name is said, the value never.",
+    ),
     "Z01": Fault(
         "A certificate that is self-signed, expired, of another host or of an unknown authority",
         "Refused. There is no option that turns this off.",
@@ -219,6 +296,11 @@ FAULTS = {
     "Z04": Fault(
         "REST redirects elsewhere, sends too much, or sends a gzip bomb",
         "Not followed; cut at the bound as it inflates.",
+    ),
+    "Z05": Fault(
+        "A secret on its way into a log, an error, a report or a recording",
+        "It never arrives: requests and replies that hold one are blanked before they are recorded, and what holds one "
+        "shows stars.",
     ),
     "Z16": Fault(
         "Undefined behaviour",
@@ -234,7 +316,22 @@ FAULTS = {
 }
 
 # Faults that no test covers at all, and what a test would have to show. A fault with a test must not stand here.
-UNTESTED: dict[str, str] = {}
+UNTESTED: dict[str, str] = {
+    "X01": "a lost message on every exchange",
+    "X05": "OKX's series `10/15, 15/3, 3/5` through an engine",
+    "X07": "a broken chain of each exchange that chains",
+    "X12": "a book that stays crossed, on every exchange",
+    "X15": "an OKX recording with one wrong checksum, with zeros, and without the field",
+    "X16": "an OKX book against its simulator while levels leave the window",
+    "X17": "one bad channel among good ones on every exchange",
+    "X18": "a frame of an instrument nobody asked for, on every exchange",
+    "X21": "trades whose ids fall, on every exchange",
+    "X23": "reference data that changes while running",
+    "X24": "`notice`, `serverShutdown` and a lock of the platform",
+    "B11": "frames of a million instruments",
+    "G06": "more subscriptions than a connection takes",
+    "G08": "a login without its secret",
+}
 
 
 HEAD = """<!-- Written by docs/generate_reliability.py. -->

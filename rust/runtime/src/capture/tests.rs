@@ -105,6 +105,7 @@ fn a_bad_line_names_file_line_and_remedy() {
     assert!(text.contains("line 1: "), "{text}");
 }
 
+// Fault: B09
 #[test]
 fn a_cut_gzip_gives_its_whole_lines_and_then_an_error() {
     let folder = Folder::new();

@@ -92,7 +92,7 @@ fn a_redirect_is_a_reply_and_is_not_followed() {
     assert_eq!(asked.try_iter().count(), 0);
 }
 
-// Fault: Z04
+// Fault: Z04, B08
 #[test]
 fn a_body_beyond_the_bound_is_dropped_however_small_it_was_packed() {
     let mut options = options();
