@@ -204,6 +204,8 @@ fn run<E: Drive>(shard: Shard<E>, pin: Option<usize>, queue: &Queue, last_report
         Err(e) => return queue.fail(Failure::Died(format!("no runtime: {e}"))),
     };
     let ended = catch_unwind(AssertUnwindSafe(|| {
+        // Outlives the shard: a REST client that is dropped in the middle of a request may still start a task.
+        let _inside = runtime.enter();
         let mut shard = shard;
         let report = runtime.block_on(shard.run());
         (report, shard.fault())

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 use std::sync::mpsc::channel;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use xtrader_core::engine::{Action, DownReason};
 use xtrader_core::symbol::ConnId;
@@ -92,6 +92,29 @@ fn streams_that_are_dropped_leave_no_socket_and_no_thread() {
     let (epolls, shards) = count();
     assert!(epolls < 40, "{epolls} event queues are open");
     assert_eq!(shards, 0);
+}
+
+/// A request may be anywhere on its way when the stream ends: the waits sweep over all of it, connection to reply.
+// Fault: C05
+#[test]
+fn stopping_in_the_middle_of_a_request_is_no_failure() {
+    let rest = Peer::raw(|mut stream, _| {
+        crate::peer::read_head(&mut stream);
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}");
+        read_to_end(stream);
+    });
+    for step in 0..300 {
+        let run = Run::start(options(), vec![crate::script::get(1, rest.http())], |_| Vec::new());
+        let begun = Instant::now();
+        while begun.elapsed() < Duration::from_micros(step * 4) {
+            std::hint::spin_loop();
+        }
+        run.stream.stop().unwrap();
+        match run.stream.next_batch(PATIENCE) {
+            Next::Closed => {}
+            other => panic!("stopped after {step} steps: {other:?}"),
+        }
+    }
 }
 
 #[test]
