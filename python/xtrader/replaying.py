@@ -15,8 +15,8 @@ def replay(*paths: str | os.PathLike[str], **options: Unpack[ReplayOptions]) -> 
     """Replays recordings through the engine that runs live: an iterator over batches.
 
     Args:
-        *paths: Capture files (`.jsonl`, `.jsonl.gz`), folders of them, or what `xtrader collect` wrote with table
-            `raw`; read one after the other.
+        *paths: Capture files (`.jsonl`, `.jsonl.gz`) and folders of them, read in the order in which they were
+            recorded, or what `xtrader collect` wrote with table `raw`.
         **options: The fields of `ReplayConfig`: `exchange`, `tables`, `streams`, `numeric`, `size_unit`,
             `trade_source`, `speed`, `batch`, `book`.
 

@@ -6,6 +6,8 @@
 mod files;
 mod line;
 
+pub(crate) use files::expand;
+
 #[cfg(test)]
 mod tests;
 
@@ -58,6 +60,7 @@ pub struct CaptureReader {
     read: ByteCount,
     total: u64,
     path: PathBuf,
+    opened: usize,
     number: u64,
     line: Vec<u8>,
     fields: Fields,
@@ -69,7 +72,7 @@ impl CaptureReader {
     /// # Errors
     /// A path that is not there, cannot be read, or holds no recording.
     pub fn open(paths: &[PathBuf]) -> Result<Self, RuntimeError> {
-        let paths = files::expand(paths)?;
+        let paths = expand(paths)?;
         let mut total = 0_u64;
         for path in &paths {
             total = total.saturating_add(files::size(path)?);
@@ -80,6 +83,7 @@ impl CaptureReader {
             read: ByteCount::default(),
             total,
             path: PathBuf::new(),
+            opened: 0,
             number: 0,
             line: Vec::new(),
             fields: Fields::default(),
@@ -99,6 +103,7 @@ impl CaptureReader {
                 };
                 self.open = Some(files::open(&path, &self.read)?);
                 self.path = path;
+                self.opened += 1;
                 self.number = 0;
                 continue;
             };
@@ -155,6 +160,12 @@ impl CaptureReader {
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Files opened so far: the last line is of this one, counted from 1.
+    #[must_use]
+    pub fn files_opened(&self) -> usize {
+        self.opened
     }
 
     /// Number of the last line in its file, from 1.

@@ -3,24 +3,31 @@
 //! A *foreign* recording ([`crate::capture`]) holds what some client saw; the timers that shape data run on its receive
 //! times. An *own* recording ([`crate::raw`]) holds the inputs of an engine, timeouts among them; they are handed over
 //! as they were.
+//!
+//! Recordings that do not follow each other are sessions with an engine each, one after the other.
 
 mod foreign;
 mod origin;
 pub use origin::recorded_venue;
 mod own;
 mod pace;
+mod recordings;
 
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use xtrader_core::batch::Batch;
-use xtrader_core::config::{BatchLimits, BookLimits, ConfigError, Numeric, SizeUnit, Stream, TradeSource};
+use xtrader_core::config::{
+    BatchLimits, BookLimits, ConfigError, EngineConfig, Numeric, SizeUnit, Stream, TradeSource,
+};
 use xtrader_core::engine::{Engine, Input};
+use xtrader_core::report::BookReport;
 use xtrader_core::symbol::Venue;
 use xtrader_core::table::Table;
 use xtrader_core::time::Stamp;
@@ -50,8 +57,8 @@ pub enum Speed {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ReplayOptions {
-    /// Recordings, in this order: capture files (`.jsonl`, `.jsonl.gz`), folders of them, or what `collect` wrote with
-    /// table `raw`.
+    /// Recordings: capture files (`.jsonl`, `.jsonl.gz`) and folders of them, in whatever order, or what `collect`
+    /// wrote with table `raw`, in the order in which it did.
     pub paths: Vec<PathBuf>,
     /// Id of the exchange, where the recording does not tell.
     pub exchange: Option<String>,
@@ -113,12 +120,52 @@ pub struct Replay {
     next: Option<Box<Engine>>,
     pace: Pace,
     tally: Tally,
-    /// Counters of engines that are over: an own recording may hold several, one after the other.
-    past: Value,
+    past: Past,
     ended: bool,
     failure: Option<RuntimeError>,
     begun: Instant,
     elapsed: Option<Duration>,
+}
+
+/// What engines that are over leave to the report.
+#[derive(Default)]
+struct Past {
+    counters: Value,
+    /// Every book as it stood last.
+    books: Vec<BookReport>,
+}
+
+impl Past {
+    fn add(&mut self, engine: &Engine) {
+        self.counters = added(self.counters.take(), engine.counters());
+        self.books = self.books_with(engine);
+    }
+
+    fn books_with(&self, engine: &Engine) -> Vec<BookReport> {
+        let latest = engine.books();
+        let name = |book: &BookReport| (book.exchange.clone(), book.symbol.clone());
+        let named: HashSet<_> = latest.iter().map(name).collect();
+        let earlier = self.books.iter().filter(|book| !named.contains(&name(book)));
+        earlier.cloned().chain(latest.iter().cloned()).collect()
+    }
+}
+
+/// How an engine begins.
+struct Beginning {
+    config: EngineConfig,
+    build: String,
+    at: Stamp,
+    /// Inputs and gaps are numbered on from the engine before, if there was one.
+    numbers_on: bool,
+}
+
+impl Beginning {
+    fn engine(self, before: Option<&Engine>) -> Result<Engine, RuntimeError> {
+        Ok(match before.filter(|_| self.numbers_on) {
+            Some(before) => Engine::start_after(before, self.config, &self.build, self.at)?,
+            None => Engine::start(self.config, &self.build, self.at)?,
+        })
+    }
 }
 
 enum Feed {
@@ -143,8 +190,8 @@ enum Step {
     Taken,
     /// The next one is due in this time.
     NotDue(Duration),
-    /// The next input begins another engine.
-    Restart(Box<Engine>),
+    /// Another engine begins here.
+    Restart(Box<Beginning>),
     /// There is nothing more.
     End,
 }
@@ -156,7 +203,7 @@ impl Replay {
     /// Paths that hold no recording, an exchange that is unknown or not supported, options that make no sense.
     pub fn open(options: ReplayOptions) -> Result<Self, RuntimeError> {
         let own = match options.paths.split_first() {
-            None => return Err(RuntimeError::Options("nothing to replay: name at least one recording".to_owned())),
+            None => return Err(nothing_to_replay()),
             Some((first, rest)) => {
                 let own = raw::is_raw(first);
                 if rest.iter().any(|path| raw::is_raw(path) != own) {
@@ -167,20 +214,20 @@ impl Replay {
             }
         };
         let pace = Pace::new(options.speed);
-        let (feed, engine) = if own {
-            let (feed, engine) = Own::open(options)?;
-            (Feed::Own(Box::new(feed)), engine)
+        let (feed, beginning) = if own {
+            let (feed, beginning) = Own::open(options)?;
+            (Feed::Own(Box::new(feed)), beginning)
         } else {
-            let (feed, engine) = Foreign::open(options)?;
-            (Feed::Foreign(Box::new(feed)), engine)
+            let (feed, beginning) = Foreign::open(options)?;
+            (Feed::Foreign(Box::new(feed)), beginning)
         };
         Ok(Self {
             feed,
-            engine,
+            engine: beginning.engine(None)?,
             next: None,
             pace,
             tally: Tally::default(),
-            past: Value::Null,
+            past: Past::default(),
             ended: false,
             failure: None,
             begun: Instant::now(),
@@ -218,8 +265,9 @@ impl Replay {
                 return Ok(Next::Batch(batch));
             }
             if let Some(next) = self.next.take() {
-                self.past = added(self.past.take(), self.engine.counters());
+                self.past.add(&self.engine);
                 self.engine = *next;
+                self.pace.restart();
             }
             if self.ended {
                 return self.failure.take().map_or(Ok(Next::End), Err);
@@ -242,10 +290,13 @@ impl Replay {
                     }
                     std::thread::sleep(wait.min(left));
                 }
-                Ok(Step::Restart(engine)) => {
-                    self.engine.close_batches();
-                    self.next = Some(engine);
-                }
+                Ok(Step::Restart(beginning)) => match beginning.engine(Some(&self.engine)) {
+                    Ok(engine) => {
+                        self.engine.close_batches();
+                        self.next = Some(Box::new(engine));
+                    }
+                    Err(error) => self.end(Some(error)),
+                },
                 Ok(Step::End) => self.end(None),
                 Err(error) => self.end(Some(error)),
             }
@@ -280,8 +331,8 @@ impl Replay {
             "sent": self.tally.sent,
             "connections": self.tally.connections,
             "rows": rows,
-            "counters": added(self.past.clone(), self.engine.counters()),
-            "books": self.engine.books(),
+            "counters": added(self.past.counters.clone(), self.engine.counters()),
+            "books": self.past.books_with(&self.engine),
             "elapsed_s": elapsed,
             "frames_per_s": rate,
         })
@@ -337,6 +388,10 @@ impl Machine for Engine {
     fn next_timeout(&self) -> Option<Stamp> {
         Self::next_timeout(self)
     }
+}
+
+fn nothing_to_replay() -> RuntimeError {
+    RuntimeError::Options("nothing to replay: name at least one recording".to_owned())
 }
 
 /// Two reports of counters as one: numbers add up, whatever else is in them is the later one's.

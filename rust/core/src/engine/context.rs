@@ -86,8 +86,9 @@ pub(super) struct Context {
     pub fault: Option<ConfigError>,
     /// The empty text, for rows of no instrument.
     pub no_symbol: SymbolId,
+    /// The number of the newest gap.
+    pub last_gap: i64,
     next_request: u64,
-    next_gap: i64,
 }
 
 impl Context {
@@ -111,8 +112,8 @@ impl Context {
             resubscribe: Vec::new(),
             fault: None,
             no_symbol,
+            last_gap: 0,
             next_request: 0,
-            next_gap: 0,
         }
     }
 
@@ -151,8 +152,8 @@ impl Context {
 
     /// The number of a new gap.
     pub(super) fn gap_id(&mut self) -> i64 {
-        self.next_gap += 1;
-        self.next_gap
+        self.last_gap += 1;
+        self.last_gap
     }
 
     /// Asks the shell for a REST reply.

@@ -25,12 +25,35 @@ pub struct StartRecord {
     pub build: String,
 }
 
+/// Where the numbers of an engine begin.
+#[derive(Clone, Copy, Debug, Default)]
+struct Numbers {
+    /// Of its start among the inputs.
+    start: i64,
+    /// Of the gap before its first.
+    last_gap: i64,
+}
+
 impl Engine {
     /// Starts an engine; `at` and everything needed to replay go into the `start` row of `raw`.
     ///
     /// # Errors
     /// A configuration that names something there is not, or that contradicts itself.
     pub fn start(config: EngineConfig, build: &str, at: Stamp) -> Result<Self, ConfigError> {
+        Self::begin(config, build, at, Numbers::default())
+    }
+
+    /// As [`Self::start`], for an engine whose rows stand behind those of `before`: inputs and gaps are numbered on, so
+    /// that no key comes twice.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn start_after(before: &Self, config: EngineConfig, build: &str, at: Stamp) -> Result<Self, ConfigError> {
+        let numbers = Numbers { start: before.cx.now.msg_id.saturating_add(1), last_gap: before.cx.last_gap };
+        Self::begin(config, build, at, numbers)
+    }
+
+    fn begin(config: EngineConfig, build: &str, at: Stamp, numbers: Numbers) -> Result<Self, ConfigError> {
         config.check()?;
         let record = StartRecord { config: config.clone(), build: build.to_owned() };
         let live = config.mode == Mode::Live;
@@ -43,7 +66,8 @@ impl Engine {
             tables: config.tables.clone(),
         });
         let mut cx = Context::new(config, live, endpoints, batches);
-        cx.now = Now { msg_id: 0, row: 1, at };
+        cx.now = Now { msg_id: numbers.start, row: 1, at };
+        cx.last_gap = numbers.last_gap;
         let mut engine = Self {
             cx,
             instruments: Instruments::default(),

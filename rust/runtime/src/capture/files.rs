@@ -40,7 +40,10 @@ impl Read for Counted {
 }
 
 /// Folders become their recordings, by name; files stay as they are.
-pub(super) fn expand(paths: &[PathBuf]) -> Result<Vec<PathBuf>, RuntimeError> {
+///
+/// # Errors
+/// A folder that cannot be listed, or holds no recording.
+pub(crate) fn expand(paths: &[PathBuf]) -> Result<Vec<PathBuf>, RuntimeError> {
     let mut all = Vec::with_capacity(paths.len());
     for path in paths {
         if !path.is_dir() {

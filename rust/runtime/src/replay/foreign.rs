@@ -3,12 +3,13 @@
 use std::path::PathBuf;
 
 use xtrader_core::config::{EngineConfig, Mode, Stream, offered};
-use xtrader_core::engine::{Engine, HttpReply, Input};
+use xtrader_core::engine::{HttpReply, Input};
 use xtrader_core::symbol::{ConnId, Venue};
 use xtrader_core::table::Table;
-use xtrader_core::time::Stamp;
+use xtrader_core::time::{NS_PER_DAY, NS_PER_S, Stamp};
 
-use super::{At, BUILD, Machine, Pace, ReplayOptions, Step, Tally, origin};
+use super::recordings::{self, Recording};
+use super::{At, BUILD, Beginning, Machine, Pace, ReplayOptions, Step, Tally, nothing_to_replay, origin};
 use crate::capture::{CaptureReader, Direction};
 use crate::error::RuntimeError;
 
@@ -18,63 +19,76 @@ fn every_stream(venue: Venue, tables: &[Table]) -> Vec<Stream> {
     offered(venue).into_iter().filter(|stream| *stream != Stream::L2Top || sampled).collect()
 }
 
-/// Feeds a capture line by line.
+/// A hole in a recording is gone through in its own time for a day on either side, so that the UTC day of the line
+/// behind it still begins with its full books; what lies between is gone through at once. So an impossible receive time
+/// costs some timeouts, and not a million.
+const OWN_TIME: u64 = NS_PER_DAY.unsigned_abs();
+
+/// How far a file may begin before the end of the one before it and still be its continuation: connections that are read
+/// side by side are not written in perfect order.
+const DISORDER: i64 = NS_PER_S;
+
+/// Feeds captures line by line.
 pub(super) struct Foreign {
     reader: CaptureReader,
+    options: ReplayOptions,
+    recordings: Vec<Recording>,
+    /// The one that is being read, and whose it is.
+    at: usize,
     venue: Venue,
     clock: Clock,
     conns: Conns,
-    /// The reader is at a line that was not due yet.
+    /// The reader is at a line that has not been handed over yet.
     loaded: bool,
+    /// Monotonic time of the line before.
+    before: u64,
 }
 
 impl Foreign {
-    pub(super) fn open(options: ReplayOptions) -> Result<(Self, Engine), RuntimeError> {
-        let given = options.venue()?;
-        let prelude = Prelude::read(&options.paths)?;
-        let venue = origin::venue(&prelude.path, prelude.url.as_deref(), given)?;
-        let mut config = EngineConfig::new(venue);
-        config.mode = Mode::Replay;
-        config.tables = options.tables.unwrap_or(config.tables);
-        config.streams = options.streams.unwrap_or_else(|| every_stream(venue, &config.tables));
-        config.numeric = options.numeric.unwrap_or_default();
-        config.size_unit = options.size_unit.unwrap_or_default();
-        config.trade_source = options.trade_source.unwrap_or_default();
-        config.batch = options.batch;
-        config.book = options.book.unwrap_or_default();
-        let at = Stamp { wall: prelude.recv_ns.unwrap_or(0), mono: 0 };
-        let engine = Engine::start(config, BUILD, at)?;
-        Ok((Self::new(CaptureReader::open(&options.paths)?, venue), engine))
-    }
-
-    pub(super) fn new(reader: CaptureReader, venue: Venue) -> Self {
-        Self { reader, venue, clock: Clock::default(), conns: Conns::default(), loaded: false }
+    pub(super) fn open(options: ReplayOptions) -> Result<(Self, Beginning), RuntimeError> {
+        let recordings = recordings::find(&options.paths, options.venue()?)?;
+        let Some(first) = recordings.first() else { return Err(nothing_to_replay()) };
+        for recording in &recordings {
+            config(&options, recording.venue).check()?;
+        }
+        let paths: Vec<PathBuf> = recordings.iter().map(|recording| recording.path.clone()).collect();
+        let reader = CaptureReader::open(&paths)?;
+        let (beginning, venue) = (beginning(&options, first), first.venue);
+        let (clock, conns) = (Clock::default(), Conns::default());
+        Ok((Self { reader, options, recordings, at: 0, venue, clock, conns, loaded: false, before: 0 }, beginning))
     }
 
     pub(super) fn bytes(&self) -> (u64, u64) {
         (self.reader.bytes_read(), self.reader.bytes_total())
     }
 
-    /// Hands over the next line, and before it every timeout that was due by then.
+    /// Hands over the next line, or a timeout that was due before it.
     pub(super) fn step(
         &mut self,
         engine: &mut impl Machine,
         pace: &mut Pace,
         tally: &mut Tally,
     ) -> Result<Step, RuntimeError> {
-        if !self.loaded && !self.reader.advance()? {
-            return Ok(Step::End);
+        if !self.loaded {
+            if !self.reader.advance()? {
+                return Ok(Step::End);
+            }
+            self.loaded = true;
+            if let Some(beginning) = self.next_session() {
+                return Ok(Step::Restart(Box::new(beginning)));
+            }
         }
-        self.loaded = true;
         let line = self.reader.line()?;
         let at = At { wall: line.recv_ns, mono: self.clock.at(line.recv_ns) };
         if let Some(wait) = pace.wait(at.mono) {
             return Ok(Step::NotDue(wait));
         }
-        self.loaded = false;
-        while let Some(due) = engine.next_timeout().filter(|due| due.mono <= at.mono) {
-            engine.take(due.into(), Input::Timeout);
+        if let Some(due) = engine.next_timeout().filter(|due| due.mono <= at.mono) {
+            engine.take(timeout(due, self.before, at.mono).into(), Input::Timeout);
+            return Ok(Step::Taken);
         }
+        self.loaded = false;
+        self.before = at.mono;
         if line.direction == Direction::Http {
             let url = line.url.unwrap_or_default();
             let reply =
@@ -111,25 +125,49 @@ impl Foreign {
         tally.bytes += line.frame.len() as u64;
         Ok(Step::Taken)
     }
-}
 
-/// What has to be known before the first line is handed over: the first line.
-struct Prelude {
-    path: PathBuf,
-    url: Option<String>,
-    recv_ns: Option<i64>,
-}
-
-impl Prelude {
-    fn read(paths: &[PathBuf]) -> Result<Self, RuntimeError> {
-        let mut reader = CaptureReader::open(paths)?;
-        if !reader.advance()? {
-            return Ok(Self { path: paths.first().cloned().unwrap_or_default(), url: None, recv_ns: None });
+    /// The beginning of another session, where the line is the first of a file that does not go on where the one before
+    /// ended.
+    fn next_session(&mut self) -> Option<Beginning> {
+        let here = self.reader.files_opened().saturating_sub(1);
+        if std::mem::replace(&mut self.at, here) == here {
+            return None;
         }
-        let line = reader.line()?;
-        let (url, recv_ns) = (line.url.map(str::to_owned), line.recv_ns);
-        Ok(Self { path: reader.path().to_owned(), url, recv_ns })
+        let recording = self.recordings.get(here)?;
+        if recording.venue == self.venue && self.clock.goes_on(recording.begins) {
+            return None;
+        }
+        self.venue = recording.venue;
+        (self.clock, self.conns, self.before) = (Clock::default(), Conns::default(), 0);
+        Some(beginning(&self.options, recording))
     }
+}
+
+/// The configuration of an engine for recordings of `venue`.
+fn config(options: &ReplayOptions, venue: Venue) -> EngineConfig {
+    let mut config = EngineConfig::new(venue);
+    config.mode = Mode::Replay;
+    config.tables = options.tables.clone().unwrap_or(config.tables);
+    config.streams = options.streams.clone().unwrap_or_else(|| every_stream(venue, &config.tables));
+    config.numeric = options.numeric.unwrap_or_default();
+    config.size_unit = options.size_unit.unwrap_or_default();
+    config.trade_source = options.trade_source.unwrap_or_default();
+    config.batch = options.batch;
+    config.book = options.book.unwrap_or_default();
+    config
+}
+
+/// How the engine of a session begins that begins with `recording`.
+fn beginning(options: &ReplayOptions, recording: &Recording) -> Beginning {
+    let at = Stamp { wall: recording.begins.unwrap_or(0), mono: 0 };
+    Beginning { config: config(options, recording.venue), build: BUILD.to_owned(), at, numbers_on: true }
+}
+
+/// When a timeout is handed over that is due in a hole between two lines: see [`OWN_TIME`].
+fn timeout(due: Stamp, before: u64, next: u64) -> Stamp {
+    let resume = next.saturating_sub(OWN_TIME);
+    let skipped = due.mono > before.saturating_add(OWN_TIME) && due.mono < resume;
+    if skipped { due.after(resume - due.mono) } else { due }
 }
 
 /// The engine's monotonic clock, from the wall clock that was recorded: it begins with the first time known, and where
@@ -147,6 +185,13 @@ impl Clock {
             self.mono = self.mono.max(u64::try_from(since.max(0)).unwrap_or(u64::MAX));
         }
         self.mono
+    }
+
+    /// Whether a recording that begins then may be the continuation of what was read so far.
+    fn goes_on(&self, begins: Option<i64>) -> bool {
+        let (Some(begin), Some(next)) = (self.begin, begins) else { return true };
+        let passed = i128::from(next) - i128::from(begin) - i128::from(self.mono);
+        (-i128::from(DISORDER)..=i128::from(NS_PER_DAY)).contains(&passed)
     }
 }
 

@@ -1,10 +1,10 @@
 //! A recording of our own: the inputs of an engine as it took them.
 
 use xtrader_core::config::EngineConfig;
-use xtrader_core::engine::{ConnDown, Engine, Headers, HttpReply, Input, RequestId, StartRecord};
+use xtrader_core::engine::{ConnDown, Headers, HttpReply, Input, RequestId, StartRecord};
 use xtrader_core::table::InputKind;
 
-use super::{At, Machine, Pace, ReplayOptions, Step, Tally};
+use super::{At, Beginning, Machine, Pace, ReplayOptions, Step, Tally};
 use crate::error::RuntimeError;
 use crate::raw::{RawReader, RawRow};
 
@@ -17,7 +17,7 @@ pub(super) struct Own {
 }
 
 impl Own {
-    pub(super) fn open(options: ReplayOptions) -> Result<(Self, Engine), RuntimeError> {
+    pub(super) fn open(options: ReplayOptions) -> Result<(Self, Beginning), RuntimeError> {
         let fixed = [
             ("streams", options.streams.is_some()),
             ("trade_source", options.trade_source.is_some()),
@@ -33,8 +33,8 @@ impl Own {
         if !reader.advance()? {
             return Err(RuntimeError::Options("the raw table has no rows: there is nothing to replay".to_owned()));
         }
-        let engine = start(&reader, &options)?;
-        Ok((Self { reader, options, loaded: false }, engine))
+        let beginning = start(&reader, &options)?;
+        Ok((Self { reader, options, loaded: false }, beginning))
     }
 
     pub(super) fn bytes(&self) -> (u64, u64) {
@@ -55,8 +55,7 @@ impl Own {
         let row = self.reader.row()?;
         if row.kind == InputKind::Start {
             self.loaded = false;
-            pace.restart();
-            return start(&self.reader, &self.options).map(|engine| Step::Restart(Box::new(engine)));
+            return start(&self.reader, &self.options).map(|beginning| Step::Restart(Box::new(beginning)));
         }
         if let Some(wait) = pace.wait(row.at.mono) {
             return Ok(Step::NotDue(wait));
@@ -67,8 +66,8 @@ impl Own {
     }
 }
 
-/// The engine that a `start` row began, with what the caller wants otherwise.
-fn start(reader: &RawReader, options: &ReplayOptions) -> Result<Engine, RuntimeError> {
+/// How the engine of a `start` row began, with what the caller wants otherwise.
+fn start(reader: &RawReader, options: &ReplayOptions) -> Result<Beginning, RuntimeError> {
     let row = reader.row()?;
     let start: StartRecord = serde_json::from_slice(row.payload)
         .map_err(|error| reader.misfit(format!("the `start` row cannot be read ({error})")))?;
@@ -84,7 +83,7 @@ fn start(reader: &RawReader, options: &ReplayOptions) -> Result<Engine, RuntimeE
     config.numeric = options.numeric.unwrap_or(config.numeric);
     config.size_unit = options.size_unit.unwrap_or(config.size_unit);
     config.batch = options.batch;
-    Ok(Engine::start(config, &start.build, row.at)?)
+    Ok(Beginning { config, build: start.build, at: row.at, numbers_on: row.msg_id != 0 })
 }
 
 /// One row as the input it was.

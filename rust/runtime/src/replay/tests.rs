@@ -6,7 +6,6 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
-use crate::capture::CaptureReader;
 use crate::testing::Folder;
 
 /// Wall time, monotonic time and what was taken.
@@ -23,7 +22,8 @@ struct Witness {
 impl Machine for Witness {
     fn take(&mut self, at: At, input: Input<'_>) {
         if matches!(input, Input::Timeout) {
-            self.due += self.every.unwrap();
+            let every = self.every.unwrap();
+            self.due = (at.mono / every + 1) * every;
         }
         let text = match input {
             Input::ConnUp { conn, url } => format!("up {} {url}", conn.0),
@@ -57,7 +57,8 @@ fn line(recv_ns: Option<i64>, conn: &str, dir: &str, url: Option<&str>, frame: &
 
 fn foreign(folder: &Folder, lines: &[String]) -> Foreign {
     let path = folder.file("a.jsonl", lines.concat().as_bytes());
-    Foreign::new(CaptureReader::open(&[path]).unwrap(), Venue::BinanceFutures)
+    let exchange = Some(Venue::BinanceFutures.id().to_owned());
+    Foreign::open(ReplayOptions { paths: vec![path], exchange, ..ReplayOptions::default() }).unwrap().0
 }
 
 fn run(feed: &mut Foreign, witness: &mut Witness) -> Result<Tally, RuntimeError> {
@@ -108,6 +109,28 @@ fn timeouts_come_before_the_line_that_they_were_due_at_with_their_own_time() {
     let expected =
         [(0, up.as_str()), (0, "frame 1 one"), (10, "timeout"), (20, "timeout"), (30, "timeout"), (30, "frame 1 two")];
     assert_eq!(seen, expected);
+}
+
+#[test]
+fn an_impossible_receive_time_costs_two_days_of_timeouts_one_a_step() {
+    let folder = Folder::new();
+    let (hour, day) = (3_600_000_000_000_u64, 86_400_000_000_000_u64);
+    for days in [100, 36_500] {
+        let jump = i64::try_from(days * day).unwrap();
+        let lines = [line(Some(0), "a", "in", Some(WSS), "one"), line(Some(jump), "a", "in", None, "two")];
+        let mut feed = foreign(&folder, &lines);
+        let mut witness = Witness { every: Some(hour), due: hour, ..Witness::default() };
+        let (mut pace, mut tally) = (Pace::new(Speed::Max), Tally::default());
+        let mut steps = 0;
+        while matches!(feed.step(&mut witness, &mut pace, &mut tally).unwrap(), Step::Taken) {
+            steps += 1;
+        }
+        let timeouts = witness.seen.iter().filter(|(_, _, text)| text == "timeout").map(|(_, mono, _)| *mono);
+        let (early, late) = ((1..=24).map(|n| n * hour), (0..=24).map(|n| (days - 1) * day + n * hour));
+        assert_eq!(timeouts.collect::<Vec<_>>(), early.chain(late).collect::<Vec<_>>());
+        assert_eq!(steps, 2 + 49, "whoever waits can look around between two timeouts");
+        assert_eq!(witness.seen.last().unwrap().2, "frame 1 two");
+    }
 }
 
 #[test]
@@ -176,17 +199,25 @@ fn the_exchange_is_told_by_host_then_name_then_caller() {
     ] {
         assert_eq!(tell(path, url, given).as_deref(), Ok("binance-futures"), "{path} {url:?}");
     }
+    for (url, id) in [
+        ("wss://stream.binance.com:9443/ws", "binance-spot"),
+        ("wss://ws.okx.com:8443/ws/v5/public", "okx"),
+        ("wss://www.deribit.com/ws/api/v2", "deribit"),
+    ] {
+        assert_eq!(tell("binance_usdm/x.jsonl", Some(url), None).as_deref(), Ok(id), "{url}");
+    }
     for (path, url, given, names) in [
         (
             "x.jsonl",
-            Some("wss://ws.okx.com:8443/ws/v5/public"),
+            Some("wss://ws.kraken.com/v2"),
             None,
-            "\"ws.okx.com\" (okx) is not supported; there is: binance-futures",
+            "\"ws.kraken.com\" (kraken) is not supported; there is: binance-futures",
         ),
-        ("binance_usdm/x.jsonl", Some("wss://stream.binance.com:9443/ws"), given, "(binance-spot) is not supported"),
+        ("binance_usdm/x.jsonl", Some("wss://stream.bybit.com/v5"), given, "(bybit) is not supported"),
+        ("x.jsonl", Some("wss://ws.okx.com:8443/ws/v5/public"), given, "is okx, not binance-futures"),
         ("x.jsonl", Some("wss://dstream.binance.com/ws"), None, "(binance-coinm) is not supported"),
-        ("synthetic/binance.gap.jsonl", None, None, "\"binance\" (binance-spot) is not supported"),
-        ("deribit/x.jsonl", None, None, "(deribit) is not supported"),
+        ("synthetic/coinbase.gap.jsonl", None, None, "\"coinbase\" (coinbase) is not supported"),
+        ("hyperliquid/x.jsonl", None, None, "(hyperliquid) is not supported"),
         ("x.jsonl", None, None, "--exchange ID), one of: binance-futures"),
         ("binances/x.jsonl", None, None, "--exchange ID"),
         ("x.jsonl", Some("wss://notbinance.com/ws"), None, "\"notbinance.com\""),
@@ -202,7 +233,7 @@ fn options_that_make_no_sense_are_refused() {
     let capture = folder.file("binance_usdm.jsonl", b"");
     let refused = |options: ReplayOptions| Replay::open(options).err().unwrap().to_string();
     assert!(refused(ReplayOptions::default()).contains("at least one recording"));
-    let options = ReplayOptions { paths: vec![capture.clone()], exchange: Some("okx".into()), ..Default::default() };
+    let options = ReplayOptions { paths: vec![capture.clone()], exchange: Some("kraken".into()), ..Default::default() };
     assert!(refused(options).contains("binance-futures"));
     let raw = raw::tests::part(&folder, "part-00000.parquet", &[]);
     let options = ReplayOptions { paths: vec![raw.clone(), capture], ..Default::default() };

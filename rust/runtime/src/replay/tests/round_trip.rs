@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::fs;
 
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Int64Type, TimestampNanosecondType};
 use serde_json::Value;
 use xtrader_core::time::NS_PER_DAY;
 
@@ -41,6 +43,10 @@ fn snapshot(symbol: &str, id: i64) -> (String, String) {
 /// Two symbols on two connections over a midnight, with a hole, a resync, copies, a clock that is set back, times that
 /// were not recorded, and frames that nobody can read.
 fn recording() -> String {
+    recording_from(BEGIN)
+}
+
+fn recording_from(begin: i64) -> String {
     let url = |conn: &str| format!("wss://fstream.binance.com/{conn}/ws");
     let put = |lines: &mut String, recv_ns, conn: &str, frame: Value| {
         lines.push_str(&line(recv_ns, conn, "in", Some(&url(conn)), &frame.to_string()));
@@ -59,9 +65,9 @@ fn recording() -> String {
     });
     let info = json!({ "symbols": symbols });
     let info_url = "https://fapi.binance.com/fapi/v1/exchangeInfo";
-    let mut lines = line(Some(BEGIN - 1), "rest", "http", Some(info_url), &info.to_string());
+    let mut lines = line(Some(begin - 1), "rest", "http", Some(info_url), &info.to_string());
     for step in 0..120_i64 {
-        let now = BEGIN + step * 500_000_000;
+        let now = begin + step * 500_000_000;
         let ms = now / 1_000_000 - 3;
         let recv = (step % 17 != 5).then_some(if step > 80 { now - 1_000_000_000 } else { now });
         for symbol in ["BTCUSDT", "ETHUSDT"] {
@@ -176,6 +182,82 @@ fn raw_replays_to_the_same_files_and_so_does_its_own_raw() {
         files
     };
     assert_eq!(tables("third"), tables("first"));
+}
+
+/// Receive time, message and id of every trade, in the order in which they come out.
+fn trades(paths: Vec<PathBuf>) -> Vec<(i64, i64, String)> {
+    let options = ReplayOptions { paths, tables: Some(vec![Table::Trades]), ..ReplayOptions::default() };
+    let mut replay = Replay::open(options).unwrap();
+    let mut found = Vec::new();
+    while let Some(batch) = replay.next_batch().unwrap() {
+        let column = |name: &str| batch.rows.column_by_name(name).unwrap();
+        let times = column("ts_recv").as_primitive::<TimestampNanosecondType>();
+        let (messages, ids) = (column("msg_id").as_primitive::<Int64Type>(), column("trade_id").as_string::<i32>());
+        for row in 0..batch.rows.num_rows() {
+            found.push((times.value(row), messages.value(row), ids.value(row).to_owned()));
+        }
+    }
+    found
+}
+
+/// Against each recording by itself: the sessions share nothing but the numbers.
+#[test]
+fn recordings_of_different_days_are_sessions_in_the_order_of_time() {
+    let folder = Folder::new();
+    let early = folder.file("b.jsonl", recording().as_bytes());
+    let late = folder.file("a.jsonl", recording_from(BEGIN + 40 * NS_PER_DAY).as_bytes());
+    let together = trades(vec![late.clone(), early.clone()]);
+    let alone = [trades(vec![early.clone()]), trades(vec![late.clone()])].concat();
+    let what = |rows: &[(i64, i64, String)]| -> Vec<(i64, String)> {
+        rows.iter().map(|(time, _, id)| (*time, id.clone())).collect()
+    };
+    assert_eq!(what(&together), what(&alone));
+    assert!(together.is_sorted_by(|a, b| a.1 < b.1), "every number comes once, in order");
+
+    let both = ReplayOptions { paths: vec![late.clone(), early.clone()], ..options(&late, 64) };
+    let report = store(both, &folder.path().join("out"));
+    let singles = [&early, &late].map(|path| store(options(path, 64), &folder.path().join(path.file_stem().unwrap())));
+    for key in ["frames", "bytes", "replies", "connections"] {
+        assert_eq!(report[key], singles[0][key].as_u64().unwrap() * 2, "{key}");
+    }
+    assert_eq!(report["counters"], added(singles[0]["counters"].clone(), singles[1]["counters"].clone()));
+    assert_eq!(report["books"], singles[1]["books"], "every book as it stood last");
+    store(options(&folder.path().join("out"), 64), &folder.path().join("again"));
+    assert_eq!(files(&folder.path().join("again")), files(&folder.path().join("out")));
+}
+
+#[test]
+fn a_recording_that_was_cut_into_files_is_one_session() {
+    let folder = Folder::new();
+    let all = recording();
+    let lines: Vec<&str> = all.lines().collect();
+    let whole = folder.file("whole.jsonl", all.as_bytes());
+    let (head, tail) = lines.split_at(lines.len() / 2);
+    let cut = [("2.jsonl", head), ("1.jsonl", tail)].map(|(name, lines)| {
+        let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+        folder.file(&format!("cut/{name}"), text.as_bytes())
+    });
+    let report = store(options(&whole, 64), &folder.path().join("first"));
+    assert_eq!(store(options(cut[0].parent().unwrap(), 64), &folder.path().join("second")), report);
+    assert_eq!(files(&folder.path().join("second")), files(&folder.path().join("first")));
+}
+
+#[test]
+fn recordings_of_two_venues_are_replayed_one_after_the_other() {
+    let folder = Folder::new();
+    let futures = folder.file("futures.jsonl", recording().as_bytes());
+    let trade = json!({
+        "e": "trade", "E": 1_728_000_000_001_i64, "s": "BTCUSDT", "t": 7, "p": "60000.10", "q": "0.5",
+        "T": 1_728_000_000_000_i64, "m": true, "M": true,
+    });
+    let url = "wss://stream.binance.com:9443/ws/btcusdt@trade";
+    let spot = line(Some(BEGIN + 1), "public", "in", Some(url), &trade.to_string());
+    let spot = folder.file("spot.jsonl", spot.as_bytes());
+    let report = store(ReplayOptions { paths: vec![futures.clone(), spot], ..options(&futures, 64) }, folder.path());
+    assert_eq!(report["rows"]["trades"], 241);
+    for market in ["binance-futures", "binance-spot"] {
+        assert!(folder.path().join(format!("trades/exchange={market}")).is_dir(), "{market}");
+    }
 }
 
 #[test]
