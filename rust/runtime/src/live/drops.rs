@@ -1,7 +1,7 @@
 //! Dropped batches as rows of `gaps`: what the consumer missed is data, like what the exchange withheld.
 
 use arrow_array::cast::AsArray;
-use arrow_array::types::{Int32Type, Int64Type, TimestampNanosecondType};
+use arrow_array::types::{Int64Type, TimestampNanosecondType};
 use xtrader_core::batch::{Batch, BatchConfig, Batches, GapRow, KeyExchange, RowKey, SymbolId};
 use xtrader_core::config::EngineConfig;
 use xtrader_core::symbol::ConnId;
@@ -20,9 +20,8 @@ struct Drop {
     /// Receive time of the last row of this table before the hole.
     last_good: Option<i64>,
     detected: i64,
-    /// Number and place of the first row that is missing: the rows about it stand where it stood.
+    /// The message of the first row that is missing: the rows about it stand before that message.
     msg_id: i64,
-    row: i32,
 }
 
 impl Drops {
@@ -34,14 +33,12 @@ impl Drops {
             return;
         }
         let msg_id = batch.rows.column_by_name("msg_id").and_then(|c| c.as_primitive_opt::<Int64Type>());
-        let row = batch.rows.column_by_name("row").and_then(|c| c.as_primitive_opt::<Int32Type>());
         self.tables.push(Drop {
             table: batch.table,
             rows,
             last_good,
             detected: now,
             msg_id: msg_id.and_then(|c| c.values().first().copied()).unwrap_or_default(),
-            row: row.and_then(|c| c.values().first().copied()).unwrap_or_default(),
         });
     }
 }
@@ -53,12 +50,13 @@ pub fn last_recv(batch: &Batch) -> Option<i64> {
     column.values().last().copied()
 }
 
-/// Writes the rows. Its gap ids count down from −1: those of the engine count up from 1.
+/// Writes the rows. Gap ids and rows count down from −1, where those of the engine count up: no key comes twice.
 #[derive(Debug)]
 pub struct Gaps {
     batches: Batches,
     key: RowKey,
     last_id: i64,
+    last_row: i32,
 }
 
 impl Gaps {
@@ -83,13 +81,14 @@ impl Gaps {
             conn: ConnId::NONE,
             flags: 0,
         };
-        Self { batches, key, last_id: 0 }
+        Self { batches, key, last_id: 0, last_row: 0 }
     }
 
     /// Two rows per table: it was noticed, and now it goes on.
     pub fn rows(&mut self, drops: &Drops, now: i64) -> Option<Batch> {
         for drop in &drops.tables {
             self.last_id = self.last_id.saturating_sub(1);
+            self.last_row = self.last_row.saturating_sub(2);
             let noticed = GapRow {
                 gap_id: self.last_id,
                 stream: drop.table,
@@ -106,8 +105,9 @@ impl Gaps {
                 repaired: Repaired::None,
                 conn_ids: &[],
             };
-            let key = RowKey { ts_recv: drop.detected, msg_id: drop.msg_id, row: drop.row, ..self.key };
-            for row in [noticed, GapRow { ts_resumed: Some(now), ..noticed }] {
+            let resumed = GapRow { ts_resumed: Some(now), ..noticed };
+            for (place, row) in [(self.last_row, noticed), (self.last_row.saturating_add(1), resumed)] {
+                let key = RowKey { ts_recv: drop.detected, msg_id: drop.msg_id, row: place, ..self.key };
                 if let Err(error) = self.batches.gap(&key, &row) {
                     tracing::error!(%error, table = drop.table.name(), "a drop could not be written as a gap");
                 }

@@ -1,5 +1,5 @@
 use arrow_array::cast::AsArray;
-use arrow_array::types::Int64Type;
+use arrow_array::types::{Int32Type, Int64Type};
 use proptest::prelude::*;
 use xtrader_core::batch::{BatchConfig, Batches, KeyExchange, RawRow, RowKey, SymbolId};
 use xtrader_core::config::EngineConfig;
@@ -160,4 +160,22 @@ fn the_end_comes_behind_everything_else_and_the_first_end_counts() {
     queue.close();
     assert!(matches!(queue.take(Duration::ZERO), Taken::Batch(_)));
     assert!(matches!(queue.take(Duration::ZERO), Taken::Failed(Failure::Died(why)) if why == "broken"));
+}
+
+/// Rows of the engine are numbered from 0, so all below it is free.
+#[test]
+fn every_row_about_a_drop_has_a_key_of_its_own_before_what_is_missing() {
+    let queue = queue(Policy::DropNewest);
+    let mut keys = Vec::new();
+    for number in 0..3 {
+        for number in [2 * number, 2 * number + 1] {
+            assert!(queue.push(batch(number, 15_000)).is_ok(), "one is let in, the other is dropped");
+        }
+        assert!(matches!(queue.try_take(), Taken::Batch(batch) if batch.table == Table::Raw));
+        let Taken::Batch(gaps) = queue.try_take() else { panic!("the drop is told of") };
+        let ids = gaps.rows.column_by_name("msg_id").expect("a column").as_primitive::<Int64Type>().values().clone();
+        let rows = gaps.rows.column_by_name("row").expect("a column").as_primitive::<Int32Type>().values().clone();
+        keys.extend(ids.iter().copied().zip(rows.iter().copied()));
+    }
+    assert_eq!(keys, [(1, -2), (1, -1), (3, -4), (3, -3), (5, -6), (5, -5)]);
 }
