@@ -5,6 +5,8 @@ use std::sync::Arc;
 use arrow_array::{Int8Array, Int64Array, TimestampNanosecondArray, UInt16Array, UInt64Array};
 use arrow_schema::{DataType, Field, Schema};
 use parquet::arrow::ArrowWriter;
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::file::properties::WriterProperties;
 
 use super::*;
 use crate::testing::Folder;
@@ -39,6 +41,10 @@ pub(crate) fn written(kind: InputKind, msg_id: i64, payload: &[u8]) -> Written {
 
 /// A part of `raw` as `collect` writes it.
 pub(crate) fn part(folder: &Folder, name: &str, rows: &[Written]) -> PathBuf {
+    part_as(folder, name, rows, Compression::UNCOMPRESSED)
+}
+
+fn part_as(folder: &Folder, name: &str, rows: &[Written], compression: Compression) -> PathBuf {
     let word = DataType::Dictionary(DataType::Int8.into(), DataType::Utf8.into());
     let fields = vec![
         Field::new("ts_recv", DataType::Timestamp(arrow_schema::TimeUnit::Nanosecond, Some("UTC".into())), false),
@@ -72,7 +78,8 @@ pub(crate) fn part(folder: &Folder, name: &str, rows: &[Written]) -> PathBuf {
     ];
     let rows = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).unwrap();
     let path = folder.file(name, b"");
-    let mut writer = ArrowWriter::try_new(File::create(&path).unwrap(), rows.schema(), None).unwrap();
+    let properties = WriterProperties::builder().set_compression(compression).build();
+    let mut writer = ArrowWriter::try_new(File::create(&path).unwrap(), rows.schema(), Some(properties)).unwrap();
     writer.write(&rows).unwrap();
     writer.close().unwrap();
     path
@@ -136,6 +143,17 @@ fn a_folder_is_read_by_path_and_what_is_not_complete_is_not_read() {
     }
     assert!(is_raw(&folder.path().join(day("2026-01-01", 0))));
     assert!(!is_raw(&folder.file("captures/a.jsonl", b"")) && !is_raw(&folder.path().join("captures")));
+}
+
+/// As pyarrow and others write it when somebody rewrites a table.
+#[test]
+fn it_may_be_compressed_in_another_way() {
+    let rows = [written(InputKind::Start, 0, b"{}"), written(InputKind::Frame, 1, &[b'x'; 4096])];
+    for compression in [Compression::SNAPPY, Compression::ZSTD(ZstdLevel::default())] {
+        let folder = Folder::new();
+        let path = part_as(&folder, "part-00000.parquet", &rows, compression);
+        assert_eq!(ids(&path).unwrap(), [0, 1], "{compression:?}");
+    }
 }
 
 #[test]
