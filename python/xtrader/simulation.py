@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
 
 from xtrader import _native
 from xtrader.config import Endpoints
+from xtrader.errors import ForkedError
 
 __all__ = ["Simulator"]
 
@@ -138,7 +140,9 @@ class Simulator:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.stop()
+        # Of a fork that leaves the block: it is still the parent's.
+        with suppress(ForkedError):
+            self.stop()
 
     def __repr__(self) -> str:
         return f"<xtrader.Simulator {self.ws_url}>"

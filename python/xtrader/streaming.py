@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self, Unpack
 
 from xtrader import _native
 from xtrader._native import Batch
 from xtrader.config import StreamConfig, StreamOptions
+from xtrader.errors import ForkedError
 
 __all__ = ["Stream", "stream"]
 
@@ -115,7 +117,9 @@ class Stream:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close()
+        # Of a fork that leaves the block: it is still the parent's.
+        with suppress(ForkedError):
+            self.close()
 
     async def __aenter__(self) -> Self:
         return self

@@ -118,11 +118,8 @@ pub enum RuntimeError {
         /// What the system said.
         problem: String,
     },
-    /// This process is a fork of the one that opened the stream: open another after the fork.
-    #[error(
-        "this live stream was opened by process {parent} and cannot be used in its fork {child}; open a stream after \
-         the fork"
-    )]
+    /// This process is a fork of the one that opened it: open another after the fork.
+    #[error("this was opened by process {parent} and cannot be used in its fork {child}; open another after the fork")]
     Forked {
         /// Who opened it.
         parent: u32,
