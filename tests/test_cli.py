@@ -8,24 +8,33 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import polars as pl
 import pytest
 
 import xtrader as xt
+from xtrader.cli.storing import finishing
 
 # Handed to sockets before a collector is told to stop: enough for every table.
 FRAMES = 200
 
 
 @pytest.fixture
-def run(xtrader_command: Path) -> Any:
+def here(tmp_path: Path) -> Path:
+    """The folder in which commands run: empty."""
+    folder = tmp_path / "here"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def run(xtrader_command: Path, here: Path) -> Any:
     """Runs the console script to its end."""
 
     def call(*arguments: object) -> subprocess.CompletedProcess[str]:
         command = [str(xtrader_command), *map(str, arguments)]
-        return subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+        return subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL, cwd=here)
 
     return call
 
@@ -78,7 +87,7 @@ def test_replay_prints_one_object_that_accounts_for_every_frame(run: Any, record
     assert set(report["rows"]) == set(xt.tables()) - {"levels", "raw"}
     frames = report["counters"]["frames"]
     assert report["frames"] == frames["total"] > 0
-    parts = [frames[outcome] for outcome in ("accepted", "duplicate", "stale", "held")]
+    parts = [frames[outcome] for outcome in ("accepted", "duplicate", "stale", "held", "held_dropped")]
     parts += [*frames["ignored"].values(), *frames["rejected"].values()]
     assert sum(parts) == frames["total"]
     for book in report["books"]:
@@ -116,17 +125,26 @@ def test_replay_writes_what_it_says_and_never_over_something(run: Any, recording
             'exchange "kraken" is not supported; there is: binance-futures',
         ),
         (["collect", "binance-futures:BTCUSDT", "--out", "x", "--ws", "ws://127.0.0.1:1"], 2, "--ws and --rest"),
+        (["collect", "binance-futures:BTCUSDT", "--out", "x", "--tables", " ,"], 2, "it is empty: name at least one"),
+        (["collect", "binance-futures:BTCUSDT", "--out", "x", "--tables", "candles"], 2, "there is: trades"),
+        (["collect", "binance-futures:BTCUSDT", "--out", ""], 2, "it is empty: name a folder"),
+        (["replay", "x", "--tables", ""], 2, "it is empty: name at least one"),
+        (["replay", "x", "--out", ""], 2, "it is empty: name a folder"),
         (["simulate", "--symbols", "btc"], 2, '"btc" is no symbol'),
         (["simulate", "--exchange", "okex"], 2, "binance-spot"),
         (["simulate", "--config", "/nowhere.json"], 2, "/nowhere.json"),
         (["fly"], 2, "No such command"),
     ],
 )
-def test_what_is_wrong_is_said_in_a_line(run: Any, arguments: list[str], code: int, text: str) -> None:
+def test_what_is_wrong_is_said_and_leaves_nothing_behind(
+    run: Any, here: Path, arguments: list[str], code: int, text: str
+) -> None:
     done = run(*arguments)
     assert (done.returncode, done.stdout) == (code, "")
-    assert text in done.stderr
+    # Usage errors stand in a box that breaks lines.
+    assert text in " ".join(done.stderr.replace("│", " ").split())
     assert "Traceback" not in done.stderr
+    assert not list(here.iterdir())
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -147,6 +165,35 @@ def test_collect_ends_cleanly_when_told(
     assert process.returncode == 0, errors
     report = json.loads(output)
     assert {table: rows for table, rows in report["rows"].items() if rows} == stored(tmp_path)
+    assert list(report["rows"]) == ["trades", "l2", "gaps", "instruments"], "those of the streams, also where empty"
+
+
+def test_a_collection_without_any_connection_has_failed(run: Any, here: Path) -> None:
+    nobody = ["--ws", "ws://127.0.0.1:1", "--rest", "http://127.0.0.1:1", "--duration", 1]
+    done = run("collect", "binance-futures:BTCUSDT", "--out", "x", "--json", *nobody)
+    assert done.returncode == 1
+    assert set(json.loads(done.stdout)["rows"].values()) == {0}
+    *warnings, error = done.stderr.splitlines()
+    assert {text.partition(" was never up: ")[0] for text in warnings} == {
+        f"xtrader: warning: ws://127.0.0.1:1/{half}/stream" for half in ("public", "market")
+    }
+    assert error.startswith("xtrader: error: no connection was ever up; REST: ")
+    assert not list(here.rglob("*.parquet"))
+
+
+class Broken:
+    """A store that cannot complete its files."""
+
+    def finish(self) -> list[dict[str, Any]]:
+        raise xt.StoreError("no space left")
+
+
+def test_of_two_errors_the_first_is_told() -> None:
+    store = cast("xt._native.ParquetStore", Broken())
+    with pytest.raises(xt.ReplayError, match="cut"), finishing(store):
+        raise xt.ReplayError("the recording is cut")
+    with pytest.raises(xt.StoreError, match="no space"), finishing(store):
+        pass
 
 
 def test_collect_goes_on_where_it_stopped(xtrader_command: Path, simulator: xt.Simulator, tmp_path: Path) -> None:

@@ -99,3 +99,11 @@ def test_the_bounds_are_the_native_ones(name: str, section: str | None, value: i
 def test_a_wrong_value_is_named_with_its_remedy(values: dict[str, Any], text: str) -> None:
     with pytest.raises(xt.ConfigError, match=text):
         xt.BatchLimits.checked(**values)
+
+
+def test_real_speed_is_a_number_or_a_word() -> None:
+    for speed in (1, "1"):
+        assert xt.ReplayConfig.checked(paths=(), speed=speed).speed == "1"
+    for speed in (True, 2, "fast"):
+        with pytest.raises(xt.ConfigError, match="speed: input should be 'max' or '1'"):
+            xt.ReplayConfig.checked(paths=(), speed=speed)

@@ -42,11 +42,17 @@ TradeSource = Literal["auto", "agg_trade", "trade"]
 DepthSpeed = Literal["auto", "raw", "0ms", "10ms", "100ms", "250ms", "500ms", "1000ms", "agg2"]
 Policy = Literal["block", "drop_oldest", "drop_newest"]
 Speed = Literal["max", "1"]
+SpeedGiven = Literal["max", "1", 1]
 
 
 def _words(value: object) -> object:
     """`"trades,l2"` and `["trades", "l2"]` mean the same."""
     return tuple(word.strip() for word in value.split(",") if word.strip()) if isinstance(value, str) else value
+
+
+def _speed(value: object) -> object:
+    """`1` and `"1"` mean the same."""
+    return "1" if value == 1 and not isinstance(value, bool) else value
 
 
 Words = Annotated[tuple[str, ...], BeforeValidator(_words)]
@@ -136,7 +142,8 @@ class Deadlines(Settings):
     first_data_ms: Milliseconds = 30_000
     """Milliseconds from SUBSCRIBE to the first data frame of each stream. An ack proves nothing."""
     silence_ms: Milliseconds = 30_000
-    """Milliseconds without any data frame after which a connection is dropped, pings or not."""
+    """Milliseconds without any data frame after which a connection is asked something that it must answer within
+    `ack_ms`, and its streams are compared with REST: a dead connection is given up, a quiet market is left alone."""
     stream_silence_ms: Milliseconds = 60_000
     """Milliseconds without a frame after which one stream is probed by REST: quiet or dead?"""
     http_ms: Milliseconds = 10_000
@@ -325,8 +332,8 @@ class ReplayConfig(Settings):
     """One replay: what to read and in which form. What is left out is as it was recorded, in a recording of our own."""
 
     paths: tuple[Path, ...]
-    """Recordings, in this order: capture files (`.jsonl`, `.jsonl.gz`), folders of them, or what `collect` wrote with
-    table `raw`."""
+    """Recordings: capture files (`.jsonl`, `.jsonl.gz`) and folders of them, in whatever order, or what `collect` wrote
+    with table `raw`, in the order in which it did."""
     exchange: str | None = None
     """Id of the exchange, where the recording does not tell."""
     tables: Words | None = None
@@ -339,7 +346,7 @@ class ReplayConfig(Settings):
     """What a size counts; else base units."""
     trade_source: TradeSource | None = None
     """Which of two trade feeds; else per symbol the first kind seen. Foreign recordings only."""
-    speed: Speed = "max"
+    speed: Annotated[Speed, BeforeValidator(_speed)] = "max"
     """`max`: as fast as it goes; `1`: as fast as it was."""
     batch: BatchLimits = BatchLimits()
     """When a batch closes. `max_delay_ms` plays no part."""
@@ -360,6 +367,6 @@ class ReplayOptions(TypedDict, total=False):
     numeric: Numeric | None
     size_unit: SizeUnit | None
     trade_source: TradeSource | None
-    speed: Speed
+    speed: SpeedGiven
     batch: BatchLimits | dict[str, int]
     book: BookLimits | dict[str, int] | None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json as json_text
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,8 +15,9 @@ import typer
 from xtrader._native import Batch, ParquetStore
 from xtrader.cli import options, output
 from xtrader.cli.signals import Stop, stopping
+from xtrader.cli.storing import finishing
 from xtrader.config import StreamConfig
-from xtrader.errors import ConfigError
+from xtrader.errors import ConfigError, StreamError
 from xtrader.streaming import Stream
 
 # Seconds between two looks at the clock and the signals.
@@ -29,10 +30,22 @@ BATCH_MS = 250
 
 def collect(
     subscriptions: Annotated[list[str], typer.Argument(help="What to take.", metavar="EXCHANGE:SYMBOL…")],
-    out: Annotated[Path, typer.Option(help="Write Parquet below this folder.", metavar="DIR", file_okay=False)],
-    tables: options.Tables = options.DEFAULT_TABLES,
+    out: Annotated[Path, options.Folder],
+    tables: Annotated[
+        str | None,
+        typer.Option(
+            help=f"Tables to fill, by commas, of: {options.TABLES}; else those of the streams, gaps and instruments.",
+            metavar="TABLE,…",
+            callback=options.words,
+        ),
+    ] = None,
     streams: Annotated[
-        str, typer.Option(help=f"Streams of each symbol, by commas, of: {options.STREAMS}.", metavar="STREAM,…")
+        str,
+        typer.Option(
+            help=f"Streams of each symbol, by commas, of: {options.STREAMS}.",
+            metavar="STREAM,…",
+            callback=options.words,
+        ),
     ] = "trades,l2",
     numeric: options.Numbers = None,
     size_unit: options.Units = None,
@@ -51,7 +64,7 @@ def collect(
     given = options.given(
         subscriptions=",".join(subscriptions),
         streams=streams,
-        tables=tables,
+        tables=f"{streams},gaps,instruments" if tables is None else tables,
         numeric=numeric,
         size_unit=size_unit,
         trade_source=trade_source,
@@ -62,23 +75,39 @@ def collect(
         batch={"max_delay_ms": BATCH_MS},
     )
     config = StreamConfig.checked(**given)
-    store = ParquetStore(out, config.tables, append=True)
-    counts: Counter[str] = Counter()
+    counts = Counter(dict.fromkeys(config.tables, 0))
     began = time.monotonic()
-    try:
-        with stopping() as stopped, Stream(config) as stream:
+    # The stream first: what it refuses leaves no folder behind.
+    with stopping() as stopped, Stream(config) as stream:
+        store = ParquetStore(out, config.tables, append=True)
+        with finishing(store) as files:
             deadline = None if duration is None else began + duration
             for batch in _until(stream, stopped, deadline, counts, began, quiet=json):
                 store.write(batch)
                 counts[batch.table] += len(batch)
             report = stream.report()
-    finally:
-        files = store.finish()
     report = {**report, "rows": dict(counts), "elapsed_s": time.monotonic() - began, "files": files}
     if json:
         typer.echo(json_text.dumps(report))
     else:
         output.collected(report)
+    _judge(report)
+
+
+def _judge(report: Mapping[str, Any]) -> None:
+    """Warns of every connection that was never up; where that is all of them, it failed.
+
+    Raises:
+        StreamError: no connection was ever up.
+    """
+    never = [connection for connection in report["connections"] if not connection["opened"]]
+    for connection in never:
+        down = connection["last_down"]
+        why = "no answer in time" if down is None else f"{down['reason']} {down['detail']}".strip()
+        typer.echo(f"xtrader: warning: {connection['url']} was never up: {why}", err=True)
+    if len(never) == len(report["connections"]):
+        rest = report["rest"]["last_problem"]
+        raise StreamError(f"no connection was ever up{'' if rest is None else f'; REST: {rest}'}")
 
 
 def _until(

@@ -11,17 +11,37 @@ from xtrader._native import streams, tables
 from xtrader.config import DepthSpeed, Numeric, SizeUnit, StreamConfig, TradeSource
 
 STREAMS = ", ".join(streams())
+TABLES = ", ".join(tables())
 DEFAULT_TABLES = ",".join(StreamConfig.model_fields["tables"].default)
 
-Tables = Annotated[str, typer.Option(help=f"Tables to fill, by commas, of: {', '.join(tables())}.", metavar="TABLE,…")]
+
+def words(given: str | None) -> str | None:
+    """Refuses a list that names nothing: it would ask for work whose result nobody sees."""
+    if given is not None and not given.replace(",", " ").strip():
+        raise typer.BadParameter("it is empty: name at least one, or leave the option out")
+    return given
+
+
+def folder(text: str) -> Path:
+    """A folder to write to; an empty text is a variable that was not set, and not this folder."""
+    if not text:
+        raise typer.BadParameter("it is empty: name a folder, '.' for this one")
+    path = Path(text)
+    if path.exists() and not path.is_dir():
+        raise typer.BadParameter(f"{text} is a file: name a folder")
+    return path
+
+
+Folder = typer.Option("--out", help="Write Parquet below this folder.", metavar="DIR", parser=folder)
+Tables = Annotated[
+    str, typer.Option(help=f"Tables to fill, by commas, of: {TABLES}.", metavar="TABLE,…", callback=words)
+]
 Numbers = Annotated[Numeric | None, typer.Option("--numeric", help="How prices and sizes stand in the tables.")]
 Units = Annotated[SizeUnit | None, typer.Option("--size-unit", help="What a size counts.")]
 Trades = Annotated[TradeSource | None, typer.Option("--trade-source", help="Which of two trade feeds.")]
 Depth = Annotated[DepthSpeed | None, typer.Option("--depth-speed", help="Which book stream.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
-Out = Annotated[
-    Path | None, typer.Option("--out", help="Write Parquet below this folder.", metavar="DIR", file_okay=False)
-]
+Out = Annotated[Path | None, Folder]
 
 
 def given(**options: object) -> dict[str, object]:

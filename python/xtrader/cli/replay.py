@@ -11,6 +11,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 
 from xtrader._native import ParquetStore, Replay
 from xtrader.cli import options, output
+from xtrader.cli.storing import finishing
 from xtrader.config import ReplayConfig, Speed
 
 # Batches between two looks at the progress: a look costs a lock.
@@ -50,16 +51,13 @@ def replay(
     config = ReplayConfig.checked(**given)
     replayed = Replay(config.native())
     store = None if out is None else ParquetStore(out, config.tables or ())
-    try:
+    with finishing(store) as files:
         _drain(replayed, store, quiet=json)
-    finally:
-        # Also of a recording that breaks off: what was read of it is not lost.
-        files = None if store is None else store.finish()
     report: dict[str, Any] = replayed.report()
     if json:
-        typer.echo(json_text.dumps(report if files is None else {**report, "files": files}))
+        typer.echo(json_text.dumps(report if store is None else {**report, "files": files}))
     else:
-        output.summary(report, files)
+        output.summary(report, None if store is None else files)
 
 
 def _drain(replayed: Replay, store: ParquetStore | None, *, quiet: bool) -> None:

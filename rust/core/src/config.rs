@@ -261,7 +261,8 @@ pub struct Deadlines {
     pub ack_ms: u64,
     /// Milliseconds from SUBSCRIBE to the first data frame of each stream. An ack proves nothing.
     pub first_data_ms: u64,
-    /// Milliseconds without any data frame after which a connection is dropped, pings or not.
+    /// Milliseconds without any data frame after which a connection is asked something that it must answer within
+    /// `ack_ms`, and its streams are compared with REST: a dead one is given up, a quiet one left alone.
     pub silence_ms: u64,
     /// Milliseconds without a frame after which one stream is probed by REST (quiet or dead?).
     pub stream_silence_ms: u64,
