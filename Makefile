@@ -86,7 +86,7 @@ test-rust: $(INSTALLED)
 	cargo test --doc --profile ci $(RUST_TESTS)
 
 test-python: $(CI_BUILD)
-	$(BIN)/pytest -m "not long and not wheel"
+	$(BIN)/pytest -m "not long"
 
 test-long: $(CI_BUILD) ## The tests that take minutes.
 	$(BIN)/cargo-nextest nextest run --cargo-profile ci $(RUST_TESTS) --run-ignored only --no-tests pass
@@ -100,7 +100,7 @@ bench: $(RELEASE_BUILD) $(BENCH) ## Speed by stage and over loopback, against Py
 
 wheel: $(RELEASE_BUILD) ## Wheel with LTO in dist/, proved in an empty environment without pyarrow and polars.
 	@rm -rf dist && mkdir dist && cp target/dist-release/*.whl dist/
-	$(BIN)/pytest -m wheel
+	$(BIN)/pytest -m wheel --wheels dist
 
 demo: $(CI_BUILD) ## See it work: a simulated exchange, forced faults, Parquet, Polars.
 	@$(BIN)/xtrader demo --captures $(CAPTURES)

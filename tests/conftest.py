@@ -14,6 +14,11 @@ import xtrader as xt
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    wheels = REPOSITORY / "target" / "dist-ci"
+    parser.addoption("--wheels", type=Path, default=wheels, help="Folder with the wheel whose installation is tested.")
+
+
 @pytest.fixture(scope="session")
 def repository() -> Path:
     """Root of the repository."""

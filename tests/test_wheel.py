@@ -14,10 +14,17 @@ pytestmark = [pytest.mark.wheel, pytest.mark.timeout(600)]
 
 
 @pytest.fixture(scope="module")
-def environment(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def wheel(request: pytest.FixtureRequest) -> Path:
+    """The wheel under test: of the quick build, or what `make wheel` is about to hand out."""
+    folder: Path = request.config.getoption("--wheels")
+    wheels = sorted(folder.glob("*.whl"))
+    assert len(wheels) == 1, f"there must be one wheel in {folder}; `make develop` builds one"
+    return wheels[0]
+
+
+@pytest.fixture(scope="module")
+def environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An empty environment with the wheel in it; its folder of programs."""
-    wheels = sorted((repository / "dist").glob("*.whl"))
-    assert len(wheels) == 1, "`make wheel` builds one into dist/"
     folder = tmp_path_factory.mktemp("empty")
     venv.create(folder, with_pip=True)
     programs = folder / "bin"
@@ -28,7 +35,7 @@ def environment(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> P
         "install",
         "--quiet",
         "--disable-pip-version-check",
-        str(wheels[0]),
+        str(wheel),
     ]
     subprocess.run(install, check=True)
     return programs
@@ -50,11 +57,11 @@ def test_it_is_alone(environment: Path) -> None:
     assert not names & {"pyarrow", "polars", "numpy", "pandas", "duckdb"}
 
 
-def test_it_is_a_release_build_for_every_python_from_3_11(environment: Path, repository: Path) -> None:
-    version = subprocess.run([str(environment / "xtrader"), "--version"], capture_output=True, text=True, check=True)
-    assert "profile release" in version.stdout
-    (wheel,) = (repository / "dist").glob("*.whl")
+def test_it_is_for_every_python_from_3_11_and_says_how_it_was_built(environment: Path, wheel: Path) -> None:
     assert "-cp311-abi3-" in wheel.name
+    version = subprocess.run([str(environment / "xtrader"), "--version"], capture_output=True, text=True, check=True)
+    profile = "ci" if wheel.parent.name == "dist-ci" else "release"
+    assert f"profile {profile}" in version.stdout
 
 
 LIVE = """
