@@ -15,7 +15,7 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 
 use super::*;
-use crate::testing::Folder;
+use crate::testing::{Folder, files};
 
 const NOON: i64 = 20_000 * NS_PER_DAY + NS_PER_DAY / 2;
 
@@ -101,24 +101,6 @@ fn batch_at(whole: &Batch, rows: &[Row], start: usize, end: usize) -> RecordBatc
     let mut columns = batch(&rows[start..end], start).rows.columns().to_vec();
     columns[0] = whole.rows.column(0).slice(start, end - start);
     RecordBatch::try_new(schema(), columns).unwrap()
-}
-
-/// Every file below a folder, by path.
-fn files(root: &Path) -> BTreeMap<String, Vec<u8>> {
-    let mut found = BTreeMap::new();
-    let mut folders = vec![root.to_owned()];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-            } else {
-                let name = path.strip_prefix(root).unwrap().to_str().unwrap().to_owned();
-                found.insert(name, fs::read(&path).unwrap());
-            }
-        }
-    }
-    found
 }
 
 /// Symbols and numbers of one file, a list per row group.

@@ -1,8 +1,5 @@
 //! Through the engine itself: a recording to tables, their `raw` to the same tables.
 
-use std::collections::BTreeMap;
-use std::fs;
-
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Int64Type, TimestampNanosecondType};
 use serde_json::Value;
@@ -10,6 +7,7 @@ use xtrader_core::time::NS_PER_DAY;
 
 use super::*;
 use crate::store::{ParquetStore, StoreOptions};
+use crate::testing::files;
 
 /// Half a minute before a midnight.
 const BEGIN: i64 = 20_001 * NS_PER_DAY - 30_000_000_000;
@@ -121,22 +119,6 @@ fn store(options: ReplayOptions, root: &Path) -> Value {
     report
 }
 
-fn files(root: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
-    let mut found = BTreeMap::new();
-    let mut folders = vec![root.to_owned()];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-            } else {
-                found.insert(path.strip_prefix(root).unwrap().to_owned(), fs::read(&path).unwrap());
-            }
-        }
-    }
-    found
-}
-
 #[test]
 fn a_recording_fills_every_table_and_every_line_is_accounted_for() {
     let folder = Folder::new();
@@ -178,7 +160,7 @@ fn raw_replays_to_the_same_files_and_so_does_its_own_raw() {
     store(options(&place("second"), 7), &place("third"));
     let tables = |name: &str| {
         let mut files = files(&place(name));
-        files.retain(|path, _| !path.starts_with("raw"));
+        files.retain(|path, _| !path.starts_with("raw/"));
         files
     };
     assert_eq!(tables("third"), tables("first"));
