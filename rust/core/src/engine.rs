@@ -145,6 +145,9 @@ impl Engine {
 
     /// A frame of a dominant shape: arbitrated by its head, decoded only if it brings something new.
     fn on_event<P: Protocol>(&mut self, origin: Origin, payload: &[u8], head: &Head<'_>) -> Outcome {
+        if head.kind == EventKind::State {
+            return self.on_state_frame::<P>(origin, payload);
+        }
         let Self { cx, instruments, connections, reader, registry, isa, .. } = self;
         let instrument = match admit(cx, instruments, connections, registry, origin, head) {
             Ok(instrument) => instrument,
@@ -201,6 +204,21 @@ impl Engine {
         };
         cx.counters.scanner_miss += u64::from(missed);
         outcome
+    }
+
+    /// A frame of states, which no scanner decodes: not read at all unless somebody asked for one of its streams.
+    fn on_state_frame<P: Protocol>(&mut self, origin: Origin, payload: &[u8]) -> Outcome {
+        let Self { cx, connections, .. } = self;
+        let Some(connection) = find(connections, origin.conn) else {
+            return Outcome::Ignored(IgnoreReason::ConnectionNotUp);
+        };
+        connection.on_data(cx.now);
+        let of_states = [Stream::Derivatives, Stream::Options, Stream::Liquidations];
+        if of_states.iter().any(|stream| cx.config.streams.contains(stream)) {
+            self.on_odd_frame::<P>(origin, payload)
+        } else {
+            Outcome::Ignored(IgnoreReason::UnrequestedStream)
+        }
     }
 
     /// A frame that no scanner knows: read whole by simd-json.

@@ -65,7 +65,7 @@ pub enum EventKind {
     /// Best bid and offer.
     Bbo,
     /// States of instruments: mark prices, funding, volatility, liquidations; each row with its own instrument. No
-    /// scanner yields it; [`Head::symbol`] is empty and [`Head::key`] says nothing.
+    /// scanner decodes it, and its head says no more than that ([`Head::of_states`]).
     State,
 }
 
@@ -117,6 +117,15 @@ pub struct Head<'a> {
     pub times: EventTimes,
     /// Where decoding resumes, in bytes from the start of the frame. 0 where decoding does not resume.
     pub resume: usize,
+}
+
+impl<'a> Head<'a> {
+    /// The head of a frame of [`EventKind::State`]: who and when, its rows say.
+    #[must_use]
+    pub fn of_states(variant: Option<&'a str>) -> Self {
+        let (key, times) = (Key::default(), EventTimes::default());
+        Self { kind: EventKind::State, symbol: "", variant, key, times, resume: 0 }
+    }
 }
 
 /// The verdict of a scanner on a frame.

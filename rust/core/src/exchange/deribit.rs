@@ -142,8 +142,8 @@ impl Protocol for Deribit {
         wire::bbo(body, head, scales)
     }
 
-    fn read_states(body: Value<'_, '_>, head: &Head<'_>, out: &mut StateRows) -> Result<Decoded<()>, RejectReason> {
-        wire::states(body, head, out)
+    fn read_states(body: Value<'_, '_>, _head: &Head<'_>, out: &mut StateRows) -> Result<Decoded<()>, RejectReason> {
+        wire::states(body, out)
     }
 
     fn channels(native: &str, market: Exchange, stream: Stream, config: &EngineConfig) -> Vec<Channel> {

@@ -92,14 +92,19 @@ fn scan<D: Dialect>(frame: &[u8]) -> Option<Peek<'_>> {
     let mut c = Cursor::new(frame, 0);
     let feed = if c.eat(br#"{"stream":""#) {
         let feed = feed(&mut c)?;
-        c.expect(br#","data":{"#)?;
+        c.expect(br#","data":"#)?;
+        if !c.eat(b"{") {
+            return array::<D>(&mut c);
+        }
         if feed == Feed::PartialDepth {
             return Some(Peek::Ignored(IgnoreReason::PartialDepth));
         }
         c.expect(b"\"")?;
         Some(feed)
     } else {
-        c.expect(br#"{""#)?;
+        if !c.eat(br#"{""#) {
+            return array::<D>(&mut c);
+        }
         None
     };
     let kind = if c.eat(br#"e":""#) {
@@ -109,7 +114,7 @@ fn scan<D: Dialect>(frame: &[u8]) -> Option<Peek<'_>> {
             b't' if c.eat(br#"trade","E":"#) => EventKind::Trade,
             b'd' if c.eat(br#"depthUpdate","E":"#) => EventKind::Depth,
             b'a' if c.eat(br#"aggTrade","E":"#) => EventKind::AggTrade,
-            _ => return rare_type(&mut c),
+            _ => return rare_type::<D>(&mut c),
         }
     } else if c.eat(br#"u":"#) {
         EventKind::Bbo
@@ -365,17 +370,26 @@ fn rare_feed(c: &mut Cursor<'_>) -> Option<Feed<'static>> {
     })
 }
 
-/// An event type that is no market event: a notice, or one that is known and that nobody asked for.
+/// All-market streams send arrays of one type of event: the first one tells.
 #[cold]
-fn rare_type<'a>(c: &mut Cursor<'_>) -> Option<Peek<'a>> {
+fn array<'a, D: Dialect>(c: &mut Cursor<'_>) -> Option<Peek<'a>> {
+    c.expect(br#"[{"e":""#)?;
+    rare_type::<D>(c).filter(|peek| *peek != Peek::Answer)
+}
+
+/// An event type without a scanner: a state, a notice, or one that is known and that nobody asked for.
+#[cold]
+fn rare_type<'a, D: Dialect>(c: &mut Cursor<'_>) -> Option<Peek<'a>> {
     let kind = c.text()?;
-    let verdict = if kind == SHUTDOWN.as_bytes() {
+    let is_of = |types: &[&str]| types.iter().any(|known| known.as_bytes() == kind);
+    let verdict = if is_of(D::STATES) {
+        Peek::Event(Head::of_states(None))
+    } else if is_of(&UNREQUESTED) {
+        Peek::Ignored(IgnoreReason::UnrequestedKind)
+    } else if is_of(&[SHUTDOWN]) {
         Peek::Answer
     } else {
-        UNREQUESTED
-            .iter()
-            .any(|known| known.as_bytes() == kind)
-            .then_some(Peek::Ignored(IgnoreReason::UnrequestedKind))?
+        return None;
     };
     (c.next() == Some(b',')).then_some(verdict)
 }

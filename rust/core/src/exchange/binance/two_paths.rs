@@ -26,10 +26,6 @@ impl Specimens for Futures {
         frames::futures().boxed()
     }
 
-    fn rare() -> BoxedStrategy<String> {
-        frames::futures_rare().boxed()
-    }
-
     fn check(frame: &Value, head: &Head<'_>, taken: &Taken) {
         check::<BinanceFutures>(frame, head, taken);
     }

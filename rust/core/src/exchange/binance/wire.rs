@@ -120,9 +120,13 @@ pub(super) fn judge<'a, D: Dialect>(document: &Document<'a>) -> Result<(Peek<'a>
         "aggTrade" => EventKind::AggTrade,
         "trade" => EventKind::Trade,
         "bookTicker" => EventKind::Bbo,
-        "blockTrade" => return Ok((mixed(EventKind::MixedTrades, times::<D>(body)?), data.position())),
+        "blockTrade" => {
+            let (kind, key, times) = (EventKind::MixedTrades, Key::default(), times::<D>(body)?);
+            let head = Head { kind, symbol: "", variant: None, key, times, resume: 0 };
+            return Ok((Peek::Event(head), data.position()));
+        }
         SHUTDOWN => return Ok((Peek::Answer, 0)),
-        state if D::STATES.contains(&state) => return Ok((mixed(EventKind::State, sent::<D>(body)?), data.position())),
+        state if D::STATES.contains(&state) => return Ok((Peek::Event(Head::of_states(None)), data.position())),
         known if UNREQUESTED.contains(&known) => return ignored(IgnoreReason::UnrequestedKind),
         _ => return ignored(IgnoreReason::UnknownType),
     };
@@ -146,17 +150,12 @@ fn judge_array<'a, D: Dialect>(value: Value<'_, 'a>) -> Result<(Peek<'a>, usize)
     let first = value.elements().next().and_then(Value::object);
     let reason = match first.and_then(|row| row.get("e")).and_then(Value::text) {
         Some(kind) if D::STATES.contains(&kind) => {
-            return Ok((mixed(EventKind::State, EventTimes::default()), value.position()));
+            return Ok((Peek::Event(Head::of_states(None)), value.position()));
         }
         Some(kind) if UNREQUESTED.contains(&kind) => IgnoreReason::UnrequestedKind,
         _ => IgnoreReason::UnknownType,
     };
     Ok((Peek::Ignored(reason), 0))
-}
-
-/// The head of a message whose rows name their instruments.
-fn mixed(kind: EventKind, times: EventTimes) -> Peek<'static> {
-    Peek::Event(Head { kind, symbol: "", variant: None, key: Key::default(), times, resume: 0 })
 }
 
 /// The exchange's name of the instrument.

@@ -93,13 +93,12 @@ fn ddmmmyy(date: &str) -> Option<String> {
 /// What a native name tells.
 ///
 /// Amounts of coin-margined futures and perpetuals are USD, of everything else base units (§2). A combo's amounts are
-/// those of its legs, and the price of a future combo is a difference of prices, by which nothing can be divided: where
-/// a name without a quote cannot be read, how its sizes convert stays unknown.
+/// those of its legs and stay as they are: the price of a future combo is a difference of prices, by which nothing can be
+/// divided.
 pub(super) fn name(native: &str) -> Name<'_> {
     let Some(Parts { base, quote, terms }) = parse(native) else {
-        let is_linear = native.split('-').next().is_some_and(|pair| pair.contains('_'));
-        let conversion = if is_linear { Conversion::None } else { Conversion::Unknown };
-        return Name { market: Exchange::Deribit, symbol: Cow::Borrowed(native), kind: None, conversion };
+        let (market, symbol) = (Exchange::Deribit, Cow::Borrowed(native));
+        return Name { market, symbol, kind: None, conversion: Conversion::None };
     };
     let pair = || format!("{base}{}", quote.unwrap_or("USD"));
     let dated = |date| yymmdd(date).unwrap_or_default();
@@ -231,7 +230,6 @@ fn conversion(kind: InstrumentKind, instrument_type: &str, by_name: Conversion) 
     match (kind, instrument_type) {
         (InstrumentKind::Perpetual | InstrumentKind::Future, "reversed") => OVER_PRICE,
         (InstrumentKind::Perpetual | InstrumentKind::Future, "") => by_name,
-        (InstrumentKind::Combo | InstrumentKind::Other, "reversed" | "") => by_name,
         _ => Conversion::None,
     }
 }

@@ -90,6 +90,12 @@ fn scan(frame: &[u8]) -> Option<Peek<'_>> {
             let interval = c.name()?;
             trades(&mut c, frame, symbol, interval)?
         }
+        b't' if c.eat(b"ticker.") => {
+            c.name_before::<b'.'>()?;
+            let interval = c.name()?;
+            c.expect(br#","data":{"#)?;
+            Head::of_states(Some(interval))
+        }
         b'q' if c.eat(b"quote.") => {
             let symbol = c.name()?;
             quote(&mut c, symbol)?
@@ -253,7 +259,7 @@ fn image<'a>(c: &mut Cursor<'_>) -> Option<Peek<'a>> {
 }
 
 /// Channels without a scanner: those that nobody asked for cost no more than their name.
-#[cold]
+#[inline(never)]
 fn other<'a>(c: &mut Cursor<'_>) -> Option<Peek<'a>> {
     let channel = std::str::from_utf8(c.text()?).ok()?;
     c.expect(br#","data":"#)?;

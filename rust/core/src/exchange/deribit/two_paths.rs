@@ -31,7 +31,7 @@ impl Specimens for Frames {
         let data = &frame["params"]["data"];
         let body = if data.is_array() { &data[data.as_array().unwrap().len() - 1] } else { data };
         let event = |row: &Value| row["timestamp"].as_i64().and_then(|ms| ms.checked_mul(1_000_000));
-        if head.kind != EventKind::Trade {
+        if !matches!(head.kind, EventKind::Trade | EventKind::State) {
             assert_eq!(head.times.event, event(body));
         }
         let channel = frame["params"]["channel"].as_str().unwrap();
@@ -74,6 +74,7 @@ impl Specimens for Frames {
             Taken::States(states) => {
                 for row in &states.rows {
                     assert_eq!(states.texts.get(row.native), data["instrument_name"]);
+                    assert_eq!(row.times.event, event(data));
                     match row.state {
                         State::Derivative(d) => {
                             assert!(is_number(d.mark_price, &data["mark_price"]));

@@ -36,11 +36,8 @@ pub(super) fn judge<'a>(document: &Document<'a>) -> Result<(Peek<'a>, usize), Re
         Feed::Trades(interval) => trades_of(data, interval)?,
         Feed::TradesOfMany(interval) => mixed_trades_of(data, interval)?,
         Feed::Quote => quote_of(data)?,
-        Feed::Ticker(interval) => {
-            let body = data.object().ok_or(RejectReason::Schema)?;
-            instrument(body)?;
-            head_of_many(EventKind::State, interval, times(body)?)
-        }
+        Feed::Ticker(interval) if data.object().is_some() => Head::of_states(Some(interval)),
+        Feed::Ticker(_) => return Err(RejectReason::Schema),
         Feed::PartialDepth => return ignored(IgnoreReason::PartialDepth),
         Feed::Notice => return Ok((Peek::Answer, 0)),
         Feed::Unrequested => return ignored(IgnoreReason::UnrequestedKind),
@@ -82,18 +79,14 @@ fn trades_of<'a>(data: Value<'_, 'a>, interval: &'a str) -> Result<Head<'a>, Rej
 
 fn mixed_trades_of<'a>(data: Value<'_, 'a>, interval: &'a str) -> Result<Head<'a>, RejectReason> {
     let last = data.elements().last().and_then(Value::object).ok_or(RejectReason::Schema)?;
-    Ok(head_of_many(EventKind::MixedTrades, interval, times(last)?))
+    let (kind, key, times) = (EventKind::MixedTrades, Key::default(), times(last)?);
+    Ok(Head { kind, symbol: "", variant: Some(interval), key, times, resume: 0 })
 }
 
 fn quote_of<'a>(data: Value<'_, 'a>) -> Result<Head<'a>, RejectReason> {
     let body = data.object().ok_or(RejectReason::Schema)?;
     let key = quote_key(body.integer("timestamp")?);
     Ok(Head { kind: EventKind::Bbo, symbol: instrument(body)?, variant: Some(""), key, times: times(body)?, resume: 0 })
-}
-
-/// The head of a message whose rows name their instruments.
-fn head_of_many<'a>(kind: EventKind, interval: &'a str, times: EventTimes) -> Head<'a> {
-    Head { kind, symbol: "", variant: Some(interval), key: Key::default(), times, resume: 0 }
 }
 
 fn instrument<'a>(body: Object<'_, 'a>) -> Result<&'a str, RejectReason> {
@@ -212,9 +205,10 @@ const DERIVATIVE: u8 = 0;
 const OPTION: u8 = 1;
 
 /// The state of an instrument, and of an option that too (§5).
-pub(super) fn states(body: Value<'_, '_>, head: &Head<'_>, out: &mut StateRows) -> Result<Decoded<()>, RejectReason> {
+pub(super) fn states(body: Value<'_, '_>, out: &mut StateRows) -> Result<Decoded<()>, RejectReason> {
     let body = body.object().ok_or(RejectReason::Schema)?;
     let native = out.texts.add(instrument(body)?);
+    let times = times(body)?;
     let (mut derivative, mut option, mut is_option) = (Derivative::default(), OptionState::default(), false);
     for (key, value) in body.fields() {
         match key {
@@ -246,7 +240,7 @@ pub(super) fn states(body: Value<'_, '_>, head: &Head<'_>, out: &mut StateRows) 
             _ => {}
         }
     }
-    let row = |feed, state| StateRow { native, is_index: false, feed, times: head.times, state };
+    let row = |feed, state| StateRow { native, is_index: false, feed, times, state };
     out.rows.push(row(DERIVATIVE, State::Derivative(derivative)));
     if is_option {
         option.mark_price = derivative.mark_price;

@@ -7,6 +7,7 @@
 use xtrader_scan::{Cursor, memrchr};
 
 use super::normalize::{Fold, times};
+use super::states;
 use crate::event::EventTimes;
 use crate::exchange::names::MAX_SYMBOL_BYTES;
 use crate::exchange::{EventKind, Head, Key, Peek};
@@ -189,12 +190,28 @@ fn signed(c: &mut Cursor<'_>) -> Option<i64> {
     if c.eat(b"-") { c.integer().filter(|n| *n > 0).map(|n| -n) } else { c.integer() }
 }
 
-/// The channel of a frame that no row is made of. States and what is unknown are for the reader.
-#[cold]
-fn other<'a>(c: &mut Cursor<'_>) -> Option<Peek<'a>> {
+/// A channel without a scanner: states, and what no row is made of. What is unknown is for the reader.
+#[inline(never)]
+fn other<'a>(c: &mut Cursor<'a>) -> Option<Peek<'a>> {
     let channel = std::str::from_utf8(c.text()?).ok()?;
-    if !matches!(c.next(), Some(b',' | b'}')) || BOOKS.contains(&channel) {
+    // What else its `arg` says are plain texts.
+    while c.eat(b",\"") {
+        if c.text()? == b"channel" {
+            return None;
+        }
+        c.expect(b":\"")?;
+        c.text()?;
+    }
+    c.expect(b"}")?;
+    if c.eat(br#","action":""#) {
+        c.text()?;
+    }
+    c.expect(br#","data":["#)?;
+    if BOOKS.contains(&channel) {
         return None;
+    }
+    if states::Feed::of(channel).is_some() {
+        return Some(Peek::Event(Head::of_states(Some(channel))));
     }
     match ignored(channel) {
         _ if channel == "instruments" => Some(Peek::Answer),

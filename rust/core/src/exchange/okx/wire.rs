@@ -37,9 +37,7 @@ pub(super) fn judge<'a>(document: &Document<'a>) -> Result<(Peek<'a>, usize), Re
     };
     let data = frame.get("data").filter(|data| data.is_array()).ok_or(RejectReason::Schema)?;
     if kind == EventKind::State {
-        let (key, times) = (Key::default(), EventTimes::default());
-        let head = Head { kind, symbol: "", variant: Some(channel), key, times, resume: 0 };
-        return Ok((Peek::Event(head), data.position()));
+        return Ok((Peek::Event(Head::of_states(Some(channel))), data.position()));
     }
     let symbol = arg.get("instId").and_then(Value::text).filter(|s| is_symbol(s)).ok_or(RejectReason::Schema)?;
     let (variant, (key, times), body) = match kind {

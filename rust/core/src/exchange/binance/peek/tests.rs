@@ -144,8 +144,8 @@ fn known_and_unwanted() {
     let partial = Peek::Ignored(IgnoreReason::PartialDepth);
     for (frame, verdict) in [
         (r#"{"stream":"ctkusdt@kline_1m","data":{"e":"kline","E":1626992741424,"s":"CTKUSDT","k":{}}}"#, unrequested),
-        (r#"{"e":"markPriceUpdate","E":1617308820003,"s":"BTCUSDT","p":"58940.1"}"#, Peek::Miss),
-        (r#"{"e":"forceOrder","E":1568014460893,"o":{"s":"BTCUSDT"}}"#, Peek::Miss),
+        (r#"[{"e":"24hrTicker","E":123456789,"s":"BTCUSDT"},{"e":"24hrTicker"}]"#, unrequested),
+        (r#"{"stream":"!miniTicker@arr","data":[{"e":"24hrMiniTicker","E":123456789}]}"#, unrequested),
         (r#"{"stream":"btcusdt@depth20@100ms","data":{"e":"depthUpdate","E":1,"T":1,"s":"BTCUSDT"}}"#, partial),
         (r#"{"stream":"btcusdt@depth5","data":{"e":"depthUpdate","E":1,"T":1,"s":"BTCUSDT"}}"#, partial),
         (r#"{"stream":"btcusdt@rpiDepth@500ms","data":{"e":"depthUpdate","E":1,"T":1,"s":"BTCUSDT"}}"#, partial),
@@ -162,11 +162,27 @@ fn known_and_unwanted() {
 }
 
 #[test]
+fn states_are_told_by_their_type() {
+    for frame in [
+        r#"{"e":"markPriceUpdate","E":1617308820003,"s":"BTCUSDT","p":"58940.1"}"#,
+        r#"{"stream":"btcusdt@markPrice@1s","data":{"e":"markPriceUpdate","E":1617308820003}}"#,
+        r#"[{"e":"markPriceUpdate","E":1617308820003}]"#,
+        r#"{"stream":"!markPrice@arr@1s","data":[{"e":"markPriceUpdate","E":1617308820003}]}"#,
+        r#"{"e":"forceOrder","E":1568014460893,"o":{"s":"BTCUSDT"}}"#,
+    ] {
+        assert_eq!(peek(frame.as_bytes()), Peek::Event(Head::of_states(None)), "{frame}");
+        assert_eq!(super::peek::<BinanceSpot>(frame.as_bytes()), Peek::Miss, "spot has none");
+    }
+}
+
+#[test]
 fn nothing_is_guessed() {
     for frame in [
         "",
         "{}",
         "[]",
+        r#"[{"e":"trade","E":1,"T":1}]"#,
+        r#"[{"e":"serverShutdown","E":1}]"#,
         " {\"e\":\"trade\"}",
         r#"{"e":"newThing","E":1}"#,
         r#"{"e":"kline"}"#,

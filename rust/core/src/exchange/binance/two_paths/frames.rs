@@ -198,7 +198,14 @@ fn wrapped(feed: Option<&str>, symbol: &str, data: String) -> String {
 
 /// Any frame that futures' scanners take, raw or combined, of any year.
 pub(super) fn futures() -> impl Strategy<Value = String> {
-    prop_oneof![depth(Futures), agg_trade(Futures), trade(Futures), book_ticker(Futures)]
+    prop_oneof![
+        4 => depth(Futures),
+        4 => agg_trade(Futures),
+        4 => trade(Futures),
+        4 => book_ticker(Futures),
+        1 => mark_price_form(),
+        1 => force_order(),
+    ]
 }
 
 /// The same of spot.
@@ -280,12 +287,12 @@ fn force_order() -> impl Strategy<Value = String> {
     )
 }
 
-/// Futures' frames that no scanner knows: mark prices and liquidations.
-pub(super) fn futures_rare() -> impl Strategy<Value = String> {
+/// One symbol's, or those of all.
+fn mark_price_form() -> impl Strategy<Value = String> {
     let one = (mark_price(), of(Just("markPrice@1s"))).prop_map(|((symbol, data), feed)| wrapped(feed, &symbol, data));
     let many = (vec(mark_price(), 1..5), of(Just("!markPrice@arr@1s"))).prop_map(|(rows, feed)| {
         let rows: Vec<String> = rows.into_iter().map(|(_, data)| data).collect();
         wrapped(feed, "", format!("[{}]", rows.join(",")))
     });
-    prop_oneof![one, many, force_order()]
+    prop_oneof![one, many]
 }

@@ -37,10 +37,10 @@ fn a_name_tells_kind_and_unit() {
         ("BTC_USDC-25DEC26", Some(InstrumentKind::Future), Conversion::None),
         ("BTC-25DEC26-100000-C", Some(InstrumentKind::Option), Conversion::None),
         ("BTC_USDC", Some(InstrumentKind::Spot), Conversion::None),
-        // The price of a spread divides nothing; linear ones count base units anyway.
-        ("BTC-FS-25DEC26_PERP", None, Conversion::Unknown),
+        // The price of a spread divides nothing.
+        ("BTC-FS-25DEC26_PERP", None, Conversion::None),
         ("BTC_USDC-FS-25DEC26_PERP", None, Conversion::None),
-        ("BTC", None, Conversion::Unknown),
+        ("BTC", None, Conversion::None),
     ] {
         let told = name(native);
         assert_eq!((told.kind, told.conversion), (kind, conversion), "{native}");
@@ -175,14 +175,15 @@ fn kinds_units_and_markets() {
         (row.kind, row.exchange, row.symbol, row.conversion)
     };
     let (deribit, spot) = (Exchange::Deribit, Exchange::DeribitSpot);
-    let (none, unknown) = (Conversion::None, Conversion::Unknown);
+    let none = Conversion::None;
     use InstrumentKind as K;
     assert_eq!(row("BTC-5DEC26", "future", "reversed"), (K::Future, deribit, "BTCUSD-261205".into(), OVER_PRICE));
     assert_eq!(row("BTC-5DEC26", "future", ""), (K::Future, deribit, "BTCUSD-261205".into(), OVER_PRICE));
     assert_eq!(row("BTC_USDC-5DEC26", "future", "linear"), (K::Future, deribit, "BTCUSDC-261205".into(), none));
     assert_eq!(row("BTC_USDC", "spot", "linear"), (K::Spot, spot, "BTCUSDC".into(), none));
     let combo = "BTC-FS-5DEC26_PERP";
-    assert_eq!(row(combo, "future_combo", "reversed"), (K::Combo, deribit, combo.into(), unknown));
+    assert_eq!(row(combo, "future_combo", "reversed"), (K::Combo, deribit, combo.into(), none));
+    assert_eq!(row("BTC-PERP-X", "future", ""), (K::Future, deribit, "BTC-PERP-X".into(), none));
     assert_eq!(row("BTC-CS-X", "option_combo", "linear"), (K::Combo, deribit, "BTC-CS-X".into(), none));
     assert_eq!(row("BTC-5DEC26", "event", "linear"), (K::Other, deribit, "BTC-5DEC26".into(), none));
 }

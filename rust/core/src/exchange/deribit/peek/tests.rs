@@ -85,13 +85,20 @@ fn what_is_not_as_it_should_be_is_left_to_the_reader() {
         book(r#"{"timestamp":1,"type":"snapshot","change_id":2,"instrument_name":"A-PERPETUAL"}"#),
         frame("trades.option.any.raw", "[]"),
         frame("trades.A-PERPETUAL.raw", "[]"),
-        frame("ticker.A-PERPETUAL.raw", "{}"),
+        frame("ticker.A-PERPETUAL.raw", "[]"),
+        frame("ticker.A-PERPETUAL", "{}"),
         frame("never.heard.of", "{}"),
         "{\"jsonrpc\":\"2.0\"}".to_owned(),
         String::new(),
     ] {
         assert_eq!(peek(frame.as_bytes()), Peek::Miss, "{frame}");
     }
+}
+
+#[test]
+fn states_are_told_by_their_channel() {
+    let frame = frame("ticker.A-PERPETUAL.100ms", "{}");
+    assert_eq!(peek(frame.as_bytes()), Peek::Event(Head::of_states(Some("100ms"))));
 }
 
 #[test]

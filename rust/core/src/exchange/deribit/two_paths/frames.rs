@@ -202,10 +202,10 @@ fn others() -> impl Strategy<Value = String> {
 
 /// Any frame that the scanners take.
 pub(super) fn dominant() -> impl Strategy<Value = String> {
-    prop_oneof![book(), trades(), quote()]
+    prop_oneof![book(), trades(), quote(), ticker()]
 }
 
 /// Any other.
 pub(super) fn rare() -> impl Strategy<Value = String> {
-    prop_oneof![mixed_trades(), ticker(), others()]
+    prop_oneof![mixed_trades(), others()]
 }

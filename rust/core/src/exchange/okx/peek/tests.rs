@@ -78,7 +78,6 @@ fn what_is_no_row() {
     for channel in ["books5", "books-elp", "books-rpi"] {
         assert_eq!(pushed(channel), Some(IgnoreReason::PartialDepth), "{channel}");
     }
-    assert_eq!(pushed("mark-price"), None, "the reader takes it");
     assert_eq!(pushed("a-channel-of-tomorrow"), None, "the reader says that nobody knows it");
     let answers = [
         "pong",
@@ -88,6 +87,17 @@ fn what_is_no_row() {
     ];
     for answer in answers {
         assert_eq!(peek(answer.as_bytes()), Peek::Answer, "{answer}");
+    }
+}
+
+#[test]
+fn states_are_told_by_their_channel() {
+    for channel in ["mark-price", "index-tickers", "funding-rate", "open-interest", "opt-summary", "liquidation-orders"]
+    {
+        let pushed = format!(r#"{{"arg":{{"channel":"{channel}","instType":"SWAP","instId":"A-B"}},"data":[{{}}]}}"#);
+        assert_eq!(peek(pushed.as_bytes()), Peek::Event(Head::of_states(Some(channel))));
+        let answer = format!(r#"{{"arg":{{"channel":"{channel}","instId":"A-B"}},"event":"subscribe"}}"#);
+        assert_eq!(peek(answer.as_bytes()), Peek::Miss);
     }
 }
 
