@@ -8,11 +8,11 @@ from typing import Annotated
 import typer
 
 from xtrader._native import streams, tables
-from xtrader.config import DepthSpeed, Numeric, SizeUnit, StreamConfig, TradeSource
+from xtrader.config import DepthSpeed, Numeric, SizeUnit, TradeSource
 
 STREAMS = ", ".join(streams())
 TABLES = ", ".join(tables())
-DEFAULT_TABLES = ",".join(StreamConfig.model_fields["tables"].default)
+DEFAULT_TABLES = "trades,l2,bbo,gaps,instruments"
 
 
 def words(given: str | None) -> str | None:

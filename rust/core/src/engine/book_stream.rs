@@ -298,6 +298,7 @@ impl BookStream {
         }
         self.position = head.last_id;
         self.is_unsampled = true;
+        cx.arm_top();
     }
 
     /// Takes a full book that came on the stream itself.

@@ -82,6 +82,8 @@ pub(super) struct Context {
     pub states: StateRows,
     /// Books that need a snapshot from their own stream: asked for when the input has been taken.
     pub resubscribe: Vec<InstrumentId>,
+    /// A sample of the best levels is due, since a book has changed.
+    pub top_armed: bool,
     /// Why the engine cannot go on.
     pub fault: Option<ConfigError>,
     /// The empty text, for rows of no instrument.
@@ -110,6 +112,7 @@ impl Context {
             trades: TradeRows::default(),
             states: StateRows::default(),
             resubscribe: Vec::new(),
+            top_armed: false,
             fault: None,
             no_symbol,
             last_gap: 0,
@@ -168,6 +171,14 @@ impl Context {
     /// Arms a timer `ms` milliseconds from now.
     pub(super) fn arm_in_ms(&mut self, ms: u64, timer: Timer) {
         self.timers.arm(self.now.at.mono.saturating_add(ms.saturating_mul(NS_PER_MS.unsigned_abs())), timer);
+    }
+
+    /// A book has changed: its best levels will be sampled. Armed by the change, so that still books cost nothing.
+    pub(super) fn arm_top(&mut self) {
+        if !self.top_armed && self.config.streams.contains(&Stream::L2Top) {
+            self.top_armed = true;
+            self.arm_in_ms(self.config.l2_top.interval_ms, Timer::Top);
+        }
     }
 
     /// A full-jitter delay in milliseconds for the n-th attempt, not below `floor`.

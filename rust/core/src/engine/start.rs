@@ -9,7 +9,7 @@ use super::registry::Registry;
 use super::timers::Timer;
 use super::{Engine, own_origin};
 use crate::batch::{BatchConfig, Batches, RawRow};
-use crate::config::{ConfigError, EngineConfig, Mode, Stream};
+use crate::config::{ConfigError, EngineConfig, Mode};
 use crate::exchange::reader::WireReader;
 use crate::exchange::{Protocol, with_protocol};
 use crate::table::InputKind;
@@ -95,9 +95,6 @@ impl Engine {
         if live {
             engine.subscribe_names()?;
             engine.cx.arm_in_ms(0, Timer::Reference);
-        }
-        if engine.cx.config.streams.contains(&Stream::L2Top) {
-            engine.cx.arm_in_ms(engine.cx.config.l2_top.interval_ms, Timer::Top);
         }
         Ok(engine)
     }

@@ -1,6 +1,5 @@
 //! The best levels of live books, sampled.
 
-use super::timers::Timer;
 use super::{Engine, NO_TIMES, own_origin};
 use crate::config::Stream;
 use crate::table::flags;
@@ -8,6 +7,7 @@ use crate::table::flags;
 impl Engine {
     /// One row for each live book that has changed since its last one.
     pub(super) fn on_top_timeout(&mut self) {
+        self.cx.top_armed = false;
         let origin = own_origin(&self.cx);
         let depth = self.cx.config.l2_top.depth;
         for state in self.instruments.iter_mut() {
@@ -22,6 +22,5 @@ impl Engine {
                 super::gaps::row_refused(&mut self.cx, state.subject, origin, Stream::L2Top, &state.book.carriers);
             }
         }
-        self.cx.arm_in_ms(self.cx.config.l2_top.interval_ms, Timer::Top);
     }
 }

@@ -13,10 +13,14 @@ use super::{At, BUILD, Beginning, Machine, Pace, ReplayOptions, Step, Tally, not
 use crate::capture::{CaptureReader, Direction};
 use crate::error::RuntimeError;
 
-/// Everything that a recording may hold. Sampling the books is no part of it unless its table is wanted.
+/// What a replay fills unless it is told.
+const TABLES: [Table; 5] = [Table::Trades, Table::L2, Table::Bbo, Table::Gaps, Table::Instruments];
+
+/// The market itself is always followed; what else a recording may hold only where its table is wanted.
 fn every_stream(venue: Venue, tables: &[Table]) -> Vec<Stream> {
-    let sampled = tables.contains(&Table::L2Top);
-    offered(venue).into_iter().filter(|stream| *stream != Stream::L2Top || sampled).collect()
+    let always = [Stream::Trades, Stream::L2, Stream::Bbo];
+    let wanted = |stream: &Stream| always.contains(stream) || tables.contains(&stream.table());
+    offered(venue).into_iter().filter(wanted).collect()
 }
 
 /// A hole in a recording is gone through in its own time for a day on either side, so that the UTC day of the line
@@ -147,7 +151,7 @@ impl Foreign {
 fn config(options: &ReplayOptions, venue: Venue) -> EngineConfig {
     let mut config = EngineConfig::new(venue);
     config.mode = Mode::Replay;
-    config.tables = options.tables.clone().unwrap_or(config.tables);
+    config.tables = options.tables.clone().unwrap_or_else(|| TABLES.to_vec());
     config.streams = options.streams.clone().unwrap_or_else(|| every_stream(venue, &config.tables));
     config.numeric = options.numeric.unwrap_or_default();
     config.size_unit = options.size_unit.unwrap_or_default();
