@@ -62,6 +62,8 @@ pub(super) struct Connection {
     waiting: VecDeque<Request>,
     /// Requests sent and not answered whole.
     asked: Vec<Request>,
+    /// Requests that were refused and asked anew channel by channel: whatever else is said of them is known by then.
+    split: Vec<u64>,
     /// Requests that may leave now, and when the count was taken.
     tokens: (u64, u64),
     flushing: bool,
@@ -97,6 +99,7 @@ impl Connection {
             next_request: 0,
             waiting: VecDeque::new(),
             asked: Vec::new(),
+            split: Vec::new(),
             tokens: (0, 0),
             flushing: false,
             closing: None,
@@ -256,6 +259,7 @@ impl Connection {
         self.state = State::Down;
         self.waiting.clear();
         self.asked.clear();
+        self.split.clear();
         self.flushing = false;
         let too_much = down.reason == DownReason::Closed && matches!(down.code, Some(1008 | 1013));
         let floor = down.retry_after_ms.unwrap_or(if too_much { PENALTY_MS } else { 0 });
@@ -318,6 +322,9 @@ impl Connection {
             return Settled { granted: Vec::new(), refused: vec![channel.to_owned()] };
         }
         let Some(request) = self.take_request(id) else {
+            if id.is_some_and(|id| self.split.contains(&id)) {
+                return Settled::default();
+            }
             // Nobody knows which: the exchange drops the connection itself, or would deliver nothing.
             self.close(cx, GapCause::Disconnect, "request refused");
             return Settled::default();
@@ -325,6 +332,7 @@ impl Connection {
         if request.channels.len() == 1 {
             return Settled { granted: Vec::new(), refused: request.channels };
         }
+        self.split.push(request.id);
         for name in request.channels {
             self.subscribe(cx, vec![name]);
         }

@@ -1,6 +1,11 @@
-//! Frames that no exchange should send.
+//! Frames that no exchange should send, and more than a connection takes.
+
+use std::collections::BTreeMap;
 
 use super::harness::{A, World, agg_trade, depth, snapshot};
+use crate::config::{EngineConfig, Stream};
+use crate::engine::Action;
+use crate::symbol::Venue;
 use crate::table::Table;
 
 // Fault: X19, B01, B02, B04
@@ -77,16 +82,17 @@ fn times_that_cannot_be_are_delivered_and_flagged() {
     assert_eq!(world.rows(Table::Trades, &["flags"])[1], "152");
 }
 
+// Fault: B11
 #[test]
 fn instruments_are_bounded_and_the_rest_counted() {
     let mut config = super::harness::recording();
     config.max_instruments = 10;
     let mut world = World::new(config);
     world.input(crate::engine::Input::ConnUp { conn: A, url: "" });
-    for i in 0..100 {
+    for i in 0..20_000 {
         world.frame(A, &agg_trade(1, "1", "1").replace("BTCUSDT", &format!("X{i}USDT")));
     }
-    assert_eq!(world.count("/frames/ignored/too_many_instruments"), 90);
+    assert_eq!(world.count("/frames/ignored/too_many_instruments"), 19_990);
 }
 
 #[test]
@@ -95,4 +101,35 @@ fn a_frame_on_a_connection_that_never_came_up_is_counted() {
     world.frame(crate::symbol::ConnId(0), &agg_trade(1, "1", "1"));
     world.frame(crate::symbol::ConnId(9), &agg_trade(1, "1", "1"));
     assert_eq!(world.count("/frames/ignored/connection_not_up"), 2);
+}
+
+/// More channels than a connection takes are spread over several, each within what its exchange allows (§1 of each
+/// manual).
+// Fault: G06
+#[test]
+fn subscriptions_are_spread_over_as_many_connections_as_they_need() {
+    let name: fn(usize) -> String = |i| format!("QQ{i}USDT");
+    let cases = [
+        (Venue::BinanceFutures, 200, name),
+        (Venue::BinanceSpot, 200, name),
+        (Venue::Okx, 29, |i| format!("QQ{i}-USDT")),
+        (Venue::Deribit, 500, |i| format!("QQ{i}_USDC-PERPETUAL")),
+    ];
+    for (venue, most, name) in cases {
+        let symbols: Vec<String> = (0..600).map(name).collect();
+        let mut world = World::new(EngineConfig { symbols, streams: vec![Stream::L2], ..EngineConfig::new(venue) });
+        for action in std::mem::take(&mut world.actions) {
+            if let Action::Open { conn, url } = action {
+                world.input(crate::engine::Input::ConnUp { conn, url: &url });
+            }
+        }
+        let mut channels: BTreeMap<u16, usize> = BTreeMap::new();
+        for action in &world.actions {
+            if let Action::Send { conn, text } = action {
+                *channels.entry(conn.0).or_default() += text.to_uppercase().matches("QQ").count();
+            }
+        }
+        assert!(channels.values().all(|n| *n <= most), "{venue:?}: {channels:?}");
+        assert_eq!((channels.values().sum::<usize>(), channels.len()), (600, 600usize.div_ceil(most)), "{venue:?}");
+    }
 }

@@ -74,6 +74,21 @@ fn what_no_connection_brings_within_the_window_is_a_gap() {
     assert_eq!(world.rows(Table::Trades, &["trade_id"]), ["1", "4", "3", "2"], "later still is late, not lost");
 }
 
+// Fault: X21
+#[test]
+fn ids_that_begin_anew_are_a_new_epoch_and_a_late_copy_is_none() {
+    let mut world = World::replaying(1);
+    let at = |id, time: i64| agg_trade_at("BTCUSDT", id, 1_795_348_700_000 + time, "1", "1");
+    world.frame(A, &at(1_000_000, 10));
+    world.frame(A, &at(500_000, 5));
+    assert_eq!(world.count("/frames/ignored/too_old"), 1, "older, and not later");
+    for (id, time) in [(7, 20), (8, 30), (9, 40)] {
+        world.frame(A, &at(id, time));
+    }
+    assert_eq!(world.rows(Table::Trades, &["trade_id"]), ["1000000", "7", "8", "9"]);
+    assert_eq!(world.rows(Table::Gaps, &["cause", "evidence", "missing"]), ["id_reset|sequence|"; 2]);
+}
+
 #[test]
 fn the_first_kind_of_trade_seen_is_taken_and_the_other_ignored() {
     let mut world = World::replaying(1);

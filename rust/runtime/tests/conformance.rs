@@ -1,0 +1,80 @@
+//! What every exchange must pass against its simulator, over real sockets: one test for each behaviour, written once.
+//!
+//! [`case`] says what an exchange is called where; [`session`] runs the engine against its simulator, [`tables`] holds
+//! the rows that came, [`truth`] compares them with what the simulator wrote down. The behaviours lie in the other files
+//! by subject. A behaviour that stands in no list below is dead code, and an exchange without a case does not compile.
+#![allow(clippy::unwrap_used)]
+
+#[path = "conformance/books.rs"]
+mod books;
+#[path = "conformance/case.rs"]
+mod case;
+#[path = "conformance/connections.rs"]
+mod connections;
+#[path = "conformance/instruments.rs"]
+mod instruments;
+#[path = "conformance/seeded.rs"]
+mod seeded;
+#[path = "conformance/session.rs"]
+mod session;
+#[path = "conformance/streams.rs"]
+mod streams;
+#[path = "conformance/tables.rs"]
+mod tables;
+#[path = "conformance/truth.rs"]
+mod truth;
+
+use xtrader_core::symbol::Venue;
+
+/// Runs every behaviour for every exchange.
+macro_rules! conformance {
+    ([$($venue:ident as $module:ident),+ $(,)?] $behaviours:tt) => {
+        const _: () = assert!([$(Venue::$venue),+].len() == Venue::ALL.len(), "every venue is judged");
+        $(mod $module {
+            use xtrader_core::symbol::Venue;
+            conformance!(@one $venue $behaviours);
+        })+
+    };
+    (@one $venue:ident { $($(#[$meta:meta])* $file:ident::$behaviour:ident),+ $(,)? }) => {
+        $(
+            #[test]
+            $(#[$meta])*
+            fn $behaviour() {
+                super::$file::$behaviour(super::case::of(Venue::$venue));
+            }
+        )+
+    };
+}
+
+conformance! {
+    [BinanceFutures as binance_futures, BinanceSpot as binance_spot, Okx as okx, Deribit as deribit]
+    {
+        connections::every_stream_flows,
+        connections::a_lost_connection_comes_back,
+        connections::a_connection_without_data_lives_on,
+        connections::an_announced_end_needs_no_backoff,
+        #[ignore = "waits for the limits of each exchange in the shell"]
+        connections::a_market_that_stands_still_is_quiet_and_not_dead,
+        #[ignore = "waits for the limits of each exchange in the shell"]
+        connections::requests_and_upgrades_stay_under_the_limits,
+        #[ignore = "waits for the limits of each exchange in the shell"]
+        streams::a_stream_that_never_speaks_is_named,
+        streams::a_refused_stream_is_named_and_the_others_run_on,
+        streams::a_stream_of_which_all_is_refused_fails,
+        streams::an_alien_instrument_is_counted_and_left_out,
+        streams::a_malformed_frame_costs_only_itself,
+        streams::lost_trades_are_named_one_by_one,
+        books::a_lost_change_is_a_gap_and_a_resync,
+        books::a_crossed_book_is_named_and_begins_anew,
+        books::a_checksum_proves_the_book_where_there_is_one,
+        books::ids_that_fall_with_the_chain_intact_cost_nothing,
+        books::levels_beyond_the_snapshot_are_as_the_manual_says,
+        #[ignore = "waits for the limits of each exchange in the shell"]
+        instruments::what_is_listed_while_running_is_taken_in,
+        #[ignore = "waits for the limits of each exchange in the shell"]
+        instruments::a_halt_is_a_row_and_no_gap,
+        seeded::books_and_trades_survive_seconds_of_faults,
+        #[ignore = "takes minutes: make test-long"]
+        seeded::books_and_trades_survive_minutes_of_faults,
+    }
+}

@@ -1,0 +1,188 @@
+//! What an exchange is called where: all that the behaviours must know of it.
+
+use xtrader_core::symbol::Venue;
+use xtrader_simulator::EventKind;
+
+use crate::tables::TradeRow;
+
+/// An instrument under test.
+pub struct Subject {
+    /// The exchange's name.
+    pub native: &'static str,
+    /// Market and unified symbol, as the tables have them.
+    pub key: &'static str,
+}
+
+/// Where a book's snapshot comes from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Snapshots {
+    /// A REST request whose path ends so.
+    Rest(&'static str),
+    /// The channel itself, whenever it is subscribed.
+    Channel,
+}
+
+/// How a connection without data is kept, and how it is made to matter within seconds.
+pub enum ProofOfLife {
+    /// The exchange asks, and cuts who does not answer: its times divided by this.
+    Answers(f64),
+    /// It cuts who is silent for so many seconds, and the client has to speak before.
+    Speaks(f64),
+}
+
+/// One exchange.
+pub struct Case {
+    pub venue: Venue,
+    /// The one that things happen to, and the one that must not notice.
+    pub subjects: [Subject; 2],
+    /// The simulator's kind of the trades that are subscribed by default.
+    pub trades: EventKind,
+    /// The ids by which trades follow one another: first and last of a row.
+    pub trade_ids: fn(&TradeRow) -> (i64, i64),
+    /// The simulator's name of an instrument's book stream, and of its trades.
+    pub book_stream: fn(&str) -> String,
+    pub trade_stream: fn(&str) -> String,
+    /// The path family that carries the books.
+    pub family: &'static str,
+    pub snapshots: Snapshots,
+    /// Levels that its snapshots show, where the exchange's book may have more.
+    pub snapshot_levels: usize,
+    /// A member of a book message, and a value that puts a bid above every offer.
+    pub crossing: (&'static str, &'static str),
+    /// Books may carry a checksum, in the member of this name.
+    pub checksum: Option<&'static str>,
+    /// Ids of a book may fall while its chain goes on.
+    pub ids_fall: bool,
+    /// A good frame of an instrument that nobody asked for.
+    pub alien: &'static str,
+    /// The exchange announces that it will close a connection.
+    pub announces_closing: bool,
+    pub proof_of_life: ProofOfLife,
+    /// REST says where a book should be.
+    pub rest_tells: bool,
+    /// What also means [`Self::newcomer`], which is listed while running.
+    pub pattern: &'static str,
+    pub newcomer: Subject,
+    /// The exchange's word for an instrument that does not trade for now.
+    pub halted: &'static str,
+    /// Instruments that are no longer served are refused, or left out of the answer; else acknowledged and silent.
+    pub refuses: bool,
+}
+
+impl Case {
+    /// The instrument that things happen to.
+    pub fn subject(&self) -> &Subject {
+        &self.subjects[0]
+    }
+
+    /// The one beside it.
+    pub fn bystander(&self) -> &Subject {
+        &self.subjects[1]
+    }
+}
+
+/// The case of a venue.
+pub const fn of(venue: Venue) -> &'static Case {
+    match venue {
+        Venue::BinanceFutures => &BINANCE_FUTURES,
+        Venue::BinanceSpot => &BINANCE_SPOT,
+        Venue::Okx => &OKX,
+        Venue::Deribit => &DERIBIT,
+    }
+}
+
+const BINANCE_FUTURES: Case = Case {
+    venue: Venue::BinanceFutures,
+    subjects: [
+        Subject { native: "BTCUSDT", key: "binance-futures:BTCUSDT" },
+        Subject { native: "ETHUSDT", key: "binance-futures:ETHUSDT" },
+    ],
+    trades: EventKind::AggTrade,
+    trade_ids: |row| (row.id, row.id),
+    book_stream: |native| format!("{}@depth@100ms", native.to_lowercase()),
+    trade_stream: |native| format!("{}@aggTrade", native.to_lowercase()),
+    family: "public",
+    snapshots: Snapshots::Rest("depth"),
+    snapshot_levels: 1000,
+    crossing: ("b", r#"[["9999999.00","1"]]"#),
+    checksum: None,
+    ids_fall: false,
+    alien: r#"{"e":"depthUpdate","E":1795348700003,"T":1795348700000,"s":"ALIENUSDT","U":7,"u":9,"pu":6,"b":[["1.00","1.000"]],"a":[]}"#,
+    announces_closing: false,
+    proof_of_life: ProofOfLife::Answers(150.0),
+    rest_tells: true,
+    pattern: "*USDT",
+    newcomer: Subject { native: "NEWUSDT", key: "binance-futures:NEWUSDT" },
+    halted: "BREAK",
+    refuses: false,
+};
+
+const BINANCE_SPOT: Case = Case {
+    venue: Venue::BinanceSpot,
+    subjects: [
+        Subject { native: "BTCUSDT", key: "binance-spot:BTCUSDT" },
+        Subject { native: "ETHUSDT", key: "binance-spot:ETHUSDT" },
+    ],
+    trades: EventKind::Trade,
+    trade_stream: |native| format!("{}@trade", native.to_lowercase()),
+    family: "spot",
+    snapshot_levels: 5000,
+    alien: r#"{"e":"depthUpdate","E":1795348700003,"s":"ALIENUSDT","U":7,"u":9,"b":[["1.00","1.000"]],"a":[]}"#,
+    announces_closing: true,
+    proof_of_life: ProofOfLife::Answers(20.0),
+    newcomer: Subject { native: "NEWUSDT", key: "binance-spot:NEWUSDT" },
+    ..BINANCE_FUTURES
+};
+
+const OKX: Case = Case {
+    venue: Venue::Okx,
+    subjects: [
+        Subject { native: "BTC-USDT-SWAP", key: "okx-swap:BTCUSDT" },
+        Subject { native: "BTC-USDT", key: "okx-spot:BTCUSDT" },
+    ],
+    trades: EventKind::AggTrade,
+    trade_ids: |row| (row.first_id.unwrap(), row.last_id.unwrap()),
+    book_stream: |native| format!("books:{native}"),
+    trade_stream: |native| format!("trades:{native}"),
+    family: "public",
+    snapshots: Snapshots::Channel,
+    snapshot_levels: 400,
+    crossing: ("bids", r#"[["9999999.0","1","0","1"]]"#),
+    checksum: Some("checksum"),
+    ids_fall: true,
+    alien: r#"{"arg":{"channel":"books","instId":"ALIEN-USDT"},"action":"update","data":[{"asks":[],"bids":[["1.0","1","0","1"]],"ts":"1795348700000","checksum":0,"prevSeqId":6,"seqId":9}]}"#,
+    announces_closing: true,
+    // The engine speaks after 20 s of silence.
+    proof_of_life: ProofOfLife::Speaks(23.0),
+    rest_tells: false,
+    pattern: "okx-spot:*USDT",
+    newcomer: Subject { native: "NEW-USDT", key: "okx-spot:NEWUSDT" },
+    halted: "suspend",
+    refuses: true,
+};
+
+const DERIBIT: Case = Case {
+    venue: Venue::Deribit,
+    subjects: [
+        Subject { native: "BTC-PERPETUAL", key: "deribit:BTCUSD" },
+        Subject { native: "ETH-PERPETUAL", key: "deribit:ETHUSD" },
+    ],
+    trades: EventKind::Trade,
+    trade_ids: |row| (row.seq.unwrap(), row.seq.unwrap()),
+    book_stream: |native| format!("book.{native}.100ms"),
+    trade_stream: |native| format!("trades.{native}.100ms"),
+    family: "v2",
+    snapshots: Snapshots::Channel,
+    snapshot_levels: usize::MAX,
+    crossing: ("bids", r#"[["new",9999999.0,10.0]]"#),
+    checksum: None,
+    ids_fall: false,
+    alien: r#"{"jsonrpc":"2.0","method":"subscription","params":{"channel":"book.ALIEN-PERPETUAL.100ms","data":{"type":"change","timestamp":1795348700000,"prev_change_id":6,"instrument_name":"ALIEN-PERPETUAL","change_id":9,"bids":[["new",1.0,10.0]],"asks":[]}}}"#,
+    announces_closing: false,
+    proof_of_life: ProofOfLife::Answers(20.0),
+    rest_tells: true,
+    pattern: "kind=perpetual",
+    newcomer: Subject { native: "SOL_USDC-PERPETUAL", key: "deribit:SOLUSDC" },
+    halted: "locked",
+    refuses: true,
+};

@@ -1,0 +1,158 @@
+//! Connections: open, be answered, prove life, be lost, come back.
+
+use serde_json::json;
+
+use crate::case::{Case, ProofOfLife};
+use crate::session::{PATIENCE, Session};
+
+/// Connect, subscribe, be answered: books, trades, quotes and instruments come, and nothing else happens.
+pub fn every_stream_flows(case: &'static Case) {
+    let mut s = Session::start(case);
+    s.until_live();
+    s.until_more("l2", case.subject(), 10);
+    assert_eq!(s.compare(), 0);
+    for subject in &case.subjects {
+        assert!(s.tables.instruments.iter().any(|row| row.native == subject.native && row.key.name == subject.key));
+    }
+    assert!(s.tables.gaps.is_empty(), "{:?}", s.tables.gaps);
+    assert!(s.counter("/frames/ignored/answer") > 0, "what is asked is answered");
+    assert_eq!(s.counter("/refused_channels"), 0);
+    s.stream.stop().unwrap();
+}
+
+/// One disconnect is one gap per stream, and everything comes back.
+pub fn a_lost_connection_comes_back(case: &'static Case) {
+    let mut s = Session::start(case);
+    s.until_live();
+    s.inject(json!({"kind": "disconnect", "how": "reset"}), json!({"family": case.family}), json!({}));
+    s.until("the gaps of the books are closed", |s| {
+        case.subjects.iter().all(|subject| s.tables.gaps_of("l2", subject.key).any(|gap| gap.is_closed))
+    });
+    s.until_live();
+    s.until_more("trades", case.subject(), 3);
+    s.until_more("trades", case.bystander(), 3);
+    s.compare();
+    for subject in &case.subjects {
+        let gaps: Vec<_> = s.tables.gaps_of("l2", subject.key).collect();
+        assert_eq!(gaps.len(), 2, "{gaps:?}");
+        assert!(gaps.iter().all(|gap| gap.cause == "disconnect"), "{gaps:?}");
+    }
+}
+
+/// A market that stands still costs no connection: each exchange gets the proof of life that it asks for, in its own
+/// way, where who does not give it is cut.
+pub fn a_connection_without_data_lives_on(case: &'static Case) {
+    let (compression, idle_s) = match case.proof_of_life {
+        ProofOfLife::Answers(times) => (times, None),
+        ProofOfLife::Speaks(within_s) => (1.0, Some(within_s)),
+    };
+    let mut s = Session::with(
+        case,
+        |config| {
+            // Else the end of a connection's life comes as much sooner.
+            config.lifetime_s = 0.0;
+            config.time_compression = compression;
+            config.idle_s = idle_s.unwrap_or(config.idle_s);
+        },
+        |_| {},
+    );
+    s.until_live();
+    s.simulator.pause();
+    assert!(s.simulator.wait_drained(PATIENCE));
+    let answers = |s: &Session| {
+        let pongs: u64 = s.simulator.with_truth(|truth| truth.connections().iter().map(|c| c.pongs).sum());
+        pongs + s.simulator.with_truth(|truth| truth.connections().iter().map(|c| c.messages).sum::<u64>())
+    };
+    // As many proofs as show that the first ones counted.
+    let wanted = answers(&s) + if idle_s.is_some() { 2 } else { 8 };
+    s.until("proof of life", |s| answers(s) >= wanted);
+    s.simulator.resume();
+    s.until_more("trades", case.subject(), 1);
+    s.until_more("trades", case.bystander(), 1);
+    s.compare();
+    assert!(s.tables.gaps.is_empty(), "{:?}", s.tables.gaps);
+    assert!(s.simulator.with_truth(|truth| truth.connections().iter().all(|c| c.closed_ns.is_none())));
+}
+
+/// An announced end is no failure: the engine comes back at once, though its backoff is a matter of minutes.
+// Fault: X24
+pub fn an_announced_end_needs_no_backoff(case: &'static Case) {
+    let backoff_ms = if case.announces_closing { 600_000 } else { 20 };
+    let mut s = Session::with(
+        case,
+        |_| {},
+        |options| {
+            options.engine.deadlines.backoff_base_ms = backoff_ms;
+            options.engine.deadlines.backoff_cap_ms = backoff_ms;
+        },
+    );
+    s.until_live();
+    // A connection that is told to go at once has no credit yet; this one has lived for ten seconds.
+    let told = s.inject(json!({"kind": "shutdown"}), json!({"family": case.family}), json!({"after_s": 11.0}));
+    s.until_struck(told);
+    s.until("the gaps are closed", |s| {
+        case.subjects.iter().all(|subject| s.tables.gaps_of("l2", subject.key).any(|gap| gap.is_closed))
+    });
+    s.until_live();
+    s.until_more("trades", case.subject(), 3);
+    s.until_more("trades", case.bystander(), 3);
+    s.compare();
+    assert!(s.tables.gaps.iter().all(|gap| gap.cause == "disconnect"), "{:?}", s.tables.gaps);
+}
+
+/// However often it must come back, it asks no faster than the exchange allows: nobody is refused or cut for it.
+pub fn requests_and_upgrades_stay_under_the_limits(case: &'static Case) {
+    let mut s = Session::start(case);
+    s.until_live();
+    let upgrades = s.inject(json!({"kind": "accept_then_close", "upgraded": true}), json!({}), json!({"times": 5}));
+    s.inject(json!({"kind": "disconnect"}), json!({"family": case.family}), json!({}));
+    s.until("five upgrades for nothing", |s| s.simulator.fault_fired(upgrades) >= 5);
+    s.until("the gaps are closed", |s| {
+        case.subjects.iter().all(|subject| s.tables.gaps_of("l2", subject.key).any(|gap| gap.is_closed))
+    });
+    // Every book at once, again and again.
+    for _ in 0..3 {
+        for subject in &case.subjects {
+            let rows = s.tables.gaps_of("l2", subject.key).count();
+            s.inject(json!({"kind": "drop"}), json!({"stream": (case.book_stream)(subject.native)}), json!({}));
+            s.until("a gap and its end", |s| s.tables.gaps_of("l2", subject.key).count() >= rows + 2);
+        }
+    }
+    s.until_live();
+    s.until_more("trades", case.subject(), 3);
+    s.until_more("trades", case.bystander(), 3);
+    s.compare();
+    s.simulator.with_truth(|truth| {
+        let reasons: Vec<&str> = truth.connections().iter().filter_map(|c| c.reason.as_deref()).collect();
+        assert!(reasons.iter().all(|reason| reason.starts_with("fault")), "{reasons:?}");
+        let refused: Vec<_> = truth.requests().iter().filter(|r| [418, 429].contains(&r.status)).collect();
+        assert!(refused.is_empty(), "{refused:?}");
+    });
+}
+
+/// A market that stands still is not called dead, and a thousand quiet streams are no gap: REST says that nothing is
+/// missing.
+// Fault: X24
+pub fn a_market_that_stands_still_is_quiet_and_not_dead(case: &'static Case) {
+    let mut s = Session::with(
+        case,
+        |_| {},
+        |options| {
+            options.engine.deadlines.silence_ms = 1000;
+            if case.rest_tells {
+                options.engine.deadlines.stream_silence_ms = 1000;
+            }
+        },
+    );
+    s.until_live();
+    s.simulator.pause();
+    assert!(s.simulator.wait_drained(PATIENCE));
+    let told = s.counter("/replies/accepted");
+    s.until("REST has been asked of the streams", |s| s.counter("/replies/accepted") >= told + 2);
+    s.simulator.resume();
+    s.until_more("trades", case.subject(), 1);
+    s.until_more("l2", case.subject(), 3);
+    s.until_more("trades", case.bystander(), 1);
+    s.compare();
+    assert!(s.tables.gaps.is_empty(), "{:?}", s.tables.gaps);
+}

@@ -1,0 +1,128 @@
+//! Streams: silent, refused, broken, of nobody's asking.
+
+use serde_json::json;
+use xtrader_core::config::ConfigError;
+use xtrader_runtime::RuntimeError;
+
+use crate::case::Case;
+use crate::session::Session;
+
+/// A stream that was granted and never spoke is named when its deadline has passed, asked for anew, and comes when it
+/// comes; nobody else notices.
+// Fault: X17
+pub fn a_stream_that_never_speaks_is_named(case: &'static Case) {
+    let (key, stream) = (case.subject().key, (case.book_stream)(case.subject().native));
+    let mute = json!({"fault": {"kind": "silence"}, "target": {"stream": stream}});
+    let mut s = Session::with(
+        case,
+        |config| config.faults = vec![serde_json::from_value(mute).unwrap()],
+        |options| {
+            options.engine.deadlines.first_data_ms = 1000;
+            options.engine.deadlines.stream_silence_ms = 1000;
+        },
+    );
+    s.until("silence is named", |s| s.tables.gaps_of("l2", key).any(|gap| gap.cause == "silence"));
+    assert!(s.is_live(case.bystander()));
+    assert_eq!(s.tables.count("l2", key), 0);
+    s.simulator.remove_fault(0);
+    s.until("the gap is closed", |s| s.tables.gaps_of("l2", key).any(|gap| gap.is_closed));
+    s.until_live();
+    s.until_more("l2", case.subject(), 3);
+    s.compare();
+    assert!(s.tables.gaps.iter().all(|gap| gap.key.name == key), "{:?}", s.tables.gaps);
+}
+
+/// What the exchange refuses, or silently leaves out, is counted and named; the others run on.
+// Fault: X17
+pub fn a_refused_stream_is_named_and_the_others_run_on(case: &'static Case) {
+    let mut s = Session::start(case);
+    s.until_live();
+    let (key, bystander) = (case.subject().key, case.bystander().key);
+    s.inject(json!({"kind": "delist"}), json!({"symbol": case.subject().native}), json!({}));
+    s.inject(json!({"kind": "disconnect"}), json!({"family": case.family}), json!({}));
+    s.until("the book of the other one is back", |s| s.tables.gaps_of("l2", bystander).any(|gap| gap.is_closed));
+    if case.refuses {
+        s.until("the refusal is counted", |s| s.counter("/refused_channels") >= 3);
+    }
+    s.until_more("trades", case.bystander(), 3);
+    s.until_more("l2", case.bystander(), 3);
+    assert!(s.is_live(case.bystander()) && !s.is_live(case.subject()));
+    let gaps: Vec<_> = s.tables.gaps_of("l2", key).collect();
+    assert!(gaps.len() == 1 && !gaps[0].is_closed, "{gaps:?}");
+}
+
+/// Where everything is refused nothing will ever come: the stream ends with the exchange's own words.
+// Fault: X17
+pub fn a_stream_of_which_all_is_refused_fails(case: &'static Case) {
+    let mut s = Session::with(case, |_| {}, |options| options.engine.symbols.truncate(1));
+    let subject = case.subject();
+    s.until("its book is live", |s| s.is_live(subject));
+    s.inject(json!({"kind": "delist"}), json!({"symbol": subject.native}), json!({}));
+    s.inject(json!({"kind": "disconnect"}), json!({"family": case.family}), json!({}));
+    if case.refuses {
+        let error = s.failure();
+        assert!(matches!(error, RuntimeError::Config(ConfigError::Refused { .. })), "{error}");
+    } else {
+        s.until("its gap is open", |s| s.tables.gaps_of("l2", subject.key).any(|gap| !gap.is_closed));
+    }
+}
+
+/// Data of an instrument that nobody asked for are counted, and become no row.
+// Fault: X18, B11
+pub fn an_alien_instrument_is_counted_and_left_out(case: &'static Case) {
+    let mut s = Session::start(case);
+    s.until_live();
+    let stream = (case.book_stream)(case.subject().native);
+    let how = json!({"text": {"text": case.alien}});
+    let fault = json!({"kind": "malformed", "how": how, "before": true});
+    s.inject(fault, json!({"stream": stream}), json!({"times": 5}));
+    s.until("they are counted", |s| s.counter("/frames/ignored/unsolicited") >= 5);
+    s.until_more("l2", case.subject(), 3);
+    assert_eq!(s.compare(), 0);
+    assert!(s.tables.gaps.is_empty(), "{:?}", s.tables.gaps);
+    assert!(!s.tables.rows.keys().any(|(_, name)| name.contains("ALIEN")), "{:?}", s.tables.rows.keys());
+}
+
+/// A frame that cannot be read is in one counter with its reason, and costs no other.
+pub fn a_malformed_frame_costs_only_itself(case: &'static Case) {
+    let mut s = Session::start(case);
+    s.until_live();
+    let stream = (case.book_stream)(case.subject().native);
+    let wrong = [
+        (json!("truncated"), "json"),
+        (json!("empty"), "json"),
+        (json!("not_json"), "json"),
+        (json!("trailing_bytes"), "json"),
+        (json!("invalid_utf8"), "utf8"),
+        (json!({"deep_nesting": {"depth": 1000}}), "depth"),
+    ];
+    for (how, reason) in wrong {
+        let path = format!("/frames/rejected/{reason}");
+        let before = s.counter(&path);
+        let fault = json!({"kind": "malformed", "how": how, "before": true});
+        s.inject(fault, json!({"stream": stream}), json!({}));
+        s.until(&format!("{how} is counted as {reason}"), |s| s.counter(&path) > before);
+    }
+    s.until_more("l2", case.subject(), 3);
+    assert_eq!(s.compare(), 0);
+    assert!(s.tables.gaps.is_empty(), "{:?}", s.tables.gaps);
+    assert_eq!(s.report()["counters"]["frames"]["rejected"].as_object().map(|r| r.len()), Some(3));
+}
+
+/// A lost trade is one gap that says which, before the trade that shows it.
+// Fault: X01
+pub fn lost_trades_are_named_one_by_one(case: &'static Case) {
+    let mut s = Session::start(case);
+    s.until_live();
+    let (key, stream) = (case.subject().key, (case.trade_stream)(case.subject().native));
+    s.inject(json!({"kind": "drop"}), json!({"stream": stream}), json!({}));
+    s.until("the gap is named", |s| s.tables.gaps_of("trades", key).any(|gap| gap.is_closed));
+    s.until_more("trades", case.subject(), 3);
+    assert!(s.compare() > 0);
+    let gap = &s.tables.gaps[0];
+    let (first, last) = gap.ids.unwrap();
+    assert_eq!((&*gap.cause, &*gap.evidence, gap.missing), ("missed", "sequence", Some(last - first + 1)));
+    let next = s.tables.trades.iter().find(|row| row.key.name == key && row.key.place > gap.key.place).unwrap();
+    assert_eq!((case.trade_ids)(next).0, last + 1);
+    assert_eq!(s.tables.gaps.len(), 2, "nobody else: {:?}", s.tables.gaps);
+}

@@ -1,0 +1,178 @@
+//! The rows that came, read out of their Arrow batches.
+
+use std::collections::BTreeMap;
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::{ArrowPrimitiveType, Float64Type, Int32Type, Int64Type, TimestampNanosecondType};
+use arrow_array::{Array, RecordBatch};
+use xtrader_core::batch::Batch;
+use xtrader_core::table::Table;
+
+/// The place of a row in the order of truth: input, then row within it.
+pub type Place = (i64, i32);
+
+/// What every row begins with.
+#[derive(Clone, Debug)]
+pub struct Key {
+    /// Market and symbol.
+    pub name: String,
+    pub place: Place,
+}
+
+#[derive(Clone, Debug)]
+pub struct BookRow {
+    pub key: Key,
+    pub is_snapshot: bool,
+    pub last_id: Option<i64>,
+    pub prev_id: Option<i64>,
+    pub bids: Vec<(f64, f64)>,
+    pub asks: Vec<(f64, f64)>,
+    pub source: String,
+}
+
+#[derive(Clone, Debug)]
+pub struct TradeRow {
+    pub key: Key,
+    /// The number in the exchange's id.
+    pub id: i64,
+    pub side: String,
+    pub price: f64,
+    pub size: f64,
+    pub first_id: Option<i64>,
+    pub last_id: Option<i64>,
+    pub seq: Option<i64>,
+}
+
+#[derive(Clone, Debug)]
+pub struct GapRow {
+    pub key: Key,
+    pub gap_id: i64,
+    pub stream: String,
+    pub cause: String,
+    pub evidence: String,
+    pub missing: Option<i64>,
+    pub ids: Option<(i64, i64)>,
+    pub is_closed: bool,
+}
+
+#[derive(Clone, Debug)]
+pub struct InstrumentRow {
+    pub key: Key,
+    pub native: String,
+    pub status: String,
+    pub valid_to: Option<i64>,
+}
+
+/// Everything that came, in order.
+#[derive(Debug, Default)]
+pub struct Tables {
+    pub l2: Vec<BookRow>,
+    pub trades: Vec<TradeRow>,
+    pub gaps: Vec<GapRow>,
+    pub instruments: Vec<InstrumentRow>,
+    /// How many rows a table has of a market and symbol.
+    pub rows: BTreeMap<(&'static str, String), usize>,
+}
+
+impl Tables {
+    pub fn take(&mut self, batch: &Batch) {
+        let read = Reader(&batch.rows);
+        for i in 0..batch.rows.num_rows() {
+            let key = read.key(i);
+            *self.rows.entry((batch.table.name(), key.name.clone())).or_default() += 1;
+            match batch.table {
+                Table::L2 => self.l2.push(BookRow {
+                    is_snapshot: read.column("is_snapshot").as_boolean().value(i),
+                    last_id: read.maybe::<Int64Type>("last_id", i),
+                    prev_id: read.maybe::<Int64Type>("prev_id", i),
+                    bids: read.levels(["bid_prices", "bid_sizes"], i),
+                    asks: read.levels(["ask_prices", "ask_sizes"], i),
+                    source: read.word("source", i),
+                    key,
+                }),
+                Table::Trades => self.trades.push(TradeRow {
+                    id: number(&read.text("trade_id", i)),
+                    side: read.word("side", i),
+                    price: read.value::<Float64Type>("price", i),
+                    size: read.value::<Float64Type>("size", i),
+                    first_id: read.maybe::<Int64Type>("first_id", i),
+                    last_id: read.maybe::<Int64Type>("last_id", i),
+                    seq: read.maybe::<Int64Type>("seq", i),
+                    key,
+                }),
+                Table::Gaps => self.gaps.push(GapRow {
+                    gap_id: read.value::<Int64Type>("gap_id", i),
+                    stream: read.word("stream", i),
+                    cause: read.word("cause", i),
+                    evidence: read.word("evidence", i),
+                    missing: read.maybe::<Int64Type>("missing", i),
+                    ids: read.maybe::<Int64Type>("first_missing", i).zip(read.maybe::<Int64Type>("last_missing", i)),
+                    is_closed: read.maybe::<TimestampNanosecondType>("ts_resumed", i).is_some(),
+                    key,
+                }),
+                Table::Instruments => self.instruments.push(InstrumentRow {
+                    native: read.text("native_symbol", i),
+                    status: read.word("status", i),
+                    valid_to: read.maybe::<TimestampNanosecondType>("valid_to", i),
+                    key,
+                }),
+                _ => {}
+            }
+        }
+    }
+
+    /// How many rows a table has of an instrument.
+    pub fn count(&self, table: &'static str, name: &str) -> usize {
+        self.rows.get(&(table, name.to_owned())).copied().unwrap_or_default()
+    }
+
+    /// The gap rows of a stream of an instrument.
+    pub fn gaps_of<'a>(&'a self, stream: &'a str, name: &'a str) -> impl Iterator<Item = &'a GapRow> {
+        self.gaps.iter().filter(move |gap| gap.stream == stream && gap.key.name == name)
+    }
+}
+
+/// The digits at the end of an id (`ETH-123`).
+fn number(id: &str) -> i64 {
+    let digits = id.rsplit(|c: char| !c.is_ascii_digit()).next().unwrap();
+    digits.parse().unwrap_or_else(|e| panic!("{id:?} ends in no number: {e}"))
+}
+
+struct Reader<'a>(&'a RecordBatch);
+
+impl Reader<'_> {
+    fn column(&self, name: &str) -> &dyn Array {
+        self.0.column_by_name(name).unwrap_or_else(|| panic!("no column {name}"))
+    }
+
+    fn value<T: ArrowPrimitiveType>(&self, name: &str, i: usize) -> T::Native {
+        self.column(name).as_primitive::<T>().value(i)
+    }
+
+    fn maybe<T: ArrowPrimitiveType>(&self, name: &str, i: usize) -> Option<T::Native> {
+        let column = self.column(name).as_primitive::<T>();
+        column.is_valid(i).then(|| column.value(i))
+    }
+
+    fn text(&self, name: &str, i: usize) -> String {
+        self.column(name).as_string::<i32>().value(i).to_owned()
+    }
+
+    fn word(&self, name: &str, i: usize) -> String {
+        let column = self.column(name).as_any_dictionary();
+        column.values().as_string::<i32>().value(column.normalized_keys()[i]).to_owned()
+    }
+
+    fn levels(&self, [prices, sizes]: [&str; 2], i: usize) -> Vec<(f64, f64)> {
+        let [prices, sizes] = [prices, sizes].map(|name| self.column(name).as_list::<i32>().value(i));
+        let [prices, sizes] = [&prices, &sizes].map(|list| list.as_primitive::<Float64Type>().values());
+        prices.iter().copied().zip(sizes.iter().copied()).collect()
+    }
+
+    fn key(&self, i: usize) -> Key {
+        Key {
+            name: format!("{}:{}", self.word("exchange", i), self.text("symbol", i)),
+            place: (self.value::<Int64Type>("msg_id", i), self.value::<Int32Type>("row", i)),
+        }
+    }
+}

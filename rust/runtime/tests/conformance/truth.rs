@@ -1,0 +1,120 @@
+//! The rows against what the simulator wrote down: books rebuilt by the plainest of means, trades one by one.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use xtrader_simulator::{BookImage, Simulator};
+
+use crate::case::{Case, Subject};
+use crate::tables::{BookRow, Tables};
+
+/// How much of its book a client can know.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Depth {
+    /// All of it: the exchange's book has no more levels than a snapshot shows.
+    Whole,
+    /// What a snapshot of so many levels shows, and what changed since.
+    Cut(usize),
+}
+
+/// A book as the documentation of `l2` says it is rebuilt. Prices are positive, so that their bits are in their order.
+#[derive(Default)]
+struct Rebuilt {
+    bids: BTreeMap<u64, f64>,
+    asks: BTreeMap<u64, f64>,
+}
+
+impl Rebuilt {
+    fn take(&mut self, row: &BookRow) {
+        if row.is_snapshot {
+            *self = Self::default();
+        }
+        for (side, levels) in [(&mut self.bids, &row.bids), (&mut self.asks, &row.asks)] {
+            for (price, size) in levels {
+                match *size == 0.0 {
+                    true => side.remove(&price.to_bits()),
+                    false => side.insert(price.to_bits(), *size),
+                };
+            }
+        }
+    }
+
+    fn is(&self, truth: &BookImage) -> bool {
+        let same = |ours: &mut dyn Iterator<Item = (&u64, &f64)>, theirs: &[[String; 2]]| {
+            let theirs = theirs.iter().map(|[price, size]| (price.parse().unwrap(), size.parse().unwrap()));
+            ours.map(|(price, size)| (f64::from_bits(*price), *size)).eq(theirs)
+        };
+        same(&mut self.bids.iter().rev(), &truth.bids) && same(&mut self.asks.iter(), &truth.asks)
+    }
+}
+
+/// Every row of `l2` chains, and leaves the exchange's book at that id. Yields how many were compared.
+pub fn compare_books(case: &Case, simulator: &Simulator, tables: &Tables, depth: Depth) -> usize {
+    let mut compared = 0;
+    for subject in &case.subjects {
+        let mut book = Rebuilt::default();
+        let (mut last, mut started) = (None, None);
+        for row in tables.l2.iter().filter(|row| row.key.name == subject.key) {
+            assert_eq!(row.prev_id, last, "{}: the table does not chain at {row:?}", subject.key);
+            last = row.last_id;
+            if row.is_snapshot && row.source != "checkpoint" {
+                started = row.last_id;
+            }
+            book.take(row);
+            let truth = book_of(case, simulator, subject, depth, (started.unwrap(), last.unwrap()));
+            assert!(book.is(&truth), "{}: not the book at {last:?}: {row:?}", subject.key);
+            compared += 1;
+        }
+    }
+    compared
+}
+
+fn book_of(
+    case: &Case,
+    simulator: &Simulator,
+    subject: &Subject,
+    depth: Depth,
+    (started, id): (i64, i64),
+) -> BookImage {
+    let [started, id] = [started, id].map(|id| u64::try_from(id).unwrap());
+    let stream = (case.book_stream)(subject.native);
+    let book = simulator.with_truth(|truth| match depth {
+        Depth::Whole => truth.book_at(subject.native, id),
+        Depth::Cut(levels) => truth.client_book(subject.native, &stream, started, levels, id),
+    });
+    book.unwrap_or_else(|| panic!("{}: the truth has no book at {id}", subject.key))
+}
+
+/// Every trade from the first to the last that came is in the table once and as it was issued, or in a gap; and a gap
+/// holds nothing else. Yields how many are missing.
+pub fn compare_trades(case: &Case, simulator: &Simulator, tables: &Tables) -> usize {
+    let mut missing = 0;
+    for subject in &case.subjects {
+        let issued = simulator.with_truth(|truth| truth.trades(case.trades, Some(subject.native)));
+        let mut rows = BTreeMap::new();
+        for row in tables.trades.iter().filter(|row| row.key.name == subject.key) {
+            assert!(rows.insert(row.id, row).is_none(), "{}: trade {} came twice", subject.key, row.id);
+        }
+        let (first, last) = (*rows.keys().next().unwrap(), *rows.keys().next_back().unwrap());
+        let mut holes = BTreeSet::new();
+        let (mut reached, mut skipped) = (None, 0);
+        for trade in issued.iter().filter(|trade| (first..=last).contains(&i64::try_from(trade.id).unwrap())) {
+            let Some(row) = rows.remove(&i64::try_from(trade.id).unwrap()) else {
+                skipped += 1;
+                continue;
+            };
+            let told = (&*row.side, row.price, row.size);
+            assert_eq!(told, (trade.side, trade.price.parse().unwrap(), trade.size.parse().unwrap()), "{row:?}");
+            let (from, to) = (case.trade_ids)(row);
+            if let Some(reached) = reached {
+                assert_eq!(from > reached + 1, skipped > 0, "{}: ids before {row:?}", subject.key);
+                holes.extend(reached + 1..from);
+            }
+            (reached, missing, skipped) = (Some(to), missing + skipped, 0);
+        }
+        assert!(rows.is_empty(), "{}: nobody issued {rows:?}", subject.key);
+        let closed = tables.gaps_of("trades", subject.key).filter(|gap| gap.is_closed);
+        let named: BTreeSet<i64> = closed.filter_map(|gap| gap.ids).flat_map(|(first, last)| first..=last).collect();
+        assert_eq!(named, holes, "{}: the gaps are not what is missing", subject.key);
+    }
+    missing
+}
