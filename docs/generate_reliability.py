@@ -168,8 +168,8 @@ FAULTS = {
     ),
     "X21": Fault(
         "Trade ids go backwards, or begin anew",
-        "A late copy is dropped by its window; ids that fall while time goes on are a gap `id_reset`, and every trade after "
-        "it is delivered.",
+        "A late copy is dropped by its window; ids that fall while time goes on are a gap `id_reset`, and every trade "
+        "after it is delivered.",
     ),
     "X22": Fault(
         "Zero price or size, absurd numbers, times in another unit, in the future or in the past",
