@@ -1,8 +1,8 @@
 """What README, docs and examples say is run, and what they list is compared with what there is.
 
-Every ```python and ```bash block of a page runs, in the order of the page, in a folder where the simulator has
-recorded `binance-futures.jsonl.gz`. A block that would reach the exchange reaches the simulator instead: `xt.stream`
-and `xtrader collect` get its addresses, and a stream ends by itself after a while. Targets of make are looked up, not
+Every ```python and ```bash block of a page runs, in the order of the page, in a folder where the simulators have
+recorded `binance-futures.jsonl.gz`, `okx.jsonl.gz` and so on. A block that would reach an exchange reaches its
+simulator instead: `xt.stream` and `xtrader collect` get its addresses, and a stream ends by itself after a while. Targets of make are looked up, not
 run. A block that cannot run says so in a comment right before it: `<!-- not run: reason -->`.
 """
 
@@ -17,6 +17,8 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,7 +32,9 @@ import xtrader as xt
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+README = (ROOT / "README.md").read_text()
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
+VENUES = sorted({offer["venue"] for offer in xt.exchanges()})
 RECORDING = "binance-futures.jsonl.gz"
 # Seconds of the recording, and that a stream without an end of its own lasts.
 SECONDS = 3.0
@@ -67,27 +71,40 @@ def blocks(page: Path) -> Iterator[Block]:
 
 
 @pytest.fixture(scope="module")
-def exchange() -> Iterator[xt.Simulator]:
-    with xt.Simulator(seed=7, symbols=["BTCUSDT", "ETHUSDT"]) as simulator:
-        yield simulator
+def venues() -> Iterator[dict[str, xt.Simulator]]:
+    """A simulator of each venue."""
+    with ExitStack() as stack:
+        yield {venue: stack.enter_context(xt.Simulator(exchange=venue, seed=7)) for venue in VENUES}
 
 
 @pytest.fixture(scope="module")
-def place(exchange: xt.Simulator, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a recording."""
+def exchange(venues: dict[str, xt.Simulator]) -> xt.Simulator:
+    return venues["binance-futures"]
+
+
+@pytest.fixture(scope="module")
+def place(venues: dict[str, xt.Simulator], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a recording of each venue."""
     folder = tmp_path_factory.mktemp("docs")
-    exchange.record(folder / RECORDING, SECONDS)
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(lambda venue: venues[venue].record(folder / f"{venue}.jsonl.gz", SECONDS), venues))
     return folder
 
 
+def simulator_of(subscription: str, venues: dict[str, xt.Simulator]) -> xt.Simulator:
+    market = subscription.partition(":")[0]
+    return venues[next((offer["venue"] for offer in xt.exchanges() if offer["exchange"] == market), market)]
+
+
 @pytest.fixture
-def at_home(exchange: xt.Simulator, place: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def at_home(venues: dict[str, xt.Simulator], place: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """In that folder, with a stream that goes to the simulator and ends."""
     real = xt.stream
 
     @functools.wraps(real)
     def stream(*subscriptions: str, **options: Any) -> xt.Stream:
-        opened = real(*subscriptions, **{"endpoints": exchange.endpoints, **options})
+        endpoints = simulator_of(subscriptions[0], venues).endpoints
+        opened = real(*subscriptions, **{"endpoints": endpoints, **options})
         timer = threading.Timer(SECONDS, opened.close)
         timer.daemon = True
         timer.start()
@@ -100,8 +117,8 @@ def at_home(exchange: xt.Simulator, place: Path, monkeypatch: pytest.MonkeyPatch
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 @pytest.mark.usefixtures("at_home")
-def test_what_a_page_tells_to_type_works(page: Path, exchange: xt.Simulator) -> None:
-    runners: dict[str, Callable[[Block, xt.Simulator], None]] = {
+def test_what_a_page_tells_to_type_works(page: Path, venues: dict[str, xt.Simulator]) -> None:
+    runners: dict[str, Callable[[Block, dict[str, xt.Simulator]], None]] = {
         "python": run_python,
         "bash": run_bash,
         "json": run_json,
@@ -110,24 +127,24 @@ def test_what_a_page_tells_to_type_works(page: Path, exchange: xt.Simulator) -> 
         if block.skipped:
             continue
         if block.language in runners:
-            runners[block.language](block, exchange)
+            runners[block.language](block, venues)
         else:
             assert block.language in {"text", "toml", "rust"} or block.language == "", (
                 f"{block.place}: {block.language}?"
             )
 
 
-def run_python(block: Block, _exchange: xt.Simulator) -> None:
+def run_python(block: Block, _venues: dict[str, xt.Simulator]) -> None:
     # Each block stands alone, so that it can be copied.
     code = compile("\n" * block.line + block.code, str(block.page), "exec")
     exec(code, {"__name__": "__main__"})  # noqa: S102 - that is the test
 
 
-def run_json(block: Block, _exchange: xt.Simulator) -> None:
+def run_json(block: Block, _venues: dict[str, xt.Simulator]) -> None:
     json.loads(block.code)
 
 
-def run_bash(block: Block, exchange: xt.Simulator) -> None:
+def run_bash(block: Block, venues: dict[str, xt.Simulator]) -> None:
     for line in block.code.replace("\\\n", " ").splitlines():
         words = shlex.split(line, comments=True)
         if not words:
@@ -136,15 +153,16 @@ def run_bash(block: Block, exchange: xt.Simulator) -> None:
             for target in words[1:]:
                 assert target in targets(), f"{block.place}: make has no target {target}"
             continue
-        done = subprocess.run(command(words, exchange), capture_output=True, text=True, check=False, timeout=60)
+        done = subprocess.run(command(words, venues), capture_output=True, text=True, check=False, timeout=60)
         assert done.returncode == 0, f"{block.place}: {line}\n{done.stdout}{done.stderr}"
 
 
-def command(words: list[str], exchange: xt.Simulator) -> list[str]:
+def command(words: list[str], venues: dict[str, xt.Simulator]) -> list[str]:
     program, *arguments = words
     if program == "xtrader":
         if arguments[:1] == ["collect"] and "--ws" not in arguments:
-            arguments += ["--ws", exchange.ws_url, "--rest", exchange.rest_url]
+            simulator = simulator_of(arguments[1], venues)
+            arguments += ["--ws", simulator.ws_url, "--rest", simulator.rest_url]
         return [sys.executable, "-m", "xtrader", *arguments]
     assert program == "python", f"{program}: a command that this test cannot run; say why not, right before the block"
     return [sys.executable, *(str(ROOT / word) if (ROOT / word).is_file() else word for word in arguments)]
@@ -182,6 +200,28 @@ def test_examples_run(example: Path, place: Path) -> None:
     done = subprocess.run(run, capture_output=True, text=True, check=False, timeout=60, cwd=place)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip()
+
+
+# ---- the readme against what there is
+
+
+def test_exchanges_are_those_that_the_readme_lists() -> None:
+    """| exchange | streams | book speeds | book rule, beginning with where the snapshot comes from | login |"""
+
+    def words(cell: str) -> list[str]:
+        return re.findall(r"`([^`]+)`", cell)
+
+    rows = re.findall(r"^\| (`[^|]+) \| ([^|]+) \| ([^|]+) \| (REST|channel)\b[^|]* \| ([^|]+) \|$", README, re.MULTILINE)
+    listed = [
+        (market, words(streams), words(speeds), snapshot.lower(), login.startswith("key"))
+        for markets, streams, speeds, snapshot, login in rows
+        for market in words(markets)
+    ]
+    there = [
+        (o["exchange"], o["streams"], o["depth_speeds"], o["snapshot"], o["login"])
+        for o in sorted(xt.exchanges(), key=lambda offer: [row[0] for row in listed].index(offer["exchange"]))
+    ]
+    assert listed == there
 
 
 # ---- the architecture page against what there is

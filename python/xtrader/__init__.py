@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from xtrader._native import Batch, ParquetStore, Schema, build_info, schema, streams, tables
+from xtrader._native import Batch, ParquetStore, Schema, build_info, exchanges, schema, streams, tables
 from xtrader.config import (
     BatchLimits,
     BookLimits,
@@ -60,6 +60,7 @@ __all__ = [
     "XTraderError",
     "__version__",
     "build_info",
+    "exchanges",
     "replay",
     "schema",
     "stream",

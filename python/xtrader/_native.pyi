@@ -17,6 +17,7 @@ __all__ = [
     "build_info",
     "default_replay_options",
     "default_stream_options",
+    "exchanges",
     "schema",
     "streams",
     "tables",
@@ -50,7 +51,29 @@ def tables() -> list[str]:
     """Names of the tables."""
 
 def streams() -> list[str]:
-    """Names of the streams, each that of the table it fills. Not every exchange offers each."""
+    """Names of the streams, each that of the table it fills. Not every exchange offers each: see `exchanges`."""
+
+@type_check_only
+class Offer(TypedDict):
+    """What one market offers."""
+
+    exchange: str
+    """Its id, as subscriptions write it."""
+    venue: str
+    """Id of the venue whose sockets carry it, which stands for all its markets."""
+    streams: list[str]
+    """Its streams."""
+    depth_speeds: list[str]
+    """Speeds of its books, the default first."""
+    trade_sources: list[str]
+    """Its trade feeds, the default first."""
+    snapshot: Literal["rest", "channel"]
+    """Where the snapshot of a book comes from."""
+    login: bool
+    """Whether one can log in."""
+
+def exchanges() -> list[Offer]:
+    """Every market there is, and what it offers."""
 
 @final
 class Schema:

@@ -8,6 +8,7 @@ pub mod deribit;
 pub mod document;
 pub(crate) mod levels;
 pub(crate) mod names;
+pub mod offer;
 pub mod okx;
 mod protocol;
 pub mod reader;

@@ -24,7 +24,7 @@ mod _native {
     #[pymodule_export]
     use crate::replay::Replay;
     #[pymodule_export]
-    use crate::schema::{Schema, schema, streams, tables};
+    use crate::schema::{Schema, exchanges, schema, streams, tables};
     #[pymodule_export]
     use crate::simulator::Simulator;
     #[pymodule_export]

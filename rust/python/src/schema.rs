@@ -1,4 +1,4 @@
-//! The tables by name, and what they look like before there is a batch.
+//! What there is by name: exchanges, streams, tables, and what these look like before there is a batch.
 
 use arrow_schema::SchemaRef;
 use pyo3::prelude::*;
@@ -7,9 +7,10 @@ use pyo3_arrow::error::PyArrowResult;
 use pyo3_arrow::ffi::to_schema_pycapsule;
 use serde::de::DeserializeOwned;
 use xtrader_core::config::{ConfigError, Stream, parse_table};
+use xtrader_core::exchange::offer;
 use xtrader_core::table::Table;
 
-use crate::errors;
+use crate::{convert, errors};
 
 /// Columns of one table.
 #[pyclass(frozen, module = "xtrader", name = "Schema")]
@@ -42,6 +43,12 @@ pub fn tables() -> Vec<&'static str> {
 #[pyfunction]
 pub fn streams() -> Vec<&'static str> {
     Stream::ALL.map(Stream::name).into()
+}
+
+/// What each market offers.
+#[pyfunction]
+pub fn exchanges(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+    convert::serialized(py, &offer::catalogue())
 }
 
 /// The schema of a table.

@@ -4,7 +4,7 @@ use super::connection::{Connection, Settled};
 use super::context::Context;
 use super::gaps::Finding;
 use super::{Engine, find, own_origin};
-use crate::config::{ConfigError, Selection, SizeUnit, Stream, What};
+use crate::config::{ConfigError, Selection, SizeUnit, Stream, What, offers};
 use crate::exchange::{Protocol, with_protocol};
 use crate::instrument::Conversion;
 use crate::report::escape;
@@ -100,6 +100,10 @@ impl Engine {
         for stream in cx.config.streams.clone() {
             // Sampled from the book, which needs its own channel.
             let carried = if stream == Stream::L2Top { Stream::L2 } else { stream };
+            // Of a venue as a whole every stream may be wanted that one of its markets offers.
+            if !offers(market, carried) {
+                continue;
+            }
             for wanted in with_protocol!(venue, P => P::channels(native, market, carried, &cx.config)) {
                 let serves = (id, carried);
                 if let Some(channel) = known(connections, &wanted.name) {
