@@ -2,8 +2,8 @@
 
     python examples/options_and_funding.py [SECONDS]
 
-Leave `endpoints` out and the same lines talk to OKX and Deribit. A message says what has changed and leaves the rest null,
-so the newest of each column is what stands.
+Leave `endpoints` out and the same lines talk to OKX and Deribit. A message says what has changed and leaves the rest
+null, so the newest of each column is what stands.
 """
 
 from __future__ import annotations

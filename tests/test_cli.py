@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -206,12 +207,22 @@ def test_collect_goes_on_where_it_stopped(xtrader_command: Path, simulator: xt.S
 
 
 def test_the_demo_names_what_it_forced_and_ends_with_equal_books(run: Any, tmp_path: Path) -> None:
-    done = run("demo", "--seconds", 3, "--out", tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.count(" equal") == 3
-    for word in ("disconnect", "missed", "p99.9", "frames/s", "trade_id"):
-        assert word in done.stdout
+    """The simulators say what is true; the demo rebuilds every book from its files."""
+    done = run("demo", "--seconds", 4, "--out", tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    lines = done.stdout.splitlines()
+    markets = ("binance-futures", "binance-spot", "deribit", "okx-spot", "okx-swap")
+    equal = Counter(line.split()[0] for line in lines if line.rstrip().endswith(" equal"))
+    assert equal == dict(zip(markets, (2, 2, 3, 1, 2), strict=True))
     assert "DIFFERENT" not in done.stdout
+    for market in markets:
+        assert any(line.startswith(market) and " disconnect " in line for line in lines), market
+        assert any(market in line and ("buy" in line or "sell" in line) for line in lines), market
+    # A change was lost of the first book of each exchange alone.
+    lost = {line.split()[0] for line in lines if " missed " in line and " chain " in line}
+    assert lost == {"binance-futures", "binance-spot", "deribit", "okx-swap"}
+    for word in ("p99.9", "frames/s", "BTCUSD-261225-100000-C"):
+        assert word in done.stdout
 
 
 def test_simulate_serves_and_records(run: Any, tmp_path: Path) -> None:

@@ -2,8 +2,9 @@
 
 Every ```python and ```bash block of a page runs, in the order of the page, in a folder where the simulators have
 recorded `binance-futures.jsonl.gz`, `okx.jsonl.gz` and so on. A block that would reach an exchange reaches its
-simulator instead: `xt.stream` and `xtrader collect` get its addresses, and a stream ends by itself after a while. Targets of make are looked up, not
-run. A block that cannot run says so in a comment right before it: `<!-- not run: reason -->`.
+simulator instead: `xt.stream` and `xtrader collect` get its addresses, and a stream ends by itself after a while.
+Targets of make are looked up, not run. A block that cannot run says so in a comment right before it:
+`<!-- not run: reason -->`.
 """
 
 from __future__ import annotations
@@ -206,12 +207,14 @@ def test_examples_run(example: Path, place: Path) -> None:
 
 
 def test_exchanges_are_those_that_the_readme_lists() -> None:
-    """| exchange | streams | book speeds | book rule, beginning with where the snapshot comes from | login |"""
+    """Each line: markets, streams, speeds of books, how a book is kept true (where its snapshot is from), login."""
 
     def words(cell: str) -> list[str]:
         return re.findall(r"`([^`]+)`", cell)
 
-    rows = re.findall(r"^\| (`[^|]+) \| ([^|]+) \| ([^|]+) \| (REST|channel)\b[^|]* \| ([^|]+) \|$", README, re.MULTILINE)
+    rows = re.findall(
+        r"^\| (`[^|]+) \| ([^|]+) \| ([^|]+) \| (REST|channel)\b[^|]* \| ([^|]+) \|$", README, re.MULTILINE
+    )
     listed = [
         (market, words(streams), words(speeds), snapshot.lower(), login.startswith("key"))
         for markets, streams, speeds, snapshot, login in rows

@@ -25,11 +25,11 @@ def size(count: float) -> str:
     return f"{count:.1f} TB"
 
 
-def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """A table without frills: the first column to the left, numbers to the right."""
+def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], *, words: int = 1) -> None:
+    """A table without frills: the first columns, `words` of them, to the left, numbers to the right."""
     shown = Table(box=None, pad_edge=False, header_style="dim")
     for index, column in enumerate(columns):
-        shown.add_column(column, justify="left" if index == 0 else "right", no_wrap=True)
+        shown.add_column(column, justify="left" if index < words else "right", no_wrap=True)
     for row in rows:
         shown.add_row(*(f"{cell:,}" if isinstance(cell, int) else str(cell) for cell in row))
     screen.print(f"\n[bold]{title}[/bold]")

@@ -70,6 +70,7 @@ def _announce(sessions: list[Session]) -> None:
         "simulated exchanges, on sockets of this machine",
         ("exchange", "address", "what is collected"),
         [(s.show.exchange, s.simulator.ws_url, ", ".join(s.show.natives)) for s in sessions],
+        words=3,
     )
 
 
@@ -120,7 +121,7 @@ def _show(sessions: list[Session], folder: Path) -> list[str]:
         named = {gap["cause"] for gap in gaps.iter_rows(named=True) if gap["exchange"] in session.show.markets}
         wrong += [f"no gap of {session.show.exchange} says {cause}" for cause in FORCED if cause not in named]
     title = "books, rebuilt from the files, against the exchanges' own"
-    output.table(title, ("exchange", "symbol", "id", "levels", ""), lines)
+    output.table(title, ("exchange", "symbol", "id", "levels", ""), lines, words=2)
     return wrong
 
 
@@ -172,6 +173,7 @@ def _gaps(rows: pl.DataFrame) -> None:
         "gaps, as the data names them",
         ("exchange", "cause", "evidence", "streams", "closed", "after at most", "missing ids"),
         lines,
+        words=4,
     )
 
 

@@ -36,10 +36,12 @@ class Show:
 
     @property
     def natives(self) -> list[str]:
+        """The instruments, as the exchange calls them."""
         return list(self.instruments.values())
 
     @property
     def markets(self) -> set[str]:
+        """Where they trade."""
         return {name.partition(":")[0] for name in self.instruments}
 
     @property
