@@ -71,7 +71,7 @@ mod tests {
             serde_json::json!({
                 "exchange": "okx-options",
                 "venue": "okx",
-                "streams": ["trades", "l2", "bbo", "l2_top", "options", "liquidations"],
+                "streams": ["trades", "l2", "bbo", "options", "liquidations", "l2_top"],
                 "depth_speeds": ["100ms", "10ms"],
                 "trade_sources": ["agg_trade", "trade"],
                 "snapshot": "channel",
