@@ -12,6 +12,7 @@ from xtrader.config import (
     BookLimits,
     Deadlines,
     Endpoints,
+    Login,
     NetLimits,
     ReplayConfig,
     RestLimits,
@@ -27,6 +28,7 @@ from xtrader.errors import (
     StoreError,
     StreamError,
     XTraderError,
+    XTraderWarning,
 )
 from xtrader.replaying import Replay, replay
 from xtrader.simulation import Simulator
@@ -42,6 +44,7 @@ __all__ = [
     "Deadlines",
     "Endpoints",
     "ForkedError",
+    "Login",
     "MissingPackageError",
     "NetLimits",
     "ParquetStore",
@@ -58,6 +61,7 @@ __all__ = [
     "StreamError",
     "TopLimits",
     "XTraderError",
+    "XTraderWarning",
     "__version__",
     "build_info",
     "exchanges",

@@ -182,6 +182,10 @@ class Stream:
     def poll(self) -> Batch | None:
         """The next batch if there is one; else `None`, and `fileno` becomes readable when it is time to ask again."""
 
+    @property
+    def warnings(self) -> list[str]:
+        """What its owner should know, though it hinders nothing."""
+
     def fileno(self) -> int:
         """The descriptor for an event loop."""
 

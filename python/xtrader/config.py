@@ -7,12 +7,23 @@ settings their types, defaults and documentation. A validated model goes to the 
 from __future__ import annotations
 
 import json
+import re
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypedDict
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 
 from xtrader.errors import ConfigError
 
@@ -22,6 +33,7 @@ __all__ = [
     "Deadlines",
     "DepthSpeed",
     "Endpoints",
+    "Login",
     "NetLimits",
     "Numeric",
     "Policy",
@@ -55,6 +67,15 @@ def _speed(value: object) -> object:
     return "1" if value == 1 and not isinstance(value, bool) else value
 
 
+def _subscriptions(value: object) -> object:
+    """Commas part subscriptions as they part words; the one in `okx-swap:kind=perpetual,quote=USDT` does not."""
+    texts = [value] if isinstance(value, str) else value
+    if not isinstance(texts, Iterable) or not all(isinstance(text, str) for text in (texts := list(texts))):
+        return value
+    parts = (part.strip() for text in texts for part in re.split(r",(?=[^,=:]*:)", text))
+    return tuple(part for part in parts if part)
+
+
 Words = Annotated[tuple[str, ...], BeforeValidator(_words)]
 Milliseconds = Annotated[int, Field(ge=1, le=3_600_000)]
 
@@ -75,10 +96,18 @@ class Settings(BaseModel):
             return cls(**values)
         except ValidationError as error:
             lines = (
-                f"{'.'.join(map(str, problem['loc']))}: {_remedy(problem['type'], problem['msg'])}"
+                f"{_path(problem['loc'])}: {_remedy(problem['type'], problem['msg'])}"
                 for problem in error.errors(include_url=False)
             )
             raise ConfigError("configuration: " + "; ".join(lines)) from error
+
+
+# How a setting of one exchange is given: plainly, or by exchange. No key, so no part of a path.
+_PLAIN, _BY_EXCHANGE = "(plain)", "(by exchange)"
+
+
+def _path(parts: Iterable[int | str]) -> str:
+    return ".".join(str(part) for part in parts if part not in {_PLAIN, _BY_EXCHANGE})
 
 
 def _remedy(kind: str, message: str) -> str:
@@ -92,6 +121,45 @@ class Endpoints(Settings):
     """WebSocket base without the path family, e.g. `wss://fstream.binance.com`."""
     rest: str
     """REST base, e.g. `https://fapi.binance.com`."""
+
+
+class Login(Settings):
+    """Where credentials come from. They are read when the stream starts, and shown nowhere: no log, error or table."""
+
+    env: str | None = None
+    """Environment variables of this prefix: `OKX` means `OKX_KEY`, `OKX_SECRET` and, where the exchange has one,
+    `OKX_PASSPHRASE`."""
+    file: Path | None = None
+    """A file with `key`, `secret` and, where the exchange has one, `passphrase`: a JSON object, or lines `KEY=VALUE`."""
+
+    @model_validator(mode="after")
+    def _is_one(self) -> Self:
+        if (self.env is None) == (self.file is None):
+            raise ValueError('name one place: {"env": PREFIX} or {"file": PATH}')
+        return self
+
+    @model_serializer
+    def _native(self) -> dict[str, str]:
+        return {"env": self.env} if self.env is not None else {"file": str(self.file)}
+
+
+def _form(keys: frozenset[str]) -> Discriminator:
+    """Tells a setting of one exchange from settings by exchange: only the latter has names of exchanges for keys."""
+
+    def form(value: object) -> str:
+        return _PLAIN if not isinstance(value, Mapping) or keys & value.keys() else _BY_EXCHANGE
+
+    return Discriminator(form)
+
+
+EachEndpoints = Annotated[
+    Annotated[Endpoints, Tag(_PLAIN)] | Annotated[dict[str, Endpoints], Tag(_BY_EXCHANGE)],
+    _form(frozenset(Endpoints.model_fields)),
+]
+EachLogin = Annotated[
+    Annotated[Login, Tag(_PLAIN)] | Annotated[dict[str, Login], Tag(_BY_EXCHANGE)],
+    _form(frozenset(Login.model_fields)),
+]
 
 
 class BatchLimits(Settings):
@@ -176,20 +244,21 @@ class NetLimits(Settings):
     """Bytes that one read takes at most, 8 KiB to 16 MiB. Memory: this much per connection."""
     recv_buffer_bytes: int | None = Field(None, ge=4 << 10, le=1 << 30)
     """Bytes of the kernel's receive buffer, 4 KiB to 1 GiB; none leaves it to the kernel, which adapts it."""
-    messages_per_s: int = Field(4, ge=1, le=1000)
-    """Messages of ours per second and connection, pongs included, 1 to 1000; as many again in a burst. Binance cuts a
-    connection at more than 10."""
-    connects_per_5min: int = Field(240, ge=1, le=100_000)
-    """Connections opened per five minutes and host, by the whole process, 1 to 100 000. Binance allows 300 per
-    address."""
+    messages_per_s: int | None = Field(None, ge=1, le=1000)
+    """Messages of ours per second and connection, pongs included, 1 to 1000; none takes four fifths of what the exchange
+    allows."""
+    connects_per_5min: int | None = Field(None, ge=1, le=100_000)
+    """Connections opened per five minutes and host, by the whole process, 1 to 100 000; none takes four fifths of what
+    the exchange allows, in its own window."""
 
 
 class RestLimits(Settings):
     """Bounds of REST, shared by all streams of the process that talk to the same host."""
 
-    weight_per_min: int = Field(2000, ge=1, le=1_000_000)
-    """Weight spent per UTC clock minute and host, by the whole process, 1 to 1 000 000. Binance allows 2400 per
-    address; the rest is left to others behind the same address."""
+    weight_per_min: int | None = Field(None, ge=1, le=1_000_000)
+    """Weight spent per minute and host, by the whole process, 1 to 1 000 000, spread over the windows in which the
+    exchange counts; none takes four fifths of what the exchange allows, half of it where its windows are shorter than a
+    minute. The rest is left to others behind the same address."""
     max_concurrent: int = Field(4, ge=1, le=64)
     """Requests under way at once, 1 to 64."""
     max_waiting: int = Field(4096, ge=1, le=65_536)
@@ -201,12 +270,14 @@ class RestLimits(Settings):
 class StreamConfig(Settings):
     """One live stream: what to take, in which form, and what happens to a consumer that is behind."""
 
-    subscriptions: Words
-    """What to take, as `EXCHANGE:SYMBOL`; all of one venue (the markets of OKX are one). The symbol is the unified one,
-    the exchange's own, or a pattern: `okx-swap:*USDT`."""
+    subscriptions: Annotated[tuple[str, ...], BeforeValidator(_subscriptions)]
+    """What to take, as `EXCHANGE:SYMBOL`. The symbol is the unified one (`okx-swap:BTCUSDT`), the exchange's own
+    (`okx:BTC-USDT-SWAP`), a pattern (`binance-spot:*USDT`) or conditions (`okx-swap:kind=perpetual,quote=USDT`). Several
+    exchanges make several shards: each has a thread of its own, and a number in the column `shard`."""
     streams: Words = ("trades", "l2")
-    """Streams of each symbol, of those that the exchange offers; `xtrader.streams()` are all there are. Each costs the
-    exchange's own rate of frames; `bbo` is the busiest."""
+    """Streams of each symbol, of those that the exchange offers; `xtrader.streams()` are all there are. Where several
+    exchanges are subscribed, one that does not offer a stream goes without it, with a warning; a stream that none offers
+    is refused. Each costs the exchange's own rate of frames; `bbo` is the busiest."""
     tables: Words = (
         "trades",
         "l2",
@@ -226,21 +297,26 @@ class StreamConfig(Settings):
     size_unit: SizeUnit = "base"
     """What a size counts: base units, or the exchange's own (contracts, or quote units of inverse ones)."""
     trade_source: TradeSource = "auto"
-    """Which trade feed: the documented aggregated one (`auto`, `agg_trade`), or single fills (`trade`), undocumented
-    and about 100 ms earlier."""
+    """Which trade feed, of those that the exchange offers: its usual one (`auto`), fills of one order in one row
+    (`agg_trade`; Binance, OKX), or single fills (`trade`; all; of Binance USDⓈ-M undocumented and about 100 ms
+    earlier)."""
     depth_speed: DepthSpeed = "auto"
     """Which book stream, of those that the exchange offers: `auto` takes its best documented one that needs no login,
-    with `login` the best there is. `0ms` (Binance) is undocumented and several times the frames."""
-    login: bool = False
-    """Log in before subscribing, where an exchange has streams that take it."""
-    endpoints: Endpoints | None = None
-    """Where the exchange is; none is the exchange itself."""
+    with `login` the best there is. `raw` (Deribit) falls back to `100ms` without `login`, with a warning; `10ms` (OKX)
+    takes a login and a fee tier; `0ms` (Binance USDⓈ-M) is undocumented and several times the frames."""
+    login: EachLogin | None = None
+    """Where the credentials are, to log in before subscribing, where an exchange has streams that take it: of the one
+    exchange there is (`{"env": "DERIBIT"}`), or by exchange (`{"deribit": {"env": "DERIBIT"}}`)."""
+    endpoints: EachEndpoints | None = None
+    """Where the exchange is, of the one there is (`{"ws": …, "rest": …}`) or by exchange; none is the exchange
+    itself."""
     policy: Policy = "drop_oldest"
     """What happens when the consumer is behind and `queue_bytes` are waiting: its oldest batches go, the new ones go,
     or sockets are not read (`block`; an exchange drops a reader that is too slow). Drops are counted, and rows of
     `gaps`."""
     queue_bytes: int = Field(64 << 20, ge=1 << 20, le=1 << 40)
-    """Bytes of closed batches that wait for the consumer, 1 MiB to 1 TiB. One batch is always let in."""
+    """Bytes of closed batches that wait for the consumer, 1 MiB to 1 TiB, in equal parts for each exchange. One batch is
+    always let in."""
     eager: bool = True
     """A consumer that has read everything gets the next rows at once, in small batches. Without it batches close by
     rows, bytes and `batch.max_delay_ms` only, which costs less per row (collectors)."""
@@ -263,9 +339,10 @@ class StreamConfig(Settings):
     seed: int | None = Field(None, ge=0, lt=1 << 64)
     """Seed of the jitter; none takes one from the system, so that two processes never retry in step."""
     pin_core: int | None = Field(None, ge=0)
-    """Core that the stream's thread is pinned to. Refused on fewer than 4 cores unless forced."""
+    """Core that the stream's thread is pinned to; of several exchanges the next ones follow. Refused on fewer than 4 cores
+    unless forced."""
     spin: bool = False
-    """The stream's thread never sleeps: it takes a whole core and saves the time of waking up. Refused on fewer than 4
+    """The stream's threads never sleep: each takes a whole core and saves the time of waking up. Refused on fewer than 4
     cores unless forced."""
     force: bool = False
     """Pin and spin on any machine."""
@@ -287,7 +364,6 @@ _ENGINE = (
     "size_unit",
     "trade_source",
     "depth_speed",
-    "login",
     "endpoints",
     "seed",
     "batch",
@@ -308,8 +384,8 @@ class StreamOptions(TypedDict, total=False):
     size_unit: SizeUnit
     trade_source: TradeSource
     depth_speed: DepthSpeed
-    login: bool
-    endpoints: Endpoints | dict[str, str] | None
+    login: Login | Mapping[str, str | Path] | Mapping[str, Login | Mapping[str, str | Path]] | None
+    endpoints: Endpoints | Mapping[str, str] | Mapping[str, Endpoints | Mapping[str, str]] | None
     policy: Policy
     queue_bytes: int
     eager: bool
@@ -318,7 +394,7 @@ class StreamOptions(TypedDict, total=False):
     l2_top: TopLimits | dict[str, int]
     deadlines: Deadlines | dict[str, int]
     net: NetLimits | dict[str, int | None]
-    rest: RestLimits | dict[str, int]
+    rest: RestLimits | dict[str, int | None]
     reference_interval_s: int
     max_instruments: int
     seed: int | None

@@ -11,6 +11,7 @@ __all__ = [
     "StoreError",
     "StreamError",
     "XTraderError",
+    "XTraderWarning",
 ]
 
 
@@ -47,3 +48,7 @@ class ForkedError(XTraderError):
 
 class MissingPackageError(XTraderError, ImportError):
     """An optional package is not installed. The text names the extra that brings it."""
+
+
+class XTraderWarning(UserWarning):
+    """Something is done, and less well than it could be. The text names what is lost and the remedy."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import warnings
 from collections.abc import Iterable
 from contextlib import suppress
 from types import TracebackType
@@ -11,7 +12,7 @@ from typing import Any, Self, Unpack
 from xtrader import _native
 from xtrader._native import Batch
 from xtrader.config import StreamConfig, StreamOptions
-from xtrader.errors import ForkedError
+from xtrader.errors import ForkedError, XTraderWarning
 
 __all__ = ["Stream", "stream"]
 
@@ -20,7 +21,8 @@ def stream(*subscriptions: str | Iterable[str], **options: Unpack[StreamOptions]
     """Opens a live stream: an iterator over batches, for `for` and for `async for`.
 
     Args:
-        *subscriptions: What to take, as `EXCHANGE:SYMBOL`: `"binance-futures:BTCUSDT"`, several of them, or lists.
+        *subscriptions: What to take, as `EXCHANGE:SYMBOL`: `"binance-futures:BTCUSDT"`, several of them, or lists; of
+            any number of exchanges.
         **options: The fields of `StreamConfig`: `streams`, `tables`, `numeric`, `policy`, `endpoints`, …
 
     Example:
@@ -32,7 +34,7 @@ def stream(*subscriptions: str | Iterable[str], **options: Unpack[StreamOptions]
         StreamError: the system refuses a thread or a certificate store.
     """
     texts = [text for given in subscriptions for text in ([given] if isinstance(given, str) else given)]
-    return Stream(StreamConfig.checked(subscriptions=",".join(texts), **options))
+    return Stream(StreamConfig.checked(subscriptions=texts, **options))
 
 
 class Stream:
@@ -46,6 +48,8 @@ class Stream:
         self._native = _native.Stream(config.native())
         self._awaited = False
         self.config = config
+        for text in self._native.warnings:
+            warnings.warn(text, XTraderWarning, stacklevel=3)
 
     def __iter__(self) -> Self:
         return self

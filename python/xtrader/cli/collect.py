@@ -62,7 +62,7 @@ def collect(
     if (ws is None) != (rest is None):
         raise ConfigError("--ws and --rest go together: the books need both")
     given = options.given(
-        subscriptions=",".join(subscriptions),
+        subscriptions=subscriptions,
         streams=streams,
         tables=f"{streams},gaps,instruments" if tables is None else tables,
         numeric=numeric,

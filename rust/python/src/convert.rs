@@ -6,7 +6,7 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use xtrader_core::config::ConfigError;
 
 use crate::errors;
@@ -36,10 +36,4 @@ pub fn parsed<'py>(py: Python<'py>, json: &str) -> PyResult<Bound<'py, PyAny>> {
 /// been reported there and leaves the value as it was.
 pub fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// The texts in a list of names, to be checked before the closed sets of the options refuse them with less to say.
-pub fn names(options: &Map<String, Value>, key: &str) -> Vec<String> {
-    let list = options.get(key).and_then(Value::as_array);
-    list.into_iter().flatten().filter_map(|name| name.as_str().map(str::to_owned)).collect()
 }

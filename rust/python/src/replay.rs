@@ -7,6 +7,7 @@ use pyo3::prelude::*;
 use serde_json::{Map, Value};
 use xtrader_core::config::{ConfigError, parse_stream, parse_table};
 use xtrader_core::symbol::Venue;
+use xtrader_runtime::live::names;
 use xtrader_runtime::replay::{self, Next, ReplayOptions};
 
 use crate::batch::Batch;
@@ -59,11 +60,11 @@ impl Replay {
 /// A stream or table that is not there is refused with what there is. Which venue this is the recording itself may tell,
 /// later: a stream is refused here where no venue offers it.
 fn replay_options(options: Map<String, Value>) -> Result<ReplayOptions, ConfigError> {
-    for name in convert::names(&options, "streams") {
+    for name in names(&options, "streams") {
         let offers = |venue: Venue| parse_stream(venue, &name);
         Venue::ALL.into_iter().map(offers).find(Result::is_ok).unwrap_or_else(|| offers(Venue::ALL[0]))?;
     }
-    for name in convert::names(&options, "tables") {
+    for name in names(&options, "tables") {
         parse_table(&name)?;
     }
     serde_json::from_value(Value::Object(options)).map_err(|error| ConfigError::Shape(error.to_string()))

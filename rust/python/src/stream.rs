@@ -11,9 +11,7 @@ use std::time::{Duration, Instant};
 
 use pyo3::exceptions::{PyOSError, PyStopAsyncIteration, PyTimeoutError, PyValueError};
 use pyo3::prelude::*;
-use serde_json::{Map, Value};
-use xtrader_core::config::{ConfigError, parse_stream, parse_subscription, parse_table};
-use xtrader_runtime::live::{LiveOptions, LiveStream, Next};
+use xtrader_runtime::live::{LiveStream, Next, Plan};
 
 use crate::batch::Batch;
 use crate::control;
@@ -25,7 +23,7 @@ const PATIENCE: Duration = Duration::from_millis(50);
 
 type Pending = Pin<Box<dyn Future<Output = Next> + Send>>;
 
-/// A live stream. Dropping it stops the shard and frees its sockets and its thread.
+/// A live stream. Dropping it stops the shards and frees its sockets and its threads.
 #[pyclass(frozen, module = "xtrader._native", name = "Stream")]
 pub struct Stream {
     live: Option<Arc<LiveStream>>,
@@ -38,12 +36,12 @@ pub struct Stream {
 
 #[pymethods]
 impl Stream {
-    /// Checks the options (JSON) and starts the shard.
+    /// Checks the options (JSON) and starts the shards.
     #[new]
     fn new(py: Python<'_>, options: &str) -> PyResult<Self> {
-        let options = live_options(convert::options(py, options)?).map_err(|e| errors::config(py, e.to_string()))?;
+        let plan = Plan::of(convert::options(py, options)?).map_err(|error| errors::live(py, &error))?;
         let (readable, writable) = bell().map_err(PyOSError::new_err)?;
-        let live = py.detach(|| LiveStream::start(options)).map_err(|error| errors::live(py, &error))?;
+        let live = py.detach(|| LiveStream::start_all(plan)).map_err(|error| errors::live(py, &error))?;
         let waker = Waker::from(Arc::new(Bell(writable)));
         Ok(Self { live: Some(Arc::new(live)), pending: Mutex::new(None), readable, waker })
     }
@@ -93,12 +91,18 @@ impl Stream {
         }
     }
 
+    /// What its owner should know, though it hinders nothing.
+    #[getter]
+    fn warnings(&self) -> Vec<String> {
+        self.live().warnings().to_vec()
+    }
+
     /// The descriptor for an event loop.
     fn fileno(&self) -> RawFd {
         self.readable.as_raw_fd()
     }
 
-    /// Stops the shard; what it has handed over can still be taken.
+    /// Stops the shards; what it has handed over can still be taken.
     fn close(&self, py: Python<'_>) -> PyResult<()> {
         py.detach(|| self.live().stop()).map_err(|error| errors::live(py, &error))
     }
@@ -159,35 +163,4 @@ fn bell() -> std::io::Result<(UnixStream, UnixStream)> {
     readable.set_nonblocking(true)?;
     writable.set_nonblocking(true)?;
     Ok((readable, writable))
-}
-
-/// What Python writes as texts becomes the engine's own words; one that is not there is refused with what there is.
-fn live_options(mut options: Map<String, Value>) -> Result<LiveOptions, ConfigError> {
-    let shape = |error: serde_json::Error| ConfigError::Shape(error.to_string());
-    let texts: Vec<String> =
-        serde_json::from_value(options.remove("subscriptions").unwrap_or_default()).map_err(shape)?;
-    let subscriptions = texts.iter().map(|text| parse_subscription(text)).collect::<Result<Vec<_>, _>>()?;
-    let Some(&(venue, _)) = subscriptions.first() else {
-        let nothing = "subscriptions is empty; name at least one EXCHANGE:SYMBOL, e.g. binance-futures:BTCUSDT";
-        return Err(ConfigError::Contradiction(nothing.to_owned()));
-    };
-    if let Some((other, _)) = subscriptions.iter().find(|(other, _)| *other != venue) {
-        return Err(ConfigError::Contradiction(format!(
-            "one stream serves one exchange, and {} and {} are given; open a stream for each",
-            venue.id(),
-            other.id()
-        )));
-    }
-    let symbols: Vec<&String> = subscriptions.iter().map(|(_, symbol)| symbol).collect();
-    if let Some(Value::Object(engine)) = options.get_mut("engine") {
-        for name in convert::names(engine, "streams") {
-            parse_stream(venue, &name)?;
-        }
-        for name in convert::names(engine, "tables") {
-            parse_table(&name)?;
-        }
-        engine.insert("venue".to_owned(), venue.id().into());
-        engine.insert("symbols".to_owned(), serde_json::json!(symbols));
-    }
-    serde_json::from_value(Value::Object(options)).map_err(shape)
 }

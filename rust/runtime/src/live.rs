@@ -1,19 +1,26 @@
-//! Live: one shard (a thread with the engine and its sockets), and the stream of batches that leaves it.
+//! Live: a shard (a thread with an engine and its sockets) for each venue, and the stream of batches that leaves them.
 //!
-//! [`shard`] the loop · [`dial`], [`upgrade`], [`tls`], [`address`] how a connection opens · [`transport`], [`wire`],
-//! [`outbox`], [`socket`] what happens on it · [`rest`], [`budget`], [`rate`] what is asked, and how often · [`queue`],
-//! [`drops`] how rows reach the consumer · [`sys`] where the clocks are read.
+//! [`plan`] who does what · [`shard`] the loop · [`admission`], [`dial`], [`upgrade`], [`tls`], [`address`] how a
+//! connection opens · [`transport`], [`wire`], [`outbox`], [`socket`], [`login`] what happens on it · [`rest`],
+//! [`budget`], [`allowance`], [`rate`] what is asked, and how often · [`queue`], [`drops`], [`outlet`] how rows reach the
+//! consumer · [`sys`] where the clocks are read.
 
 mod address;
+mod admission;
+mod allowance;
 mod budget;
 mod dial;
 mod down;
 mod drive;
 mod drops;
+mod login;
 mod options;
 mod outbox;
+mod outlet;
+mod plan;
 mod queue;
 mod rate;
+mod report;
 mod rest;
 mod shard;
 mod socket;
@@ -26,7 +33,7 @@ mod wire;
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::mpsc::sync_channel;
+use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -38,9 +45,12 @@ use xtrader_core::engine::Engine;
 use crate::error::RuntimeError;
 
 pub use drive::Drive;
+pub use login::LoginSource;
 pub use options::{LiveOptions, NetLimits, Policy, RestLimits};
+pub use plan::{Plan, names};
 
 use drops::Gaps;
+use outlet::{Bell, Outlet};
 use queue::{Failure, Queue, Taken};
 use shard::{Control, Shard};
 
@@ -60,25 +70,46 @@ pub enum Next {
     Failed(RuntimeError),
 }
 
-/// A running shard. Dropping it stops it and frees its sockets and its thread.
+/// A running stream. Dropping it stops it and frees its sockets and its threads.
 #[derive(Debug)]
 pub struct LiveStream {
-    queue: Arc<Queue>,
-    control: Arc<Control>,
-    thread: Mutex<Option<JoinHandle<()>>>,
-    last_report: Arc<Mutex<Value>>,
+    outlet: Outlet,
+    shards: Vec<Running>,
+    warnings: Vec<String>,
     pid: u32,
 }
 
+/// A shard, as whoever started it sees it.
+#[derive(Debug)]
+struct Running {
+    control: Arc<Control>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+    last_report: Arc<Mutex<Value>>,
+}
+
 impl LiveStream {
-    /// Checks the options, starts the engine and the shard's thread. Connections open in the background.
+    /// As [`Self::start_all`], of one venue.
     ///
     /// # Errors
-    /// Options that the engine or the shard refuse, or a system that gives no thread or no certificate store.
+    /// As [`Self::start_all`].
     pub fn start(options: LiveOptions) -> Result<Self, RuntimeError> {
-        options.check()?;
-        let engine = Engine::start(options.engine.clone(), crate::BUILD, sys::now())?;
-        Self::start_with(options, engine)
+        Self::start_all(Plan { shards: vec![options], warnings: Vec::new() })
+    }
+
+    /// Checks the options, starts the engines and the threads of the shards. Connections open in the background.
+    ///
+    /// # Errors
+    /// Options that an engine or a shard refuses, credentials that are not there, or a system that gives no thread or no
+    /// certificate store.
+    pub fn start_all(plan: Plan) -> Result<Self, RuntimeError> {
+        let mut shards = Vec::new();
+        for mut options in plan.shards {
+            options.check()?;
+            options.engine.login = options.login.is_some();
+            let engine = Engine::start(options.engine.clone(), crate::BUILD, sys::now())?;
+            shards.push((options, engine));
+        }
+        Self::launch(shards, plan.warnings)
     }
 
     /// As [`Self::start`], with any engine: the seam for tests of the shell.
@@ -88,28 +119,60 @@ impl LiveStream {
     #[doc(hidden)]
     pub fn start_with<E: Drive>(options: LiveOptions, engine: E) -> Result<Self, RuntimeError> {
         options.check()?;
-        let tls = tls::client(options.extra_ca.as_deref())?;
-        let control = Arc::new(Control::default());
-        let gaps = Gaps::new(&options.engine);
-        let queue = Arc::new(Queue::new(options.queue_bytes, options.policy, gaps, control.waker.clone()));
-        let last_report = Arc::new(Mutex::new(Value::Null));
-        let name = format!("xtrader-shard-{}", options.engine.shard);
-        let pin = options.pin_core;
-        let shard = Shard::new(engine, options, tls, queue.clone(), control.clone())?;
-        let thread = {
-            let (queue, last_report) = (queue.clone(), last_report.clone());
-            std::thread::Builder::new()
+        Self::launch(vec![(options, engine)], Vec::new())
+    }
+
+    /// Everything that can be refused is, before the first thread starts.
+    fn launch<E: Drive>(parts: Vec<(LiveOptions, E)>, mut warnings: Vec<String>) -> Result<Self, RuntimeError> {
+        let bell = Arc::new(Bell::default());
+        let mut ready = Vec::new();
+        for (options, engine) in parts {
+            warnings.extend(options.warnings());
+            let login = options.login.as_ref().map(|source| source.read(options.engine.venue)).transpose()?;
+            let (credentials, warning) = login.map(|login| (login.credentials, login.warning)).unzip();
+            warnings.extend(warning.flatten());
+            let tls = tls::client(options.extra_ca.as_deref())?;
+            let control = Arc::new(Control::default());
+            let gaps = Gaps::new(&options.engine);
+            let queue = Queue::new(options.queue_bytes, options.policy, gaps, control.waker.clone(), Arc::clone(&bell));
+            let queue = Arc::new(queue);
+            let (name, pin) = (format!("xtrader-shard-{}", options.engine.shard), options.pin_core);
+            let shard = Shard::new(engine, options, credentials, tls, queue.clone(), control.clone())?;
+            ready.push((name, pin, shard, queue, control));
+        }
+        let controls: Arc<[Arc<Control>]> = ready.iter().map(|(.., control)| control.clone()).collect();
+        let queues = ready.iter().map(|(_, _, _, queue, _)| queue.clone()).collect();
+        let mut stream = Self { outlet: Outlet::new(queues, bell), shards: Vec::new(), warnings, pid: sys::pid() };
+        for (name, pin, shard, queue, control) in ready {
+            let last_report = Arc::new(Mutex::new(Value::Null));
+            let (report, all) = (last_report.clone(), controls.clone());
+            // Those that run already are stopped when the stream is dropped.
+            let thread = std::thread::Builder::new()
                 .name(name)
-                .spawn(move || run(shard, pin, &queue, &last_report))
-                .map_err(|e| RuntimeError::System { doing: "start the shard's thread", problem: e.to_string() })?
-        };
-        Ok(Self { queue, control, thread: Mutex::new(Some(thread)), last_report, pid: sys::pid() })
+                .spawn(move || {
+                    if let Err(why) = run(shard, pin, &report) {
+                        queue.fail(why);
+                        // A stream that has lost a part is over: the others hand over what they have, and end.
+                        all.iter().for_each(|control| control.stop());
+                    }
+                    queue.close();
+                })
+                .map_err(|e| RuntimeError::System { doing: "start the shard's thread", problem: e.to_string() })?;
+            stream.shards.push(Running { control, thread: Mutex::new(Some(thread)), last_report });
+        }
+        Ok(stream)
+    }
+
+    /// What its owner should know, though it hinders nothing.
+    #[must_use]
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
     }
 
     /// The next batch; waits at most `timeout`. Any number of threads may ask; each batch goes to one of them.
     pub fn next_batch(&self, timeout: Duration) -> Next {
         match self.check_process() {
-            Ok(()) => next(self.queue.take(timeout)),
+            Ok(()) => next(self.outlet.take(timeout)),
             Err(e) => Next::Failed(e),
         }
     }
@@ -120,36 +183,61 @@ impl LiveStream {
     /// A batch is taken in the last step: a future that is dropped has taken none.
     pub async fn next(&self) -> Next {
         match self.check_process() {
-            Ok(()) => next(self.queue.next().await),
+            Ok(()) => next(self.outlet.next().await),
             Err(e) => Next::Failed(e),
         }
     }
 
-    /// Stops: hands over what is open, closes the connections politely within `close_ms`, frees sockets and thread.
+    /// Stops: hands over what is open, closes the connections politely within `close_ms`, frees sockets and threads.
     /// What was handed over can still be read. Calling it again does nothing.
     ///
     /// # Errors
     /// This process is a fork of the one that started the stream.
     pub fn stop(&self) -> Result<(), RuntimeError> {
         self.check_process()?;
-        self.control.stop();
-        let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(thread) = thread.take() {
-            // The thread catches its own panics: there is nothing to be told here.
-            let _ = thread.join();
+        for shard in &self.shards {
+            shard.control.stop();
+        }
+        for shard in &self.shards {
+            let mut thread = shard.thread.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(thread) = thread.take() {
+                // The thread catches its own panics: there is nothing to be told here.
+                let _ = thread.join();
+            }
         }
         Ok(())
     }
 
-    /// Counters of the engine, books, connections, REST and queue. Of a stream that has ended, the last ones.
+    /// Counters of the engines, books, connections, REST and queues. Of a stream that has ended, the last ones.
     ///
     /// # Errors
-    /// This process is a fork of the one that started the stream, or the shard does not answer.
+    /// This process is a fork of the one that started the stream, or a shard does not answer.
     pub fn report(&self) -> Result<Value, RuntimeError> {
         self.check_process()?;
+        let asked: Vec<_> = self.shards.iter().map(|shard| (shard, shard.ask())).collect();
+        let reports = asked.into_iter().map(|(shard, answer)| shard.answered(&answer)).collect::<Result<_, _>>()?;
+        Ok(report::merged(reports))
+    }
+
+    /// Locks and threads do not survive a fork: better an error than a child that hangs.
+    fn check_process(&self) -> Result<(), RuntimeError> {
+        match sys::pid() {
+            pid if pid == self.pid => Ok(()),
+            child => Err(RuntimeError::Forked { parent: self.pid, child }),
+        }
+    }
+}
+
+impl Running {
+    fn ask(&self) -> Receiver<Value> {
         let (answer, report) = sync_channel(1);
         self.control.ask(answer);
-        if let Ok(report) = report.recv_timeout(if self.has_ended() { Duration::ZERO } else { REPORT_TIMEOUT }) {
+        report
+    }
+
+    fn answered(&self, report: &Receiver<Value>) -> Result<Value, RuntimeError> {
+        let patience = if self.has_ended() { Duration::ZERO } else { REPORT_TIMEOUT };
+        if let Ok(report) = report.recv_timeout(patience) {
             return Ok(report);
         }
         let last = self.last_report.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -163,14 +251,6 @@ impl LiveStream {
     fn has_ended(&self) -> bool {
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
         thread.as_ref().is_none_or(JoinHandle::is_finished)
-    }
-
-    /// Locks and threads do not survive a fork: better an error than a child that hangs.
-    fn check_process(&self) -> Result<(), RuntimeError> {
-        match sys::pid() {
-            pid if pid == self.pid => Ok(()),
-            child => Err(RuntimeError::Forked { parent: self.pid, child }),
-        }
     }
 }
 
@@ -191,18 +271,18 @@ fn next(taken: Taken) -> Next {
     }
 }
 
-/// The thread of a shard. However it ends, the stream ends with it.
-fn run<E: Drive>(shard: Shard<E>, pin: Option<usize>, queue: &Queue, last_report: &Mutex<Value>) {
+/// The thread of a shard.
+fn run<E: Drive>(shard: Shard<E>, pin: Option<usize>, last_report: &Mutex<Value>) -> Result<(), Failure> {
     if let Some(core) = pin
         && !sys::pin(core)
     {
         let why = format!("the system does not let this thread run on core {core}; choose another pin_core");
-        return queue.fail(Failure::Died(why));
+        return Err(Failure::Died(why));
     }
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(e) => return queue.fail(Failure::Died(format!("no runtime: {e}"))),
-    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| Failure::Died(format!("no runtime: {e}")))?;
     let ended = catch_unwind(AssertUnwindSafe(|| {
         // Outlives the shard: a REST client that is dropped in the middle of a request may still start a task.
         let _inside = runtime.enter();
@@ -212,16 +292,9 @@ fn run<E: Drive>(shard: Shard<E>, pin: Option<usize>, queue: &Queue, last_report
     }));
     // A resolver may hang for half a minute; its thread must not hold us up.
     runtime.shutdown_background();
-    match ended {
-        Ok((report, fault)) => {
-            *last_report.lock().unwrap_or_else(PoisonError::into_inner) = report;
-            match fault {
-                Some(fault) => queue.fail(Failure::Refused(fault)),
-                None => queue.close(),
-            }
-        }
-        Err(panic) => queue.fail(Failure::Died(format!("it panicked: {}", words(panic.as_ref())))),
-    }
+    let (report, fault) = ended.map_err(|panic| Failure::Died(format!("it panicked: {}", words(panic.as_ref()))))?;
+    *last_report.lock().unwrap_or_else(PoisonError::into_inner) = report;
+    fault.map_or(Ok(()), |fault| Err(Failure::Refused(fault)))
 }
 
 fn words(panic: &(dyn Any + Send)) -> &str {

@@ -49,6 +49,7 @@ impl Dialect for BinanceFutures {
         channels_per_request: 200,
         request_burst: 5,
         request_every_ms: 200,
+        frames_per_s: 10,
         connects: 300,
         connects_window_ms: 300_000,
         connections: 0,

@@ -49,6 +49,7 @@ impl Dialect for BinanceSpot {
         channels_per_request: 200,
         request_burst: 2,
         request_every_ms: 500,
+        frames_per_s: 5,
         connects: 300,
         connects_window_ms: 300_000,
         connections: 0,

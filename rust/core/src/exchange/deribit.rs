@@ -58,6 +58,7 @@ impl Protocol for Deribit {
         channels_per_request: 500,
         request_burst: 10,
         request_every_ms: 300,
+        frames_per_s: 100,
         connects: 32,
         connects_window_ms: 60_000,
         connections: 32,
@@ -68,6 +69,7 @@ impl Protocol for Deribit {
     const DEPTH_SPEEDS: &'static [DepthSpeed] = &[DepthSpeed::Ms100, DepthSpeed::Raw, DepthSpeed::Agg2];
     const TRADE_SOURCES: &'static [TradeSource] = &[TradeSource::Trade];
     const MARKETS: &'static [Exchange] = &[Exchange::Deribit, Exchange::DeribitSpot];
+    const CREDENTIALS: &'static [&'static str] = &["key", "secret"];
 
     fn default_endpoints() -> Endpoints {
         route::default_endpoints()
@@ -172,6 +174,10 @@ impl Protocol for Deribit {
 
     fn login(credentials: &Credentials, _wall: i64, id: u64) -> Option<String> {
         Some(route::login(credentials, id))
+    }
+
+    fn blank_secrets(frame: &[u8]) -> Option<Vec<u8>> {
+        route::blank_secrets(frame)
     }
 
     fn read_answer(frame: &[u8]) -> Option<Answer> {

@@ -60,6 +60,7 @@ impl Protocol for Okx {
         channels_per_request: 29,
         request_burst: 30,
         request_every_ms: 8_000,
+        frames_per_s: 100,
         connects: 3,
         connects_window_ms: 1_000,
         connections: 0,
@@ -72,6 +73,7 @@ impl Protocol for Okx {
     const TRADE_SOURCES: &'static [TradeSource] = &[TradeSource::AggTrade, TradeSource::Trade];
     const MARKETS: &'static [Exchange] =
         &[Exchange::OkxSpot, Exchange::OkxSwap, Exchange::OkxFutures, Exchange::OkxOptions];
+    const CREDENTIALS: &'static [&'static str] = &["key", "secret", "passphrase"];
 
     fn default_endpoints() -> Endpoints {
         route::default_endpoints()

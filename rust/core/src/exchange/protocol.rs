@@ -32,6 +32,8 @@ pub trait Protocol {
     const TRADE_SOURCES: &'static [TradeSource];
     /// The markets on its sockets.
     const MARKETS: &'static [Exchange];
+    /// What a login takes, of `key`, `secret` and `passphrase`; empty where there is none.
+    const CREDENTIALS: &'static [&'static str] = &[];
 
     /// The exchange itself.
     fn default_endpoints() -> Endpoints;
@@ -144,6 +146,12 @@ pub trait Protocol {
 
     /// The request that logs in, where the exchange has one. Whoever holds the credentials calls it, never the engine.
     fn login(_credentials: &Credentials, _wall: i64, _id: u64) -> Option<String> {
+        None
+    }
+
+    /// The answer to a login without the secrets that it carries; `None` where it carries none. Whoever logs in calls
+    /// it before anybody else sees the frame.
+    fn blank_secrets(_frame: &[u8]) -> Option<Vec<u8>> {
         None
     }
 
@@ -264,6 +272,8 @@ pub struct Limits {
     pub request_burst: u32,
     /// Milliseconds until one more may.
     pub request_every_ms: u64,
+    /// Frames of ours that one connection takes per second, pongs included.
+    pub frames_per_s: u32,
     /// Connections that may be opened per window by one address.
     pub connects: u32,
     /// That window, milliseconds.

@@ -3,9 +3,11 @@
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
-use xtrader_core::config::{ConfigError, EngineConfig};
+use xtrader_core::config::{ConfigError, DepthSpeed, EngineConfig, Stream};
+use xtrader_core::exchange::{Protocol, with_protocol};
 
 use super::address::{self, Service};
+use super::login::LoginSource;
 use super::sys;
 use crate::error::RuntimeError;
 
@@ -52,6 +54,9 @@ pub struct LiveOptions {
     /// way to trust everybody.
     #[serde(default)]
     pub extra_ca: Option<PathBuf>,
+    /// Where the credentials come from, to log in before subscribing; the engine is told whether there are any.
+    #[serde(default)]
+    pub login: Option<LoginSource>,
     /// Bounds of every connection.
     #[serde(default)]
     pub net: NetLimits,
@@ -84,11 +89,12 @@ pub struct NetLimits {
     /// Bytes of the kernel's receive buffer, 4 KiB … 1 GiB; none leaves it to the kernel, which adapts it. The kernel
     /// may give less (`net.core.rmem_max`).
     pub recv_buffer_bytes: Option<usize>,
-    /// Messages of ours per second and connection, pongs included, 1 … 1000; as many again in a burst. Binance cuts a
-    /// connection at more than 10.
-    pub messages_per_s: u32,
-    /// Connections opened per five minutes and host, by the whole process, 1 … 100 000. Binance allows 300 per address.
-    pub connects_per_5min: u32,
+    /// Messages of ours per second and connection, pongs included, 1 … 1000; none takes four fifths of what the exchange
+    /// allows (`frames_per_s` of its `Limits`).
+    pub messages_per_s: Option<u32>,
+    /// Connections opened per five minutes and host, by the whole process, 1 … 100 000; none takes four fifths of what
+    /// the exchange allows, in its own window.
+    pub connects_per_5min: Option<u32>,
 }
 
 impl Default for NetLimits {
@@ -103,8 +109,8 @@ impl Default for NetLimits {
             max_write_bytes: 256 << 10,
             read_buffer_bytes: 64 << 10,
             recv_buffer_bytes: None,
-            messages_per_s: 4,
-            connects_per_5min: 240,
+            messages_per_s: None,
+            connects_per_5min: None,
         }
     }
 }
@@ -113,9 +119,9 @@ impl Default for NetLimits {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RestLimits {
-    /// Weight spent per UTC clock minute and host, by the whole process, 1 … 1 000 000. Binance allows 2400 per address;
-    /// the rest is left to others behind the same address.
-    pub weight_per_min: u32,
+    /// Weight spent per minute and host, by the whole process, 1 … 1 000 000, spread over the windows in which the exchange
+    /// counts; none takes four fifths of what the exchange allows, half of it where its windows are shorter than a minute.
+    pub weight_per_min: Option<u32>,
     /// Requests under way at once, 1 … 64.
     pub max_concurrent: usize,
     /// Requests that wait for their turn, 1 … 65 536; more fail at once.
@@ -126,7 +132,7 @@ pub struct RestLimits {
 
 impl Default for RestLimits {
     fn default() -> Self {
-        Self { weight_per_min: 2000, max_concurrent: 4, max_waiting: 4096, max_body_bytes: 16 << 20 }
+        Self { weight_per_min: None, max_concurrent: 4, max_waiting: 4096, max_body_bytes: 16 << 20 }
     }
 }
 
@@ -154,6 +160,7 @@ impl LiveOptions {
             spin: false,
             force: false,
             extra_ca: None,
+            login: None,
             net: NetLimits::default(),
             rest: RestLimits::default(),
         }
@@ -183,6 +190,15 @@ impl LiveOptions {
             address::parse(&endpoints.ws, Service::WebSocket).map_err(|e| RuntimeError::Options(format!("ws {e}")))?;
             address::parse(&endpoints.rest, Service::Rest).map_err(|e| RuntimeError::Options(format!("rest {e}")))?;
         }
+        if self.engine.depth_speed == DepthSpeed::Ms10 && self.login.is_none() {
+            return Err(RuntimeError::Options(format!(
+                "depth_speed = 10ms takes a login at {}; give login, or leave depth_speed out",
+                self.engine.venue.id()
+            )));
+        }
+        if self.engine.login && self.login.is_none() {
+            return Err(RuntimeError::Options("engine.login is set by login; name where the credentials are".into()));
+        }
         let cores = sys::cores();
         if (self.spin || self.pin_core.is_some()) && cores < MIN_CORES && !self.force {
             return Err(RuntimeError::Options(format!(
@@ -191,6 +207,23 @@ impl LiveOptions {
             )));
         }
         Ok(())
+    }
+
+    /// What the user should know, though it hinders nothing.
+    #[must_use]
+    pub fn warnings(&self) -> Option<String> {
+        let engine = &self.engine;
+        let is_raw_offered = with_protocol!(engine.venue, P => P::DEPTH_SPEEDS).contains(&DepthSpeed::Raw);
+        let is_raw_wanted = matches!(engine.depth_speed, DepthSpeed::Auto | DepthSpeed::Raw);
+        let is_concerned = engine.streams.iter().any(|stream| *stream != Stream::Bbo);
+        (is_raw_offered && is_raw_wanted && is_concerned && self.login.is_none()).then(|| {
+            let venue = engine.venue.id();
+            format!(
+                "{venue}: raw channels take a login, so the 100 ms ones are used: what changed and changed back within \
+                 100 ms is never seen, and everything comes up to 100 ms later; give login, or depth_speed = 100ms if \
+                 that will do"
+            )
+        })
     }
 
     fn check_bounds(&self) -> Result<(), ConfigError> {
@@ -210,9 +243,9 @@ impl LiveOptions {
             ("net.max_write_bytes", net.max_write_bytes as u64, KIB, GIB, bytes),
             ("net.read_buffer_bytes", net.read_buffer_bytes as u64, 8 * KIB, 16 << 20, "8192 … 16777216"),
             ("net.recv_buffer_bytes", net.recv_buffer_bytes.unwrap_or(4096) as u64, 4 * KIB, GIB, "4096 … 1073741824"),
-            ("net.messages_per_s", net.messages_per_s.into(), 1, 1000, "1 … 1000"),
-            ("net.connects_per_5min", net.connects_per_5min.into(), 1, 100_000, "1 … 100000"),
-            ("rest.weight_per_min", rest.weight_per_min.into(), 1, 1_000_000, "1 … 1000000"),
+            ("net.messages_per_s", net.messages_per_s.unwrap_or(1).into(), 1, 1000, "1 … 1000"),
+            ("net.connects_per_5min", net.connects_per_5min.unwrap_or(1).into(), 1, 100_000, "1 … 100000"),
+            ("rest.weight_per_min", rest.weight_per_min.unwrap_or(1).into(), 1, 1_000_000, "1 … 1000000"),
             ("rest.max_concurrent", rest.max_concurrent as u64, 1, 64, "1 … 64"),
             ("rest.max_waiting", rest.max_waiting as u64, 1, 65_536, "1 … 65536"),
         ];

@@ -3,18 +3,17 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::task::AtomicWaker;
 use serde_json::{Value, json};
-use tokio::sync::Notify;
 use xtrader_core::batch::Batch;
 use xtrader_core::config::ConfigError;
 use xtrader_core::table::Table;
 
 use super::drops::{Drops, Gaps, last_recv};
 use super::options::Policy;
+use super::outlet::Bell;
 use super::sys;
 
 /// What the consumer gets.
@@ -71,8 +70,7 @@ struct State {
 #[derive(Debug)]
 pub struct Queue {
     state: Mutex<State>,
-    filled: Condvar,
-    notify: Notify,
+    bell: Arc<Bell>,
     bound: usize,
     policy: Policy,
     /// The shard wants to know when the consumer takes something.
@@ -83,7 +81,7 @@ pub struct Queue {
 impl Queue {
     /// Empty.
     #[must_use]
-    pub fn new(bound: usize, policy: Policy, gaps: Gaps, shard: Arc<AtomicWaker>) -> Self {
+    pub fn new(bound: usize, policy: Policy, gaps: Gaps, shard: Arc<AtomicWaker>, bell: Arc<Bell>) -> Self {
         let state = State {
             entries: VecDeque::new(),
             bytes: 0,
@@ -96,15 +94,7 @@ impl Queue {
             total: [0; 2],
             dropped: [0; 2],
         };
-        Self {
-            state: Mutex::new(state),
-            filled: Condvar::new(),
-            notify: Notify::new(),
-            bound,
-            policy,
-            wanted: AtomicBool::new(false),
-            shard,
-        }
+        Self { state: Mutex::new(state), bell, bound, policy, wanted: AtomicBool::new(false), shard }
     }
 
     /// Hands a batch over, by the policy. One batch is always let in, however large.
@@ -128,7 +118,7 @@ impl Queue {
         }
         state.admit(batch, bytes);
         drop(state);
-        self.wake_consumer();
+        self.bell.ring();
         Ok(())
     }
 
@@ -136,7 +126,7 @@ impl Queue {
     pub fn push_last(&self, batch: Batch) {
         let bytes = batch.rows.get_array_memory_size();
         self.lock().admit(batch, bytes);
-        self.wake_consumer();
+        self.bell.ring();
     }
 
     /// Takes the oldest batch, without waiting.
@@ -146,41 +136,6 @@ impl Queue {
             self.shard.wake();
         }
         taken
-    }
-
-    /// Takes the oldest batch; waits at most `timeout` for one.
-    pub fn take(&self, timeout: Duration) -> Taken {
-        // A duration that no clock can hold is for ever.
-        let deadline = Instant::now().checked_add(timeout);
-        loop {
-            match self.try_take() {
-                Taken::Nothing => {}
-                taken => return taken,
-            }
-            let state = self.lock();
-            if !state.entries.is_empty() || state.end.is_some() {
-                continue;
-            }
-            let left = deadline.map_or(Duration::MAX, |at| at.saturating_duration_since(Instant::now()));
-            if left.is_zero() {
-                return Taken::Nothing;
-            }
-            // Spurious wake-ups are harmless: the loop looks again.
-            drop(self.filled.wait_timeout(state, left.min(Duration::from_secs(3600))));
-        }
-    }
-
-    /// Takes the oldest batch when there is one, or the end. Cancel safe: a batch is taken in the last step.
-    pub async fn next(&self) -> Taken {
-        loop {
-            let notified = self.notify.notified();
-            tokio::pin!(notified);
-            notified.as_mut().enable();
-            match self.try_take() {
-                Taken::Nothing => notified.await,
-                taken => return taken,
-            }
-        }
     }
 
     /// Nothing waits for the consumer.
@@ -223,12 +178,7 @@ impl Queue {
 
     fn end(&self, end: End) {
         self.lock().end.get_or_insert(end);
-        self.wake_consumer();
-    }
-
-    fn wake_consumer(&self) {
-        self.filled.notify_all();
-        self.notify.notify_waiters();
+        self.bell.ring();
     }
 
     /// A consumer that panicked while it held the lock left whole entries behind.

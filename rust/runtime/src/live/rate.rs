@@ -16,6 +16,14 @@ impl Rate {
         Self { interval: interval_ns, tolerance, empty_at: 0 }
     }
 
+    /// At most `n` in any window: half of them at once, but no more than `burst`, and the rest evenly.
+    #[must_use]
+    pub fn within(n: u32, window_ns: u64, burst: u32) -> Self {
+        let n = n.max(1);
+        let burst = n.div_ceil(2).min(burst.max(1));
+        Self::new(burst, window_ns / u64::from((n - burst).max(1)))
+    }
+
     /// Takes one.
     ///
     /// # Errors
@@ -50,6 +58,23 @@ mod tests {
     }
 
     proptest! {
+        /// No window holds more than it may, wherever it begins.
+        #[test]
+        fn no_window_holds_more_than_allowed(n in 1u32..20, burst in 1u32..20, steps in prop::collection::vec(0u64..300, 1..200)) {
+            const WINDOW: u64 = 1000;
+            let mut rate = Rate::within(n, WINDOW, burst);
+            let mut now = 0;
+            let mut taken: Vec<u64> = Vec::new();
+            for step in steps {
+                now += step;
+                while rate.try_take(now).is_ok() { taken.push(now); }
+            }
+            for (i, from) in taken.iter().enumerate() {
+                let held = taken[i..].iter().filter(|t| **t < from + WINDOW).count();
+                prop_assert!(held <= n as usize, "{held} of {n}");
+            }
+        }
+
         /// In any window of `k` intervals no more than `burst + k` pass.
         #[test]
         fn no_window_holds_more(burst in 1u32..6, steps in prop::collection::vec(0u64..25, 1..200)) {

@@ -18,9 +18,10 @@ use xtrader_core::engine::RequestId;
 use xtrader_core::time::Stamp;
 
 use super::address::{self, Service};
+use super::allowance::Allowance;
 use super::budget::{Hold, Shared};
 use super::down::escaped;
-use super::options::{NetLimits, RestLimits};
+use super::options::RestLimits;
 use super::sys;
 use crate::error::RuntimeError;
 
@@ -57,7 +58,7 @@ type Running = Pin<Box<dyn Future<Output = Reply> + Send>>;
 pub struct Rest {
     client: Client,
     limits: RestLimits,
-    net: NetLimits,
+    allowance: Allowance,
     deadline: Duration,
     waiting: VecDeque<Request>,
     running: FuturesUnordered<Running>,
@@ -82,7 +83,7 @@ impl Rest {
     pub fn new(
         tls: &Arc<ClientConfig>,
         limits: RestLimits,
-        net: NetLimits,
+        allowance: Allowance,
         deadline_ms: u64,
     ) -> Result<Self, RuntimeError> {
         let deadline = Duration::from_millis(deadline_ms);
@@ -100,7 +101,7 @@ impl Rest {
         Ok(Self {
             client,
             limits,
-            net,
+            allowance,
             deadline,
             waiting: VecDeque::new(),
             running: FuturesUnordered::new(),
@@ -116,7 +117,7 @@ impl Rest {
     /// Takes a request. What must not be dialled, or finds the queue full, is answered with status 0.
     pub fn ask(&mut self, request: RequestId, url: String, weight: u32) {
         let account = match address::parse(&url, Service::Rest) {
-            Ok(parsed) => Shared::with(&address::origin(&parsed), &self.net, &self.limits),
+            Ok(parsed) => Shared::with(&address::origin(&parsed), &self.allowance),
             Err(e) => return self.answered.push_back(unanswered(request, url, None, e.to_string())),
         };
         if self.waiting.len() >= self.limits.max_waiting {
@@ -156,7 +157,7 @@ impl Rest {
         (self.waiting.len(), self.running.len())
     }
 
-    /// Weight spent in the running minute, and milliseconds for which the host refuses us.
+    /// Weight spent in the running window, and milliseconds for which the host refuses us.
     #[must_use]
     pub fn account(&self, now: Stamp) -> Option<(u32, u64)> {
         let account = self.account.as_ref()?.lock();

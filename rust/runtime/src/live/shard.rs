@@ -23,16 +23,19 @@ use rustls::ClientConfig;
 use serde_json::Value;
 use tokio::time::{Instant, Sleep};
 use xtrader_core::batch::Batch;
-use xtrader_core::config::ConfigError;
+use xtrader_core::config::{ConfigError, Credentials};
 use xtrader_core::engine::{Action, ConnDown, DownReason, HttpReply, Input};
 use xtrader_core::symbol::ConnId;
 use xtrader_core::time::{NS_PER_MS, Stamp};
 
 use super::address::{self, Service};
-use super::budget::{Hold, Shared};
+use super::admission::{Waiting, admitted};
+use super::allowance::Allowance;
+use super::budget::{Seat, Shared};
 use super::dial::{Dialled, dial};
 use super::down::down;
 use super::drive::Drive;
+use super::login;
 use super::options::LiveOptions;
 use super::queue::Queue;
 use super::rest::{Reply, Rest};
@@ -79,7 +82,7 @@ impl Control {
     }
 }
 
-type Dialling = Pin<Box<dyn Future<Output = Result<Dialled, ConnDown>> + Send>>;
+type Dialling = Pin<Box<dyn Future<Output = Result<(Dialled, Option<Seat>), ConnDown>> + Send>>;
 type Retiring = Pin<Box<dyn Future<Output = u64> + Send>>;
 
 enum State {
@@ -93,6 +96,10 @@ struct Slot {
     conn: ConnId,
     url: String,
     state: State,
+    /// What its opening waits for, where this process must not open it yet.
+    waiting: Waiting,
+    /// A login is on its way.
+    logging_in: bool,
     flag: Arc<Flag>,
     waker: Waker,
     counts: Counts,
@@ -118,6 +125,8 @@ pub struct Shard<E> {
     queue: Arc<Queue>,
     control: Arc<Control>,
     tls: Arc<ClientConfig>,
+    allowance: Allowance,
+    credentials: Option<Credentials>,
     rest: Rest,
     slots: Vec<Slot>,
     retiring: FuturesUnordered<Retiring>,
@@ -138,17 +147,21 @@ impl<E: Drive> Shard<E> {
     pub fn new(
         engine: E,
         options: LiveOptions,
+        credentials: Option<Credentials>,
         tls: Arc<ClientConfig>,
         queue: Arc<Queue>,
         control: Arc<Control>,
     ) -> Result<Self, RuntimeError> {
-        let rest = Rest::new(&tls, options.rest, options.net.clone(), options.engine.deadlines.http_ms)?;
+        let allowance = Allowance::of(&options);
+        let rest = Rest::new(&tls, options.rest, allowance, options.engine.deadlines.http_ms)?;
         Ok(Self {
             engine,
             options,
             queue,
             control,
             tls,
+            allowance,
+            credentials,
             rest,
             slots: Vec::new(),
             retiring: FuturesUnordered::new(),
@@ -261,12 +274,21 @@ impl<E: Drive> Shard<E> {
 
     /// Hands over what had no room. True where nothing is left of it.
     fn unblock(&mut self) -> bool {
+        if self.blocked.is_empty() {
+            return true;
+        }
         while let Some(batch) = self.blocked.pop_front() {
             // First the wish to be woken, then the attempt: room that comes in between is not missed.
             self.queue.wake_shard_on_take();
             if let Err(batch) = self.queue.push(batch) {
                 self.blocked.push_front(batch);
                 return false;
+            }
+        }
+        let now = sys::now().mono;
+        for slot in &mut self.slots {
+            if let State::Up(socket) = &mut slot.state {
+                socket.resumed(now);
             }
         }
         true
@@ -279,7 +301,7 @@ impl<E: Drive> Shard<E> {
         if let State::Dialling(dialling) = &mut self.slots[i].state {
             match dialling.as_mut().poll(&mut cx) {
                 Poll::Pending => return,
-                Poll::Ready(Ok(dialled)) => self.up(i, dialled),
+                Poll::Ready(Ok((dialled, seat))) => self.up(i, dialled, seat),
                 Poll::Ready(Err(down)) => return self.down(i, &down),
             }
         }
@@ -308,10 +330,16 @@ impl<E: Drive> Shard<E> {
     /// over.
     fn deliver(&mut self, i: usize) -> bool {
         loop {
-            let Slot { conn, state, .. } = &mut self.slots[i];
+            let Slot { conn, state, logging_in, .. } = &mut self.slots[i];
             let State::Up(socket) = state else { return false };
             let stamp = socket.stamp();
             match socket.step() {
+                Ok(Step::Message(payload)) if *logging_in => {
+                    let (shown, granted) = login::admit(self.options.engine.venue, payload);
+                    *logging_in = !granted;
+                    let payload = shown.as_deref().unwrap_or(payload);
+                    self.engine.handle(stamp, Input::Frame { conn: *conn, payload });
+                }
                 Ok(Step::Message(payload)) => self.engine.handle(stamp, Input::Frame { conn: *conn, payload }),
                 Ok(Step::Other) => continue,
                 Ok(Step::Drained) => return true,
@@ -324,12 +352,12 @@ impl<E: Drive> Shard<E> {
         }
     }
 
-    fn up(&mut self, i: usize, dialled: Dialled) {
+    fn up(&mut self, i: usize, dialled: Dialled, seat: Option<Seat>) {
         let slot = &mut self.slots[i];
         let conn = slot.conn;
         slot.counts.opened = slot.counts.opened.saturating_add(1);
         slot.counts.peer = Some(dialled.peer.to_string());
-        let socket = Socket::new(dialled, self.options.net.clone());
+        let socket = Socket::new(dialled, seat, self.options.net.clone(), &self.allowance);
         // The read that brought the answer may have brought messages: no stamp of theirs may be earlier.
         let stamp = socket.stamp();
         slot.counts.opened_at = Some(stamp.wall);
@@ -346,6 +374,7 @@ impl<E: Drive> Shard<E> {
             return;
         }
         let conn = slot.conn;
+        slot.logging_in = false;
         slot.counts.last_down = Some(down.clone());
         if let State::Up(socket) = std::mem::replace(&mut slot.state, State::Down) {
             slot.counts.messages = slot.counts.messages.saturating_add(socket.messages);
@@ -358,7 +387,7 @@ impl<E: Drive> Shard<E> {
         if down.reason == DownReason::Refused
             && let (Some(status), Ok(url)) = (down.code, address::parse(&slot.url, Service::WebSocket))
         {
-            let account = Shared::with(&address::origin(&url), &self.options.net, &self.options.rest);
+            let account = Shared::with(&address::origin(&url), &self.allowance);
             account.lock().on_reply(sys::now(), status, None, down.retry_after_ms);
         }
         self.feed(sys::now(), Input::ConnDown { conn, down });
@@ -403,17 +432,20 @@ impl<E: Drive> Shard<E> {
         match action {
             Action::Open { conn, url } => self.open(conn, url),
             Action::Send { conn, text } => {
-                let Some(i) = self.slots.iter().position(|s| s.conn == conn) else { return };
-                let State::Up(socket) = &mut self.slots[i].state else { return };
-                match socket.send(text) {
-                    Ok(()) => self.slots[i].flag.raise(),
-                    Err(down) => self.down(i, &down),
+                if let Some(i) = self.slots.iter().position(|s| s.conn == conn) {
+                    self.send(i, text);
                 }
             }
-            // Nobody has given credentials.
-            Action::Login { conn, .. } => {
-                if let Some(i) = self.slots.iter().position(|s| s.conn == conn) {
-                    self.down(i, &down(DownReason::Local, "no credentials to log in with"));
+            Action::Login { conn, request } => {
+                let Some(i) = self.slots.iter().position(|s| s.conn == conn) else { return };
+                let venue = self.options.engine.venue;
+                let text = self.credentials.as_ref().and_then(|c| login::request(venue, c, sys::now().wall, request));
+                match text {
+                    Some(text) => {
+                        self.slots[i].logging_in = true;
+                        self.send(i, text);
+                    }
+                    None => self.down(i, &down(DownReason::Local, "no credentials to log in with")),
                 }
             }
             Action::Close { conn, reason } => {
@@ -425,14 +457,30 @@ impl<E: Drive> Shard<E> {
         }
     }
 
+    fn send(&mut self, i: usize, text: String) {
+        let State::Up(socket) = &mut self.slots[i].state else { return };
+        match socket.send(text) {
+            Ok(()) => self.slots[i].flag.raise(),
+            Err(down) => self.down(i, &down),
+        }
+    }
+
     fn open(&mut self, conn: ConnId, url: String) {
         let i = match self.slots.iter().position(|s| s.conn == conn) {
             Some(i) => i,
             None => {
                 let flag = Flag::new(self.control.waker.clone());
                 let waker = flag.waker();
-                let state = State::Down;
-                self.slots.push(Slot { conn, url: String::new(), state, flag, waker, counts: Counts::default() });
+                self.slots.push(Slot {
+                    conn,
+                    url: String::new(),
+                    state: State::Down,
+                    waiting: Waiting::default(),
+                    logging_in: false,
+                    flag,
+                    waker,
+                    counts: Counts::default(),
+                });
                 self.slots.len() - 1
             }
         };
@@ -440,11 +488,11 @@ impl<E: Drive> Shard<E> {
         slot.counts.dials = slot.counts.dials.saturating_add(1);
         let dialling: Dialling = match address::parse(&url, Service::WebSocket) {
             Ok(parsed) => {
-                let account = Shared::with(&address::origin(&parsed), &self.options.net, &self.options.rest);
-                let (tls, net) = (self.tls.clone(), self.options.net.clone());
+                let account = Shared::with(&address::origin(&parsed), &self.allowance);
+                let (tls, net, waiting) = (self.tls.clone(), self.options.net.clone(), slot.waiting.clone());
                 Box::pin(async move {
-                    admitted(&account).await?;
-                    dial(parsed, tls, net).await
+                    let seat = admitted(&account, &waiting).await?;
+                    Ok((dial(parsed, tls, net).await?, seat))
                 })
             }
             Err(e) => Box::pin(std::future::ready(Err(down(DownReason::ConnectFailed, &e.to_string())))),
@@ -518,21 +566,6 @@ impl<E: Drive> Shard<E> {
         match &mut self.sleep {
             Some(sleep) => sleep.as_mut().poll(cx),
             None => Poll::Pending,
-        }
-    }
-}
-
-/// Waits for its turn among the connections of this process. A ban is told at once: the engine knows when to come back.
-async fn admitted(account: &Shared) -> Result<(), ConnDown> {
-    loop {
-        let held = account.lock().try_connect(sys::now());
-        match held {
-            Ok(()) => return Ok(()),
-            Err(Hold::Spent(wait)) => tokio::time::sleep(Duration::from_nanos(wait)).await,
-            Err(Hold::Banned(left)) => {
-                let retry_after_ms = Some(left.div_ceil(1_000_000));
-                return Err(ConnDown { retry_after_ms, ..down(DownReason::Refused, "the host refuses this address") });
-            }
         }
     }
 }

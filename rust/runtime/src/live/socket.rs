@@ -11,11 +11,12 @@ use tokio::time::timeout;
 use xtrader_core::engine::{ConnDown, DownReason};
 use xtrader_core::time::Stamp;
 
+use super::allowance::Allowance;
+use super::budget::Seat;
 use super::dial::Dialled;
 use super::down::{down, escaped};
 use super::options::NetLimits;
 use super::outbox::Outbox;
-use super::rate::Rate;
 use super::sys;
 use super::transport::Transport;
 use super::wire::{Event, Reader};
@@ -40,6 +41,11 @@ pub struct Socket {
     reader: Reader,
     outbox: Outbox,
     limits: NetLimits,
+    /// Nanoseconds in which it must be heard of, and since when that counts, where not since the last read (monotonic).
+    silence: Option<u64>,
+    resumed_at: u64,
+    /// Its place among the connections that the host allows, as long as it lives.
+    _seat: Option<Seat>,
     /// When the message under way began (monotonic).
     began: Option<u64>,
     /// When the rate lets the next of our messages go.
@@ -61,16 +67,18 @@ pub struct Socket {
 impl Socket {
     /// Takes over an open connection.
     #[must_use]
-    pub fn new(dialled: Dialled, limits: NetLimits) -> Self {
+    pub fn new(dialled: Dialled, seat: Option<Seat>, limits: NetLimits, allowance: &Allowance) -> Self {
         let mut reader = Reader::new(limits.read_buffer_bytes, limits.max_message_bytes);
         reader.extend(&dialled.tail);
-        let rate = Rate::new(limits.messages_per_s, 1_000 * NS_PER_MS / u64::from(limits.messages_per_s.max(1)));
         Self {
             bytes: dialled.tail.len() as u64,
             transport: dialled.transport,
             reader,
-            outbox: Outbox::new(limits.max_write_bytes, rate),
+            outbox: Outbox::new(limits.max_write_bytes, allowance.frames),
             limits,
+            silence: allowance.silence_ns,
+            resumed_at: 0,
+            _seat: seat,
             began: None,
             resume_at: None,
             unflushed: false,
@@ -85,6 +93,11 @@ impl Socket {
     #[must_use]
     pub fn stamp(&self) -> Stamp {
         self.transport.last_read()
+    }
+
+    /// Nothing was read until now, and that was not the peer's fault.
+    pub fn resumed(&mut self, now: u64) {
+        self.resumed_at = now;
     }
 
     /// The last read brought more than the buffer took.
@@ -194,7 +207,10 @@ impl Socket {
     /// When [`Self::check`] or [`Self::poll_write`] has something to do without any input.
     #[must_use]
     pub fn next_deadline(&self) -> Option<u64> {
-        [self.write_deadline(), self.assembly_deadline(), self.resume_at].into_iter().flatten().min()
+        [self.write_deadline(), self.assembly_deadline(), self.silence_deadline(), self.resume_at]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// Judges the deadlines. True where something may be written now.
@@ -211,6 +227,10 @@ impl Socket {
             let held = self.reader.under_way();
             let detail = format!("a message is not complete after {} ms ({held} bytes so far)", limits.assembly_ms);
             return Err(down(DownReason::Protocol, &detail));
+        }
+        if self.silence_deadline().is_some_and(|at| at <= now) {
+            let silence_ms = self.silence.unwrap_or_default() / NS_PER_MS;
+            return Err(down(DownReason::Local, &format!("not even a ping came for {silence_ms} ms")));
         }
         Ok(self.resume_at.is_some_and(|at| at <= now))
     }
@@ -260,6 +280,10 @@ impl Socket {
 
     fn assembly_deadline(&self) -> Option<u64> {
         self.began.map(|began| began.saturating_add(self.limits.assembly_ms.saturating_mul(NS_PER_MS)))
+    }
+
+    fn silence_deadline(&self) -> Option<u64> {
+        self.silence.map(|silence| self.transport.last_read().mono.max(self.resumed_at).saturating_add(silence))
     }
 
     fn ended(&self) -> ConnDown {

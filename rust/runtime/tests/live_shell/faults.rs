@@ -137,7 +137,7 @@ fn a_message_that_never_ends_costs_its_connection_and_no_other() {
     });
     let mut options = options();
     options.net.assembly_ms = 200;
-    options.net.messages_per_s = 1000;
+    options.net.messages_per_s = Some(1000);
     let first = vec![open(1, slow.ws()), open(2, quick.ws())];
     let run = Run::start(options, first, |seen| match seen {
         Seen::Frame(_, conn, _) => vec![send(*conn, "more")],
@@ -169,7 +169,7 @@ fn a_peer_that_does_not_read_is_left_at_the_deadline() {
     let mut options = options();
     options.net.write_ms = 200;
     options.net.max_write_bytes = 256 << 20;
-    options.net.messages_per_s = 1000;
+    options.net.messages_per_s = Some(1000);
     let run = Run::start(options, vec![open(1, peer.ws())], |seen| match seen {
         Seen::Up(..) => (0..32).map(|_| send(1, "x".repeat(1 << 20))).collect(),
         _ => Vec::new(),

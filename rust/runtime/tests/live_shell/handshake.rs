@@ -139,7 +139,7 @@ fn a_name_that_does_not_exist_is_told_and_costs_no_other_connection() {
     );
     let mut options = options();
     options.net.connect_ms = 2_000;
-    options.net.messages_per_s = 1_000;
+    options.net.messages_per_s = Some(1_000);
     // RFC 6761: `.invalid` never resolves, with a resolver or without one.
     let first = vec![open(1, "wss://nowhere.invalid/"), open(2, peer.ws())];
     let run = Run::start(options, first, |seen| match seen {

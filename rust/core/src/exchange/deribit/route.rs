@@ -93,10 +93,8 @@ pub(super) fn login(credentials: &Credentials, id: u64) -> String {
     request("public/auth", &params, id)
 }
 
-/// The reply to a login with its tokens blanked, byte for byte as long; `None` where there is nothing to blank. Whoever
-/// records or shows frames calls it first.
-#[must_use]
-pub fn blank_secrets(frame: &[u8]) -> Option<Vec<u8>> {
+/// The reply to a login with its tokens blanked, byte for byte as long; `None` where there is nothing to blank.
+pub(super) fn blank_secrets(frame: &[u8]) -> Option<Vec<u8>> {
     const SECRETS: [&[u8]; 2] = [b"\"access_token\"", b"\"refresh_token\""];
     let mut blanked: Option<Vec<u8>> = None;
     for at in 0..frame.len() {

@@ -50,7 +50,7 @@ fn config() -> EngineConfig {
 }
 
 fn queue(policy: Policy) -> Queue {
-    Queue::new(BOUND, policy, Gaps::new(&config()), Arc::default())
+    Queue::new(BOUND, policy, Gaps::new(&config()), Arc::default(), Arc::default())
 }
 
 fn first(batch: &Batch, column: &str) -> i64 {
@@ -158,8 +158,8 @@ fn the_end_comes_behind_everything_else_and_the_first_end_counts() {
     assert!(queue.push(batch(0, 1)).is_ok());
     queue.fail(Failure::Died("broken".to_owned()));
     queue.close();
-    assert!(matches!(queue.take(Duration::ZERO), Taken::Batch(_)));
-    assert!(matches!(queue.take(Duration::ZERO), Taken::Failed(Failure::Died(why)) if why == "broken"));
+    assert!(matches!(queue.try_take(), Taken::Batch(_)));
+    assert!(matches!(queue.try_take(), Taken::Failed(Failure::Died(why)) if why == "broken"));
 }
 
 /// Rows of the engine are numbered from 0, so all below it is free.

@@ -6,18 +6,22 @@ use super::{Drive, Shard, Slot, State};
 use crate::live::sys;
 
 impl<E: Drive> Shard<E> {
-    /// Engine, connections, REST and queue. JSON, see `docs/architecture.md`.
+    /// Whose it is; engine, connections, REST and queue. JSON, see `docs/architecture.md`.
     pub(super) fn report(&self) -> Value {
         let now = sys::now();
         let (waiting, running) = self.rest.in_flight();
         let (weight_used, banned_for_ms) = self.rest.account(now).unwrap_or_default();
         let mut report = self.engine.report();
-        report["connections"] = self.slots.iter().map(connection).collect();
+        report["exchange"] = self.options.engine.venue.id().into();
+        report["shard"] = self.options.engine.shard.into();
+        report["streams"] = self.options.engine.streams.iter().map(|stream| stream.name()).collect();
+        report["connections"] = self.slots.iter().map(|slot| self.connection(slot)).collect();
         report["rest"] = json!({
             "sent": self.rest.sent,
             "failed": self.rest.failed,
             "weight_used": weight_used,
-            "weight_per_min": self.options.rest.weight_per_min,
+            "weight_limit": self.allowance.weight,
+            "weight_window_ms": self.allowance.window_ms,
             "banned_for_ms": banned_for_ms,
             "waiting": waiting,
             "running": running,
@@ -29,26 +33,31 @@ impl<E: Drive> Shard<E> {
         report["at"] = now.wall.into();
         report
     }
-}
 
-fn connection(slot: &Slot) -> Value {
-    let counts = &slot.counts;
-    let (state, live) = match &slot.state {
-        State::Down => ("down", None),
-        State::Dialling(_) => ("dialling", None),
-        State::Up(socket) => ("up", Some(socket)),
-    };
-    json!({
-        "conn_id": slot.conn.0,
-        "url": slot.url,
-        "state": state,
-        "peer": counts.peer,
-        "opened_at": counts.opened_at,
-        "dials": counts.dials,
-        "opened": counts.opened,
-        "messages": counts.messages + live.map_or(0, |s| s.messages),
-        "bytes": counts.bytes + live.map_or(0, |s| s.bytes),
-        "pings": counts.pings + live.map_or(0, |s| s.pings),
-        "last_down": counts.last_down,
-    })
+    fn connection(&self, slot: &Slot) -> Value {
+        let counts = &slot.counts;
+        let waits_for = slot.waiting.for_what();
+        let (state, live) = match &slot.state {
+            State::Down => ("down", None),
+            State::Dialling(_) if waits_for.is_some() => ("waiting", None),
+            State::Dialling(_) => ("dialling", None),
+            State::Up(socket) => ("up", Some(socket)),
+        };
+        json!({
+            "exchange": self.options.engine.venue.id(),
+            "shard": self.options.engine.shard,
+            "conn_id": slot.conn.0,
+            "url": slot.url,
+            "state": state,
+            "waits_for": waits_for,
+            "peer": counts.peer,
+            "opened_at": counts.opened_at,
+            "dials": counts.dials,
+            "opened": counts.opened,
+            "messages": counts.messages + live.map_or(0, |s| s.messages),
+            "bytes": counts.bytes + live.map_or(0, |s| s.bytes),
+            "pings": counts.pings + live.map_or(0, |s| s.pings),
+            "last_down": counts.last_down,
+        })
+    }
 }

@@ -1,0 +1,275 @@
+//! Credentials: where they come from, what they become, and that nobody sees them.
+//!
+//! They live in the shard and nowhere else. The engine wishes to log in, and gets the answer without its secrets.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use xtrader_core::config::Credentials;
+use xtrader_core::exchange::{Answer, Protocol, with_protocol};
+use xtrader_core::symbol::Venue;
+
+use crate::error::RuntimeError;
+
+/// Largest file of credentials, in bytes.
+const MAX_FILE: u64 = 64 << 10;
+/// Rights of those who are neither the owner nor of the group.
+const OTHERS: u32 = 0o007;
+
+/// Where credentials come from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LoginSource {
+    /// Environment variables of this prefix: `OKX` means `OKX_KEY`, `OKX_SECRET` and, where there is one,
+    /// `OKX_PASSPHRASE`.
+    Env(String),
+    /// A file: a JSON object, or lines `KEY=VALUE`, with `key`, `secret` and `passphrase`.
+    File(PathBuf),
+}
+
+/// Credentials, and what their owner should know about them.
+#[derive(Debug)]
+pub struct Login {
+    /// What logs in.
+    pub credentials: Credentials,
+    /// A danger that does not hinder.
+    pub warning: Option<String>,
+}
+
+impl LoginSource {
+    /// Reads what the venue takes.
+    ///
+    /// # Errors
+    /// A venue without a login; a text that is missing or empty, by its name and never by its value.
+    pub fn read(&self, venue: Venue) -> Result<Login, RuntimeError> {
+        let wanted = with_protocol!(venue, P => P::CREDENTIALS);
+        if wanted.is_empty() {
+            return Err(refuse(&format!("{} has none; leave it out", venue.id())));
+        }
+        let mut login = Login {
+            credentials: Credentials { key: String::new(), secret: String::new(), passphrase: String::new() },
+            warning: None,
+        };
+        let texts = match self {
+            Self::Env(prefix) => Texts::Env(prefix),
+            Self::File(path) => {
+                login.warning = readable_by_others(path)?;
+                Texts::File(path, read_file(path)?)
+            }
+        };
+        for name in wanted {
+            let text = texts.get(name)?;
+            *field(&mut login.credentials, name) = text;
+        }
+        Ok(login)
+    }
+}
+
+/// The request that logs in.
+#[must_use]
+pub fn request(venue: Venue, credentials: &Credentials, wall: i64, id: u64) -> Option<String> {
+    with_protocol!(venue, P => P::login(credentials, wall, id))
+}
+
+/// A frame that came while a login was on its way, as the engine may see it where that differs; and whether it was the
+/// answer that was waited for.
+#[must_use]
+pub fn admit(venue: Venue, frame: &[u8]) -> (Option<Vec<u8>>, bool) {
+    with_protocol!(venue, P => {
+        (P::blank_secrets(frame), matches!(P::read_answer(frame), Some(Answer::LoggedIn { .. })))
+    })
+}
+
+fn field<'a>(credentials: &'a mut Credentials, name: &str) -> &'a mut String {
+    match name {
+        "key" => &mut credentials.key,
+        "secret" => &mut credentials.secret,
+        _ => &mut credentials.passphrase,
+    }
+}
+
+enum Texts<'a> {
+    Env(&'a str),
+    File(&'a Path, Vec<(String, String)>),
+}
+
+impl Texts<'_> {
+    fn get(&self, name: &str) -> Result<String, RuntimeError> {
+        let (found, place) = match self {
+            Self::Env(prefix) => {
+                let variable = format!("{prefix}_{}", name.to_ascii_uppercase());
+                (read_variable(&variable)?, format!("the environment variable {variable}"))
+            }
+            Self::File(path, pairs) => {
+                let found = pairs.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone());
+                (found, format!("{name:?} in {}", path.display()))
+            }
+        };
+        match found {
+            Some(text) if !text.is_empty() => Ok(text),
+            Some(_) => Err(refuse(&format!("{place} is empty; give it its text"))),
+            None => Err(refuse(&format!("{place} is missing; set it, or name another place"))),
+        }
+    }
+}
+
+/// `None` where it is not set. Its text is nobody's business, also where it is no text.
+fn read_variable(name: &str) -> Result<Option<String>, RuntimeError> {
+    if name.contains(['=', '\0']) {
+        return Err(refuse(&format!("{name:?} cannot be the name of an environment variable; choose another prefix")));
+    }
+    match std::env::var_os(name).map(std::ffi::OsString::into_string) {
+        None => Ok(None),
+        Some(Ok(text)) => Ok(Some(text.trim().to_owned())),
+        Some(Err(_)) => Err(refuse(&format!("the environment variable {name} is not UTF-8"))),
+    }
+}
+
+/// Secret stores mount files that everybody in their container may read: a danger, not an error.
+fn readable_by_others(path: &Path) -> Result<Option<String>, RuntimeError> {
+    let rights = fs::metadata(path).map_err(RuntimeError::io(path, "read credentials"))?.permissions().mode();
+    Ok((rights & OTHERS != 0).then(|| {
+        format!("login: {} holds secrets and every user of this machine may open it; chmod 600 it", path.display())
+    }))
+}
+
+fn read_file(path: &Path) -> Result<Vec<(String, String)>, RuntimeError> {
+    let length = fs::metadata(path).map_err(RuntimeError::io(path, "read credentials"))?.len();
+    if length > MAX_FILE {
+        return Err(refuse(&format!(
+            "{} is larger than {MAX_FILE} bytes; that is no file of credentials",
+            path.display()
+        )));
+    }
+    let bytes = fs::read(path).map_err(RuntimeError::io(path, "read credentials"))?;
+    let text = String::from_utf8(bytes).map_err(|_| refuse(&format!("{} is not UTF-8", path.display())))?;
+    let pairs = if text.trim_start().starts_with('{') { from_json(path, &text)? } else { from_lines(path, &text)? };
+    if let Some((key, _)) = pairs.iter().find(|(key, _)| !matches!(key.as_str(), "key" | "secret" | "passphrase")) {
+        let problem = "it takes key, secret and passphrase";
+        return Err(refuse(&format!("{}: there is no such key as {key:?}; {problem}", path.display())));
+    }
+    Ok(pairs)
+}
+
+/// The texts of serde name what they found; so only places are told.
+fn from_json(path: &Path, text: &str) -> Result<Vec<(String, String)>, RuntimeError> {
+    let place = path.display();
+    let object: serde_json::Map<String, Value> = serde_json::from_str(text)
+        .map_err(|e| refuse(&format!("{place}, line {}, column {}: not a JSON object", e.line(), e.column())))?;
+    let pair = |(key, value): (String, Value)| match value {
+        Value::String(text) => Ok((key.to_ascii_lowercase(), text.trim().to_owned())),
+        _ => Err(refuse(&format!("{place}: {key:?} is not a text; put it in quotes"))),
+    };
+    object.into_iter().map(pair).collect()
+}
+
+fn from_lines(path: &Path, text: &str) -> Result<Vec<(String, String)>, RuntimeError> {
+    let mut pairs = Vec::new();
+    for (i, line) in text.lines().enumerate().map(|(i, line)| (i, line.trim())) {
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        let Some((key, value)) = line.split_once('=') else {
+            return Err(refuse(&format!("{}, line {}: it takes KEY=VALUE", path.display(), i.saturating_add(1))));
+        };
+        let value = value.trim();
+        let quoted = |mark: char| value.strip_prefix(mark).and_then(|rest| rest.strip_suffix(mark));
+        let value = quoted('"').or_else(|| quoted('\'')).unwrap_or(value);
+        pairs.push((key.trim().to_ascii_lowercase(), value.to_owned()));
+    }
+    Ok(pairs)
+}
+
+fn refuse(problem: &str) -> RuntimeError {
+    RuntimeError::Options(format!("login: {problem}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+
+    const CANARY: &str = "canary-7f3a";
+
+    struct Secrets(PathBuf);
+
+    impl Secrets {
+        fn new(name: &str, text: &str, mode: u32) -> Self {
+            let path = std::env::temp_dir().join(format!("xtrader-login-{}-{name}", std::process::id()));
+            fs::write(&path, text).expect("written");
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).expect("set");
+            Self(path)
+        }
+
+        fn read(&self, venue: Venue) -> Result<Login, RuntimeError> {
+            LoginSource::File(self.0.clone()).read(venue)
+        }
+    }
+
+    impl Drop for Secrets {
+        fn drop(&mut self) {
+            let _ = fs::remove_file(&self.0);
+        }
+    }
+
+    fn parts(login: &Login) -> [&str; 3] {
+        let Credentials { key, secret, passphrase } = &login.credentials;
+        [key, secret, passphrase]
+    }
+
+    #[test]
+    fn both_forms_of_a_file_say_the_same() {
+        let json = Secrets::new("json", r#" {"key": "k", "secret": "s=1", "passphrase": " p "}"#, 0o600);
+        let lines = Secrets::new("lines", "# mine\nKEY=k\n\nsecret = \"s=1\"\npassphrase='p'\n", 0o600);
+        for file in [json, lines] {
+            let login = file.read(Venue::Okx).expect("complete");
+            assert_eq!((parts(&login), &login.warning), (["k", "s=1", "p"], &None));
+            assert_eq!(parts(&file.read(Venue::Deribit).expect("more than it takes")), ["k", "s=1", ""]);
+        }
+    }
+
+    #[test]
+    fn a_file_that_everybody_may_read_is_warned_of_by_its_name() {
+        let login = Secrets::new("open", "key=k\nsecret=s", 0o644).read(Venue::Deribit).expect("read all the same");
+        assert!(login.warning.expect("a warning").contains("chmod 600"));
+    }
+
+    // Fault: G08, Z05
+    #[test]
+    fn what_is_missing_or_wrong_is_named_and_nothing_of_it_is_shown() {
+        for (name, text, wanted) in [
+            ("a", format!("key={CANARY}\nsecret="), "\"secret\" in"),
+            ("b", format!("key={CANARY}"), "\"secret\" in"),
+            ("c", format!("key=k\n{CANARY}"), "line 2"),
+            ("d", format!(r#"{{"key": "k", "secret": "{CANARY}""#), "line 1"),
+            ("e", format!(r#"{{"key": {{"{CANARY}": 1}}, "secret": "s"}}"#), "\"key\" is not a text"),
+            ("f", format!("key=k\nsecret={CANARY}\ntoken={CANARY}"), "\"token\""),
+        ] {
+            let error = Secrets::new(name, &text, 0o600).read(Venue::Deribit).expect_err(name).to_string();
+            assert!(error.contains(wanted) && !error.contains(CANARY), "{error}");
+        }
+        let unset = LoginSource::Env("XTRADER_TEST_UNSET".into()).read(Venue::Okx).expect_err("unset").to_string();
+        assert!(unset.contains("XTRADER_TEST_UNSET_KEY is missing"), "{unset}");
+        let none = LoginSource::Env("X".into()).read(Venue::BinanceSpot).expect_err("no login").to_string();
+        assert!(none.contains("binance-spot has none"), "{none}");
+        let login = Secrets::new("g", &format!("key={CANARY}\nsecret={CANARY}"), 0o600).read(Venue::Deribit);
+        assert!(!format!("{login:?}").contains(CANARY), "{login:?}");
+    }
+
+    // Fault: Z05
+    #[test]
+    fn an_answer_loses_its_tokens_and_ends_the_wait() {
+        let answer =
+            format!(r#"{{"jsonrpc":"2.0","id":2,"result":{{"access_token":"{CANARY}","token_type":"bearer"}}}}"#);
+        let (shown, granted) = admit(Venue::Deribit, answer.as_bytes());
+        assert!(granted);
+        assert!(!String::from_utf8(shown.expect("blanked")).expect("text").contains(CANARY));
+        assert_eq!(admit(Venue::Deribit, br#"{"jsonrpc":"2.0","method":"heartbeat"}"#), (None, false));
+        let answer = br#"{"event":"login","code":"0","msg":"","connId":"a4d3ae55"}"#;
+        assert_eq!(admit(Venue::Okx, answer), (None, true));
+    }
+}

@@ -1,0 +1,78 @@
+//! The reports of all shards of a stream as one.
+
+use serde_json::{Map, Value, json};
+
+/// Parts of a shard's report that stand in [`merged`] once, each entry with the number of its shard.
+const LISTED: [&str; 2] = ["books", "connections"];
+/// What only means something of one shard.
+const OF_ONE: [&str; 3] = ["exchange", "shard", "streams"];
+
+/// Numbers add up, lists follow one another, and of anything else the first that is there counts. What each shard says
+/// by itself stands in `shards`.
+#[must_use]
+pub fn merged(reports: Vec<Value>) -> Value {
+    let at = reports.iter().filter_map(|report| report["at"].as_i64()).max();
+    let mut whole = Value::Null;
+    let mut shards = Vec::new();
+    for report in reports {
+        let mut shard = report.clone();
+        without(&mut shard, &LISTED);
+        add(&mut whole, report);
+        shards.push(shard);
+    }
+    without(&mut whole, &OF_ONE);
+    if let Value::Object(whole) = &mut whole {
+        whole.insert("at".to_owned(), json!(at));
+        whole.insert("shards".to_owned(), Value::Array(shards));
+    }
+    whole
+}
+
+fn without(report: &mut Value, keys: &[&str]) {
+    if let Value::Object(report) = report {
+        report.retain(|key, _| !keys.contains(&key.as_str()));
+    }
+}
+
+fn add(to: &mut Value, more: Value) {
+    match (to, more) {
+        (Value::Object(to), Value::Object(more)) => add_all(to, more),
+        (Value::Array(to), Value::Array(more)) => to.extend(more),
+        (Value::Number(to), Value::Number(more)) => {
+            if let (Some(a), Some(b)) = (to.as_u64(), more.as_u64()) {
+                *to = a.saturating_add(b).into();
+            } else if let (Some(a), Some(b)) = (to.as_i64(), more.as_i64()) {
+                *to = a.saturating_add(b).into();
+            }
+        }
+        (to @ Value::Null, more) => *to = more,
+        _ => {}
+    }
+}
+
+fn add_all(to: &mut Map<String, Value>, more: Map<String, Value>) {
+    for (key, value) in more {
+        add(to.entry(key).or_insert(Value::Null), value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_add_up_and_lists_stand_once() {
+        let one = |shard: u16, frames: u64, problem: Value| {
+            json!({"shard": shard, "exchange": "x", "streams": ["l2"], "at": 5 + shard, "books": [{"shard": shard}],
+                   "counters": {"frames": {"total": frames}}, "rest": {"last_problem": problem}})
+        };
+        let whole = merged(vec![one(0, 2, Value::Null), one(1, 3, json!("timed out"))]);
+        assert_eq!(whole["counters"]["frames"]["total"], 5);
+        assert_eq!(whole["books"], json!([{"shard": 0}, {"shard": 1}]));
+        assert_eq!(whole["rest"]["last_problem"], "timed out");
+        assert_eq!(whole["at"], 6);
+        assert_eq!(whole.get("exchange"), None);
+        assert_eq!(whole["shards"][1]["counters"]["frames"]["total"], 3);
+        assert_eq!(whole["shards"][1].get("books"), None);
+    }
+}
