@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -38,13 +39,49 @@ def test_the_defaults_of_a_stream_are_the_native_ones() -> None:
     ours = json.loads(xt.StreamConfig(subscriptions=("binance-futures:BTCUSDT",), seed=0).native())
     theirs = _native.default_stream_options()
     assert ours.pop("subscriptions") == ["binance-futures:BTCUSDT"]
-    for key in ("venue", "mode", "symbols", "shard"):  # what a subscription and the shell decide
+    for key in ("venue", "mode", "symbols", "shard", "login"):  # what a subscription and the shell decide
         del theirs["engine"][key]
     assert ours == theirs
 
 
 def test_the_defaults_of_a_replay_are_the_native_ones() -> None:
     assert json.loads(xt.ReplayConfig(paths=()).native()) == _native.default_replay_options()
+
+
+@pytest.mark.parametrize(
+    ("given", "parts"),
+    [
+        ("binance-futures:BTCUSDT, okx:*USDT", ["binance-futures:BTCUSDT", "okx:*USDT"]),
+        ("okx-swap:kind=perpetual,quote=USDT", ["okx-swap:kind=perpetual,quote=USDT"]),
+        (["okx-swap:kind=perpetual,quote=USDT,deribit:BTC", "binance-spot:ETHUSDT,"], [
+            "okx-swap:kind=perpetual,quote=USDT",
+            "deribit:BTC",
+            "binance-spot:ETHUSDT",
+        ]),
+    ],
+)  # fmt: skip
+def test_commas_part_subscriptions_and_not_conditions(given: str | list[str], parts: list[str]) -> None:
+    assert list(xt.StreamConfig.checked(subscriptions=given).subscriptions) == parts
+
+
+def test_a_setting_of_one_exchange_is_given_plainly_or_by_exchange() -> None:
+    def native(**options: Any) -> dict[str, Any]:
+        config = xt.StreamConfig.checked(subscriptions="deribit:BTC-PERPETUAL", **options)
+        values: dict[str, Any] = json.loads(config.native())
+        return values
+
+    assert native(login={"env": "D"})["login"] == {"env": "D"}
+    assert native(login={"deribit": xt.Login(file=Path("/d.json"))})["login"] == {"deribit": {"file": "/d.json"}}
+    addresses = {"ws": "ws://localhost:1", "rest": "http://localhost:2"}
+    assert native(endpoints=addresses)["engine"]["endpoints"] == addresses
+    assert native(endpoints={"deribit": addresses})["engine"]["endpoints"] == {"deribit": addresses}
+    for given, text in (
+        ({"endpoints": {"ws": "ws://localhost"}}, "endpoints.rest: field required"),
+        ({"endpoints": {"deribit": {"ws": "x", "rets": "y"}}}, "endpoints.deribit.rets: there is no such key"),
+        ({"login": {"env": "A", "file": "B"}}, "login: .*name one place"),
+    ):
+        with pytest.raises(xt.ConfigError, match=text):
+            native(**given)
 
 
 def test_two_streams_never_retry_in_step() -> None:

@@ -69,8 +69,9 @@ def _speed(value: object) -> object:
 
 def _subscriptions(value: object) -> object:
     """Commas part subscriptions as they part words; the one in `okx-swap:kind=perpetual,quote=USDT` does not."""
-    texts = [value] if isinstance(value, str) else value
-    if not isinstance(texts, Iterable) or not all(isinstance(text, str) for text in (texts := list(texts))):
+    given = [value] if isinstance(value, str) or not isinstance(value, Iterable) else list(value)
+    texts = [text for text in given if isinstance(text, str)]
+    if len(texts) < len(given):
         return value
     parts = (part.strip() for text in texts for part in re.split(r",(?=[^,=:]*:)", text))
     return tuple(part for part in parts if part)
@@ -130,7 +131,8 @@ class Login(Settings):
     """Environment variables of this prefix: `OKX` means `OKX_KEY`, `OKX_SECRET` and, where the exchange has one,
     `OKX_PASSPHRASE`."""
     file: Path | None = None
-    """A file with `key`, `secret` and, where the exchange has one, `passphrase`: a JSON object, or lines `KEY=VALUE`."""
+    """A file with `key`, `secret` and, where the exchange has one, `passphrase`: a JSON object, or lines `KEY=VALUE`.
+    Refused where every user of the machine may read it."""
 
     @model_validator(mode="after")
     def _is_one(self) -> Self:
@@ -245,8 +247,8 @@ class NetLimits(Settings):
     recv_buffer_bytes: int | None = Field(None, ge=4 << 10, le=1 << 30)
     """Bytes of the kernel's receive buffer, 4 KiB to 1 GiB; none leaves it to the kernel, which adapts it."""
     messages_per_s: int | None = Field(None, ge=1, le=1000)
-    """Messages of ours per second and connection, pongs included, 1 to 1000; none takes four fifths of what the exchange
-    allows."""
+    """Messages of ours per second and connection, pongs included, 1 to 1000; none takes four fifths of what the
+    exchange allows."""
     connects_per_5min: int | None = Field(None, ge=1, le=100_000)
     """Connections opened per five minutes and host, by the whole process, 1 to 100 000; none takes four fifths of what
     the exchange allows, in its own window."""
@@ -257,8 +259,8 @@ class RestLimits(Settings):
 
     weight_per_min: int | None = Field(None, ge=1, le=1_000_000)
     """Weight spent per minute and host, by the whole process, 1 to 1 000 000, spread over the windows in which the
-    exchange counts; none takes four fifths of what the exchange allows, half of it where its windows are shorter than a
-    minute. The rest is left to others behind the same address."""
+    exchange counts; none takes four fifths of what the exchange allows, half of it where its windows are shorter than
+    a minute. The rest is left to others behind the same address."""
     max_concurrent: int = Field(4, ge=1, le=64)
     """Requests under way at once, 1 to 64."""
     max_waiting: int = Field(4096, ge=1, le=65_536)
@@ -272,12 +274,12 @@ class StreamConfig(Settings):
 
     subscriptions: Annotated[tuple[str, ...], BeforeValidator(_subscriptions)]
     """What to take, as `EXCHANGE:SYMBOL`. The symbol is the unified one (`okx-swap:BTCUSDT`), the exchange's own
-    (`okx:BTC-USDT-SWAP`), a pattern (`binance-spot:*USDT`) or conditions (`okx-swap:kind=perpetual,quote=USDT`). Several
-    exchanges make several shards: each has a thread of its own, and a number in the column `shard`."""
+    (`okx:BTC-USDT-SWAP`), a pattern (`binance-spot:*USDT`) or conditions (`okx-swap:kind=perpetual,quote=USDT`).
+    Several exchanges make several shards: each has a thread of its own, and a number in the column `shard`."""
     streams: Words = ("trades", "l2")
     """Streams of each symbol, of those that the exchange offers; `xtrader.streams()` are all there are. Where several
-    exchanges are subscribed, one that does not offer a stream goes without it, with a warning; a stream that none offers
-    is refused. Each costs the exchange's own rate of frames; `bbo` is the busiest."""
+    exchanges are subscribed, one that does not offer a stream goes without it, with a warning; a stream that none
+    offers is refused. Each costs the exchange's own rate of frames; `bbo` is the busiest."""
     tables: Words = (
         "trades",
         "l2",
@@ -315,8 +317,8 @@ class StreamConfig(Settings):
     or sockets are not read (`block`; an exchange drops a reader that is too slow). Drops are counted, and rows of
     `gaps`."""
     queue_bytes: int = Field(64 << 20, ge=1 << 20, le=1 << 40)
-    """Bytes of closed batches that wait for the consumer, 1 MiB to 1 TiB, in equal parts for each exchange. One batch is
-    always let in."""
+    """Bytes of closed batches that wait for the consumer, 1 MiB to 1 TiB, in equal parts for each exchange. One batch
+    is always let in."""
     eager: bool = True
     """A consumer that has read everything gets the next rows at once, in small batches. Without it batches close by
     rows, bytes and `batch.max_delay_ms` only, which costs less per row (collectors)."""
@@ -339,11 +341,11 @@ class StreamConfig(Settings):
     seed: int | None = Field(None, ge=0, lt=1 << 64)
     """Seed of the jitter; none takes one from the system, so that two processes never retry in step."""
     pin_core: int | None = Field(None, ge=0)
-    """Core that the stream's thread is pinned to; of several exchanges the next ones follow. Refused on fewer than 4 cores
-    unless forced."""
-    spin: bool = False
-    """The stream's threads never sleep: each takes a whole core and saves the time of waking up. Refused on fewer than 4
+    """Core that the stream's thread is pinned to; of several exchanges the next ones follow. Refused on fewer than 4
     cores unless forced."""
+    spin: bool = False
+    """The stream's threads never sleep: each takes a whole core and saves the time of waking up. Refused on fewer than
+    4 cores unless forced."""
     force: bool = False
     """Pin and spin on any machine."""
     extra_ca: Path | None = None

@@ -7,7 +7,8 @@ interrupted.
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+import warnings
+from typing import Annotated, TextIO
 
 import typer
 
@@ -16,7 +17,7 @@ from xtrader.cli.collect import collect
 from xtrader.cli.demo import demo
 from xtrader.cli.replay import replay
 from xtrader.cli.simulate import simulate
-from xtrader.errors import ConfigError, XTraderError
+from xtrader.errors import ConfigError, XTraderError, XTraderWarning
 
 __all__ = ["app", "main"]
 
@@ -50,10 +51,27 @@ def _root(
     pass
 
 
+def _show(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    if issubclass(category, XTraderWarning):
+        typer.echo(f"xtrader: warning: {message}", err=True)
+    else:
+        (file or sys.stderr).write(warnings.formatwarning(message, category, filename, lineno, line))
+
+
 def main() -> None:
-    """Runs the command line; an error of ours is one line."""
+    """Runs the command line; an error or a warning of ours is one line."""
     try:
-        app()
+        with warnings.catch_warnings():
+            warnings.simplefilter("always", XTraderWarning)
+            warnings.showwarning = _show
+            app()
     except XTraderError as error:
         typer.echo(f"xtrader: error: {error}", err=True)
         sys.exit(2 if isinstance(error, ConfigError) else 1)

@@ -17,7 +17,7 @@ from xtrader.cli import options, output
 from xtrader.cli.signals import Stop, stopping
 from xtrader.cli.storing import finishing
 from xtrader.config import StreamConfig
-from xtrader.errors import ConfigError, StreamError
+from xtrader.errors import StreamError
 from xtrader.streaming import Stream
 
 # Seconds between two looks at the clock and the signals.
@@ -54,13 +54,30 @@ def collect(
     duration: Annotated[
         float | None, typer.Option(help="Stop after so many seconds; else at SIGINT or SIGTERM.", metavar="S", min=0)
     ] = None,
-    ws: Annotated[str | None, typer.Option(help="WebSocket base of a testnet or simulator.", metavar="URL")] = None,
-    rest: Annotated[str | None, typer.Option(help="REST base of a testnet or simulator.", metavar="URL")] = None,
+    login: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Where credentials are: environment variables PREFIX_KEY, PREFIX_SECRET, PREFIX_PASSPHRASE, or a file "
+            "with key, secret, passphrase. Of several exchanges, once for each.",
+            metavar="[EXCHANGE=]env:PREFIX|file:PATH",
+        ),
+    ] = None,
+    ws: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="WebSocket base of a testnet or simulator. Of several exchanges, once for each.",
+            metavar="[EXCHANGE=]URL",
+        ),
+    ] = None,
+    rest: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="REST base of a testnet or simulator. Of several exchanges, once for each.", metavar="[EXCHANGE=]URL"
+        ),
+    ] = None,
     json: options.Json = False,
 ) -> None:
     """Collect live market data into Parquet, until told to stop. Nothing is dropped: a slow disk slows the sockets."""
-    if (ws is None) != (rest is None):
-        raise ConfigError("--ws and --rest go together: the books need both")
     given = options.given(
         subscriptions=subscriptions,
         streams=streams,
@@ -69,7 +86,8 @@ def collect(
         size_unit=size_unit,
         trade_source=trade_source,
         depth_speed=depth_speed,
-        endpoints=None if ws is None else {"ws": ws, "rest": rest},
+        login=None if login is None else options.login(login),
+        endpoints=options.endpoints(ws or [], rest or []),
         policy="block",
         eager=False,
         batch={"max_delay_ms": BATCH_MS},

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +11,7 @@ import typer
 
 from xtrader._native import streams, tables
 from xtrader.config import DepthSpeed, Numeric, SizeUnit, TradeSource
+from xtrader.errors import ConfigError
 
 STREAMS = ", ".join(streams())
 TABLES = ", ".join(tables())
@@ -47,3 +50,40 @@ Out = Annotated[Path | None, Folder]
 def given(**options: object) -> dict[str, object]:
     """The options that were given: what was not is left to its default."""
     return {key: value for key, value in options.items() if value is not None}
+
+
+def endpoints(ws: Sequence[str], rest: Sequence[str]) -> Mapping[str, object] | None:
+    """Addresses of the one exchange there is, or by exchange; none where none is given."""
+    sockets, http = _by_exchange("--ws", ws), _by_exchange("--rest", rest)
+    if sockets.keys() != http.keys():
+        raise ConfigError("--ws and --rest go together: books and reference data need both")
+    return _plain({exchange: {"ws": url, "rest": http[exchange]} for exchange, url in sockets.items()})
+
+
+def login(given: Sequence[str]) -> Mapping[str, object] | None:
+    """Places of credentials, of the one exchange there is or by exchange."""
+    each = {}
+    for exchange, text in _by_exchange("--login", given).items():
+        kind, _, place = text.partition(":")
+        if kind not in {"env", "file"} or not place:
+            # What was given may be the secret itself: it is not repeated.
+            raise ConfigError("--login takes env:PREFIX or file:PATH, for one of several exchanges EXCHANGE=env:PREFIX")
+        each[exchange] = {kind: place}
+    return _plain(each)
+
+
+def _by_exchange(option: str, given: Sequence[str]) -> dict[str, str]:
+    """`VALUE`, under the empty name, or any number of `EXCHANGE=VALUE`."""
+    values: dict[str, str] = {}
+    for text in given:
+        named = re.fullmatch(r"([a-z][a-z0-9-]*)=(.*)", text)
+        exchange, value = named.groups() if named else ("", text)
+        if exchange in values or (values and "" in {exchange, *values}):
+            raise ConfigError(f"{option} is given twice for one exchange; of several write EXCHANGE=VALUE for each")
+        values[exchange] = value
+    return values
+
+
+def _plain(each: Mapping[str, Mapping[str, str]]) -> Mapping[str, object] | None:
+    """What each exchange has, as `StreamConfig` takes it."""
+    return each.get("", each) or None

@@ -9,6 +9,7 @@ pub mod live;
 pub mod raw;
 pub mod replay;
 pub mod store;
+mod sum;
 #[cfg(test)]
 mod testing;
 

@@ -128,9 +128,7 @@ impl LiveStream {
         let mut ready = Vec::new();
         for (options, engine) in parts {
             warnings.extend(options.warnings());
-            let login = options.login.as_ref().map(|source| source.read(options.engine.venue)).transpose()?;
-            let (credentials, warning) = login.map(|login| (login.credentials, login.warning)).unzip();
-            warnings.extend(warning.flatten());
+            let credentials = options.login.as_ref().map(|source| source.read(options.engine.venue)).transpose()?;
             let tls = tls::client(options.extra_ca.as_deref())?;
             let control = Arc::new(Control::default());
             let gaps = Gaps::new(&options.engine);

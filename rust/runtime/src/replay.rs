@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use xtrader_core::batch::Batch;
 use xtrader_core::config::{
-    BatchLimits, BookLimits, ConfigError, EngineConfig, Numeric, SizeUnit, Stream, TradeSource,
+    BatchLimits, BookLimits, EngineConfig, Numeric, SizeUnit, Stream, TradeSource, parse_venue,
 };
 use xtrader_core::engine::{Engine, Input};
 use xtrader_core::report::BookReport;
@@ -34,6 +34,7 @@ use xtrader_core::time::Stamp;
 
 use crate::error::RuntimeError;
 use crate::raw;
+use crate::sum::added;
 use foreign::Foreign;
 use own::Own;
 use pace::Pace;
@@ -60,7 +61,7 @@ pub struct ReplayOptions {
     /// Recordings: capture files (`.jsonl`, `.jsonl.gz`) and folders of them, in whatever order, or what `collect`
     /// wrote with table `raw`, in the order in which it did.
     pub paths: Vec<PathBuf>,
-    /// Id of the exchange, where the recording does not tell.
+    /// Id of the exchange or of one of its markets, where the recording does not tell.
     pub exchange: Option<String>,
     /// Tables to fill; else all but `levels` and `raw`, of an own recording too.
     pub tables: Option<Vec<Table>>,
@@ -84,9 +85,7 @@ pub struct ReplayOptions {
 impl ReplayOptions {
     fn venue(&self) -> Result<Option<Venue>, RuntimeError> {
         let Some(given) = &self.exchange else { return Ok(None) };
-        let venue = Venue::ALL.into_iter().find(|venue| venue.id() == given);
-        let unknown = || ConfigError::Exchange { given: given.clone(), available: origin::supported() };
-        Ok(Some(venue.ok_or_else(unknown)?))
+        Ok(Some(parse_venue(given)?))
     }
 }
 
@@ -392,22 +391,4 @@ impl Machine for Engine {
 
 fn nothing_to_replay() -> RuntimeError {
     RuntimeError::Options("nothing to replay: name at least one recording".to_owned())
-}
-
-/// Two reports of counters as one: numbers add up, whatever else is in them is the later one's.
-fn added(earlier: Value, later: Value) -> Value {
-    match (earlier, later) {
-        (Value::Object(mut earlier), Value::Object(later)) => {
-            for (key, value) in later {
-                let sum = added(earlier.remove(&key).unwrap_or_default(), value);
-                earlier.insert(key, sum);
-            }
-            Value::Object(earlier)
-        }
-        (Value::Number(a), Value::Number(b)) => match (a.as_u64(), b.as_u64()) {
-            (Some(a), Some(b)) => a.saturating_add(b).into(),
-            _ => b.into(),
-        },
-        (_, later) => later,
-    }
 }

@@ -30,41 +30,27 @@ pub enum LoginSource {
     File(PathBuf),
 }
 
-/// Credentials, and what their owner should know about them.
-#[derive(Debug)]
-pub struct Login {
-    /// What logs in.
-    pub credentials: Credentials,
-    /// A danger that does not hinder.
-    pub warning: Option<String>,
-}
-
 impl LoginSource {
     /// Reads what the venue takes.
     ///
     /// # Errors
-    /// A venue without a login; a text that is missing or empty, by its name and never by its value.
-    pub fn read(&self, venue: Venue) -> Result<Login, RuntimeError> {
+    /// A venue without a login; a file that others may read; a text that is missing or empty, by its name and never by
+    /// its value.
+    pub fn read(&self, venue: Venue) -> Result<Credentials, RuntimeError> {
         let wanted = with_protocol!(venue, P => P::CREDENTIALS);
         if wanted.is_empty() {
             return Err(refuse(&format!("{} has none; leave it out", venue.id())));
         }
-        let mut login = Login {
-            credentials: Credentials { key: String::new(), secret: String::new(), passphrase: String::new() },
-            warning: None,
-        };
         let texts = match self {
             Self::Env(prefix) => Texts::Env(prefix),
-            Self::File(path) => {
-                login.warning = readable_by_others(path)?;
-                Texts::File(path, read_file(path)?)
-            }
+            Self::File(path) => Texts::File(path, read_file(path)?),
         };
+        let mut credentials = Credentials { key: String::new(), secret: String::new(), passphrase: String::new() };
         for name in wanted {
             let text = texts.get(name)?;
-            *field(&mut login.credentials, name) = text;
+            *field(&mut credentials, name) = text;
         }
-        Ok(login)
+        Ok(credentials)
     }
 }
 
@@ -128,21 +114,14 @@ fn read_variable(name: &str) -> Result<Option<String>, RuntimeError> {
     }
 }
 
-/// Secret stores mount files that everybody in their container may read: a danger, not an error.
-fn readable_by_others(path: &Path) -> Result<Option<String>, RuntimeError> {
-    let rights = fs::metadata(path).map_err(RuntimeError::io(path, "read credentials"))?.permissions().mode();
-    Ok((rights & OTHERS != 0).then(|| {
-        format!("login: {} holds secrets and every user of this machine may open it; chmod 600 it", path.display())
-    }))
-}
-
 fn read_file(path: &Path) -> Result<Vec<(String, String)>, RuntimeError> {
-    let length = fs::metadata(path).map_err(RuntimeError::io(path, "read credentials"))?.len();
-    if length > MAX_FILE {
-        return Err(refuse(&format!(
-            "{} is larger than {MAX_FILE} bytes; that is no file of credentials",
-            path.display()
-        )));
+    let about = fs::metadata(path).map_err(RuntimeError::io(path, "read credentials"))?;
+    let place = path.display();
+    if about.permissions().mode() & OTHERS != 0 {
+        return Err(refuse(&format!("{place} holds secrets and every user of this machine may open it; chmod 600 it")));
+    }
+    if about.len() > MAX_FILE {
+        return Err(refuse(&format!("{place} is larger than {MAX_FILE} bytes; that is no file of credentials")));
     }
     let bytes = fs::read(path).map_err(RuntimeError::io(path, "read credentials"))?;
     let text = String::from_utf8(bytes).map_err(|_| refuse(&format!("{} is not UTF-8", path.display())))?;
@@ -205,7 +184,7 @@ mod tests {
             Self(path)
         }
 
-        fn read(&self, venue: Venue) -> Result<Login, RuntimeError> {
+        fn read(&self, venue: Venue) -> Result<Credentials, RuntimeError> {
             LoginSource::File(self.0.clone()).read(venue)
         }
     }
@@ -216,8 +195,8 @@ mod tests {
         }
     }
 
-    fn parts(login: &Login) -> [&str; 3] {
-        let Credentials { key, secret, passphrase } = &login.credentials;
+    fn parts(credentials: &Credentials) -> [&str; 3] {
+        let Credentials { key, secret, passphrase } = credentials;
         [key, secret, passphrase]
     }
 
@@ -226,16 +205,16 @@ mod tests {
         let json = Secrets::new("json", r#" {"key": "k", "secret": "s=1", "passphrase": " p "}"#, 0o600);
         let lines = Secrets::new("lines", "# mine\nKEY=k\n\nsecret = \"s=1\"\npassphrase='p'\n", 0o600);
         for file in [json, lines] {
-            let login = file.read(Venue::Okx).expect("complete");
-            assert_eq!((parts(&login), &login.warning), (["k", "s=1", "p"], &None));
+            assert_eq!(parts(&file.read(Venue::Okx).expect("complete")), ["k", "s=1", "p"]);
             assert_eq!(parts(&file.read(Venue::Deribit).expect("more than it takes")), ["k", "s=1", ""]);
         }
     }
 
+    // Fault: G08
     #[test]
-    fn a_file_that_everybody_may_read_is_warned_of_by_its_name() {
-        let login = Secrets::new("open", "key=k\nsecret=s", 0o644).read(Venue::Deribit).expect("read all the same");
-        assert!(login.warning.expect("a warning").contains("chmod 600"));
+    fn a_file_that_everybody_may_read_is_refused() {
+        let open = Secrets::new("open", "key=k\nsecret=s", 0o644).read(Venue::Deribit).expect_err("open").to_string();
+        assert!(open.contains("chmod 600"), "{open}");
     }
 
     // Fault: G08, Z05

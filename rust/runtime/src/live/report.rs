@@ -1,14 +1,15 @@
 //! The reports of all shards of a stream as one.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
+
+use crate::sum::added;
 
 /// Parts of a shard's report that stand in [`merged`] once, each entry with the number of its shard.
 const LISTED: [&str; 2] = ["books", "connections"];
 /// What only means something of one shard.
 const OF_ONE: [&str; 3] = ["exchange", "shard", "streams"];
 
-/// Numbers add up, lists follow one another, and of anything else the first that is there counts. What each shard says
-/// by itself stands in `shards`.
+/// As [`added`]. What each shard says by itself stands in `shards`.
 #[must_use]
 pub fn merged(reports: Vec<Value>) -> Value {
     let at = reports.iter().filter_map(|report| report["at"].as_i64()).max();
@@ -17,7 +18,7 @@ pub fn merged(reports: Vec<Value>) -> Value {
     for report in reports {
         let mut shard = report.clone();
         without(&mut shard, &LISTED);
-        add(&mut whole, report);
+        whole = added(whole, report);
         shards.push(shard);
     }
     without(&mut whole, &OF_ONE);
@@ -31,28 +32,6 @@ pub fn merged(reports: Vec<Value>) -> Value {
 fn without(report: &mut Value, keys: &[&str]) {
     if let Value::Object(report) = report {
         report.retain(|key, _| !keys.contains(&key.as_str()));
-    }
-}
-
-fn add(to: &mut Value, more: Value) {
-    match (to, more) {
-        (Value::Object(to), Value::Object(more)) => add_all(to, more),
-        (Value::Array(to), Value::Array(more)) => to.extend(more),
-        (Value::Number(to), Value::Number(more)) => {
-            if let (Some(a), Some(b)) = (to.as_u64(), more.as_u64()) {
-                *to = a.saturating_add(b).into();
-            } else if let (Some(a), Some(b)) = (to.as_i64(), more.as_i64()) {
-                *to = a.saturating_add(b).into();
-            }
-        }
-        (to @ Value::Null, more) => *to = more,
-        _ => {}
-    }
-}
-
-fn add_all(to: &mut Map<String, Value>, more: Map<String, Value>) {
-    for (key, value) in more {
-        add(to.entry(key).or_insert(Value::Null), value);
     }
 }
 

@@ -314,3 +314,40 @@ fn say_close(closing: &mut bool, outbox: &mut Outbox, code: u16) {
         outbox.close(code);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::{TcpListener, TcpStream};
+    use xtrader_core::config::EngineConfig;
+    use xtrader_core::symbol::Venue;
+
+    use super::super::options::LiveOptions;
+    use super::super::transport::Stamped;
+    use super::*;
+
+    async fn socket(venue: Venue) -> (Socket, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let peer = listener.local_addr().expect("bound");
+        let ours = TcpStream::connect(peer).await.expect("it listens");
+        let (theirs, _) = listener.accept().await.expect("a connection");
+        let options = LiveOptions::new(EngineConfig::new(venue));
+        let dialled = Dialled { transport: Transport::Plain(Stamped::new(ours)), tail: Vec::new(), peer };
+        (Socket::new(dialled, None, options.net.clone(), &Allowance::of(&options)), theirs)
+    }
+
+    // Fault: N04
+    #[tokio::test]
+    async fn who_pings_and_is_not_heard_for_three_pings_is_dead() {
+        const S: u64 = 1_000 * NS_PER_MS;
+        let (mut spot, _peer) = socket(Venue::BinanceSpot).await;
+        let opened = spot.stamp().mono;
+        assert_eq!(spot.next_deadline(), Some(opened + 60 * S));
+        assert!(spot.check(opened + 60 * S - 1).is_ok());
+        let dead = spot.check(opened + 60 * S).expect_err("three pings of 20 s are missing");
+        assert_eq!((dead.reason, dead.detail.as_str()), (DownReason::Local, "not even a ping came for 60000 ms"));
+        spot.resumed(opened + 30 * S);
+        assert!(spot.check(opened + 60 * S).is_ok(), "nobody read meanwhile");
+        let (okx, _peer) = socket(Venue::Okx).await;
+        assert_eq!(okx.next_deadline(), None, "who does not ping is judged by the engine");
+    }
+}

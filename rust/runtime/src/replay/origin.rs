@@ -21,7 +21,8 @@ const HOSTS: &[(&str, &str)] = &[
     ("dapi.binance.com", "binance-coinm"),
     ("dstream.binancefuture.com", "binance-coinm"),
     ("binance.com", "binance-spot"),
-    ("binance.us", "binance-us"),
+    // A venue of its own, in the same dialect.
+    ("binance.us", "binance-spot"),
     ("binance.vision", "binance-spot"),
     ("okx.com", "okx"),
     ("okex.com", "okx"),

@@ -14,3 +14,4 @@ mod rest;
 mod script;
 mod tls;
 mod venue;
+mod venues;
