@@ -12,6 +12,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 import xtrader as xt
@@ -252,3 +253,106 @@ def test_a_program_may_simply_end(simulator: xt.Simulator, how: str) -> None:
     process = run(EXITS, simulator.ws_url, simulator.rest_url, how)
     _, errors = process.communicate(timeout=30)
     assert (process.returncode, errors) == (0, "")
+
+
+# ---- several exchanges, and their logins
+
+CANARY = "canary-9c04"
+
+
+def account(exchange: str, symbol: str) -> xt.Simulator:
+    """A simulated exchange where the canary may log in."""
+    holder = {"key": CANARY, "secret": CANARY, "passphrase": CANARY, "tier": 9}
+    return xt.Simulator(exchange=exchange, symbols=[symbol], book_levels=100, accounts=[holder])
+
+
+def test_one_iterator_serves_several_exchanges(simulator: xt.Simulator) -> None:
+    with xt.Simulator(exchange="okx", symbols=["BTC-USDT-SWAP"]) as okx:
+        endpoints = {"binance-futures": simulator.endpoints, "okx-swap": okx.endpoints}
+        wanted = {(0, "binance-futures"), (1, "okx-swap")}
+        with xt.stream(BTC, "okx-swap:kind=perpetual,quote=USDT", tables="trades", endpoints=endpoints) as stream:
+            for batch in stream:
+                rows = batch.to_polars().select("shard", "exchange", "symbol").cast({"exchange": str})
+                assert set(rows["symbol"]) == {"BTCUSDT"}
+                wanted -= set(rows.select("shard", "exchange").rows())
+                if not wanted:
+                    break
+            shards = [(shard["shard"], shard["exchange"]) for shard in stream.report()["shards"]]
+    assert shards == [(0, "binance-futures"), (1, "okx")]
+
+
+def test_a_stream_that_one_of_several_does_not_offer_is_left_out_with_a_warning(simulator: xt.Simulator) -> None:
+    with xt.Simulator(exchange="binance-spot", symbols=["BTCUSDT"]) as spot:
+        endpoints = {"binance-futures": simulator.endpoints, "binance-spot": spot.endpoints}
+        with pytest.warns(xt.XTraderWarning, match="derivatives.* is left out for binance-spot"):
+            stream = xt.stream(BTC, "binance-spot:BTCUSDT", streams="trades,derivatives", endpoints=endpoints)
+        with stream:
+            assert [shard["streams"] for shard in stream.report()["shards"]] == [["trades", "derivatives"], ["trades"]]
+
+
+def test_deribit_without_a_login_says_what_is_lost() -> None:
+    with xt.Simulator(exchange="deribit", symbols=["BTC-PERPETUAL"], book_levels=100) as deribit:
+        with pytest.warns(xt.XTraderWarning, match="changed back within 100 ms is never seen"):
+            xt.stream("deribit:BTC-PERPETUAL", endpoints=deribit.endpoints).close()
+        xt.stream("deribit:BTC-PERPETUAL", depth_speed="100ms", endpoints=deribit.endpoints).close()
+
+
+@pytest.mark.fault("G08")
+@pytest.mark.parametrize(("missing", "given"), [("SECRET", {"KEY": CANARY}), ("KEY", {"KEY": "", "SECRET": CANARY})])
+def test_a_login_without_its_variable_is_refused_by_its_name(
+    monkeypatch: pytest.MonkeyPatch, missing: str, given: dict[str, str]
+) -> None:
+    for name, value in given.items():
+        monkeypatch.setenv(f"DERIBIT_{name}", value)
+    with pytest.raises(xt.ConfigError, match=f"DERIBIT_{missing} is (missing|empty)") as refused:
+        xt.stream("deribit:BTC-PERPETUAL", login={"env": "DERIBIT"})
+    assert CANARY not in f"{refused.value!r}"
+
+
+@pytest.mark.parametrize(
+    ("subscriptions", "options", "text"),
+    [
+        ([BTC], {"login": {"env": "X"}}, "binance-futures has none"),
+        ([BTC, "okx:BTC-USDT"], {"login": {"env": "X"}}, "login is that of one exchange"),
+        ([BTC, "okx:BTC-USDT"], {"login": {"deribit": {"env": "X"}}}, "login names deribit, and no subscription does"),
+        (["okx:BTC-USDT"], {"depth_speed": "10ms"}, "depth_speed = 10ms takes a login at okx"),
+        (["okx:BTC-USDT"], {"depth_speed": "raw"}, "depth_speed = raw is not offered by okx; there is: auto, 100ms"),
+        ([BTC, "binance-spot:BTCUSDT"], {"streams": "options"}, "offered by none of binance-futures, binance-spot"),
+    ],
+)
+def test_what_one_exchange_cannot_do_is_refused_with_the_remedy(
+    subscriptions: list[str], options: dict[str, object], text: str
+) -> None:
+    with pytest.raises(xt.ConfigError, match=text):
+        xt.stream(subscriptions, **options)  # type: ignore[arg-type]
+
+
+@pytest.mark.fault("Z05")
+@pytest.mark.parametrize(("exchange", "symbol"), [("deribit", "BTC-PERPETUAL"), ("okx", "BTC-USDT-SWAP")])
+@pytest.mark.parametrize("secret", [CANARY, f"{CANARY}-wrong"])
+def test_no_output_of_a_collection_holds_a_secret(
+    xtrader_command: Path, tmp_path: Path, exchange: str, symbol: str, secret: str
+) -> None:
+    out = tmp_path / "out"
+    with account(exchange, symbol) as simulated:
+        command = [
+            xtrader_command, "collect", f"{exchange}:{symbol}", "--out", out, "--tables", "trades,l2,gaps,raw",
+            "--ws", f"{exchange}={simulated.ws_url}", "--rest", f"{exchange}={simulated.rest_url}",
+            "--login", f"{exchange}=env:CANARY", "--duration", "2", "--json",
+        ]  # fmt: skip
+        variables = {"CANARY_KEY": CANARY, "CANARY_SECRET": secret, "CANARY_PASSPHRASE": CANARY}
+        done = subprocess.run(
+            command, check=False, capture_output=True, text=True, timeout=60, env={**os.environ, **variables}
+        )
+    assert (done.returncode, "refused" in done.stderr) == ((0, False) if secret == CANARY else (2, True)), done.stderr
+    assert CANARY not in done.stdout + done.stderr
+    parts = sorted(out.rglob("*.parquet"))
+    assert any("raw" in part.parts for part in parts)
+    for part in parts:
+        frame = pl.read_parquet(part)
+        if "payload" in frame.columns:
+            payloads = [bytes(payload) for payload in frame["payload"].drop_nulls()]
+            assert not any(CANARY.encode() in payload for payload in payloads)
+            tokens = [payload.split(b'"access_token":"')[1] for payload in payloads if b'"access_token":"' in payload]
+            assert all(token.startswith(b"*") for token in tokens)
+        assert CANARY not in str(frame.drop("payload", strict=False).to_dicts())

@@ -73,7 +73,7 @@ def _subscriptions(value: object) -> object:
     texts = [text for text in given if isinstance(text, str)]
     if len(texts) < len(given):
         return value
-    parts = (part.strip() for text in texts for part in re.split(r",(?=[^,=:]*:)", text))
+    parts = (part.strip(", ") for text in texts for part in re.split(r",(?=[^,=:]*:)", text))
     return tuple(part for part in parts if part)
 
 

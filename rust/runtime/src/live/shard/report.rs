@@ -21,7 +21,6 @@ impl<E: Drive> Shard<E> {
             "failed": self.rest.failed,
             "weight_used": weight_used,
             "weight_limit": self.allowance.weight,
-            "weight_window_ms": self.allowance.window_ms,
             "banned_for_ms": banned_for_ms,
             "waiting": waiting,
             "running": running,
