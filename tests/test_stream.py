@@ -336,7 +336,8 @@ def test_no_output_of_a_collection_holds_a_secret(
     out = tmp_path / "out"
     with account(exchange, symbol) as simulated:
         command = [
-            xtrader_command, "collect", f"{exchange}:{symbol}", "--out", out, "--tables", "trades,l2,gaps,raw",
+            str(xtrader_command), "collect", f"{exchange}:{symbol}", "--out", str(out),
+            "--tables", "trades,l2,gaps,raw",
             "--ws", f"{exchange}={simulated.ws_url}", "--rest", f"{exchange}={simulated.rest_url}",
             "--login", f"{exchange}=env:CANARY", "--duration", "2", "--json",
         ]  # fmt: skip
