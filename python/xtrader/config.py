@@ -415,7 +415,7 @@ class ReplayConfig(Settings):
     exchange: str | None = None
     """Id of the exchange, where the recording does not tell."""
     tables: Words | None = None
-    """Tables to fill; else all but `levels` and `raw`."""
+    """Tables to fill; else `trades`, `l2`, `bbo`, `gaps` and `instruments`."""
     streams: Words | None = None
     """Streams to take; else all. Foreign recordings only."""
     numeric: Numeric | None = None
