@@ -188,6 +188,15 @@ impl Connection {
         }
     }
 
+    /// Asks again for what was refused: it may be served by now.
+    pub(super) fn ask_refused(&mut self, cx: &mut Context) {
+        let refused = self.channels.iter().filter(|channel| channel.refused);
+        let names: Vec<String> = refused.map(|channel| channel.name.clone()).collect();
+        if !names.is_empty() {
+            self.subscribe(cx, names);
+        }
+    }
+
     /// Ends channels.
     pub(super) fn unsubscribe(&mut self, cx: &mut Context, names: &[String]) {
         if self.state != State::Up {

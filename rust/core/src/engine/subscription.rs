@@ -47,9 +47,12 @@ impl Engine {
         Ok(())
     }
 
-    /// The reference data is complete: names that are not listed are an error, patterns become instruments, and what
-    /// has been listed since is subscribed.
+    /// The reference data is complete: names that are not listed are an error, patterns become instruments, what has
+    /// been listed since is subscribed, and what was refused is asked for again.
     pub(super) fn resolve(&mut self) {
+        for connection in &mut self.connections {
+            connection.ask_refused(&mut self.cx);
+        }
         if let Err(error) = self.try_resolve() {
             self.cx.fault.get_or_insert(error);
         }

@@ -1,8 +1,9 @@
 //! Peers are judged: answers, first data, silence, backoff, snapshots that never fit.
 
 use super::harness::{A, B, World, agg_trade, agg_trade_at, depth, depth_at, quote, snapshot};
-use crate::config::Stream;
+use crate::config::{EngineConfig, Stream};
 use crate::engine::{Action, ConnDown, DownReason, HttpReply, Input};
+use crate::symbol::Venue;
 use crate::table::Table;
 use crate::time::NS_PER_MS;
 
@@ -30,6 +31,45 @@ fn a_subscription_that_is_not_answered_costs_the_connection() {
     assert_eq!(world.closes(), 0);
     world.pass_ms(1);
     assert_eq!(world.closes(), 1);
+}
+
+// Fault: X17
+#[test]
+fn what_was_refused_is_named_once_and_asked_for_again_with_the_reference_data() {
+    let symbols = vec!["BTC-PERPETUAL".into(), "ETH-PERPETUAL".into()];
+    let mut world =
+        World::new(EngineConfig { symbols, streams: vec![Stream::L2], ..EngineConfig::new(Venue::Deribit) });
+    let answer = |world: &mut World, channels: &str| {
+        let asked = world.actions.iter().rev().find_map(|action| match action {
+            Action::Send { text, .. } if text.contains("public/subscribe") => {
+                serde_json::from_str::<serde_json::Value>(text).ok()
+            }
+            _ => None,
+        });
+        let asked = asked.expect("a subscription");
+        world.frame(A, &format!(r#"{{"jsonrpc":"2.0","id":{},"result":[{channels}]}}"#, asked["id"]));
+        asked["params"]["channels"].to_string()
+    };
+    world.input(Input::ConnUp { conn: A, url: "" });
+    answer(&mut world, r#""book.BTC-PERPETUAL.100ms""#);
+    let named = ["deribit|ETHUSD|l2|silence"];
+    let gaps = ["exchange", "symbol", "stream", "cause"];
+    assert_eq!(
+        (world.rows(Table::Gaps, &gaps), world.count("/refused_channels")),
+        (named.map(str::to_owned).to_vec(), 1)
+    );
+
+    world.pass_ms(1);
+    let request = world.requests("get_instruments")[0];
+    let row = |base: &str| {
+        format!(
+            r#"{{"instrument_name":"{base}-PERPETUAL","kind":"future","base_currency":"{base}","quote_currency":"USD","settlement_period":"perpetual","instrument_type":"reversed","state":"open"}}"#
+        )
+    };
+    world.actions.clear();
+    world.reply(Some(request), "", 200, &format!(r#"{{"jsonrpc":"2.0","result":[{},{}]}}"#, row("BTC"), row("ETH")));
+    assert_eq!(answer(&mut world, ""), r#"["book.ETH-PERPETUAL.100ms"]"#);
+    assert_eq!((world.rows(Table::Gaps, &gaps).len(), world.count("/refused_channels")), (1, 1), "known already");
 }
 
 // Fault: N06, N07
@@ -65,10 +105,7 @@ fn a_stream_that_never_speaks_though_the_market_moves_is_named_and_asked_for_aga
 #[test]
 fn one_of_two_hundred_streams_that_dies_costs_the_others_nothing() {
     let symbols: Vec<String> = (0..200).map(|i| format!("X{i}USDT")).collect();
-    let mut world = World::new(crate::config::EngineConfig {
-        symbols: symbols.clone(),
-        ..super::harness::config(&[Stream::Trades])
-    });
+    let mut world = World::new(EngineConfig { symbols: symbols.clone(), ..super::harness::config(&[Stream::Trades]) });
     assert_eq!(world.opens(), 1, "one connection carries them all");
     world.connect_all();
     world.actions.clear();
