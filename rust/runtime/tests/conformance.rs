@@ -53,11 +53,9 @@ conformance! {
         connections::a_lost_connection_comes_back,
         connections::a_connection_without_data_lives_on,
         connections::an_announced_end_needs_no_backoff,
-        #[ignore = "waits for the limits of each exchange in the shell"]
+        connections::a_login_opens_the_faster_books_and_a_wrong_one_fails,
         connections::a_market_that_stands_still_is_quiet_and_not_dead,
-        #[ignore = "waits for the limits of each exchange in the shell"]
         connections::requests_and_upgrades_stay_under_the_limits,
-        #[ignore = "waits for the limits of each exchange in the shell"]
         streams::a_stream_that_never_speaks_is_named,
         streams::a_refused_stream_is_named_and_the_others_run_on,
         streams::a_stream_of_which_all_is_refused_fails,
@@ -69,9 +67,7 @@ conformance! {
         books::a_checksum_proves_the_book_where_there_is_one,
         books::ids_that_fall_with_the_chain_intact_cost_nothing,
         books::levels_beyond_the_snapshot_are_as_the_manual_says,
-        #[ignore = "waits for the limits of each exchange in the shell"]
         instruments::what_is_listed_while_running_is_taken_in,
-        #[ignore = "waits for the limits of each exchange in the shell"]
         instruments::a_halt_is_a_row_and_no_gap,
         seeded::books_and_trades_survive_seconds_of_faults,
         #[ignore = "takes minutes: make test-long"]

@@ -1,5 +1,6 @@
 //! What an exchange is called where: all that the behaviours must know of it.
 
+use xtrader_core::config::DepthSpeed;
 use xtrader_core::symbol::Venue;
 use xtrader_simulator::EventKind;
 
@@ -30,6 +31,9 @@ pub enum ProofOfLife {
     Speaks(f64),
 }
 
+/// The simulator's name of an instrument's stream.
+pub type StreamName = fn(&str) -> String;
+
 /// One exchange.
 pub struct Case {
     pub venue: Venue,
@@ -39,9 +43,10 @@ pub struct Case {
     pub trades: EventKind,
     /// The ids by which trades follow one another: first and last of a row.
     pub trade_ids: fn(&TradeRow) -> (i64, i64),
-    /// The simulator's name of an instrument's book stream, and of its trades.
-    pub book_stream: fn(&str) -> String,
-    pub trade_stream: fn(&str) -> String,
+    /// Books.
+    pub book_stream: StreamName,
+    /// Those trades.
+    pub trade_stream: StreamName,
     /// The path family that carries the books.
     pub family: &'static str,
     pub snapshots: Snapshots,
@@ -60,6 +65,8 @@ pub struct Case {
     pub proof_of_life: ProofOfLife,
     /// REST says where a book should be.
     pub rest_tells: bool,
+    /// The faster books that a login opens, and the simulator's name of their streams.
+    pub login: Option<(DepthSpeed, StreamName)>,
     /// What also means [`Self::newcomer`], which is listed while running.
     pub pattern: &'static str,
     pub newcomer: Subject,
@@ -111,6 +118,7 @@ const BINANCE_FUTURES: Case = Case {
     announces_closing: false,
     proof_of_life: ProofOfLife::Answers(150.0),
     rest_tells: true,
+    login: None,
     pattern: "*USDT",
     newcomer: Subject { native: "NEWUSDT", key: "binance-futures:NEWUSDT" },
     halted: "BREAK",
@@ -155,6 +163,7 @@ const OKX: Case = Case {
     // The engine speaks after 20 s of silence.
     proof_of_life: ProofOfLife::Speaks(23.0),
     rest_tells: false,
+    login: Some((DepthSpeed::Ms10, |native| format!("books-l2-tbt:{native}"))),
     pattern: "okx-spot:*USDT",
     newcomer: Subject { native: "NEW-USDT", key: "okx-spot:NEWUSDT" },
     halted: "suspend",
@@ -181,6 +190,7 @@ const DERIBIT: Case = Case {
     announces_closing: false,
     proof_of_life: ProofOfLife::Answers(20.0),
     rest_tells: true,
+    login: Some((DepthSpeed::Raw, |native| format!("book.{native}.raw"))),
     pattern: "kind=perpetual",
     newcomer: Subject { native: "SOL_USDC-PERPETUAL", key: "deribit:SOLUSDC" },
     halted: "locked",

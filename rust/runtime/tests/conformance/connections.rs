@@ -1,6 +1,9 @@
 //! Connections: open, be answered, prove life, be lost, come back.
 
+use std::os::unix::fs::PermissionsExt;
+
 use serde_json::json;
+use xtrader_runtime::live::{LiveOptions, LoginSource};
 
 use crate::case::{Case, ProofOfLife};
 use crate::session::{PATIENCE, Session};
@@ -155,4 +158,38 @@ pub fn a_market_that_stands_still_is_quiet_and_not_dead(case: &'static Case) {
     s.until_more("trades", case.bystander(), 1);
     s.compare();
     assert!(s.tables.gaps.is_empty(), "{:?}", s.tables.gaps);
+}
+
+/// Who logs in gets the faster books; who has the wrong secret is told so, and the secret is not; an exchange without a
+/// login says that it has none.
+// Fault: Z05
+pub fn a_login_opens_the_faster_books_and_a_wrong_one_fails(case: &'static Case) {
+    let file = std::env::temp_dir().join(format!("xtrader-{}-{}.login", case.venue.id(), std::process::id()));
+    let log_in = |secret: &str| {
+        let text = json!({"key": "simulator", "secret": secret, "passphrase": "simulator"}).to_string();
+        std::fs::write(&file, text).unwrap();
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
+        let (speed, file) = (case.login.map(|(speed, _)| speed), file.clone());
+        let asked = move |options: &mut LiveOptions| {
+            options.login = Some(LoginSource::File(file));
+            options.engine.depth_speed = speed.unwrap_or_default();
+        };
+        Session::try_with(case, |_| {}, asked)
+    };
+    let (good, bad) = (log_in("simulator"), log_in("not-the-secret"));
+    std::fs::remove_file(&file).unwrap();
+    let Some((_, stream)) = case.login else {
+        let problem = good.err().unwrap().to_string();
+        assert!(problem.contains(case.venue.id()) && bad.is_err(), "{problem}");
+        return;
+    };
+    let mut s = good.unwrap();
+    s.until_live();
+    s.until_more("l2", case.subject(), 10);
+    s.compare();
+    assert!(s.tables.gaps.is_empty(), "{:?}", s.tables.gaps);
+    let faster = stream(case.subject().native);
+    assert!(s.simulator.with_truth(|truth| truth.events_of(&faster).count() >= 10), "{faster}");
+    let error = bad.unwrap().failure().to_string();
+    assert!(error.contains("refused") && !error.contains("not-the-secret"), "{error}");
 }

@@ -35,6 +35,15 @@ impl Session {
         simulated: impl FnOnce(&mut SimulatorConfig),
         asked: impl FnOnce(&mut LiveOptions),
     ) -> Self {
+        Self::try_with(case, simulated, asked).unwrap()
+    }
+
+    /// As [`Self::with`], where the stream may be refused at once.
+    pub fn try_with(
+        case: &'static Case,
+        simulated: impl FnOnce(&mut SimulatorConfig),
+        asked: impl FnOnce(&mut LiveOptions),
+    ) -> Result<Self, RuntimeError> {
         let symbols: Vec<&str> = case.subjects.iter().map(|subject| subject.native).collect();
         // No more levels than any snapshot shows, so that whole books compare.
         let text = json!({ "exchange": case.venue.id(), "symbols": symbols, "book_levels": 300 });
@@ -52,8 +61,8 @@ impl Session {
         let mut options = LiveOptions::new(engine);
         options.policy = Policy::Block;
         asked(&mut options);
-        let stream = LiveStream::start(options).unwrap();
-        Self { case, simulator, stream, tables: Tables::default() }
+        let stream = LiveStream::start(options)?;
+        Ok(Self { case, simulator, stream, tables: Tables::default() })
     }
 
     /// Reads until `done` says so.
@@ -62,25 +71,41 @@ impl Session {
         while !done(self) {
             let late = Instant::now() >= deadline;
             assert!(!late, "not in time: {what}; {:?} {:#?} {:#}", self.tables.rows, self.tables.gaps, self.report());
-            match self.stream.next_batch(Duration::from_millis(20)) {
-                Next::Batch(batch) => self.tables.take(&batch),
-                Next::TimedOut => {}
-                end => panic!("{what}: {end:?}"),
+            if let Some(error) = self.read() {
+                panic!("{what}: {error}");
             }
         }
+    }
+
+    /// Reads for so long.
+    pub fn read_for(&mut self, time: Duration) {
+        let end = Instant::now() + time;
+        while Instant::now() < end {
+            if let Some(error) = self.read() {
+                panic!("{error}");
+            }
+        }
+    }
+
+    /// Takes what is there, or waits a little. Yields why the stream has failed, if so.
+    fn read(&mut self) -> Option<RuntimeError> {
+        match self.stream.next_batch(Duration::from_millis(20)) {
+            Next::Batch(batch) => self.tables.take(&batch),
+            Next::TimedOut => {}
+            Next::Failed(error) => return Some(error),
+            Next::Closed => panic!("closed"),
+        }
+        None
     }
 
     /// Reads until the stream fails.
     pub fn failure(&mut self) -> RuntimeError {
         let deadline = Instant::now() + PATIENCE;
         loop {
-            assert!(Instant::now() < deadline, "it does not fail: {:#}", self.report());
-            match self.stream.next_batch(Duration::from_millis(20)) {
-                Next::Batch(batch) => self.tables.take(&batch),
-                Next::TimedOut => {}
-                Next::Failed(error) => return error,
-                Next::Closed => panic!("closed"),
+            if let Some(error) = self.read() {
+                return error;
             }
+            assert!(Instant::now() < deadline, "it does not fail: {:#}", self.report());
         }
     }
 
