@@ -155,7 +155,8 @@ FAULTS = {
     ),
     "X17": Fault(
         "One subscription of many is refused, silently left out of the answer, or acknowledged and never served",
-        "Told by name with the exchange's own words, asked for again by backoff; the others run.",
+        "Named as a gap and counted, asked for again with the next reference data; the others run. Where all is refused, "
+        "the stream ends with the exchange's own words.",
     ),
     "X18": Fault(
         "Data of an instrument that nobody subscribed",
@@ -325,6 +326,9 @@ HEAD = """<!-- Written by docs/generate_reliability.py. -->
 Each fault, what must be true when it strikes, and the tests that inject it and look. A test names its faults by a
 marker: `// Fault: N01` above a Rust test, `@pytest.mark.fault("N01")` on a Python one. `make test` fails if this page
 is stale, if a marker names a fault that is not here, or if a fault has lost its last test.
+
+Left out are faults of exchanges that are not here: a sequence that restarts at 1 with a snapshot (Bybit, X05 in its
+narrow sense), a counter that belongs to the connection and counts control frames (Coinbase, X06).
 """
 
 
