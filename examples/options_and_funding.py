@@ -29,7 +29,12 @@ def collect(exchange: str, simulator: xt.Simulator, seconds: float) -> dict[str,
     frames: dict[str, list[pl.DataFrame]] = {"options": [], "derivatives": []}
     ends = time.monotonic() + seconds
     with xt.stream(
-        *SUBSCRIPTIONS[exchange], streams=list(frames), tables=list(frames), endpoints=simulator.endpoints
+        *SUBSCRIPTIONS[exchange],
+        streams=list(frames),
+        tables=list(frames),
+        # Without a login Deribit has no faster ones.
+        depth_speed="100ms",
+        endpoints=simulator.endpoints,
     ) as stream:
         while (left := ends - time.monotonic()) > 0:
             try:

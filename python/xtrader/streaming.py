@@ -48,8 +48,13 @@ class Stream:
         self._native = _native.Stream(config.native())
         self._awaited = False
         self.config = config
-        for text in self._native.warnings:
-            warnings.warn(text, XTraderWarning, stacklevel=3)
+        try:
+            for text in self._native.warnings:
+                warnings.warn(text, XTraderWarning, stacklevel=3)
+        except XTraderWarning:
+            # Where warnings are errors, nobody gets this stream.
+            self.close()
+            raise
 
     def __iter__(self) -> Self:
         return self
