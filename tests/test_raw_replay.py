@@ -105,3 +105,39 @@ def test_what_was_dropped_is_named(session: tuple[Path, dict[str, pl.DataFrame],
     gaps = live["gaps"]
     assert "disconnect" in gaps["cause"].to_list()
     assert gaps.filter(pl.col("ts_resumed").is_null())["gap_id"].is_unique().all()
+
+
+def test_raw_of_several_exchanges_replays_one_engine_after_the_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a login among them: its answer was recorded without its tokens, and that is enough."""
+    tables = ["trades", "l2", "gaps", "instruments"]
+    for name in ("KEY", "SECRET"):
+        monkeypatch.setenv(f"DERIBIT_{name}", "simulator")
+    store = xt._native.ParquetStore(str(tmp_path), ["raw"])
+    live: dict[str, list[pl.DataFrame]] = defaultdict(list)
+    with (
+        xt.Simulator(exchange="binance-spot", symbols=["BTCUSDT"]) as spot,
+        xt.Simulator(exchange="deribit", symbols=["BTC-PERPETUAL"], book_levels=100) as deribit,
+        xt.stream(
+            "deribit:BTC-PERPETUAL",
+            "binance-spot:BTCUSDT",
+            tables=[*tables, "raw"],
+            policy="block",
+            login={"deribit": {"env": "DERIBIT"}},
+            endpoints={"binance-spot": spot.endpoints, "deribit": deribit.endpoints},
+        ) as stream,
+    ):
+        for batch in stream:
+            live[batch.table].append(batch.to_polars())
+            if batch.table == "raw":
+                store.write(batch)
+            if batch.table == "trades" and {frame["shard"][0] for frame in live["trades"]} == {0, 1}:
+                stream.close()
+    store.finish()
+    again: dict[str, list[pl.DataFrame]] = defaultdict(list)
+    for batch in xt.replay(tmp_path, tables=tables):
+        again[batch.table].append(batch.to_polars())
+    assert set(again) == set(live) - {"raw"}
+    for table, frames in again.items():
+        assert rows(frames).equals(rows(live[table])), table
