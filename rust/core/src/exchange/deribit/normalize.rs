@@ -148,7 +148,7 @@ pub(super) struct TradeBody {
     pub(super) combo: Option<bool>,
     /// `combo_trade_id` is there.
     pub(super) combo_trade: Option<()>,
-    /// `legs` are there, which only the combo's own trade has.
+    /// `legs` are there, which only the combo's own trade has, or the instrument is one by its name.
     pub(super) legs: bool,
 }
 
@@ -180,6 +180,7 @@ impl TradeBody {
                 _ => skip_unknown(c, &[b"instrument_name", b"legs"])?,
             }
             if c.eat(b"}") {
+                body.legs |= is_combo(symbol);
                 return named.map(|()| body);
             }
             c.expect(b",")?;
@@ -229,6 +230,12 @@ impl TradeBody {
             Condition::Regular
         }
     }
+}
+
+/// A combo by its name: what stands behind the pair is neither a day nor `PERPETUAL` (§2).
+pub(super) fn is_combo(name: &str) -> bool {
+    let behind = name.split('-').nth(1);
+    behind.is_some_and(|part| part != "PERPETUAL" && part.starts_with(|c: char| c.is_ascii_alphabetic()))
 }
 
 /// Maker, taker or both (§3).

@@ -2,7 +2,7 @@
 
 use xtrader_scan::Exact;
 
-use super::normalize::{QuoteBody, TradeBody, book_head, liquidated, side_of, size_after};
+use super::normalize::{QuoteBody, TradeBody, book_head, is_combo, liquidated, side_of, size_after};
 use super::peek::{Feed, book_key, quote_key, trades_key};
 use crate::decimal::Decimal;
 use crate::event::{
@@ -180,7 +180,7 @@ pub(super) fn trades(
             block_legs: row.integer_or_none("block_trade_leg_count")?,
             combo: text("combo_id")?.map(|combo| combo == name),
             combo_trade: row.get("combo_trade_id").map(|_| ()),
-            legs: row.get("legs").is_some(),
+            legs: row.get("legs").is_some() || is_combo(name),
         };
         out.rows.push(body.row().ok_or(RejectReason::Schema)?);
     }
