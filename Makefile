@@ -95,7 +95,7 @@ test-long: $(CI_BUILD) ## The tests that take minutes.
 		--target $$(rustc -vV | sed -n 's/^host: //p') --target-dir target/sanitized
 
 bench: $(RELEASE_BUILD) $(BENCH) ## Speed by stage and over loopback, against Python clients in the same run.
-	@$(BIN)/python benches/pipeline.py $(filter-out %_frames.jsonl,$(wildcard $(CAPTURES)/binance_usdm/*.jsonl*))
+	@$(BIN)/python benches/pipeline.py
 	@$(BIN)/python benches/loopback.py
 
 wheel: $(RELEASE_BUILD) ## Wheel with LTO in dist/, proved in an empty environment without pyarrow and polars.

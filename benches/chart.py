@@ -87,7 +87,7 @@ def _text(
 
 
 def _name(path: str) -> str:
-    return Path(path).name.split(".jsonl")[0]
+    return f"{Path(path).parent.name}/{Path(path).name.split('.jsonl')[0]}"
 
 
 def main(arguments: list[str]) -> None:

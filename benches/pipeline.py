@@ -1,9 +1,11 @@
 """Nanoseconds and allocations per frame by stage, with `orjson.loads` of the same frames in the same run.
 
-    .venv/bin/python benches/pipeline.py [--json] [--rounds N] [--core N] CAPTURE…
+    .venv/bin/python benches/pipeline.py [--json] [--rounds N] [--core N] [CAPTURE…]
 
-The Rust stages are measured by a binary that `make build` leaves. Both sides are pinned to one core and take the best
-of N rounds over the whole capture. Stages are cumulative; `columns` is what a row costs from text to Arrow.
+The Rust stages are measured by a binary that `make build` leaves. Both sides are pinned to one core, time the second
+half of a capture's frames (with the first, books are opened and buffers grow) and take the best of N rounds. Stages are
+cumulative; `columns` is what a row costs from text to Arrow. Without captures it takes those of every exchange that lie
+beside the repository.
 """
 
 from __future__ import annotations
@@ -23,6 +25,8 @@ import orjson
 
 ROOT = Path(__file__).parent.parent
 BINARY = ROOT / "target" / "bench" / "pipeline"
+CAPTURES = ROOT.parent / "shared" / "captures"
+EXCHANGES = ("binance", "binance_usdm", "okx", "deribit")
 
 STAGES = ("orjson_loads", "simd_json_tape", "peek", "decode", "book", "columns")
 ALLOCATIONS = ("allocations_per_frame", "allocations_per_batch")
@@ -30,6 +34,13 @@ ALLOCATIONS = ("allocations_per_frame", "allocations_per_batch")
 
 class BenchError(Exception):
     """Something is missing; the text says what to do."""
+
+
+def captures() -> list[str]:
+    """Those of every exchange: the sessions that hold frames, not the collections of single ones."""
+    found = [path for exchange in EXCHANGES for path in sorted((CAPTURES / exchange).glob("*.jsonl*"))]
+    sessions = [path for path in found if not path.name.split(".")[0].endswith("_frames")]
+    return [os.path.relpath(path) for path in sessions if next(_frames(path), None) is not None]
 
 
 def frames(path: Path) -> list[bytes]:
@@ -64,6 +75,7 @@ def orjson_loads(texts: list[bytes], rounds: int) -> float:
 def measure(capture: str, rounds: int, core: int) -> dict[str, Any]:
     """One capture; this process is pinned already."""
     texts = frames(Path(capture))
+    texts = texts[len(texts) // 2 :]
     command = [str(BINARY), "--rounds", str(rounds), "--core", str(core), capture]
     run = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own binary
     if run.returncode != 0:
@@ -80,7 +92,8 @@ def table(results: dict[str, Any]) -> str:
     blocks = []
     for capture in results["captures"]:
         yardstick = float(capture["orjson_loads"]) or 1.0
-        name = Path(capture["capture"]).name.split(".jsonl")[0]
+        path = Path(capture["capture"])
+        name = f"{path.parent.name}/{path.name.split('.jsonl')[0]}"
         each = capture["bytes"] / max(capture["frames"], 1)
         lines = [
             f"{name}: {capture['frames']:,} frames, {each:,.0f} bytes each",
@@ -97,7 +110,12 @@ def table(results: dict[str, Any]) -> str:
 
 def _arguments(given: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="pipeline.py", description="Time per frame by stage, beside orjson.loads.")
-    parser.add_argument("captures", nargs="+", metavar="CAPTURE", help="a .jsonl or .jsonl.gz in the capture format")
+    parser.add_argument(
+        "captures",
+        nargs="*",
+        metavar="CAPTURE",
+        help=f"a .jsonl or .jsonl.gz in the capture format (default: those of every exchange in {CAPTURES})",
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON document and nothing else")
     parser.add_argument("--rounds", type=int, default=5, help="rounds of which the best counts (default 5)")
     parser.add_argument("--core", type=int, default=max(os.sched_getaffinity(0)), help="the core to be pinned to")
@@ -106,6 +124,9 @@ def _arguments(given: list[str]) -> argparse.Namespace:
         parser.error("--rounds: at least 1")
     if arguments.core not in os.sched_getaffinity(0):
         parser.error(f"--core: there is no core {arguments.core} here; take one of {sorted(os.sched_getaffinity(0))}")
+    arguments.captures = arguments.captures or captures()
+    if not arguments.captures:
+        parser.error(f"no capture is given, and there is none in {CAPTURES}")
     return arguments
 
 

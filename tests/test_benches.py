@@ -69,11 +69,32 @@ def test_a_missing_binary_says_how_to_build_it(monkeypatch: pytest.MonkeyPatch, 
         pipeline.main(["capture.jsonl"])
 
 
-@pytest.mark.parametrize("arguments", [[], ["--rounds", "0", "a"], ["--core", "9999", "a"], ["--rounds", "x", "a"]])
+@pytest.mark.parametrize("arguments", [["--rounds", "0", "a"], ["--core", "9999", "a"], ["--rounds", "x", "a"]])
 def test_arguments_that_make_no_sense(arguments: list[str]) -> None:
     done = run(*arguments)
     assert done.returncode == 2
     assert "usage: pipeline.py" in done.stderr
+
+
+def test_without_captures_those_of_every_exchange_are_taken(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(pipeline, "CAPTURES", tmp_path)
+    with pytest.raises(SystemExit) as stopped:
+        pipeline.main([])
+    assert stopped.value.code == 2
+    for name, text in [
+        ("okx/b.jsonl", lines(FRAME)),
+        ("okx/a_frames.jsonl", lines(FRAME)),
+        ("deribit/only_replies.jsonl", lines()),
+        ("binance/a.jsonl", lines(FRAME)),
+        ("kraken/a.jsonl", lines(FRAME)),
+    ]:
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+    assert [Path(path).resolve() for path in pipeline.captures()] == [
+        tmp_path / "binance/a.jsonl",
+        tmp_path / "okx/b.jsonl",
+    ]
 
 
 def test_json_has_every_stage(
@@ -93,14 +114,14 @@ def test_json_has_every_stage(
     assert list(told) == list(CAPTURE)
     assert told["capture"] == str(capture)
 
-    capture.write_text(lines(FRAME, FRAME))
+    capture.write_text(lines(FRAME, FRAME, FRAME))
     with pytest.raises(SystemExit, match="1 frames were read there and 2 here"):
         pipeline.main(["--json", str(capture)])
 
 
 def test_the_table_shows_the_ratios() -> None:
     text = pipeline.table({"captures": [CAPTURE]})
-    assert "a: 10 frames, 200 bytes each" in text
+    assert "x/a: 10 frames, 200 bytes each" in text
     assert text.splitlines()[-3].split() == ["columns", "200", "0.20"]
     assert "columns / simd-json tape: 0.40" in text
     assert "0 a frame between batch closes" in text

@@ -78,6 +78,14 @@ impl Decimal {
     /// The same number without trailing zeros behind the point.
     #[must_use]
     pub fn trimmed(mut self) -> Self {
+        // Nearly all numbers are short, and long division is slow.
+        if let Ok(mut mantissa) = i64::try_from(self.mantissa) {
+            while self.scale > 0 && mantissa % 10 == 0 {
+                mantissa /= 10;
+                self.scale -= 1;
+            }
+            return Self::new(mantissa.into(), self.scale);
+        }
         while self.scale > 0 && self.mantissa % 10 == 0 {
             self.mantissa /= 10;
             self.scale -= 1;

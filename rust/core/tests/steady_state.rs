@@ -1,11 +1,19 @@
-//! Books and arbiters that have reached their size allocate nothing.
+//! Books and arbiters that have reached their size allocate nothing, nor does an engine that has seen its instruments.
+
+#[path = "steady_state/feeds.rs"]
+mod feeds;
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
 use xtrader_core::arbiter::{Deduper, SequenceWindow};
 use xtrader_core::book::OrderBook;
+use xtrader_core::config::{BatchLimits, EngineConfig, Mode, Stream};
+use xtrader_core::engine::{Engine, HttpReply, Input};
 use xtrader_core::event::{DecodedLevels, Level, Levels, Scales};
+use xtrader_core::symbol::ConnId;
+use xtrader_core::table::Table;
+use xtrader_core::time::Stamp;
 
 thread_local! {
     static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
@@ -101,4 +109,54 @@ fn arbiters_from_their_construction() {
     });
     assert_eq!(count, 0);
     assert!(window.abandoned() > 0 && numbers.metrics().evicted > 0 && texts.metrics().evicted > 0);
+}
+
+/// 2026-11-22 12:00:00 UTC.
+const NOON: i64 = 1_795_348_800 * 1_000_000_000;
+
+#[test]
+fn engines_of_every_exchange() {
+    for feed in feeds::all() {
+        let config = EngineConfig {
+            mode: Mode::Replay,
+            streams: vec![Stream::Trades, Stream::L2, Stream::Bbo],
+            tables: vec![Table::Trades, Table::L2, Table::Bbo],
+            // No batch closes here: those of a close are the columns' own.
+            batch: BatchLimits { max_rows: 1 << 16, max_bytes: 1 << 26, ..BatchLimits::default() },
+            ..EngineConfig::new(feed.venue)
+        };
+        let mut now = Stamp { wall: NOON, mono: 0 };
+        let mut engine = Engine::start(config, "steady", now).expect("a good configuration");
+        let conn = ConnId(1);
+        engine.handle(now, Input::ConnUp { conn, url: "" });
+        if let Some((url, body)) = &feed.snapshot {
+            let reply = HttpReply { request: None, url, status: 200, retry_after_ms: None, body: body.as_bytes() };
+            engine.handle(now, Input::Http(reply));
+        }
+        let frames: Vec<String> = (0..2 * feeds::STEPS).flat_map(|step| (feed.frames)(step)).collect();
+        let (first, second) = frames.split_at(frames.len() / 2);
+        let mut run = |frames: &[String]| {
+            allocations(|| {
+                for frame in frames {
+                    now = Stamp { wall: now.wall + 1_000_000, mono: now.mono + 1_000_000 };
+                    engine.handle(now, Input::Frame { conn, payload: frame.as_bytes() });
+                }
+            })
+        };
+        let (begin, steady) = (run(first), run(second));
+        assert!(begin > 0, "{}: the first half opens books", feed.name);
+        let counters = engine.counters();
+        assert_eq!(counters["scanner_miss"], 0, "{}: {counters}", feed.name);
+        assert_eq!(counters["gaps"], 0, "{}: {counters}", feed.name);
+        assert_eq!(counters["frames"]["accepted"], frames.len(), "{}: {counters}", feed.name);
+        let rows = frames.len() + usize::from(feed.snapshot.is_some());
+        assert_eq!(engine.open_rows().map(|(rows, _)| rows), Some(rows), "{}", feed.name);
+        assert_eq!(steady, 0, "{}: allocations for {} frames", feed.name, second.len());
+        if feed.has_checksums {
+            let books = engine.books();
+            assert_eq!(books.len(), 1);
+            let checked = serde_json::to_value(&books[0]).expect("a report")["checksum_pass"].clone();
+            assert_eq!(checked, 2 * feeds::STEPS, "{}", feed.name);
+        }
+    }
 }

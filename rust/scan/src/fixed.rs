@@ -41,14 +41,15 @@ pub fn fixed(bytes: &[u8], at: usize, scale: u8) -> Option<(i64, usize)> {
             let behind = text.get(whole + 1..)?;
             let Some(tail) = swar::load(behind) else { return by_digit(text, at, wanted) };
             let fraction = swar::digits(tail);
-            if fraction == 8 {
-                return by_digit(text, at, wanted);
+            if behind.get(fraction) != Some(&b'"') {
+                return if fraction == 8 { by_digit(text, at, wanted) } else { None };
             }
             let kept = fraction.min(wanted);
-            if fraction == 0 || behind.get(fraction) != Some(&b'"') || !swar::zeros(tail, kept, fraction) {
+            if fraction == 0 || !swar::zeros(tail, kept, fraction) {
                 return None;
             }
-            let part = swar::value(tail, kept) as i64 * POW10[wanted - kept];
+            let part = if kept == 8 { swar::value8(tail) } else { swar::value(tail, kept) };
+            let part = part as i64 * POW10[wanted - kept];
             Some((value + part, at + whole + 1 + fraction))
         }
         _ => None,

@@ -3,21 +3,30 @@
 //! A book keeps numbers, not texts, so the shortest text of a number is taken for the one that was sent. Where it was
 //! not (`8477.0`), decoding says so ([`DecodedLevels::padded`]) and the level's digits are remembered here.
 
-use crc32fast::Hasher;
+mod text;
+
 use hashbrown::HashMap;
 
 use super::OrderBook;
 use crate::decimal::Decimal;
 use crate::event::{DecodedLevels, Level, PaddedLevel, Scales};
+use text::{Line, Text};
 
 /// Levels of each side that the checksum covers.
 const DEPTH: usize = 25;
 
+/// Fraction digits of price and size, of the levels whose texts are not the shortest: by side and price.
+type Padded = HashMap<(bool, i128, u8), (u8, u8)>;
+
 /// What a book's checksum needs to know beside the book.
 #[derive(Clone, Debug, Default)]
 pub struct Checksum {
-    /// Fraction digits of price and size, of the levels whose texts are not the shortest: by side and price.
-    padded: HashMap<(bool, i128, u8), (u8, u8)>,
+    padded: Padded,
+    /// The best bids and offers as they were written last: a message changes few of them.
+    bids: Vec<Written>,
+    asks: Vec<Written>,
+    /// Of their mantissas.
+    scales: Scales,
 }
 
 impl Checksum {
@@ -66,30 +75,68 @@ impl Checksum {
     }
 
     /// The checksum of `book`: its best bids and offers by turns, as `price:size:price:size…`; where one side is
-    /// shorter the other goes on alone. Nothing is allocated for a book of `i64` mantissas.
+    /// shorter the other goes on alone. Nothing is allocated for a book of usual numbers.
     #[must_use]
-    pub fn of(&self, book: &OrderBook) -> i32 {
-        let mut text = Text { hash: Hasher::new(), buffer: [0; BUFFER], len: 0 };
-        let (mut bids, mut asks) = (book.bids().take(DEPTH).fuse(), book.asks().take(DEPTH).fuse());
-        let mut is_first = true;
-        loop {
-            let (bid, ask) = (bids.next(), asks.next());
-            if bid.is_none() && ask.is_none() {
-                return text.finish();
-            }
-            for (is_bid, level) in [(true, bid), (false, ask)] {
-                let Some((price, size)) = level else { continue };
-                let written = if self.padded.is_empty() { None } else { self.padded.get(&key(is_bid, price)) };
-                let (price_digits, size_digits) = written.copied().unwrap_or_default();
-                if !std::mem::take(&mut is_first) {
-                    text.push(b':');
+    pub fn of(&mut self, book: &OrderBook) -> i32 {
+        if self.scales != book.scales() {
+            self.scales = book.scales();
+            self.bids.clear();
+            self.asks.clear();
+        }
+        write(&mut self.bids, true, book.bids(), &self.padded);
+        write(&mut self.asks, false, book.asks(), &self.padded);
+        let mut text = Text::new();
+        for n in 0..self.bids.len().max(self.asks.len()) {
+            for level in [self.bids.get(n), self.asks.get(n)].into_iter().flatten() {
+                match &level.line {
+                    Some(line) => text.line(line),
+                    None => text.odd_line(level.price, level.size, level.digits),
                 }
-                text.number(price, price_digits);
-                text.push(b':');
-                text.number(size, size_digits);
             }
         }
+        text.finish()
     }
+}
+
+/// A level as it was written.
+#[derive(Clone, Debug)]
+struct Written {
+    price: Decimal,
+    size: Decimal,
+    digits: (u8, u8),
+    /// `None` where its numbers are none of the usual.
+    line: Option<Line>,
+}
+
+/// Brings what is written of one side in line with its best levels. Of levels that stayed nothing is written again, though
+/// others came and went before them.
+fn write(side: &mut Vec<Written>, is_bid: bool, levels: impl Iterator<Item = (Decimal, Decimal)>, padded: &Padded) {
+    let mut count = 0;
+    for (price, size) in levels.take(DEPTH) {
+        let digits = if padded.is_empty() { None } else { padded.get(&key(is_bid, price)) };
+        let digits = digits.copied().unwrap_or_default();
+        // All mantissas are of one scale.
+        let is_better = |old: &Written| {
+            let (old, new) = (old.price.mantissa, price.mantissa);
+            if is_bid { old > new } else { old < new }
+        };
+        let gone = side.iter().skip(count).take_while(|old| is_better(old)).count();
+        side.drain(count..count + gone);
+        let new = || Written { price, size, digits, line: Line::new(price, size, digits) };
+        match side.get_mut(count) {
+            Some(old) if old.price.mantissa == price.mantissa => {
+                if old.size.mantissa != size.mantissa || old.digits != digits {
+                    *old = new();
+                }
+            }
+            _ => {
+                side.truncate(DEPTH - 1);
+                side.insert(count, new());
+            }
+        }
+        count += 1;
+    }
+    side.truncate(count);
 }
 
 fn key(is_bid: bool, price: Decimal) -> (bool, i128, u8) {
@@ -97,112 +144,14 @@ fn key(is_bid: bool, price: Decimal) -> (bool, i128, u8) {
     (is_bid, price.mantissa, price.scale)
 }
 
-const BUFFER: usize = 1024;
-
-/// Text on its way into the hash, which takes large pieces better than small ones.
-struct Text {
-    hash: Hasher,
-    buffer: [u8; BUFFER],
-    len: usize,
-}
-
-impl Text {
-    fn push(&mut self, byte: u8) {
-        if self.len == BUFFER {
-            self.hash.update(&self.buffer);
-            self.len = 0;
-        }
-        self.buffer[self.len] = byte;
-        self.len += 1;
-    }
-
-    fn finish(mut self) -> i32 {
-        self.hash.update(&self.buffer[..self.len]);
-        self.hash.finalize().cast_signed()
-    }
-
-    /// The shortest text of a number, or the one with so many fraction digits, if these are more.
-    fn number(&mut self, number: Decimal, fraction_digits: u8) {
-        let scale = match u64::try_from(number.mantissa) {
-            Ok(mantissa) => self.narrow(mantissa, number.scale),
-            Err(_) => {
-                let number = number.trimmed();
-                number.to_string().bytes().for_each(|byte| self.push(byte));
-                number.scale
-            }
-        };
-        if fraction_digits > scale {
-            if scale == 0 {
-                self.push(b'.');
-            }
-            (scale..fraction_digits).for_each(|_| self.push(b'0'));
-        }
-    }
-
-    /// Says how many fraction digits were written.
-    fn narrow(&mut self, mut mantissa: u64, mut scale: u8) -> u8 {
-        while scale > 0 && mantissa.is_multiple_of(10) {
-            mantissa /= 10;
-            scale -= 1;
-        }
-        let mut digits = [0u8; 20];
-        let mut at = digits.len();
-        while mantissa > 0 {
-            at -= 1;
-            digits[at] = b'0' + (mantissa % 10) as u8;
-            mantissa /= 10;
-        }
-        let written = digits.len() - at;
-        let fraction = usize::from(scale);
-        if written <= fraction {
-            self.push(b'0');
-        }
-        if fraction > written {
-            self.push(b'.');
-            (written..fraction).for_each(|_| self.push(b'0'));
-        }
-        for (i, digit) in digits[at..].iter().enumerate() {
-            if written - i == fraction {
-                self.push(b'.');
-            }
-            self.push(*digit);
-        }
-        scale
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
     use proptest::prelude::*;
 
-    fn text_of(mantissa: i128, scale: u8, fraction_digits: u8) -> i32 {
-        let mut text = Text { hash: Hasher::new(), buffer: [0; BUFFER], len: 0 };
-        text.number(Decimal::new(mantissa, scale), fraction_digits);
-        text.finish()
-    }
+    use super::*;
 
     fn crc(text: &str) -> i32 {
         crc32fast::hash(text.as_bytes()).cast_signed()
-    }
-
-    proptest! {
-        #[test]
-        fn numbers_are_written_as_a_decimal_writes_itself(mantissa: u64, small in 0u64..100_000, scale in 0u8..30) {
-            for mantissa in [mantissa, small] {
-                let number = Decimal::new(i128::from(mantissa), scale);
-                let expected = number.trimmed().to_string();
-                prop_assert_eq!(text_of(i128::from(mantissa), scale, 0), crc(&expected), "{}", expected);
-            }
-        }
-    }
-
-    #[test]
-    fn texts_with_trailing_zeros() {
-        assert_eq!(text_of(84770, 1, 1), crc("8477.0"));
-        assert_eq!(text_of(5, 1, 3), crc("0.500"));
-        assert_eq!(text_of(0, 0, 2), crc("0.00"));
-        assert_eq!(text_of(10i128.pow(25), 5, 2), crc("100000000000000000000.00"));
     }
 
     #[test]
@@ -225,6 +174,39 @@ mod tests {
         levels.padded.clear();
         checksum.note(&levels);
         assert_eq!(checksum.of(&book), crc("3366.1:7:3366.5:2:3366:8"), "written anew, and the shortest way");
+    }
+
+    proptest! {
+        #[test]
+        fn what_was_written_before_makes_no_difference(
+            messages in proptest::collection::vec(
+                (proptest::collection::vec((0i64..70, 0i64..4, 0u8..4), 0..12), any::<bool>(), 0u8..12, 0u8..3),
+                0..40,
+            ),
+        ) {
+            let (mut book, mut checksum) = (OrderBook::new(), Checksum::default());
+            for (levels, is_bid, kind, scale) in messages {
+                let mut message = DecodedLevels::default();
+                // Now and then finer than before.
+                message.narrow.scales = Scales { price: scale, size: 2 - scale };
+                let side: Vec<Level> = levels.iter().map(|(price, size, _)| Level { price: *price, size: *size }).collect();
+                message.padded = (0u32..)
+                    .zip(&levels)
+                    .filter(|(_, (.., digits))| *digits == 3)
+                    .map(|(index, _)| PaddedLevel { is_bid, index, price_digits: 3, size_digits: 0 })
+                    .collect();
+                *(if is_bid { &mut message.narrow.bids } else { &mut message.narrow.asks }) = side;
+                if kind == 0 {
+                    checksum.clear();
+                    book.replace(&message).expect("small numbers");
+                } else {
+                    book.apply(&message).expect("small numbers");
+                }
+                checksum.note(&message);
+                let mut fresh = Checksum { padded: checksum.padded.clone(), ..Checksum::default() };
+                prop_assert_eq!(checksum.of(&book), fresh.of(&book));
+            }
+        }
     }
 
     #[test]

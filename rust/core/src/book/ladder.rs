@@ -156,13 +156,17 @@ fn scaled(level: Level, by: Level) -> Option<Level> {
     Some(Level { price: level.price.checked_mul(by.price)?, size: level.size.checked_mul(by.size)? })
 }
 
+/// Levels that need no window: the spill finds one of so few at once, and most instruments never have more. Books of
+/// tests are small, and must have windows too.
+const FEW: usize = if cfg!(test) { 4 } else { 48 };
+
 /// One side. Everything inside counts in keys, of which the highest is best: prices and ticks xor `flip`, which is 0
 /// for bids and −1 (all bits, the order reversed, and no overflow) for offers. A level is in the window if its
 /// price is on the tick and the window covers it; otherwise it is in the spill, under the key of its price.
 #[derive(Clone, Debug)]
 struct Side {
     flip: i64,
-    /// Allocated when the first level comes.
+    /// Allocated when there are more levels than [`FEW`].
     window: Option<Box<Window>>,
     spill: Spill,
     /// Changes that went to the spill since the window was last placed.
@@ -214,7 +218,9 @@ impl Side {
     /// Moves the window to the best price where that has left its middle. Paid for by the changes that missed the
     /// window: a best price that jumps to and fro cannot make it move every level each time.
     fn settle(&mut self, grid: Grid) {
-        if self.spilled * 4 <= self.in_window() {
+        let is_placed = self.spilled * 4 <= self.in_window();
+        let is_small = self.window.is_none() && self.spill.len() <= FEW;
+        if is_placed || is_small {
             return;
         }
         let Some(best) = self.best(grid) else { return };

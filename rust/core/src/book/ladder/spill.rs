@@ -5,13 +5,15 @@ use crate::event::Level;
 /// Levels in a block. A level moves at most this many others.
 const BLOCK: usize = 64;
 
-/// Blocks that are reserved with the first level: at least 16 Ki levels, more than an exchange's book goes on to collect
-/// far from its best price in a day. 512 KiB of addresses; only what levels lie on becomes memory.
-const RESERVED: usize = 512;
+/// Blocks that are reserved with the first level: a small book never has more.
+const FEW: usize = 4;
+/// Blocks that are reserved beyond these: at least 16 Ki levels, more than an exchange's book goes on to collect far from
+/// its best price in a day. 512 KiB of addresses; only what levels lie on becomes memory.
+const MANY: usize = 512;
 
 /// A sorted map from price key to size, in blocks: two searches and one short move, whatever the number of levels.
 /// All blocks lie in one store that is reserved at once, and emptied ones are used again, so that a growing book
-/// allocates nothing.
+/// allocates next to nothing.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Spill {
     /// First key of each block, apart so that the search touches little memory.
@@ -51,7 +53,6 @@ impl Spill {
         let at = self.firsts.partition_point(|&first| first <= key).saturating_sub(1);
         let Some(&block) = self.blocks.get(at) else {
             if size != 0 {
-                self.reserve();
                 self.add_block(0, &[Level { price: key, size }]);
                 self.len = 1;
             }
@@ -126,14 +127,22 @@ impl Spill {
         &self.store[block.place][..block.len]
     }
 
-    /// Does something the first time only.
-    fn reserve(&mut self) {
-        if self.store.capacity() == 0 {
-            self.store.reserve_exact(RESERVED);
-            self.blocks.reserve_exact(RESERVED);
-            self.firsts.reserve_exact(RESERVED);
-            self.spare.reserve_exact(RESERVED);
+    /// A place in the store that no block has.
+    fn place(&mut self) -> usize {
+        if let Some(place) = self.spare.pop() {
+            return place;
         }
+        let places = self.store.len();
+        if places == self.store.capacity() {
+            // All of them are in use, so the directory is as long as the store, and `spare` may become so.
+            let more = if places == 0 { FEW } else { MANY };
+            self.store.reserve_exact(more);
+            self.blocks.reserve_exact(more);
+            self.firsts.reserve_exact(more);
+            self.spare.reserve_exact(places + more);
+        }
+        self.store.push([Level::default(); BLOCK]);
+        places
     }
 
     /// Puts a level before the `i`th of a block that has room.
@@ -154,10 +163,7 @@ impl Spill {
     }
 
     fn add_block(&mut self, at: usize, levels: &[Level]) {
-        let place = self.spare.pop().unwrap_or_else(|| {
-            self.store.push([Level::default(); BLOCK]);
-            self.store.len() - 1
-        });
+        let place = self.place();
         self.store[place][..levels.len()].copy_from_slice(levels);
         self.firsts.insert(at, levels[0].price);
         self.blocks.insert(at, Block { place, len: levels.len() });

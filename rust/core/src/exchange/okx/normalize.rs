@@ -3,7 +3,7 @@
 //! Decoding resumes where [`super::peek`] stopped and reads to the last byte, so a torn frame or two documents in one
 //! never make a row. Anything but the shapes the exchange sends is a [`Decoded::Miss`]: [`super::wire`] names the reason.
 
-use xtrader_scan::{Cursor, Isa, LevelScales, Stop, levels_with, memchr};
+use xtrader_scan::{Cursor, Isa, LevelScales, Stop, levels_with};
 
 use super::peek::Tail;
 use crate::decimal::Decimal;
@@ -79,14 +79,48 @@ pub(super) fn book_head(head: &Head<'_>, checksum: Option<i32>) -> Decoded<BookH
     })
 }
 
-/// True where some number ends in a zero behind its point.
-fn is_padded(mut lists: &[u8]) -> bool {
-    while let Some(fraction) = memchr(b'.', lists).and_then(|point| lists.get(point..)) {
-        let end = memchr(b'"', fraction).unwrap_or(fraction.len());
-        if fraction.get(..end).is_some_and(|text| text.ends_with(b"0")) {
+/// Bytes that are looked at side by side.
+const PIECE: usize = 64;
+/// A piece, and the bytes behind it that its last texts may need.
+type Piece = [u8; PIECE + 2];
+
+/// True where some number ends in a zero behind its point. Most have no such end, so piece after piece of the lists is
+/// asked for a number of several digits that ends in a zero, and only where there is one, for its point.
+fn is_padded(lists: &[u8]) -> bool {
+    (0..lists.len()).step_by(PIECE).any(|from| {
+        let rest = &lists[from..];
+        match rest.first_chunk() {
+            Some(piece) => has_final_zero(piece) && has_padding(piece, &lists[..from]),
+            None => {
+                let mut piece = [0; PIECE + 2];
+                piece[..rest.len()].copy_from_slice(rest);
+                has_final_zero(&piece) && has_padding(&piece, &lists[..from])
+            }
+        }
+    })
+}
+
+/// True where the zero is the last byte of a text and not the only one, that is, at `at + 1`.
+#[inline(always)]
+fn is_final_zero(piece: &Piece, at: usize) -> bool {
+    (piece[at] != b'"') & (piece[at + 1] == b'0') & (piece[at + 2] == b'"')
+}
+
+/// Written so that a compiler takes many bytes at once.
+fn has_final_zero(piece: &Piece) -> bool {
+    (0..PIECE).fold(0, |any, at| any | u8::from(is_final_zero(piece, at))) != 0
+}
+
+/// True where the digits before one of the final zeros of a piece, some perhaps before the piece, stand behind a point.
+fn has_padding(piece: &Piece, before: &[u8]) -> bool {
+    let mut ends = (0..PIECE).fold(0u64, |ends, at| ends | u64::from(is_final_zero(piece, at)) << at);
+    while ends != 0 {
+        let end = ends.trailing_zeros() as usize;
+        let mut text = piece[..=end].iter().rev().chain(before.iter().rev());
+        if text.find(|byte| !byte.is_ascii_digit()) == Some(&b'.') {
             return true;
         }
-        lists = fraction.get(end..).unwrap_or_default();
+        ends &= ends - 1;
     }
     false
 }

@@ -44,7 +44,7 @@ impl Follower {
         head
     }
 
-    fn sum(&self) -> i32 {
+    fn sum(&mut self) -> i32 {
         self.checksum.of(&self.book)
     }
 }
