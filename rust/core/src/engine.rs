@@ -284,20 +284,16 @@ impl Engine {
     /// The decoded trades of several instruments.
     fn on_mixed_trades(&mut self, origin: Origin, trades: &TradeRows) -> Outcome {
         let mut outcome = Outcome::Duplicate;
-        for row in &trades.rows {
+        for (n, row) in trades.rows.iter().enumerate() {
             let Self { cx, instruments, connections, registry, .. } = self;
             let native = trades.texts.get(row.native);
+            let next = trades.rows.get(n + 1);
+            let is_last = next.is_none_or(|next| trades.texts.get(next.native) != native);
             let one = match admit_one(cx, instruments, connections, registry, origin, native, Stream::Trades) {
                 Ok(instrument) => {
                     let subject = instrument.subject;
-                    instrument.trades.on_rows(
-                        cx,
-                        subject,
-                        origin,
-                        EventKind::Trade,
-                        std::slice::from_ref(row),
-                        &trades.texts,
-                    )
+                    let last_flag = if is_last { flags::LAST } else { 0 };
+                    instrument.trades.on_row(cx, subject, origin, row, &trades.texts, last_flag)
                 }
                 Err(outcome) => outcome,
             };
@@ -309,7 +305,6 @@ impl Engine {
     /// The decoded states of instruments.
     fn on_states(&mut self, origin: Origin, states: &StateRows) -> Outcome {
         let mut outcome = Outcome::Duplicate;
-        let last = states.rows.len().saturating_sub(1);
         for (n, row) in states.rows.iter().enumerate() {
             let stream = match row.state {
                 State::Derivative(_) => Stream::Derivatives,
@@ -317,14 +312,21 @@ impl Engine {
                 State::Liquidation(_) => Stream::Liquidations,
             };
             let name = states.texts.get(row.native);
+            let is_last = states.rows.get(n + 1).is_none_or(|next| {
+                std::mem::discriminant(&next.state) != std::mem::discriminant(&row.state)
+                    || states.texts.get(next.native) != name
+            });
             if row.is_index {
                 let followers = self.instruments.followers_of(name);
+                if followers.is_empty() {
+                    outcome = outcome.and(Outcome::Ignored(IgnoreReason::Unsolicited));
+                }
                 for id in followers {
                     let Some(native) = self.instruments.get(id).map(|state| state.native.clone()) else { continue };
-                    outcome = outcome.and(self.on_state(origin, &native, stream, row, n == last));
+                    outcome = outcome.and(self.on_state(origin, &native, stream, row, is_last));
                 }
             } else {
-                outcome = outcome.and(self.on_state(origin, name, stream, row, n == last));
+                outcome = outcome.and(self.on_state(origin, name, stream, row, is_last));
             }
         }
         outcome

@@ -120,6 +120,14 @@ pub struct TradeRow {
     pub trade: Result<Trade, IgnoreReason>,
 }
 
+impl TradeRow {
+    /// False for a trade outside of the ids of its feed (Binance `blockTrade`): nothing tells a copy of it.
+    #[must_use]
+    pub fn has_ids(&self) -> bool {
+        self.first <= self.last
+    }
+}
+
 /// The trades of one message, in the order sent. A reused buffer: decoding clears and fills it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TradeRows {

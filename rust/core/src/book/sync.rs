@@ -72,7 +72,7 @@ pub enum SnapshotVerdict {
     WhileLive,
     /// The live book is there already, or further.
     Known,
-    /// The book has a hole that nobody has filled, and the snapshot lies behind it.
+    /// The book has a hole that nobody has filled, and here is the book behind it.
     Bridges,
     /// It lies before everything held: fetch another.
     TooOld,
@@ -81,8 +81,58 @@ pub enum SnapshotVerdict {
 /// Where a chain is: ids rise within an epoch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 struct Position {
-    epoch: u32,
+    epoch: i64,
     id: i64,
+}
+
+/// A diff and its place in the chain of its connection, as it was when it came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Placed {
+    /// Its ids. What it follows is filled in where it does not say so itself.
+    pub key: Key,
+    conn: ConnId,
+    event: Option<i64>,
+    prev: Position,
+    last: Position,
+    /// Its connection counts the epochs as the book does. Else they are told by its time, each time anew.
+    is_sure: bool,
+    /// Its ids are ids, not times.
+    linked: bool,
+}
+
+impl Placed {
+    /// In the order of the exchange.
+    #[must_use]
+    pub fn order(&self) -> impl Ord + use<> {
+        self.last
+    }
+
+    /// The same diff, on whichever connection.
+    #[must_use]
+    pub fn is_copy_of(&self, other: &Self) -> bool {
+        self.key == other.key && self.last == other.last
+    }
+
+    /// It follows itself: a proof of life, where it brings no levels (OKX §4 step 3).
+    #[must_use]
+    pub fn is_keep_alive(&self) -> bool {
+        self.linked && self.key.prev == self.key.last
+    }
+
+    /// The exchange's own sign of a new epoch.
+    fn fell(&self) -> bool {
+        self.last.epoch > self.prev.epoch
+    }
+}
+
+/// How far a connection has delivered, fresh or not.
+#[derive(Clone, Copy, Debug)]
+struct Chain {
+    conn: ConnId,
+    id: i64,
+    /// `None` where ids may have fallen unseen: on joining, after a loss, and while another connection's snapshot
+    /// replaced the book.
+    epoch: Option<i64>,
 }
 
 /// The sync machine of one book.
@@ -92,12 +142,14 @@ pub struct BookSync {
     state: SyncState,
     /// Where the book is: at the snapshot, then at the last applied diff.
     at: Position,
+    /// The connection that brought it there.
+    led_by: Option<ConnId>,
     /// A diff has been applied since the snapshot, or needs no bridge to it.
     bridged: bool,
-    /// Event time of the last applied diff: ids that fall while time goes on are a new epoch.
+    /// Event time of what the book took last: ids that fall while time goes on are a new epoch.
     last_event: Option<i64>,
-    /// How far each connection has delivered, fresh or not: its own chain.
-    chains: Vec<(ConnId, Position)>,
+    /// Each connection's own chain.
+    chains: Vec<Chain>,
 }
 
 impl BookSync {
@@ -108,6 +160,7 @@ impl BookSync {
             rules,
             state: SyncState::AwaitingSnapshot,
             at: Position::default(),
+            led_by: None,
             bridged: false,
             last_event: None,
             chains: Vec::with_capacity(4),
@@ -141,20 +194,43 @@ impl BookSync {
         self.rules
     }
 
-    /// The message with what it follows: where it does not say so itself, the connection's last message tells. `None`
-    /// where neither does.
+    /// Finds a diff's place before it is judged. What it follows the connection's last message tells where it does not
+    /// say so itself; `None` where neither does.
     #[must_use]
-    pub fn linked(&self, key: Key, conn: ConnId) -> Option<Key> {
-        if key.is_linked() {
-            return Some(key);
-        }
-        let prev = self.chain_of(conn)?.id;
-        Some(Key { prev, ..key })
+    pub fn place(&self, key: Key, event: Option<i64>, conn: ConnId) -> Option<Placed> {
+        let chain = self.chain_of(conn);
+        let linked = key.is_linked();
+        let prev = if linked { key.prev } else { chain?.id };
+        let fell = i64::from(self.rules.ids_may_fall && linked && key.last < prev);
+        let counted = match chain.and_then(|chain| chain.epoch.filter(|_| chain.id == prev)) {
+            _ if !linked || !self.rules.ids_may_fall => Some(self.at.epoch),
+            counted => counted,
+        };
+        let epoch = counted.unwrap_or_else(|| self.epoch_by_time(key.last, event) - fell);
+        Some(Placed {
+            is_sure: counted.is_some() || key.last == self.at.id && event == self.last_event,
+            key: Key { prev, ..key },
+            conn,
+            event,
+            prev: Position { epoch, id: prev },
+            last: Position { epoch: epoch + fell, id: key.last },
+            linked,
+        })
     }
 
-    /// Judges a diff that [`Self::linked`] has completed, before [`Self::note`] is told of it.
+    /// A connection that joined, or that left something out, does not know how often ids have fallen: the exchange's
+    /// time tells on which side of the book its diff lies.
+    fn epoch_by_time(&self, last: i64, event: Option<i64>) -> i64 {
+        match (event, self.last_event) {
+            (Some(now), Some(then)) if now > then && last < self.at.id => self.at.epoch + 1,
+            (Some(now), Some(then)) if now < then && last > self.at.id => self.at.epoch - 1,
+            _ => self.at.epoch,
+        }
+    }
+
+    /// Judges a diff, before [`Self::note`] is told of it.
     #[must_use]
-    pub fn judge(&self, key: Key, conn: ConnId) -> Verdict {
+    pub fn judge(&self, diff: &Placed) -> Verdict {
         match (self.state, self.rules.snapshot) {
             (SyncState::AwaitingSnapshot | SyncState::Resyncing, SnapshotSource::Rest) => return Verdict::Hold,
             (SyncState::AwaitingSnapshot | SyncState::Resyncing, SnapshotSource::Channel) => {
@@ -162,27 +238,29 @@ impl BookSync {
             }
             (SyncState::Live | SyncState::Holding, _) => {}
         }
-        let early = if self.may_heal(conn) { Verdict::Hold } else { Verdict::Gap };
-        let id = self.at.id;
+        let early = if self.may_heal(diff.conn) { Verdict::Hold } else { Verdict::Gap };
         if !self.bridged {
-            return if self.is_stale(key, id) {
+            return if self.is_stale(diff.key, self.at.id) {
                 Verdict::Stale
-            } else if Self::bridges(key, id) {
+            } else if Self::bridges(diff.key, self.at.id) {
                 Verdict::Apply
             } else {
                 early
             };
         }
-        let (prev, last) = self.span(key, conn);
-        let own = self.chain_of(conn) == Some(self.at);
-        if prev == self.at {
-            Verdict::Apply
-        } else if own && self.rules.ids_may_fall && key.last != id {
-            // Sizes of ids say nothing here: the connection that brought the book's last diff left something out.
-            early
-        } else if last <= self.at {
+        if !diff.linked {
+            return self.judge_unlinked(diff);
+        }
+        let own = self.chain_of(diff.conn).is_some_and(|c| c.id == self.at.id && c.epoch == Some(self.at.epoch));
+        if diff.prev == self.at {
+            return Verdict::Apply;
+        }
+        if self.rules.ids_may_fall && (own || !self.is_shared(diff.conn)) {
+            return self.judge_by_chain(diff, own, early);
+        }
+        if diff.last <= self.at {
             Verdict::Duplicate
-        } else if prev > self.at {
+        } else if diff.prev > self.at || !diff.is_sure {
             early
         } else if own {
             // The connection that brought the book's last diff now contradicts itself (`pu == last u`,
@@ -194,80 +272,97 @@ impl BookSync {
         }
     }
 
-    /// Where a diff begins and ends. A connection whose own chain is intact and whose ids fall is one epoch further.
-    fn span(&self, key: Key, conn: ConnId) -> (Position, Position) {
-        let chain = self.chain_of(conn);
-        let epoch = chain.map_or(self.at.epoch, |chain| chain.epoch);
-        let fell = self.fell(key) && chain.is_none_or(|chain| chain.id == key.prev);
-        let prev = Position { epoch, id: key.prev };
-        (prev, Position { epoch: epoch + u32::from(fell), id: key.last })
+    /// Sizes of ids say nothing of a diff whose connection brought the book where it is, or is the only one left: it
+    /// follows, it repeats the last one, or something is missing. What is left over of before the book is known by its
+    /// time.
+    fn judge_by_chain(&self, diff: &Placed, own: bool, early: Verdict) -> Verdict {
+        let is_old = !own && matches!((diff.event, self.last_event), (Some(now), Some(then)) if now < then);
+        if diff.key.last == self.at.id || is_old {
+            Verdict::Duplicate
+        } else if diff.key.prev == self.at.id {
+            Verdict::Apply
+        } else {
+            early
+        }
     }
 
-    /// The exchange's own sign of a new epoch.
-    fn fell(&self, key: Key) -> bool {
-        self.rules.ids_may_fall && key.is_linked() && key.last < key.prev
+    /// Diffs without ids: whoever leads is followed in its own order, and overtaken by who is later.
+    fn judge_unlinked(&self, diff: &Placed) -> Verdict {
+        if self.led_by != Some(diff.conn) && diff.last <= self.at { Verdict::Duplicate } else { Verdict::Apply }
     }
 
     /// True where applying the diff opens a new epoch by the exchange's own rule.
     #[must_use]
-    pub fn opens_epoch(&self, key: Key) -> bool {
-        self.fell(key) && key.prev == self.at.id
+    pub fn opens_epoch(&self, diff: &Placed) -> bool {
+        diff.fell() && diff.key.prev == self.at.id
     }
 
-    /// True where ids fell while the exchange's time went on: a wipe or relisting, never a late copy.
+    /// True where ids fell while the exchange's time went on: a wipe or relisting, never a late copy. Where several
+    /// connections carry the book, its own ids must have fallen: clocks of gateways differ (Binance spot §6).
     #[must_use]
-    pub fn is_reset(&self, key: Key, event: Option<i64>) -> bool {
-        let later = matches!((event, self.last_event), (Some(now), Some(then)) if now > then);
+    pub fn is_reset(&self, diff: &Placed) -> bool {
+        let later = matches!((diff.event, self.last_event), (Some(now), Some(then)) if now > then);
+        let own_fell = || self.chain_of(diff.conn).is_some_and(|chain| diff.key.last < chain.id);
         !self.rules.ids_may_fall
-            && key.is_linked()
+            && diff.linked
             && self.bridged
-            && self.id().is_some_and(|id| key.last < id)
+            && self.id().is_some_and(|id| diff.key.last < id)
             && later
+            && (own_fell() || !self.is_shared(diff.conn))
     }
 
     /// True where another connection than `conn` has not yet come past the book's id and so may fill a hole behind it.
     /// [`ConnId::NONE`] asks for any connection.
     #[must_use]
     pub fn may_heal(&self, conn: ConnId) -> bool {
-        self.chains.iter().any(|(c, last)| *c != conn && *last <= self.at)
+        let is_behind =
+            |chain: &Chain| Position { epoch: chain.epoch.unwrap_or(self.at.epoch), id: chain.id } <= self.at;
+        self.chains.iter().any(|chain| chain.conn != conn && is_behind(chain))
+    }
+
+    /// Another connection than `conn` carries the book too.
+    fn is_shared(&self, conn: ConnId) -> bool {
+        self.chains.iter().any(|chain| chain.conn != conn)
     }
 
     /// Notes what a connection delivered, whatever became of it.
-    pub fn note(&mut self, key: Key, conn: ConnId) {
-        let (_, last) = self.span(key, conn);
-        self.set_chain(conn, last);
+    pub fn note(&mut self, diff: &Placed) {
+        let brought_the_book_here = self.led_by == Some(diff.conn) && diff.key.last == self.at.id;
+        let epoch = if brought_the_book_here { self.at.epoch } else { diff.last.epoch };
+        let epoch = (brought_the_book_here || diff.is_sure).then_some(epoch);
+        self.set_chain(Chain { conn: diff.conn, id: diff.key.last, epoch });
     }
 
-    /// Notes that a connection delivered a snapshot on the stream itself.
+    /// Notes that a connection delivered a snapshot on the stream itself that the book did not take.
     pub fn note_snapshot(&mut self, id: i64, conn: ConnId) {
-        self.set_chain(conn, Position { epoch: self.at.epoch, id });
+        self.set_chain(Chain { conn, id, epoch: None });
     }
 
-    fn set_chain(&mut self, conn: ConnId, at: Position) {
-        match self.chains.iter_mut().find(|(c, _)| *c == conn) {
-            Some((_, last)) => *last = at,
-            None => self.chains.push((conn, at)),
+    fn set_chain(&mut self, chain: Chain) {
+        match self.chains.iter_mut().find(|c| c.conn == chain.conn) {
+            Some(known) => *known = chain,
+            None => self.chains.push(chain),
         }
     }
 
     /// A connection is gone: its chain ends.
     pub fn forget(&mut self, conn: ConnId) {
-        self.chains.retain(|(c, _)| *c != conn);
-    }
-
-    /// Connections that have delivered this book and are still there.
-    pub fn carriers(&self) -> impl Iterator<Item = ConnId> + '_ {
-        self.chains.iter().map(|(c, _)| *c)
+        self.chains.retain(|chain| chain.conn != conn);
     }
 
     /// The diff was applied: the book's id moves.
-    pub fn applied(&mut self, key: Key, event: Option<i64>) {
-        if self.opens_epoch(key) {
-            self.at.epoch += 1;
-        }
-        self.at.id = key.last;
+    pub fn applied(&mut self, diff: &Placed) {
+        self.at.epoch = if self.opens_epoch(diff) {
+            self.at.epoch + 1
+        } else if diff.key.prev == self.at.id {
+            self.at.epoch
+        } else {
+            diff.last.epoch
+        };
+        self.at.id = diff.key.last;
+        self.led_by = Some(diff.conn);
         self.bridged = true;
-        self.last_event = event.or(self.last_event);
+        self.last_event = diff.event.or(self.last_event);
         self.state = SyncState::Live;
     }
 
@@ -314,28 +409,45 @@ impl BookSync {
         }
     }
 
-    /// Judges a snapshot that came on the stream itself. One of the connection that leads the book, or of the only one,
-    /// replaces it whatever its id; one of another connection only if it is ahead.
+    /// Judges a snapshot that came on the stream itself. One of the only connection replaces the book whatever its id;
+    /// one beside others only if it is ahead, and not of before ids fell.
     #[must_use]
-    pub fn judge_channel_snapshot(&self, id: i64, conn: ConnId) -> SnapshotVerdict {
-        let others = self.chains.iter().any(|(c, _)| *c != conn);
+    pub fn judge_channel_snapshot(&self, id: i64, event: Option<i64>, conn: ConnId) -> SnapshotVerdict {
+        let is_older = matches!((event, self.last_event), (Some(now), Some(then)) if now < then);
         match self.state {
-            SyncState::Live | SyncState::Holding if others && id <= self.at.id => SnapshotVerdict::Known,
+            SyncState::Live | SyncState::Holding if self.is_shared(conn) && (id <= self.at.id || is_older) => {
+                SnapshotVerdict::Known
+            }
+            SyncState::Holding => SnapshotVerdict::Bridges,
             _ => SnapshotVerdict::Take,
         }
     }
 
-    /// The book was replaced by a snapshot.
+    /// The book was replaced by a REST snapshot.
     pub fn snapshot_taken(&mut self, id: i64) {
         self.at.id = id;
-        // One on the stream itself is whole, and the next diff of its connection follows it.
-        self.bridged = self.rules.snapshot == SnapshotSource::Channel;
+        self.led_by = None;
+        self.bridged = false;
         self.last_event = None;
         self.state = SyncState::Live;
     }
 
-    fn chain_of(&self, conn: ConnId) -> Option<Position> {
-        self.chains.iter().find(|(c, _)| *c == conn).map(|(_, last)| *last)
+    /// The book was replaced by a snapshot on the stream itself: it is whole, and the next diff of its connection
+    /// follows it. How often ids fell on the way there nobody knows.
+    pub fn channel_snapshot_taken(&mut self, id: i64, event: Option<i64>, conn: ConnId) {
+        for chain in &mut self.chains {
+            chain.epoch = None;
+        }
+        self.at.id = id;
+        self.set_chain(Chain { conn, id, epoch: Some(self.at.epoch) });
+        self.led_by = Some(conn);
+        self.bridged = true;
+        self.last_event = event;
+        self.state = SyncState::Live;
+    }
+
+    fn chain_of(&self, conn: ConnId) -> Option<Chain> {
+        self.chains.iter().find(|chain| chain.conn == conn).copied()
     }
 
     fn is_stale(&self, key: Key, id: i64) -> bool {
@@ -350,104 +462,4 @@ impl BookSync {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const FUTURES: SyncRules =
-        SyncRules { snapshot: SnapshotSource::Rest, ids_may_fall: false, first_may_end_at_snapshot: true };
-    const SPOT: SyncRules = SyncRules { first_may_end_at_snapshot: false, ..FUTURES };
-    const A: ConnId = ConnId(1);
-    const B: ConnId = ConnId(2);
-
-    fn key(prev: i64, first: i64, last: i64) -> Key {
-        Key { prev, first, last }
-    }
-
-    fn live_at(rules: SyncRules, id: i64) -> BookSync {
-        let mut sync = BookSync::new(rules);
-        sync.snapshot_taken(id);
-        sync
-    }
-
-    fn bridged_at(id: i64) -> BookSync {
-        let mut sync = live_at(FUTURES, id - 10);
-        let first = key(id - 20, id - 15, id);
-        sync.note(first, A);
-        sync.applied(first, Some(1));
-        sync
-    }
-
-    #[test]
-    fn step_1_events_are_buffered_until_there_is_a_snapshot() {
-        let sync = BookSync::new(FUTURES);
-        assert_eq!(sync.judge(key(1, 2, 3), A), Verdict::Hold);
-        assert_eq!(sync.id(), None);
-    }
-
-    #[test]
-    fn step_3_events_before_the_snapshot_are_dropped_strictly_before_on_futures() {
-        assert_eq!(live_at(FUTURES, 100).judge(key(80, 90, 99), A), Verdict::Stale);
-        assert_eq!(live_at(FUTURES, 100).judge(key(80, 90, 100), A), Verdict::Apply);
-        assert_eq!(live_at(SPOT, 100).judge(key(89, 90, 100), A), Verdict::Stale);
-    }
-
-    #[test]
-    fn step_4_the_first_event_covers_the_snapshot_or_follows_it() {
-        let sync = live_at(FUTURES, 100);
-        assert_eq!(sync.judge(key(90, 95, 105), A), Verdict::Apply, "U <= id <= u");
-        assert_eq!(sync.judge(key(100, 103, 105), A), Verdict::Apply, "pu == id");
-        assert_eq!(sync.judge(key(98, 103, 105), A), Verdict::Apply, "pu < id < U");
-        assert_eq!(sync.judge(key(101, 103, 105), A), Verdict::Gap, "something between is missing");
-    }
-
-    // Fault: X08, X10
-    #[test]
-    fn step_4_a_snapshot_older_than_the_buffer_is_fetched_again() {
-        let sync = BookSync::new(FUTURES);
-        let held = [key(100, 101, 110), key(110, 111, 120)];
-        assert_eq!(sync.judge_snapshot(99, held.iter().copied()), SnapshotVerdict::TooOld);
-        assert_eq!(sync.judge_snapshot(100, held.iter().copied()), SnapshotVerdict::Take);
-        assert_eq!(sync.judge_snapshot(500, held.iter().copied()), SnapshotVerdict::Take, "everything held is stale");
-    }
-
-    #[test]
-    fn step_5_the_chain_holds_or_the_book_is_broken() {
-        let sync = bridged_at(100);
-        assert_eq!(sync.judge(key(100, 150, 160), A), Verdict::Apply);
-        assert_eq!(sync.judge(key(101, 150, 160), A), Verdict::Gap);
-        assert_eq!(sync.judge(key(99, 150, 160), A), Verdict::Gap, "the connection contradicts itself");
-    }
-
-    #[test]
-    fn step_6_what_is_already_applied_is_a_duplicate() {
-        let sync = bridged_at(100);
-        assert_eq!(sync.judge(key(90, 91, 100), A), Verdict::Duplicate);
-        assert_eq!(sync.judge(key(90, 91, 100), B), Verdict::Duplicate);
-    }
-
-    #[test]
-    fn another_connection_may_cut_the_stream_differently() {
-        let mut sync = bridged_at(100);
-        assert_eq!(sync.judge(key(95, 96, 105), B), Verdict::Apply);
-        assert_eq!(sync.judge(key(105, 106, 110), B), Verdict::Hold, "the other one may fill the hole");
-        sync.note(key(104, 107, 112), A);
-        assert_eq!(sync.judge(key(105, 106, 110), B), Verdict::Gap, "the other one is past the hole too");
-        sync.forget(A);
-        assert_eq!(sync.judge(key(105, 106, 110), B), Verdict::Gap, "nobody is left to fill it");
-    }
-
-    #[test]
-    fn ids_that_fall_while_time_goes_on_are_a_reset_and_a_late_copy_is_not() {
-        let sync = bridged_at(100);
-        assert!(sync.is_reset(key(4, 5, 6), Some(2)));
-        assert!(!sync.is_reset(key(4, 5, 6), Some(1)));
-        assert!(!sync.is_reset(key(90, 91, 100), Some(1)));
-    }
-
-    #[test]
-    fn a_live_book_needs_no_snapshot_but_an_unfollowed_one_may_be_replaced_by_a_newer() {
-        assert_eq!(bridged_at(100).judge_snapshot(200, std::iter::empty()), SnapshotVerdict::WhileLive);
-        assert_eq!(live_at(FUTURES, 100).judge_snapshot(101, std::iter::empty()), SnapshotVerdict::Take);
-        assert_eq!(live_at(FUTURES, 100).judge_snapshot(100, std::iter::empty()), SnapshotVerdict::WhileLive);
-    }
-}
+mod tests;

@@ -9,10 +9,10 @@ use super::input::RequestId;
 use super::timers::Timer;
 use crate::book::OrderBook;
 use crate::book::checksum::Checksum;
-use crate::book::sync::{BookSync, SnapshotVerdict, SyncRules, SyncState, Verdict};
+use crate::book::sync::{BookSync, Placed, SnapshotVerdict, SyncRules, SyncState, Verdict};
 use crate::config::Stream;
 use crate::event::{BookHead, DecodedLevels, Scales};
-use crate::exchange::{Decoded, Head, Key, Protocol, SnapshotSource, with_protocol};
+use crate::exchange::{Decoded, Head, Protocol, SnapshotSource, with_protocol};
 use crate::report::{BookReport, Depth, IgnoreReason, Outcome, RejectReason, ReplyOutcome};
 use crate::symbol::ConnId;
 use crate::table::{GapCause, GapEvidence, Repaired, Source, flags};
@@ -20,7 +20,7 @@ use crate::time::NS_PER_MS;
 
 /// A decoded event that waits for a snapshot or a bridge.
 struct Held {
-    key: Key,
+    diff: Placed,
     head: BookHead,
     origin: Origin,
     levels: DecodedLevels,
@@ -125,23 +125,23 @@ impl BookStream {
             return Outcome::Ignored(IgnoreReason::OtherVariant);
         }
         self.carriers.note(origin.conn, cx.now.at.mono);
-        let Some(key) = self.sync.linked(head.key, origin.conn) else {
+        let Some(diff) = self.sync.place(head.key, head.times.event, origin.conn) else {
             return self.before_snapshot();
         };
-        if self.sync.is_reset(key, head.times.event) {
+        if self.sync.is_reset(&diff) {
             self.fail(cx, subject, origin, Finding::new(GapCause::IdReset, GapEvidence::Chain));
         }
-        let verdict = self.sync.judge(key, origin.conn);
+        let verdict = self.sync.judge(&diff);
         let outcome = match verdict {
             Verdict::BeforeSnapshot => {
-                self.sync.note(key, origin.conn);
+                self.sync.note(&diff);
                 return self.before_snapshot();
             }
             Verdict::Duplicate => Outcome::Duplicate,
             Verdict::Stale => Outcome::Stale,
-            Verdict::Hold if self.holds(key) => Outcome::Duplicate,
+            Verdict::Hold if self.holds(&diff) => Outcome::Duplicate,
             Verdict::Apply | Verdict::Hold | Verdict::Gap => match decode(self.book.scales(), &mut cx.levels) {
-                Decoded::Event(book_head) => self.take(cx, subject, origin, key, &book_head, verdict),
+                Decoded::Event(book_head) => self.take(cx, subject, origin, diff, &book_head, verdict),
                 Decoded::Ignored(reason) => return Outcome::Ignored(reason),
                 Decoded::Rejected(reason) => return Outcome::Rejected(reason),
                 Decoded::Miss => return Outcome::Ignored(IgnoreReason::UnknownType),
@@ -154,7 +154,7 @@ impl BookStream {
             Outcome::Held => self.stats.held += 1,
             Outcome::Accepted | Outcome::Ignored(_) | Outcome::Rejected(_) => {}
         }
-        self.sync.note(key, origin.conn);
+        self.sync.note(&diff);
         self.give_up_if_nobody_can_heal(cx, subject, origin);
         outcome
     }
@@ -170,7 +170,7 @@ impl BookStream {
         cx: &mut Context,
         subject: Subject,
         origin: Origin,
-        key: Key,
+        diff: Placed,
         book_head: &BookHead,
         verdict: Verdict,
     ) -> Outcome {
@@ -181,16 +181,16 @@ impl BookStream {
                     Err(Broken::Range) => return Outcome::Rejected(RejectReason::Range),
                     Err(broken) => {
                         self.fail(cx, subject, origin, broken.finding());
-                        return self.keep_or_leave(cx, subject, origin, key, book_head);
+                        return self.keep_or_leave(cx, subject, origin, diff, book_head);
                     }
                 }
-                self.accept(cx, subject, origin, key, book_head, None);
+                self.accept(cx, subject, origin, &diff, book_head, None);
                 if !self.held.is_empty() {
                     self.drain(cx, subject);
                 }
                 return Outcome::Accepted;
             }
-            Verdict::Gap => self.fail(cx, subject, origin, self.hole_before(key)),
+            Verdict::Gap => self.fail(cx, subject, origin, self.hole_before(&diff)),
             Verdict::Hold => {
                 if self.sync.state() == SyncState::Live {
                     self.start_holding(cx, subject);
@@ -198,7 +198,7 @@ impl BookStream {
             }
             Verdict::Duplicate | Verdict::Stale | Verdict::BeforeSnapshot => {}
         }
-        self.keep_or_leave(cx, subject, origin, key, book_head)
+        self.keep_or_leave(cx, subject, origin, diff, book_head)
     }
 
     /// Keeps the decoded event for a snapshot or a bridge; where the snapshot to come will not need it, leaves it.
@@ -207,7 +207,7 @@ impl BookStream {
         cx: &mut Context,
         subject: Subject,
         origin: Origin,
-        key: Key,
+        diff: Placed,
         book_head: &BookHead,
     ) -> Outcome {
         let is_bridge = self.sync.state() == SyncState::Holding;
@@ -215,7 +215,7 @@ impl BookStream {
             return Outcome::Ignored(IgnoreReason::BeforeSnapshot);
         }
         let levels = std::mem::take(&mut cx.levels);
-        self.hold(cx, Held { key, head: *book_head, origin, levels });
+        self.hold(cx, Held { diff, head: *book_head, origin, levels });
         if !is_bridge {
             self.ask_snapshot(cx, subject);
         }
@@ -251,11 +251,11 @@ impl BookStream {
         cx: &mut Context,
         subject: Subject,
         origin: Origin,
-        key: Key,
+        diff: &Placed,
         head: &BookHead,
         levels: Option<&DecodedLevels>,
     ) {
-        if self.sync.opens_epoch(key) {
+        if self.sync.opens_epoch(diff) {
             // Nothing is missing: the exchange counts anew, and says so.
             self.stats.sequence_resets += 1;
             let finding = Finding::new(GapCause::IdReset, GapEvidence::Chain);
@@ -266,10 +266,10 @@ impl BookStream {
                 Repaired::None,
             );
         }
-        self.sync.applied(key, head.times.event);
+        self.sync.applied(diff);
         self.stats.accepted += 1;
         self.carriers.took(origin.ts_recv);
-        if key.is_linked() && key.prev == key.last && levels.unwrap_or(&cx.levels).is_empty() {
+        if diff.is_keep_alive() && levels.unwrap_or(&cx.levels).is_empty() {
             // A proof of life: a row only if its id has none yet.
             self.stats.heartbeats += 1;
             if self.position == head.last_id {
@@ -288,17 +288,21 @@ impl BookStream {
         levels: Option<&DecodedLevels>,
         source: Source,
     ) {
+        let before = std::mem::replace(&mut self.position, head.last_id);
+        self.is_unsampled = true;
+        cx.arm_top();
+        if !cx.config.streams.contains(&Stream::L2) {
+            // The book is only sampled.
+            return;
+        }
         let snapshot = if head.is_snapshot { flags::SNAPSHOT } else { 0 };
         let crossed = if self.may_cross && self.book.is_crossed() { flags::BAD_BOOK } else { 0 };
         let width = levels.unwrap_or(&cx.levels).len();
         let row = cx.key(subject, origin, head.times, flags::LAST | snapshot | crossed, width);
         let levels = levels.unwrap_or(&cx.levels);
-        if cx.batches.book(&row, head, self.position, levels, source, &subject.conversion).is_err() {
+        if cx.batches.book(&row, head, before, levels, source, &subject.conversion).is_err() {
             gaps::row_refused(cx, subject, origin, Stream::L2, &self.carriers);
         }
-        self.position = head.last_id;
-        self.is_unsampled = true;
-        cx.arm_top();
     }
 
     /// Takes a full book that came on the stream itself.
@@ -315,7 +319,8 @@ impl BookStream {
         }
         self.carriers.note(origin.conn, cx.now.at.mono);
         let id = head.key.last;
-        if self.sync.judge_channel_snapshot(id, origin.conn) == SnapshotVerdict::Known {
+        let verdict = self.sync.judge_channel_snapshot(id, head.times.event, origin.conn);
+        if verdict == SnapshotVerdict::Known {
             self.sync.note_snapshot(id, origin.conn);
             return Outcome::Ignored(IgnoreReason::SnapshotKnown);
         }
@@ -325,6 +330,10 @@ impl BookStream {
             Decoded::Rejected(reason) => return Outcome::Rejected(reason),
             Decoded::Miss => return Outcome::Ignored(IgnoreReason::UnknownType),
         };
+        if verdict == SnapshotVerdict::Bridges {
+            // Nobody has filled the hole yet, and here is the book behind it.
+            self.declare_hole(cx, subject, origin);
+        }
         self.checksum.clear();
         let taken = self.book.replace(&cx.levels).map_err(|_| Broken::Range);
         if let Err(broken) = taken.and_then(|()| self.verify(&cx.levels, book_head.checksum)) {
@@ -338,8 +347,7 @@ impl BookStream {
         if let Some(gap) = self.gap.take() {
             gap.close(cx, subject, origin, Repaired::None);
         }
-        self.sync.snapshot_taken(id);
-        self.sync.note_snapshot(id, origin.conn);
+        self.sync.channel_snapshot_taken(id, head.times.event, origin.conn);
         self.attempts = 0;
         self.retry_at = None;
         self.stats.snapshots += 1;
@@ -357,13 +365,17 @@ impl BookStream {
         origin: Origin,
         head: &BookHead,
     ) -> ReplyOutcome {
-        let Some(id) = head.last_id else { return ReplyOutcome::Ignored(IgnoreReason::UnknownReply) };
+        // What was just listed is empty, at an id below all others (Binance spot §4: −1 or 0).
+        let Some(id) = head.last_id.map(|id| id.max(0)) else {
+            return ReplyOutcome::Ignored(IgnoreReason::UnknownReply);
+        };
+        let head = &BookHead { last_id: Some(id), ..*head };
         if cx.live && self.carriers.is_empty() {
             // Nobody would bring what follows it.
             return ReplyOutcome::Ignored(IgnoreReason::UnknownReply);
         }
-        self.held.make_contiguous().sort_by_key(|held| held.key.last);
-        match self.sync.judge_snapshot(id, self.held.iter().map(|held| held.key)) {
+        self.held.make_contiguous().sort_by_key(|held| held.diff.order());
+        match self.sync.judge_snapshot(id, self.held.iter().map(|held| held.diff.key)) {
             SnapshotVerdict::WhileLive => return ReplyOutcome::Ignored(IgnoreReason::SnapshotWhileLive),
             SnapshotVerdict::Known => return ReplyOutcome::Ignored(IgnoreReason::SnapshotKnown),
             SnapshotVerdict::TooOld => {
@@ -382,11 +394,11 @@ impl BookStream {
         let mut crossed = self.book.is_crossed() && !self.may_cross;
         let mut settled = 0;
         for held in &self.held {
-            match trial.judge(held.key, held.origin.conn) {
+            match trial.judge(&held.diff) {
                 Verdict::Duplicate | Verdict::Stale => {}
                 Verdict::Apply => {
                     bad |= self.book.apply(&held.levels).is_err();
-                    trial.applied(held.key, held.head.times.event);
+                    trial.applied(&held.diff);
                     crossed |= self.book.is_crossed() && !self.may_cross;
                 }
                 Verdict::Hold | Verdict::Gap | Verdict::BeforeSnapshot => break,
@@ -418,10 +430,10 @@ impl BookStream {
 
     /// Emits or counts a held event that the book has taken already or does not need.
     fn settle(&mut self, cx: &mut Context, subject: Subject, held: &Held) {
-        match self.sync.judge(held.key, held.origin.conn) {
+        match self.sync.judge(&held.diff) {
             Verdict::Apply => {
                 cx.counters.held_became(Outcome::Accepted);
-                self.accept(cx, subject, held.origin, held.key, &held.head, Some(&held.levels));
+                self.accept(cx, subject, held.origin, &held.diff, &held.head, Some(&held.levels));
             }
             Verdict::Stale => {
                 cx.counters.held_became(Outcome::Stale);
@@ -436,9 +448,9 @@ impl BookStream {
 
     /// Takes what is held as far as it follows without a hole.
     fn drain(&mut self, cx: &mut Context, subject: Subject) {
-        self.held.make_contiguous().sort_by_key(|held| held.key.last);
+        self.held.make_contiguous().sort_by_key(|held| held.diff.order());
         while let Some(held) = self.held.pop_front() {
-            let verdict = self.sync.judge(held.key, held.origin.conn);
+            let verdict = self.sync.judge(&held.diff);
             let origin = held.origin;
             let finding = match verdict {
                 Verdict::Duplicate | Verdict::Stale => {
@@ -452,7 +464,7 @@ impl BookStream {
                     }
                     Err(broken) => Some(broken.finding()),
                 },
-                Verdict::Gap => Some(self.hole_before(held.key)),
+                Verdict::Gap => Some(self.hole_before(&held.diff)),
                 Verdict::Hold | Verdict::BeforeSnapshot => None,
             };
             self.held.push_front(held);
@@ -487,8 +499,8 @@ impl BookStream {
         self.held.push_back(held);
     }
 
-    fn holds(&self, key: Key) -> bool {
-        self.held.iter().rev().any(|held| held.key == key)
+    fn holds(&self, diff: &Placed) -> bool {
+        self.held.iter().rev().any(|held| held.diff.is_copy_of(diff))
     }
 
     /// The hole has had its time to be filled.
@@ -511,14 +523,18 @@ impl BookStream {
 
     /// What is held follows a hole that nobody filled: names it.
     fn declare_hole(&mut self, cx: &mut Context, subject: Subject, origin: Origin) {
-        let first = self.held.iter().min_by_key(|held| held.key.last).map(|held| held.key);
-        let finding = first.map_or(Finding::new(GapCause::Missed, GapEvidence::Chain), |key| self.hole_before(key));
+        let first = self.held.iter().min_by_key(|held| held.diff.order());
+        let finding = match first {
+            Some(held) => self.hole_before(&held.diff),
+            None => Finding::new(GapCause::Missed, GapEvidence::Chain),
+        };
         self.break_off(cx, subject, origin, finding);
     }
 
     /// Ids in a chain cannot be counted, only bounded: whatever is missing ends in `(book's id, prev]`.
-    fn hole_before(&self, key: Key) -> Finding {
-        let ids = self.sync.id().map(|id| (id.saturating_add(1), key.prev));
+    /// Where ids have fallen meanwhile, not even that.
+    fn hole_before(&self, diff: &Placed) -> Finding {
+        let ids = self.sync.id().map(|id| (id.saturating_add(1), diff.key.prev)).filter(|(first, last)| first <= last);
         Finding { ids, ..Finding::new(GapCause::Missed, GapEvidence::Chain) }
     }
 

@@ -46,6 +46,8 @@ pub(super) struct Connection {
     pub family: u8,
     url: String,
     pub channels: Vec<Channel>,
+    /// So many of the channels have been asked for in this session.
+    asked_channels: usize,
     state: State,
     up_since: u64,
     /// How often it came up: timers of an earlier session are void.
@@ -62,8 +64,6 @@ pub(super) struct Connection {
     waiting: VecDeque<Request>,
     /// Requests sent and not answered whole.
     asked: Vec<Request>,
-    /// Requests that were refused and asked anew channel by channel: whatever else is said of them is known by then.
-    split: Vec<u64>,
     /// Requests that may leave now, and when the count was taken.
     tokens: (u64, u64),
     flushing: bool,
@@ -89,6 +89,7 @@ impl Connection {
             family,
             url,
             channels: Vec::new(),
+            asked_channels: 0,
             state: State::Down,
             up_since: 0,
             session: 0,
@@ -99,7 +100,6 @@ impl Connection {
             next_request: 0,
             waiting: VecDeque::new(),
             asked: Vec::new(),
-            split: Vec::new(),
             tokens: (0, 0),
             flushing: false,
             closing: None,
@@ -135,6 +135,7 @@ impl Connection {
         self.announced = false;
         let limits = limits(cx);
         self.tokens = (u64::from(limits.request_burst), now);
+        self.asked_channels = 0;
         self.state = State::Up;
         if !cx.live {
             return;
@@ -146,6 +147,8 @@ impl Connection {
         if cx.config.login {
             let id = self.request_id();
             self.state = State::LoggingIn(id);
+            // The shell sends it, and the exchange counts it (OKX §1).
+            self.tokens.0 = self.tokens.0.saturating_sub(1);
             cx.actions.push_back(Action::Login { conn: self.id, request: id });
             cx.arm_in_ms(cx.config.deadlines.ack_ms, Timer::Ack(self.id, id));
         } else {
@@ -168,14 +171,23 @@ impl Connection {
     }
 
     fn subscribe_all(&mut self, cx: &mut Context) {
-        let names: Vec<String> = self.channels.iter().map(|channel| channel.name.clone()).collect();
-        self.subscribe(cx, names);
+        self.subscribe_new(cx);
         cx.arm_in_ms(cx.config.deadlines.first_data_ms, Timer::Watch(self.id, self.session));
         cx.arm_in_ms(cx.config.deadlines.silence_ms, Timer::Silence(self.id, self.session));
     }
 
-    /// Asks for channels, now or as soon as the connection is up.
-    pub(super) fn subscribe(&mut self, cx: &mut Context, names: Vec<String>) {
+    /// Asks for the channels that have not been asked for, now or as soon as the connection is up.
+    pub(super) fn subscribe_new(&mut self, cx: &mut Context) {
+        if self.state == State::Up {
+            let new = self.channels.get(self.asked_channels..).unwrap_or_default();
+            let names: Vec<String> = new.iter().map(|channel| channel.name.clone()).collect();
+            self.asked_channels = self.channels.len();
+            self.subscribe(cx, names);
+        }
+    }
+
+    /// Asks for channels, if the connection is up.
+    fn subscribe(&mut self, cx: &mut Context, names: Vec<String>) {
         if self.state != State::Up {
             return;
         }
@@ -198,7 +210,7 @@ impl Connection {
     }
 
     /// Ends channels.
-    pub(super) fn unsubscribe(&mut self, cx: &mut Context, names: &[String]) {
+    fn unsubscribe(&mut self, cx: &mut Context, names: &[String]) {
         if self.state != State::Up {
             return;
         }
@@ -210,9 +222,10 @@ impl Connection {
         }
     }
 
-    /// Ends channels and asks for them anew, since a bare repetition brings no snapshot (Deribit §4 step 3). False
-    /// where the connection is not up: then it will ask by itself.
-    pub(super) fn resubscribe(&mut self, cx: &mut Context, names: Vec<String>) {
+    /// Ends channels and asks for them anew, since a bare repetition brings no snapshot (Deribit §4 step 3). One that
+    /// waits for its turn to be asked for is not asked for twice.
+    pub(super) fn resubscribe(&mut self, cx: &mut Context, mut names: Vec<String>) {
+        names.retain(|name| !self.waiting.iter().any(|request| request.channels.contains(name)));
         self.unsubscribe(cx, &names);
         self.subscribe(cx, names);
     }
@@ -255,7 +268,9 @@ impl Connection {
     pub(super) fn on_flush_timeout(&mut self, cx: &mut Context, session: u64) {
         if self.session == session {
             self.flushing = false;
-            self.flush(cx);
+            if self.is_open() {
+                self.flush(cx);
+            }
         }
     }
 
@@ -268,7 +283,6 @@ impl Connection {
         self.state = State::Down;
         self.waiting.clear();
         self.asked.clear();
-        self.split.clear();
         self.flushing = false;
         let too_much = down.reason == DownReason::Closed && matches!(down.code, Some(1008 | 1013));
         let floor = down.retry_after_ms.unwrap_or(if too_much { PENALTY_MS } else { 0 });
@@ -317,23 +331,49 @@ impl Connection {
         Settled { granted, refused }
     }
 
-    /// One channel of a request was granted; the others are answered by themselves.
-    pub(super) fn on_granted_one(&mut self, channel: &str) -> Settled {
+    /// One channel of a request was granted; the others are answered by themselves. What ends a channel is granted in
+    /// the same words and is nothing to note.
+    pub(super) fn on_granted_one(&mut self, id: Option<u64>, channel: &str) -> Settled {
+        if !self.is_owed(id) {
+            return Settled::default();
+        }
         self.drop_asked(channel);
         Settled { granted: vec![channel.to_owned()], refused: Vec::new() }
+    }
+
+    /// The answer is to a request that owes one, as far as it says.
+    fn is_owed(&self, id: Option<u64>) -> bool {
+        id.is_none_or(|id| self.asked.iter().any(|request| request.id == id))
+    }
+
+    /// The exchange has no time for a request now: it, or the one channel, is asked for again when the limit allows.
+    pub(super) fn on_put_off(&mut self, cx: &mut Context, id: Option<u64>, channel: Option<&str>) {
+        let names = match channel {
+            Some(channel) if self.is_owed(id) => {
+                self.drop_asked(channel);
+                vec![channel.to_owned()]
+            }
+            _ => match self.take_request(id) {
+                Some(request) => request.channels,
+                None => return,
+            },
+        };
+        self.tokens = (0, cx.now.at.mono);
+        self.subscribe(cx, names);
     }
 
     /// A request, or one channel of it, was refused. One that asked for several and is refused whole is asked for again
     /// channel by channel: one that the exchange does not know must not cost the others.
     pub(super) fn on_refused(&mut self, cx: &mut Context, id: Option<u64>, channel: Option<&str>) -> Settled {
+        if id.is_some() && !self.is_owed(id) {
+            // To end a channel, which is at its end then; or to ask for several, which are asked for one by one by now.
+            return Settled::default();
+        }
         if let Some(channel) = channel {
             self.drop_asked(channel);
             return Settled { granted: Vec::new(), refused: vec![channel.to_owned()] };
         }
         let Some(request) = self.take_request(id) else {
-            if id.is_some_and(|id| self.split.contains(&id)) {
-                return Settled::default();
-            }
             // Nobody knows which: the exchange drops the connection itself, or would deliver nothing.
             self.close(cx, GapCause::Disconnect, "request refused");
             return Settled::default();
@@ -341,7 +381,6 @@ impl Connection {
         if request.channels.len() == 1 {
             return Settled { granted: Vec::new(), refused: request.channels };
         }
-        self.split.push(request.id);
         for name in request.channels {
             self.subscribe(cx, vec![name]);
         }
@@ -377,7 +416,7 @@ impl Connection {
 
     /// Proof of life is due. Asks for it, or gives a connection up that owes one.
     pub(super) fn on_beat_timeout(&mut self, cx: &mut Context, session: u64) {
-        if self.session != session || matches!(self.state, State::Down | State::Opening | State::Closing) {
+        if self.session != session || !self.is_open() {
             return;
         }
         let limit = heartbeat_ms(cx).saturating_mul(NS_PER_MS.unsigned_abs());
@@ -403,7 +442,8 @@ impl Connection {
         if self.asked.is_empty() {
             let id = self.request_id();
             let text = with_protocol!(cx.config.venue, P => P::question(id));
-            self.ask(cx, Request { id, text, channels: Vec::new(), asked_for: 0, is_owed: true });
+            self.waiting.push_front(Request { id, text, channels: Vec::new(), asked_for: 0, is_owed: true });
+            self.flush(cx);
         }
     }
 
@@ -444,11 +484,16 @@ impl Connection {
 
     /// Gives the connection up.
     pub(super) fn close(&mut self, cx: &mut Context, cause: GapCause, reason: &'static str) {
-        if matches!(self.state, State::Up | State::LoggingIn(_)) {
+        if self.is_open() {
             self.state = State::Closing;
             self.closing = Some(cause);
             cx.actions.push_back(Action::Close { conn: self.id, reason });
         }
+    }
+
+    /// It is up, logged in or not.
+    fn is_open(&self) -> bool {
+        matches!(self.state, State::Up | State::LoggingIn(_))
     }
 
     fn request_id(&mut self) -> u64 {

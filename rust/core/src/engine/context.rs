@@ -141,7 +141,7 @@ impl Context {
         }
         RowKey {
             ts_event: event,
-            ts_venue: times.venue,
+            ts_venue: times.venue.filter(|venue| *venue > 0),
             ts_recv: origin.ts_recv,
             exchange: subject.exchange.into(),
             symbol: subject.symbol,

@@ -50,6 +50,7 @@ impl Engine {
                     state.book.on_retry_timeout(&mut self.cx, state.subject);
                 }
             }
+            Timer::Reference if self.cx.now.at.mono < self.registry.due => {}
             Timer::Reference => self.fetch_reference(),
             Timer::Recheck(id, stream) => self.on_recheck_timeout(id, stream),
             Timer::Checkpoint | Timer::Heal(_) | Timer::HealTrades(_) | Timer::Top => {}
@@ -61,6 +62,7 @@ impl Engine {
         if self.registry.awaited > 0 {
             return;
         }
+        self.registry.failed = None;
         let markets = self.cx.config.markets();
         let symbols = self.cx.config.symbols.clone();
         let symbols: Vec<&str> = symbols.iter().map(String::as_str).collect();
@@ -107,8 +109,8 @@ impl Engine {
     fn on_silence_timeout(&mut self, conn: ConnId, session: u64) {
         let Some(connection) = find(&mut self.connections, conn) else { return };
         if connection.is_in_session(session) && connection.on_silence_timeout(&mut self.cx) {
-            let streams: Vec<_> =
-                connection.channels.iter().flat_map(|channel| channel.serves.iter().copied()).collect();
+            let carried = connection.channels.iter().filter(|channel| !channel.refused);
+            let streams: Vec<_> = carried.flat_map(|channel| channel.serves.iter().copied()).collect();
             for (id, stream) in streams {
                 self.start_probe(id, stream);
             }
@@ -184,6 +186,8 @@ impl Engine {
         if stream == Stream::L2 {
             // The next diff may be an hour away: what REST says now is the book meanwhile.
             state.book.ask_snapshot(&mut self.cx, state.subject);
+            // Where that comes on the stream itself, it comes with what follows.
+            self.cx.resubscribe.retain(|book| *book != id);
         }
         for connection in &mut self.connections {
             let serving = connection.channels.iter().filter(|channel| channel.serves.contains(&(id, stream)));
@@ -230,9 +234,16 @@ impl Engine {
                 let settled = connection.on_granted_only(id, &channels);
                 self.settle_channels(conn, settled, 0, "the exchange left the channel out of its answer");
             }
-            Answer::GrantedOne { channel, .. } => {
-                let settled = connection.on_granted_one(&channel);
+            Answer::GrantedOne { id, channel } => {
+                let settled = connection.on_granted_one(id, &channel);
                 self.settle_channels(conn, settled, 0, "");
+            }
+            Answer::Refused { id, channel, code, .. } if P::is_passing(code) => {
+                if connection.is_login(id) {
+                    connection.close(cx, GapCause::Disconnect, "login put off");
+                } else {
+                    connection.on_put_off(cx, id, channel.as_deref());
+                }
             }
             Answer::Refused { id, code, text, .. } if connection.is_login(id) => {
                 let exchange = cx.config.venue.id();

@@ -14,6 +14,7 @@ use crate::instrument::{Conversion, Instrument};
 use crate::report::{RejectReason, ReplyOutcome};
 use crate::symbol::InstrumentId;
 use crate::table::{Status, flags};
+use crate::time::NS_PER_MS;
 
 /// An instrument and since when it has been so.
 #[derive(Clone, Debug)]
@@ -30,7 +31,11 @@ pub(super) struct Registry {
     told: HashMap<String, HashSet<String>, foldhash::fast::FixedState>,
     /// Requests for reference data that are on their way.
     pub awaited: usize,
-    pub attempts: u32,
+    /// One of them failed, and how many milliseconds we are to stay away.
+    pub failed: Option<u64>,
+    /// When they are due again: an earlier timer is void.
+    pub due: u64,
+    attempts: u32,
 }
 
 impl Registry {
@@ -99,11 +104,7 @@ impl Engine {
         let told = match told {
             Ok(told) => told,
             Err(reason) => {
-                if self.cx.live {
-                    let delay = self.cx.backoff_ms(self.registry.attempts, retry_after_ms);
-                    self.registry.attempts = self.registry.attempts.saturating_add(1);
-                    self.cx.arm_in_ms(delay, Timer::Reference);
-                }
+                self.registry.failed = self.registry.failed.max(Some(retry_after_ms));
                 return ReplyOutcome::Rejected(reason);
             }
         };
@@ -114,13 +115,26 @@ impl Engine {
         for state in self.instruments.iter_mut() {
             self.registry.describe(state);
         }
-        if self.cx.live && self.registry.awaited == 0 {
-            self.registry.attempts = 0;
-            let interval_ms = self.cx.config.reference_interval_s.saturating_mul(1000);
-            self.cx.arm_in_ms(interval_ms, Timer::Reference);
-            self.resolve();
-        }
         ReplyOutcome::Accepted
+    }
+
+    /// Every request for reference data has its reply. Only if all of them are good is what they do not name not
+    /// listed; else all are asked for again.
+    pub(super) fn on_all_references(&mut self) {
+        let delay = match self.registry.failed {
+            Some(retry_after_ms) => {
+                let delay = self.cx.backoff_ms(self.registry.attempts, retry_after_ms);
+                self.registry.attempts = self.registry.attempts.saturating_add(1);
+                delay
+            }
+            None => {
+                self.registry.attempts = 0;
+                self.resolve();
+                self.cx.config.reference_interval_s.saturating_mul(1000)
+            }
+        };
+        self.registry.due = self.cx.now.at.mono.saturating_add(delay.saturating_mul(NS_PER_MS.unsigned_abs()));
+        self.cx.timers.arm(self.registry.due, Timer::Reference);
     }
 
     /// What the same request named before and no longer does.

@@ -45,7 +45,7 @@ impl Engine {
         let Self { cx, instruments, .. } = self;
         let Some(state) = instruments.get(id) else { return ReplyOutcome::Ignored(IgnoreReason::UnknownReply) };
         let subject = state.subject;
-        if !cx.config.streams.contains(&Stream::L2) {
+        if !cx.config.streams.iter().any(|stream| matches!(stream, Stream::L2 | Stream::L2Top)) {
             return ReplyOutcome::Ignored(IgnoreReason::UnrequestedStream);
         }
         if reply.request.is_some_and(|request| !state.book.claims(request)) {
@@ -75,7 +75,11 @@ impl Engine {
         } else {
             Err(RejectReason::Status)
         };
-        self.on_reference(origin, reply.url, told, reply.retry_after_ms.unwrap_or(0))
+        let outcome = self.on_reference(origin, reply.url, told, reply.retry_after_ms.unwrap_or(0));
+        if self.cx.live && self.registry.awaited == 0 {
+            self.on_all_references();
+        }
+        outcome
     }
 
     fn on_probe_reply(&mut self, id: InstrumentId, stream: Stream, reply: &HttpReply<'_>) -> ReplyOutcome {

@@ -77,16 +77,41 @@ impl Engine {
                 return Err(ConfigError::Contradiction(format!("subscription {text:?} fits no listed instrument")));
             }
             for native in natives {
-                if self.instruments.find(&native).is_none() {
-                    self.add(&native)?;
-                }
+                self.add_listed(&selection, &native)?;
             }
         }
         self.resolved = true;
+        let Self { cx, connections, .. } = self;
+        for connection in connections {
+            connection.subscribe_new(cx);
+        }
         Ok(())
     }
 
-    /// Takes an instrument in and asks for its channels.
+    /// Takes in an instrument that a selection means. What cannot be told in base units or has no more room is an error
+    /// at the beginning where it is meant by its name, and left out where it only fits or has been listed since.
+    fn add_listed(&mut self, selection: &Selection, native: &str) -> Result<(), ConfigError> {
+        if self.instruments.find(native).is_some() {
+            return Ok(());
+        }
+        let unit = self.registry.get(native).map(|listed| (listed.exchange, listed.conversion));
+        if let Some((market, Conversion::Unknown)) = unit
+            && self.cx.config.size_unit == SizeUnit::Base
+        {
+            return match selection.what {
+                What::Name(_) if !self.resolved => {
+                    Err(ConfigError::MissingReference { exchange: market.id(), symbol: native.to_owned() })
+                }
+                _ => Ok(()),
+            };
+        }
+        match self.add(native) {
+            Err(_) if self.resolved => Ok(()),
+            added => added,
+        }
+    }
+
+    /// Takes an instrument in and gives its channels to connections.
     fn add(&mut self, native: &str) -> Result<(), ConfigError> {
         let full = ConfigError::Bounds {
             key: "symbols",
@@ -116,8 +141,7 @@ impl Engine {
                     continue;
                 }
                 let connection = with_room(cx, connections, wanted.family)?;
-                connection.channels.push(Channel { name: wanted.name.clone(), serves: vec![serves], refused: false });
-                connection.subscribe(cx, vec![wanted.name]);
+                connection.channels.push(Channel { name: wanted.name, serves: vec![serves], refused: false });
             }
         }
         Ok(())
@@ -164,15 +188,19 @@ fn with_room<'c>(
     family: u8,
 ) -> Result<&'c mut Connection, ConfigError> {
     let venue = cx.config.venue;
-    let most = with_protocol!(venue, P => P::LIMITS).channels_per_connection;
+    let limits = with_protocol!(venue, P => P::LIMITS);
+    let most = limits.channels_per_connection;
     if let Some(at) = connections.iter().position(|c| c.family == family && c.channels.len() < most) {
         return Ok(&mut connections[at]);
     }
     let full = ConfigError::Bounds {
         key: "symbols",
         value: cx.config.symbols.len() as u64,
-        bounds: "what 65 535 connections carry",
+        bounds: "what the connections carry that the exchange allows",
     };
+    if limits.connections > 0 && connections.len() >= limits.connections as usize {
+        return Err(full);
+    }
     let id = ConnId(u16::try_from(connections.len() + 1).map_err(|_| full)?);
     let url = with_protocol!(venue, P => P::url(&cx.endpoints.ws, family));
     let mut connection = Connection::new(id, family, url);

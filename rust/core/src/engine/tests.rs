@@ -2,8 +2,14 @@
 //! the manual says.
 
 mod books;
+mod chains;
 mod faults;
+mod frames;
 mod harness;
 mod peers;
 mod replay;
+mod requests;
+mod resync;
+mod states;
+mod subscriptions;
 mod trades;

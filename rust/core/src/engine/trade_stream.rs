@@ -81,7 +81,6 @@ impl TradeStream {
         }
         self.carriers.note(origin.conn, cx.now.at.mono);
         let Key { first, last, .. } = head.key;
-        let mut reset = false;
         match self.window.check(first, last) {
             Verdict::Fresh | Verdict::PartlyKnown => {}
             Verdict::Known => {
@@ -89,8 +88,7 @@ impl TradeStream {
                 return Outcome::Duplicate;
             }
             Verdict::TooOld => {
-                reset = matches!((head.times.event, self.high_event), (Some(now), Some(then)) if now > then);
-                if !reset {
+                if !self.is_later(head.times.event) {
                     self.window.insert_range(first, last);
                     return Outcome::Ignored(IgnoreReason::TooOld);
                 }
@@ -99,12 +97,7 @@ impl TradeStream {
         let mut trades = std::mem::take(&mut cx.trades);
         trades.clear();
         let outcome = match decode(self.scales, &mut trades) {
-            Decoded::Event(()) => {
-                if reset {
-                    self.reset(cx, subject, origin);
-                }
-                self.take(cx, subject, origin, head.kind, &trades.rows, &trades.texts)
-            }
+            Decoded::Event(()) => self.take(cx, subject, origin, head.kind, &trades.rows, &trades.texts, flags::LAST),
             Decoded::Ignored(reason) => Outcome::Ignored(reason),
             Decoded::Rejected(reason) => Outcome::Rejected(reason),
             Decoded::Miss => Outcome::Ignored(IgnoreReason::UnknownType),
@@ -113,24 +106,32 @@ impl TradeStream {
         outcome
     }
 
-    /// Takes decoded trades that no head has judged.
-    pub(super) fn on_rows(
+    /// Takes a single trade of a message of several instruments, that no head has judged. One without the ids of the
+    /// feed belongs to whichever there is.
+    pub(super) fn on_row(
         &mut self,
         cx: &mut Context,
         subject: Subject,
         origin: Origin,
-        kind: EventKind,
-        rows: &[TradeRow],
+        row: &TradeRow,
         texts: &Texts,
+        last_flag: u8,
     ) -> Outcome {
-        if *self.kind.get_or_insert(kind) != kind {
+        if row.has_ids() && *self.kind.get_or_insert(EventKind::Trade) != EventKind::Trade {
             return Outcome::Ignored(IgnoreReason::OtherTradeSource);
         }
         self.carriers.note(origin.conn, cx.now.at.mono);
-        self.take(cx, subject, origin, kind, rows, texts)
+        self.take(cx, subject, origin, EventKind::Trade, std::slice::from_ref(row), texts, last_flag)
     }
 
-    /// Takes the decoded trades of one message: those that are known already are left out one by one.
+    /// Ids fell while the exchange's time went on: not a late copy.
+    fn is_later(&self, event: Option<i64>) -> bool {
+        matches!((event, self.high_event), (Some(now), Some(then)) if now > then)
+    }
+
+    /// Takes the decoded trades of one message: those that are known already are left out one by one. The last one
+    /// that is taken gets `last_flag`.
+    #[allow(clippy::too_many_arguments)]
     fn take(
         &mut self,
         cx: &mut Context,
@@ -139,15 +140,19 @@ impl TradeStream {
         kind: EventKind,
         rows: &[TradeRow],
         texts: &Texts,
+        last_flag: u8,
     ) -> Outcome {
         let aggregated = if kind == EventKind::AggTrade { flags::AGGREGATED } else { 0 };
         let mut outcome = Outcome::Duplicate;
         // Which row is the last of the message is only known behind it.
         let mut waiting: Option<(RowKey, &Trade)> = None;
         for row in rows {
-            // A row known by its last id is known whole: folds are the same on every connection.
-            let known = row.first <= row.last && self.window.check(row.last, row.last) != Verdict::Fresh;
             let event = row.trade.as_ref().ok().and_then(|trade| trade.times.event);
+            if row.has_ids() && self.window.check(row.first, row.last) == Verdict::TooOld && self.is_later(event) {
+                self.reset(cx, subject, origin);
+            }
+            // A row known by its last id is known whole: folds are the same on every connection.
+            let known = row.has_ids() && self.window.check(row.last, row.last) != Verdict::Fresh;
             self.admit(cx, subject, origin, (row.first, row.last), event);
             match &row.trade {
                 _ if known => {}
@@ -165,7 +170,7 @@ impl TradeStream {
             }
         }
         if let Some((mut key, trade)) = waiting {
-            key.flags |= flags::LAST;
+            key.flags |= last_flag;
             self.emit(cx, subject, origin, &key, trade, texts);
             self.carriers.took(origin.ts_recv);
             outcome = Outcome::Accepted;
@@ -286,6 +291,7 @@ impl TradeStream {
     /// Ids fell: a new epoch, named.
     fn reset(&mut self, cx: &mut Context, subject: Subject, origin: Origin) {
         self.window.reset();
+        self.high_event = None;
         self.awaited.clear();
         let finding = Finding::new(GapCause::IdReset, GapEvidence::Sequence);
         let gap = self

@@ -180,6 +180,11 @@ impl Protocol for Deribit {
         route::blank_secrets(frame)
     }
 
+    /// §6: too many requests; the engine's queue is full.
+    fn is_passing(code: i64) -> bool {
+        matches!(code, 10028 | 10047)
+    }
+
     fn read_answer(frame: &[u8]) -> Option<Answer> {
         route::read_answer(frame)
     }

@@ -183,6 +183,11 @@ impl Protocol for Okx {
         Some(route::login(credentials, wall, id))
     }
 
+    /// §1: too frequent; internal, to be tried again.
+    fn is_passing(code: i64) -> bool {
+        matches!(code, 60014 | 64007)
+    }
+
     fn read_answer(frame: &[u8]) -> Option<Answer> {
         route::read_answer(frame)
     }

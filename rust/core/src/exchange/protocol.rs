@@ -155,6 +155,11 @@ pub trait Protocol {
         None
     }
 
+    /// The code of a refusal says that the exchange has no time now, and nothing of what was asked for.
+    fn is_passing(_code: i64) -> bool {
+        false
+    }
+
     /// Reads a frame that [`Self::peek`] or [`Self::judge`] called an answer.
     fn read_answer(frame: &[u8]) -> Option<Answer>;
 

@@ -8,7 +8,7 @@ use arrow_array::{Array, RecordBatch};
 use arrow_schema::{DataType, TimeUnit};
 
 use crate::batch::Batch;
-use crate::config::{EngineConfig, Mode, Stream};
+use crate::config::{EngineConfig, Mode, SizeUnit, Stream};
 use crate::engine::{Action, ConnDown, DownReason, Engine, HttpReply, Input, RequestId};
 use crate::symbol::{ConnId, Venue};
 use crate::table::Table;
@@ -31,9 +31,26 @@ pub fn config(streams: &[Stream]) -> EngineConfig {
     }
 }
 
+/// A live engine of any venue, with every table.
+pub fn live_config(venue: Venue, symbols: &[&str], streams: &[Stream]) -> EngineConfig {
+    EngineConfig {
+        symbols: symbols.iter().map(|&symbol| symbol.into()).collect(),
+        streams: streams.to_vec(),
+        tables: Table::ALL.into_iter().filter(|table| *table != Table::Levels).collect(),
+        ..EngineConfig::new(venue)
+    }
+}
+
 /// A recording: every symbol is accepted and nobody is judged.
 pub fn recording() -> EngineConfig {
     EngineConfig { symbols: Vec::new(), mode: Mode::Replay, ..config(&MARKET) }
+}
+
+/// A recording of any venue, with every stream that it offers, in its own units.
+pub fn recording_of(venue: Venue) -> EngineConfig {
+    let streams: Vec<Stream> = crate::config::offered(venue);
+    let config = live_config(venue, &[], &streams);
+    EngineConfig { mode: Mode::Replay, size_unit: SizeUnit::Native, ..config }
 }
 
 pub struct World {
@@ -61,6 +78,15 @@ impl World {
         world
     }
 
+    /// A recording of any venue with so many connections up.
+    pub fn replaying_at(venue: Venue, connections: u16) -> Self {
+        let mut world = Self::new(recording_of(venue));
+        for conn in 1..=connections {
+            world.input(Input::ConnUp { conn: ConnId(conn), url: "" });
+        }
+        world
+    }
+
     /// A live engine for `streams`, its connections up and subscribed, and the actions so far forgotten.
     pub fn live(streams: &[Stream]) -> Self {
         let mut world = Self::new(config(streams));
@@ -83,19 +109,38 @@ impl World {
 
     /// Answers every request that was sent on `conn`.
     pub fn acknowledge(&mut self, conn: ConnId) {
-        let ids: Vec<u64> = self
+        let answers: Vec<String> = self.sent(conn).iter().flat_map(|text| super::frames::grants(text)).collect();
+        for answer in answers {
+            self.frame(conn, &answer);
+        }
+    }
+
+    /// What was sent on a connection since the actions were last forgotten.
+    pub fn sent(&self, conn: ConnId) -> Vec<String> {
+        let sent = self.actions.iter().filter_map(|action| match action {
+            Action::Send { conn: to, text } if *to == conn => Some(text.clone()),
+            _ => None,
+        });
+        sent.collect()
+    }
+
+    /// Answers every request for reference data that was made, with one status and body, and forgets the actions.
+    pub fn tell_reference(&mut self, status: u16, body: &str) -> usize {
+        let asked: Vec<(RequestId, String)> = self
             .actions
             .iter()
             .filter_map(|action| match action {
-                Action::Send { conn: to, text } if *to == conn => {
-                    serde_json::from_str::<serde_json::Value>(text).ok()?.get("id")?.as_u64()
+                Action::Http { request, url, .. } if url.contains("nstruments") || url.contains("exchangeInfo") => {
+                    Some((*request, url.clone()))
                 }
                 _ => None,
             })
             .collect();
-        for id in ids {
-            self.frame(conn, &format!(r#"{{"result":null,"id":{id}}}"#));
+        self.actions.retain(|action| !matches!(action, Action::Http { .. }));
+        for (request, url) in &asked {
+            self.reply(Some(*request), url, status, body);
         }
+        asked.len()
     }
 
     pub fn input(&mut self, input: Input<'_>) {

@@ -1,0 +1,259 @@
+//! Requests on a connection and their answers: paced, granted, refused, left out, put off; heartbeats and logins.
+
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::frames::{T0, deribit_book, grants, okx_book};
+use super::harness::{A, World, live_config};
+use crate::config::{EngineConfig, Stream};
+use crate::engine::{Action, DownReason};
+use crate::exchange::{Protocol, with_protocol};
+use crate::symbol::Venue;
+use crate::table::Table;
+
+const VENUES: [Venue; 4] = [Venue::BinanceFutures, Venue::BinanceSpot, Venue::Okx, Venue::Deribit];
+
+fn world(venue: Venue, symbols: &[&str]) -> World {
+    let mut world = World::new(live_config(venue, symbols, &[Stream::L2]));
+    let Some(Action::Open { conn, url }) = world.actions.first().cloned() else { panic!("an open comes first") };
+    world.input(crate::engine::Input::ConnUp { conn, url: &url });
+    world
+}
+
+/// The requests sent, read.
+fn requests(world: &World) -> Vec<serde_json::Value> {
+    world.sent(A).iter().filter_map(|text| serde_json::from_str(text).ok()).collect()
+}
+
+fn okx_error(id: &serde_json::Value, code: &str) -> String {
+    json!({"id": id, "event": "error", "code": code, "msg": "no", "connId": "a"}).to_string()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn no_window_holds_more_requests_than_the_exchange_takes(
+        venue in (0usize..4).prop_map(|n| VENUES[n]),
+        breaks in prop::collection::vec((0usize..20, 0u64..4_000), 20..150),
+    ) {
+        let limits = with_protocol!(venue, P => P::LIMITS);
+        let names: Vec<String> = (0..20).map(|n| match venue {
+            Venue::Deribit => format!("X{n}_USDC"),
+            Venue::Okx => format!("X{n}-USDT"),
+            _ => format!("X{n}USDT"),
+        }).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let mut world = world(venue, &names);
+        let mut times = Vec::new();
+        let mut id = 10;
+        for (book, pass) in breaks {
+            // A book that comes, and breaks at once.
+            id += 10;
+            for prev in [None, Some(id + 3)] {
+                let text = match venue {
+                    Venue::Okx => okx_book(names[book], (prev.unwrap_or(-1), id + prev.map_or(0, |_| 5)), T0 + id, &[], &[], 0),
+                    _ => deribit_book(names[book], (prev, id + prev.map_or(0, |_| 5)), T0 + id, &[], &[]),
+                };
+                world.frame(A, &text);
+            }
+            let end = world.now.mono + pass * 1_000_000;
+            loop {
+                let sent = world.sent(A).into_iter().filter(|text| text != "ping").count();
+                times.extend(std::iter::repeat_n(world.now.mono, sent));
+                world.acknowledge(A);
+                world.actions.clear();
+                let due = world.engine.next_timeout().filter(|due| due.mono <= end);
+                let Some(due) = due else { break };
+                world.pass_ms(due.mono.saturating_sub(world.now.mono).div_ceil(1_000_000).max(1));
+            }
+        }
+        let (burst, every) = (u64::from(limits.request_burst), limits.request_every_ms * 1_000_000);
+        for (first, start) in times.iter().enumerate() {
+            for (last, end) in times.iter().enumerate().skip(first) {
+                let allowed = burst + (end - start) / every;
+                prop_assert!(((last - first) as u64) < allowed, "{:?}: {} in {} ns", venue, last - first + 1, end - start);
+            }
+        }
+    }
+}
+
+// Fault: X17
+#[test]
+fn a_channel_that_is_silently_left_out_is_refused_and_the_others_run() {
+    let mut world = world(Venue::Deribit, &["BTC-PERPETUAL", "BTC-1JAN20"]);
+    let asked = requests(&world);
+    let subscribe = asked.iter().find(|request| request["method"] == "public/subscribe").expect("a subscription");
+    let granted = json!({"jsonrpc": "2.0", "id": subscribe["id"], "result": ["book.BTC-PERPETUAL.100ms"]});
+    world.frame(A, &granted.to_string());
+    assert_eq!(world.count("/refused_channels"), 1);
+    assert_eq!(world.rows(Table::Gaps, &["symbol", "stream", "cause", "evidence"]), ["BTCUSD-200101|l2|silence|shell"]);
+    assert_eq!(world.engine.fault(), None);
+    world.frame(A, &deribit_book("BTC-PERPETUAL", (None, 1), T0, &[("1", "1")], &[]));
+    assert_eq!(world.rows(Table::L2, &["symbol"]), ["BTCUSD"]);
+}
+
+// Fault: X17
+#[test]
+fn a_refusal_of_several_is_asked_for_one_by_one_and_one_channel_costs_no_other() {
+    let mut world = world(Venue::Okx, &["BTC-USDT", "NO-USDT", "ETH-USDT"]);
+    let first = requests(&world).remove(0);
+    assert_eq!(first["args"].as_array().map(Vec::len), Some(3));
+    // The exchange grants the first and refuses the rest with an error that names no channel.
+    world.frame(A, &json!({"id": first["id"], "event": "subscribe", "arg": first["args"][0]}).to_string());
+    world.actions.clear();
+    world.frame(A, &okx_error(&first["id"], "60018"));
+    let singles = requests(&world);
+    let names: Vec<&str> = singles.iter().map(|r| r["args"][0]["instId"].as_str().expect("instId")).collect();
+    assert_eq!(names, ["NO-USDT", "ETH-USDT"]);
+    world.frame(A, &okx_error(&singles[0]["id"], "60018"));
+    for answer in grants(&singles[1].to_string()) {
+        world.frame(A, &answer);
+    }
+    assert_eq!(world.count("/refused_channels"), 1);
+    assert_eq!(world.rows(Table::Gaps, &["symbol", "cause"]), ["NOUSDT|silence"]);
+    world.pass_ms(15_000);
+    assert_eq!((world.closes(), world.engine.fault()), (0, None));
+}
+
+// Fault: X17
+#[test]
+fn channels_left_without_an_answer_beside_others_that_have_one_are_refused() {
+    let mut world = world(Venue::Okx, &["BTC-USDT", "ETH-USDT"]);
+    let first = requests(&world).remove(0);
+    world.frame(A, &json!({"id": first["id"], "event": "subscribe", "arg": first["args"][0]}).to_string());
+    world.pass_ms(9_999);
+    assert_eq!(world.count("/refused_channels"), 0);
+    world.pass_ms(1);
+    assert_eq!((world.count("/refused_channels"), world.closes()), (1, 0));
+}
+
+#[test]
+fn all_channels_refused_is_a_fault_with_the_exchanges_words() {
+    let mut world = world(Venue::Okx, &["NO-USDT"]);
+    let first = requests(&world).remove(0);
+    world.frame(A, &okx_error(&first["id"], "60018"));
+    let fault = world.engine.fault().expect("nothing is left").to_string();
+    assert!(fault.contains("60018"), "{fault}");
+}
+
+#[test]
+fn a_request_that_comes_too_often_is_asked_for_later_and_nothing_is_refused() {
+    let mut world = world(Venue::Okx, &["BTC-USDT"]);
+    let first = requests(&world).remove(0);
+    world.actions.clear();
+    world.frame(A, &okx_error(&first["id"], "60014"));
+    assert_eq!((requests(&world).len(), world.count("/refused_channels"), world.engine.fault()), (0, 0, None));
+    world.pass_ms(8_000);
+    assert_eq!(requests(&world).len(), 1);
+    assert_eq!(requests(&world)[0]["args"], first["args"]);
+}
+
+#[test]
+fn the_end_of_a_channel_is_no_answer_to_its_new_beginning() {
+    let mut world = world(Venue::Okx, &["BTC-USDT"]);
+    world.acknowledge(A);
+    world.actions.clear();
+    world.frame(A, &okx_book("BTC-USDT", (-1, 10), T0, &[], &[], 0));
+    world.frame(A, &okx_book("BTC-USDT", (12, 13), T0, &[], &[], 0));
+    let asked = requests(&world);
+    assert_eq!((&asked[0]["op"], &asked[1]["op"]), (&json!("unsubscribe"), &json!("subscribe")));
+    world.frame(A, &grants(&asked[0].to_string())[0]);
+    // What cannot be ended is at its end.
+    world.frame(A, &okx_error(&asked[0]["id"], "60018"));
+    assert_eq!((world.closes(), world.count("/refused_channels")), (0, 0));
+    world.pass_ms(10_000);
+    assert_eq!(world.closes(), 1, "the subscription was never answered");
+}
+
+#[test]
+fn okx_is_asked_for_life_before_thirty_seconds_of_silence_and_its_answer_is_awaited() {
+    let mut world = world(Venue::Okx, &["BTC-USDT"]);
+    world.acknowledge(A);
+    world.actions.clear();
+    world.pass_ms(19_999);
+    assert!(world.sent(A).is_empty());
+    world.pass_ms(1);
+    assert_eq!(world.sent(A), ["ping"]);
+    world.frame(A, "pong");
+    world.frame(A, &okx_book("BTC-USDT", (-1, 10), T0, &[], &[], 0));
+    world.actions.clear();
+    world.pass_ms(20_000);
+    assert_eq!(world.sent(A), ["ping"]);
+    world.pass_ms(10_000);
+    assert_eq!(world.closes(), 1, "no pong");
+}
+
+#[test]
+fn deribit_is_answered_at_once_and_closed_without_heartbeats() {
+    let mut world = world(Venue::Deribit, &["BTC-PERPETUAL"]);
+    let first = requests(&world);
+    assert_eq!(first[0]["method"], "public/set_heartbeat", "before anything else");
+    world.acknowledge(A);
+    world.actions.clear();
+    for _ in 0..10 {
+        world.pass_ms(10_000);
+        world.acknowledge(A);
+        assert_eq!(world.closes(), 0);
+        world.actions.clear();
+        world.frame(A, r#"{"params":{"type":"test_request"},"method":"heartbeat","jsonrpc":"2.0"}"#);
+        assert_eq!(requests(&world)[0]["method"], "public/test");
+        world.acknowledge(A);
+    }
+    world.pass_ms(20_000);
+    assert_eq!(world.closes(), 1);
+}
+
+#[test]
+fn an_announced_end_is_followed_by_a_return_without_a_wait() {
+    for (venue, name, notice) in [
+        (Venue::Okx, "BTC-USDT", r#"{"event":"notice","code":"64008","msg":"soon","connId":"a4d3ae55"}"#),
+        (
+            Venue::BinanceSpot,
+            "BTCUSDT",
+            r#"{"stream":"!serverShutdown","data":{"e":"serverShutdown","E":1770123456789}}"#,
+        ),
+    ] {
+        let mut world = world(venue, &[name]);
+        world.acknowledge(A);
+        world.pass_ms(12_000);
+        world.frame(A, notice);
+        world.actions.clear();
+        world.down(A, DownReason::Closed);
+        world.pass_ms(0);
+        assert_eq!(world.opens(), 1, "{venue:?}");
+    }
+}
+
+#[test]
+fn who_must_log_in_asks_for_channels_only_then_and_a_refused_login_is_a_fault() {
+    let config = EngineConfig { login: true, ..live_config(Venue::Deribit, &["BTC-PERPETUAL"], &[Stream::L2]) };
+    let up = || {
+        let mut world = World::new(config.clone());
+        let Some(Action::Open { conn, url }) = world.actions.first().cloned() else { panic!("an open comes first") };
+        world.input(crate::engine::Input::ConnUp { conn, url: &url });
+        let login = world.actions.iter().find_map(|action| match action {
+            Action::Login { request, .. } => Some(*request),
+            _ => None,
+        });
+        assert!(!world.sent(A).iter().any(|text| text.contains("public/subscribe")));
+        (world, login.expect("a login"))
+    };
+    let (mut world, login) = up();
+    world.frame(
+        A,
+        &json!({"jsonrpc": "2.0", "id": login, "result": {"access_token": "*", "expires_in": 900}}).to_string(),
+    );
+    assert!(world.sent(A).iter().any(|text| text.contains("book.BTC-PERPETUAL.raw")));
+    let (mut world, login) = up();
+    let error = json!({"jsonrpc": "2.0", "id": login, "error": {"code": 13004, "message": "invalid_credentials"}});
+    world.frame(A, &error.to_string());
+    assert!(world.engine.fault().is_some_and(|fault| fault.to_string().contains("invalid_credentials")));
+    let (mut world, login) = up();
+    let error = json!({"jsonrpc": "2.0", "id": login, "error": {"code": 10028, "message": "too_many_requests"}});
+    world.frame(A, &error.to_string());
+    assert_eq!((world.engine.fault(), world.closes()), (None, 1), "it comes back by itself");
+    let (mut world, _) = up();
+    world.pass_ms(10_000);
+    assert_eq!(world.closes(), 1, "no answer");
+}

@@ -1,0 +1,246 @@
+//! What is subscribed: names at once, the rest by the reference data, and what the reference data become.
+
+use super::frames::{
+    T0, binance_instruments, deribit_instruments, deribit_trade, deribit_trades, okx_instruments, okx_spot, okx_swap,
+    okx_trade,
+};
+use super::harness::{A, World, agg_trade, live_config};
+use crate::config::{ConfigError, EngineConfig, SizeUnit, Stream};
+use crate::engine::Action;
+use crate::symbol::{ConnId, Venue};
+use crate::table::Table;
+
+fn okx(symbols: &[&str]) -> World {
+    World::new(live_config(Venue::Okx, symbols, &[Stream::Trades]))
+}
+
+/// Fetches the reference data when it is due and answers every request alike.
+fn refresh(world: &mut World, status: u16, body: &str) {
+    if world.requests("exchangeInfo").is_empty() {
+        world.pass_ms(10_000);
+    }
+    assert!(world.tell_reference(status, body) > 0, "it was asked for");
+}
+
+/// Everything subscribed on all connections since the actions were last forgotten.
+fn subscribed(world: &World) -> String {
+    let sent = world.actions.iter().filter_map(|action| match action {
+        Action::Send { text, .. } if text.contains("ubscribe") && !text.contains("unsub") => Some(text.as_str()),
+        _ => None,
+    });
+    sent.collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn names_known_by_their_text_are_subscribed_at_once_and_others_after_the_reference_data() {
+    let mut world = okx(&["BTC-USDT", "okx-swap:BTCUSDT"]);
+    world.connect_all();
+    world.frame(A, &okx_trade("BTC-USDT", 7, 1, T0));
+    assert_eq!(world.rows(Table::Trades, &["symbol"]), ["BTCUSDT"]);
+    assert!(!subscribed(&world).contains("SWAP"));
+    world.pass_ms(0);
+    world.actions.retain(|action| matches!(action, Action::Http { .. }));
+    let reference = okx_instruments(&[okx_spot("BTC", "USDT", "live"), okx_swap("BTC", "USDT", "live")]);
+    world.tell_reference(200, &reference);
+    assert!(subscribed(&world).contains("BTC-USDT-SWAP") && !subscribed(&world).contains("BTC-USDT\""));
+    world.acknowledge(A);
+    world.frame(A, &okx_trade("BTC-USDT-SWAP", 9, 1, T0));
+    assert_eq!(
+        world.rows(Table::Trades, &["exchange", "symbol", "size"]),
+        ["okx-spot|BTCUSDT|2", "okx-swap|BTCUSDT|0.02"]
+    );
+}
+
+// Fault: G03
+#[test]
+fn a_name_that_is_not_listed_is_an_error_with_a_hint_and_never_another_one() {
+    let futures = |symbol: &str| {
+        let config = live_config(Venue::BinanceFutures, &[symbol], &[Stream::Trades]);
+        World::new(EngineConfig { reference_interval_s: 10, ..config })
+    };
+    let mut world = futures("BTCUSD");
+    world.pass_ms(0);
+    world.tell_reference(200, &binance_instruments(&[("BTCUSDT", "TRADING"), ("ETHUSDT", "TRADING")]));
+    let error = world.engine.fault().expect("BTCUSD is not listed").to_string();
+    assert!(error.contains("BTCUSD") && error.contains("BTCUSDT"), "{error}");
+    assert!(matches!(world.engine.fault(), Some(ConfigError::NotListed { .. })));
+    // A pattern that fits nothing is one too.
+    let mut world = futures("*EUR");
+    world.pass_ms(0);
+    world.tell_reference(200, &binance_instruments(&[("BTCUSDT", "TRADING")]));
+    assert!(world.engine.fault().is_some_and(|fault| fault.to_string().contains("*EUR")));
+    // One that is listed is none, now and when it is gone.
+    let mut world = futures("BTCUSDT");
+    for listed in [[("BTCUSDT", "TRADING")], [("ETHUSDT", "TRADING")]] {
+        refresh(&mut world, 200, &binance_instruments(&listed));
+        assert_eq!(world.engine.fault(), None);
+    }
+}
+
+#[test]
+fn patterns_and_conditions_mean_what_is_listed_and_fits() {
+    let rows = [okx_spot("BTC", "USDT", "live"), okx_spot("BTC", "EUR", "live"), okx_swap("ETH", "USDT", "live")];
+    for (symbol, meant) in [
+        ("*USDT", vec!["BTC-USDT", "ETH-USDT-SWAP"]),
+        ("okx-spot:*", vec!["BTC-EUR", "BTC-USDT"]),
+        ("kind=perpetual", vec!["ETH-USDT-SWAP"]),
+        ("base=BTC,quote=EUR", vec!["BTC-EUR"]),
+    ] {
+        let mut world = okx(&[symbol]);
+        world.pass_ms(0);
+        world.tell_reference(200, &okx_instruments(&rows));
+        world.connect_all();
+        let asked: serde_json::Value = serde_json::from_str(&subscribed(&world)).expect("one request for all");
+        let mut names: Vec<&str> =
+            asked["args"].as_array().expect("args").iter().map(|arg| arg["instId"].as_str().expect("instId")).collect();
+        names.sort_unstable();
+        assert_eq!(names, meant, "{symbol}");
+    }
+}
+
+// Fault: X23
+#[test]
+fn listings_changes_and_delistings_are_rows_with_validity_and_new_ones_are_subscribed() {
+    let columns = ["native_symbol", "status", "valid_from", "valid_to"];
+    let config = live_config(Venue::BinanceSpot, &["*USDT"], &[Stream::Trades]);
+    let mut world = World::new(EngineConfig { reference_interval_s: 10, ..config });
+    refresh(&mut world, 200, &binance_instruments(&[("BTCUSDT", "TRADING")]));
+    let first = world.now.wall;
+    world.connect_all();
+    world.actions.clear();
+    refresh(&mut world, 200, &binance_instruments(&[("BTCUSDT", "TRADING")]));
+    assert_eq!(world.rows(Table::Instruments, &columns), [format!("BTCUSDT|trading|{first}|")], "nothing changed");
+    assert_eq!(subscribed(&world), "");
+    refresh(&mut world, 200, &binance_instruments(&[("BTCUSDT", "HALT"), ("ETHUSDT", "TRADING")]));
+    let second = world.now.wall;
+    refresh(&mut world, 200, &binance_instruments(&[("ETHUSDT", "TRADING")]));
+    let third = world.now.wall;
+    assert_eq!(
+        world.rows(Table::Instruments, &columns)[1..],
+        [
+            format!("BTCUSDT|trading|{first}|{second}"),
+            format!("BTCUSDT|halted|{second}|"),
+            format!("ETHUSDT|trading|{second}|"),
+            format!("BTCUSDT|halted|{second}|{third}"),
+            format!("BTCUSDT|closed|{third}|"),
+        ]
+    );
+    let asked = world.actions.iter().filter(|a| matches!(a, Action::Send { text, .. } if text.contains("ethusdt@")));
+    assert_eq!(asked.count(), 1);
+}
+
+#[test]
+fn reference_data_that_fail_are_asked_for_again_while_names_flow_and_nothing_is_called_unlisted() {
+    let mut world = World::new(live_config(Venue::BinanceFutures, &["BTCUSDT"], &[Stream::Trades]));
+    world.pass_ms(0);
+    world.connect_all();
+    let mut asked = 0;
+    for id in 1..=600 {
+        world.pass_ms(1_000);
+        world.frame(A, &agg_trade(id, "1", "1"));
+        world.acknowledge(A);
+        asked += world.tell_reference(if id % 2 == 0 { 429 } else { 503 }, "");
+        world.actions.clear();
+    }
+    assert!((10..200).contains(&asked), "{asked} requests in ten minutes");
+    assert_eq!(world.rows(Table::Trades, &["trade_id"]).len(), 600);
+    assert_eq!(world.engine.fault(), None);
+    world.pass_ms(31_000);
+    world.tell_reference(200, &binance_instruments(&[("BTCUSDT", "TRADING")]));
+    world.actions.clear();
+    world.pass_ms(3_599_000);
+    assert!(world.requests("exchangeInfo").is_empty(), "it is fetched hourly from then on");
+    world.pass_ms(1_000);
+    assert_eq!(world.requests("exchangeInfo").len(), 1);
+}
+
+#[test]
+fn one_reply_of_several_that_fails_makes_nothing_unlisted() {
+    for failing in 0..2 {
+        let mut world = okx(&["okx-spot:BTC-USDT", "okx-swap:BTCUSDT"]);
+        world.pass_ms(0);
+        let mut asked = world.requests("instType=SPOT");
+        asked.extend(world.requests("instType=SWAP"));
+        assert_eq!(asked.len(), 2);
+        world.connect_all();
+        world.actions.clear();
+        let rows = [okx_spot("BTC", "USDT", "live"), okx_swap("BTC", "USDT", "live")];
+        for order in [failing, 1 - failing] {
+            let status = if order == 1 { 429 } else { 200 };
+            world.reply(Some(asked[order]), &format!("{order}"), status, &okx_instruments(&rows[order..=order]));
+        }
+        assert_eq!(world.engine.fault(), None);
+        world.pass_ms(600);
+        assert_eq!(world.requests("instType").len(), 2, "both are asked for again, once");
+        for (order, (row, kind)) in rows.iter().zip(["SPOT", "SWAP"]).enumerate() {
+            let request = world.requests(&format!("instType={kind}"))[0];
+            world.reply(Some(request), &format!("{order}"), 200, &okx_instruments(std::slice::from_ref(row)));
+        }
+        world.connect_all();
+        assert_eq!(world.engine.fault(), None);
+        assert!(subscribed(&world).contains("BTC-USDT-SWAP"));
+    }
+}
+
+#[test]
+fn what_nobody_knows_is_kept_as_other_and_costs_the_rest_nothing() {
+    let odd = serde_json::json!({"instType": "EVENTS", "instId": "MOON-USDT-2027", "state": "live", "tickSz": "0.01",
+        "lotSz": "1", "ctVal": "", "ctMult": ""});
+    let unknown = serde_json::json!({"instType": "SWAP", "instId": "ODD-USDT-SWAP", "state": "live"});
+    let mut world = okx(&["*USDT*"]);
+    world.pass_ms(0);
+    world.tell_reference(200, &okx_instruments(&[odd, unknown, okx_spot("BTC", "USDT", "live")]));
+    world.connect_all();
+    assert_eq!(world.engine.fault(), None, "a size that nobody can tell is left out of what only fits");
+    assert!(subscribed(&world).contains("BTC-USDT") && !subscribed(&world).contains("ODD"));
+    let kinds = world.rows(Table::Instruments, &["native_symbol", "kind"]);
+    assert!(kinds.contains(&"MOON-USDT-2027|other".to_owned()), "{kinds:?}");
+    // Meant by its name it is an error that names the way out.
+    let mut world = okx(&["okx-swap:ODD-USDT-SWAP"]);
+    world.pass_ms(0);
+    world.tell_reference(200, &okx_instruments(&[serde_json::json!({"instType": "SWAP", "instId": "ODD-USDT-SWAP"})]));
+    assert!(
+        world.engine.fault().is_some_and(|fault| fault.to_string().contains("native")),
+        "{:?}",
+        world.engine.fault()
+    );
+}
+
+// Fault: G06
+#[test]
+fn more_symbols_than_a_connection_carries_are_spread_and_more_than_an_address_carries_are_refused() {
+    let names: Vec<String> = (0..100).map(|n| format!("X{n}-USDT")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let mut world = okx(&names);
+    assert_eq!(world.opens(), 4, "29 at most on each");
+    world.connect_all();
+    let most = (1..=4).map(|conn| world.sent(ConnId(conn)).join("").matches("instId").count());
+    assert_eq!(most.collect::<Vec<_>>(), [29, 29, 29, 13]);
+    let many: Vec<String> = (0..17_000).map(|n| format!("X{n}_USDC")).collect();
+    let config = EngineConfig { symbols: many, ..live_config(Venue::Deribit, &[], &[Stream::Trades]) };
+    let refused = crate::engine::Engine::start(config, "test", crate::time::Stamp { wall: 1, mono: 1 }).err();
+    assert!(matches!(refused, Some(ConfigError::Bounds { .. })), "{refused:?}");
+}
+
+// Fault: X18
+#[test]
+fn what_was_never_subscribed_is_counted_and_makes_nothing() {
+    let mut world = World::new(live_config(Venue::Deribit, &["BTC-PERPETUAL"], &[Stream::Trades]));
+    world.connect_all();
+    world.frame(A, &deribit_trades("ETH-PERPETUAL", &[deribit_trade("ETH-PERPETUAL", 1, T0, "")]));
+    assert_eq!(world.count("/frames/ignored/unsolicited"), 1);
+    assert!(world.rows(Table::Trades, &["symbol"]).is_empty());
+}
+
+#[test]
+fn a_name_in_native_units_needs_no_reference_data() {
+    let config = live_config(Venue::Okx, &["BTC-USDT-SWAP"], &[Stream::Trades]);
+    let mut world = World::new(EngineConfig { size_unit: SizeUnit::Native, ..config });
+    world.connect_all();
+    world.frame(A, &okx_trade("BTC-USDT-SWAP", 9, 1, T0));
+    assert_eq!(world.rows(Table::Trades, &["size"]), ["2"]);
+    let mut world = World::new(live_config(Venue::Deribit, &["BTCUSD"], &[Stream::Trades]));
+    world.pass_ms(0);
+    world.tell_reference(200, &deribit_instruments(&["BTC-PERPETUAL"]));
+    assert_eq!(world.engine.fault(), None);
+}
