@@ -125,6 +125,9 @@ impl Engine {
             }
             Input::Timeout => self.on_timeout(),
         }
+        if std::mem::take(&mut self.cx.recheck_reference) {
+            self.recheck_reference();
+        }
         if !self.cx.resubscribe.is_empty() {
             self.resubscribe_books();
         }

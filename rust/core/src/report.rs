@@ -130,6 +130,8 @@ reasons! {
         Limit = "limit",
         /// An HTTP status that is no success.
         Status = "status",
+        /// A full book whose bids meet its offers.
+        Crossed = "crossed",
         /// The book's checksum is another than the frame's.
         Checksum = "checksum",
     }

@@ -18,6 +18,9 @@ use crate::symbol::ConnId;
 use crate::table::{GapCause, GapEvidence, Repaired, Source, flags};
 use crate::time::NS_PER_MS;
 
+/// Changes that came for so long without the snapshot before them, in nanoseconds: it will not come.
+const OVERDUE: u64 = 3_000_000_000;
+
 /// A decoded event that waits for a snapshot or a bridge.
 struct Held {
     diff: Placed,
@@ -84,6 +87,8 @@ pub(super) struct BookStream {
     request: Option<RequestId>,
     /// When the next attempt is due, if one is armed: an earlier timer is void.
     retry_at: Option<u64>,
+    /// Since when a snapshot is awaited on the stream itself.
+    awaited_since: Option<u64>,
     attempts: u32,
     heal_until: u64,
     stats: Stats,
@@ -105,6 +110,7 @@ impl BookStream {
             position: None,
             request: None,
             retry_at: None,
+            awaited_since: None,
             attempts: 0,
             heal_until: 0,
             stats: Stats::default(),
@@ -126,7 +132,7 @@ impl BookStream {
         }
         self.carriers.note(origin.conn, cx.now.at.mono);
         let Some(diff) = self.sync.place(head.key, head.times.event, origin.conn) else {
-            return self.before_snapshot();
+            return self.before_snapshot(cx, subject);
         };
         if self.sync.is_reset(&diff) {
             self.fail(cx, subject, origin, Finding::new(GapCause::IdReset, GapEvidence::Chain));
@@ -135,7 +141,7 @@ impl BookStream {
         let outcome = match verdict {
             Verdict::BeforeSnapshot => {
                 self.sync.note(&diff);
-                return self.before_snapshot();
+                return self.before_snapshot(cx, subject);
             }
             Verdict::Duplicate => Outcome::Duplicate,
             Verdict::Stale => Outcome::Stale,
@@ -159,7 +165,17 @@ impl BookStream {
         outcome
     }
 
-    fn before_snapshot(&mut self) -> Outcome {
+    fn before_snapshot(&mut self, cx: &mut Context, subject: Subject) -> Outcome {
+        // The snapshot comes before all changes: where they go on without it, it was lost, and is asked for again.
+        let now = cx.now.at.mono;
+        match self.awaited_since {
+            None => self.awaited_since = Some(now),
+            Some(since) if now.saturating_sub(since) >= OVERDUE => {
+                self.retry_at = None;
+                self.ask_snapshot(cx, subject);
+            }
+            Some(_) => {}
+        }
         self.stats.updates += 1;
         self.stats.before_snapshot += 1;
         Outcome::Ignored(IgnoreReason::BeforeSnapshot)
@@ -180,6 +196,7 @@ impl BookStream {
                     Ok(unknown) => cx.counters.unknown_deletes += unknown as u64,
                     Err(Broken::Range) => return Outcome::Rejected(RejectReason::Range),
                     Err(broken) => {
+                        cx.recheck_reference |= broken == Broken::Crossed;
                         self.fail(cx, subject, origin, broken.finding());
                         return self.keep_or_leave(cx, subject, origin, diff, book_head);
                     }
@@ -338,10 +355,14 @@ impl BookStream {
         let taken = self.book.replace(&cx.levels).map_err(|_| Broken::Range);
         if let Err(broken) = taken.and_then(|()| self.verify(&cx.levels, book_head.checksum)) {
             self.book.clear();
-            self.fail(cx, subject, origin, broken.finding());
+            self.break_off(cx, subject, origin, broken.finding());
+            cx.recheck_reference |= broken == Broken::Crossed;
+            self.retry_at = None;
+            self.retry_snapshot(cx, subject, 0);
             return Outcome::Rejected(match broken {
                 Broken::Checksum => RejectReason::Checksum,
-                Broken::Range | Broken::Crossed => RejectReason::Range,
+                Broken::Crossed => RejectReason::Crossed,
+                Broken::Range => RejectReason::Range,
             });
         }
         if let Some(gap) = self.gap.take() {
@@ -350,6 +371,7 @@ impl BookStream {
         self.sync.channel_snapshot_taken(id, head.times.event, origin.conn);
         self.attempts = 0;
         self.retry_at = None;
+        self.awaited_since = None;
         self.stats.snapshots += 1;
         self.emit(cx, subject, origin, &book_head, None, Source::Ws);
         self.carriers.took(origin.ts_recv);
@@ -584,6 +606,7 @@ impl BookStream {
             self.gap = Some(OpenGap::open(cx, subject, origin, Stream::L2, finding, &self.carriers));
         }
         self.sync.broken();
+        self.awaited_since = None;
         self.request = None;
     }
 
@@ -597,6 +620,7 @@ impl BookStream {
         } else {
             // The stream sends one when it is asked for anew. Should that bring none, it is asked again.
             cx.resubscribe.push(subject.id);
+            self.awaited_since = Some(cx.now.at.mono);
             self.retry_snapshot(cx, subject, cx.config.deadlines.first_data_ms);
         }
     }

@@ -82,6 +82,8 @@ pub(super) struct Context {
     pub states: StateRows,
     /// Books that need a snapshot from their own stream: asked for when the input has been taken.
     pub resubscribe: Vec<InstrumentId>,
+    /// A book has crossed: its market may be in an auction or halted by now, which the reference data tell.
+    pub recheck_reference: bool,
     /// A sample of the best levels is due, since a book has changed.
     pub top_armed: bool,
     /// Why the engine cannot go on.
@@ -112,6 +114,7 @@ impl Context {
             trades: TradeRows::default(),
             states: StateRows::default(),
             resubscribe: Vec::new(),
+            recheck_reference: false,
             top_armed: false,
             fault: None,
             no_symbol,

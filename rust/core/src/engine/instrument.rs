@@ -130,6 +130,8 @@ impl Instruments {
             probes: Default::default(),
         });
         let state = self.states.last_mut()?;
+        // Where auctions cross the book, only reference data tell them apart from a book that is wrong.
+        state.book.may_cross = with_protocol!(venue, P => P::CROSSES_IN_AUCTIONS);
         registry.describe(state);
         Some(state)
     }

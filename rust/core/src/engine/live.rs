@@ -16,6 +16,9 @@ use crate::time::NS_PER_MS;
 /// reply may still be on their way (§3: aggregated trades leave 100–200 ms late).
 const CATCH_UP_MS: u64 = 2_000;
 
+/// Nanoseconds between two fetches of the reference data that something unusual asked for.
+const RECHECK: u64 = 60_000_000_000;
+
 impl Engine {
     pub(super) fn on_judging_timeout(&mut self, timer: Timer) {
         if !self.cx.live {
@@ -73,6 +76,16 @@ impl Engine {
         for rest in requests {
             self.registry.awaited += 1;
             self.cx.request(Purpose::Reference, rest);
+        }
+    }
+
+    /// Fetches the reference data before its time, though not more than once a minute: some replies are large.
+    pub(super) fn recheck_reference(&mut self) {
+        let now = self.cx.now.at.mono;
+        let is_old = self.registry.rechecked.is_none_or(|then| now.saturating_sub(then) >= RECHECK);
+        if self.cx.live && is_old {
+            self.registry.rechecked = Some(now);
+            self.fetch_reference();
         }
     }
 

@@ -31,6 +31,8 @@ pub(super) struct Registry {
     told: HashMap<String, HashSet<String>, foldhash::fast::FixedState>,
     /// Requests for reference data that are on their way.
     pub awaited: usize,
+    /// Monotonic time of the last fetch before its time.
+    pub rechecked: Option<u64>,
     /// One of them failed, and how many milliseconds we are to stay away.
     pub failed: Option<u64>,
     /// When they are due again: an earlier timer is void.

@@ -105,9 +105,11 @@ impl Engine {
                 _ => Ok(()),
             };
         }
-        match self.add(native) {
-            Err(_) if self.resolved => Ok(()),
-            added => added,
+        match (self.add(native), &selection.what) {
+            (Err(_), _) if self.resolved => Ok(()),
+            // A pattern may fit what has none of the streams.
+            (Err(ConfigError::Contradiction(_)), What::Pattern(_) | What::Conditions(_)) => Ok(()),
+            (added, _) => added,
         }
     }
 
@@ -144,7 +146,19 @@ impl Engine {
                 connection.channels.push(Channel { name: wanted.name, serves: vec![serves], refused: false });
             }
         }
-        Ok(())
+        let Self { connections, .. } = self;
+        let is_carried = |connection: &Connection| {
+            connection.channels.iter().any(|channel| channel.serves.iter().any(|(served, _)| *served == id))
+        };
+        if connections.iter().any(is_carried) {
+            return Ok(());
+        }
+        let streams: Vec<&str> = self.cx.config.streams.iter().map(|stream| stream.name()).collect();
+        Err(ConfigError::Contradiction(format!(
+            "{}:{native} has none of the streams {}; ask for another, or leave the instrument out",
+            market.id(),
+            streams.join(", ")
+        )))
     }
 
     /// What an answer to a subscription leaves to be done.

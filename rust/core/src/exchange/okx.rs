@@ -50,6 +50,7 @@ pub struct Okx;
 
 impl Protocol for Okx {
     const VENUE: Venue = Venue::Okx;
+    const CROSSES_IN_AUCTIONS: bool = true;
     /// §4, state machine.
     const SYNC: SyncRules =
         SyncRules { snapshot: SnapshotSource::Channel, ids_may_fall: true, first_may_end_at_snapshot: false };

@@ -26,6 +26,9 @@ pub trait Protocol {
     const LIMITS: Limits;
     /// Who proves that a connection lives.
     const HEARTBEAT: Heartbeat;
+    /// Its books may show bids above offers while they are no market (OKX §4: call auctions). Where it is not known that
+    /// an instrument trades, such a book is flagged and not broken.
+    const CROSSES_IN_AUCTIONS: bool = false;
     /// Speeds of its books that a subscription may ask for, the default first.
     const DEPTH_SPEEDS: &'static [DepthSpeed];
     /// Trade feeds that a subscription may ask for, the default first.
