@@ -20,6 +20,8 @@ use crate::time::NS_PER_MS;
 
 /// Changes that came for so long without the snapshot before them, in nanoseconds: it will not come.
 const OVERDUE: u64 = 3_000_000_000;
+/// How often it is asked for so early; then at every deadline.
+const EARLY_ASKS: u32 = 2;
 
 /// A decoded event that waits for a snapshot or a bridge.
 struct Held {
@@ -170,7 +172,7 @@ impl BookStream {
         let now = cx.now.at.mono;
         match self.awaited_since {
             None => self.awaited_since = Some(now),
-            Some(since) if now.saturating_sub(since) >= OVERDUE => {
+            Some(since) if self.attempts <= EARLY_ASKS && now.saturating_sub(since) >= OVERDUE => {
                 self.retry_at = None;
                 self.ask_snapshot(cx, subject);
             }
