@@ -215,3 +215,23 @@ fn a_lost_connection_is_one_gap_and_the_resync_is_no_second() {
     assert_eq!(gaps, ["1|disconnect", "1|disconnect"]);
     assert_eq!(world.rows(Table::L2, &["last_id"]), ["25", "30", "65", "70"]);
 }
+
+// Fault: N01, X11
+#[test]
+fn a_recording_of_a_reconnect_replays_to_a_live_book_whenever_its_snapshot_comes() {
+    for (events, wait) in [(1, 0), (2, 100), (2, 249), (2, 251), (5, 1_000)] {
+        let mut world = synced(1);
+        world.input(crate::engine::Input::ConnUp { conn: B, url: "" });
+        for i in 0..events {
+            let id = 50 + i * 10;
+            world.frame(B, &depth("BTCUSDT", (id, id + 1, id + 10), r#"["99.0","1"]"#, ""));
+        }
+        world.pass_ms(wait);
+        world.recorded_snapshot(&snapshot(55, BIDS, ASKS));
+        let book = &world.engine.books()[0];
+        assert_eq!((book.state.as_str(), book.gaps), ("live", 1), "{events} events, {wait} ms");
+        assert_eq!(book.last_id, Some(50 + events * 10), "{events} events, {wait} ms");
+        let gaps = world.rows(Table::Gaps, &["gap_id", "cause", "first_missing", "last_missing"]);
+        assert_eq!(gaps, ["1|missed|31|50"; 2]);
+    }
+}

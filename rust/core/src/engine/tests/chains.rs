@@ -3,6 +3,8 @@
 //! the manual's rule and nothing else.
 
 use std::collections::BTreeMap;
+use std::io::Read;
+use std::path::PathBuf;
 
 use proptest::prelude::*;
 
@@ -404,5 +406,50 @@ proptest! {
         if dialect != Dialect::OkxOld {
             play.check_rows()?;
         }
+    }
+}
+/// The frames of a recording with the connections that they came on; `None` where the shared set is not here.
+fn recorded(name: &str) -> Option<Vec<(ConnId, String)>> {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("../../../shared/captures/{name}"));
+    let file = std::fs::File::open(path).ok()?;
+    let mut lines = String::new();
+    flate2::read::GzDecoder::new(file).read_to_string(&mut lines).expect("gzip");
+    let mut conns: Vec<String> = Vec::new();
+    let mut frames = Vec::new();
+    for line in lines.lines() {
+        let line: serde_json::Value = serde_json::from_str(line).expect("JSON");
+        let text = |key: &str| line[key].as_str().expect("a text").to_owned();
+        if text("dir") != "in" {
+            continue;
+        }
+        let name = text("conn");
+        let at = conns.iter().position(|conn| *conn == name).unwrap_or_else(|| {
+            conns.push(name);
+            conns.len() - 1
+        });
+        frames.push((ConnId(at as u16 + 1), text("frame")));
+    }
+    Some(frames)
+}
+
+// Fault: X28
+#[test]
+#[allow(clippy::print_stdout)]
+fn three_real_connections_make_one_book_and_the_exchanges_checksum_proves_each_of_its_rows() {
+    let Some(frames) = recorded("okx/cf_2021-07-22_redundant3.jsonl.gz") else {
+        println!("skipped: the shared recordings are not here");
+        return;
+    };
+    let mut world = World::replaying_at(Venue::Okx, 3);
+    for (conn, frame) in frames {
+        world.frame(conn, &frame);
+    }
+    assert!(world.rows(Table::Gaps, &["cause"]).is_empty());
+    let books = world.engine.books();
+    assert_eq!(books.len(), 7);
+    for book in books {
+        let proven = (book.checksum_pass, book.checksum_fail);
+        assert_eq!(proven, (book.accepted + book.snapshots, 0), "{}", book.symbol);
+        assert!(book.duplicates > book.accepted, "{}: of three copies one is taken", book.symbol);
     }
 }

@@ -4,9 +4,13 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::{TimestampNanosecondType, UInt16Type, UInt64Type};
 use proptest::prelude::*;
 
-use super::harness::{A, B, MARKET, World, agg_trade, all_rows, config, depth, quote, snapshot, trade, value};
+use super::frames::{
+    T0, binance_instruments, deribit_book, deribit_trade, deribit_trades, okx_book, okx_trade, spot_depth,
+};
+use super::harness::{A, B, World, agg_trade, all_rows, depth, live_config, quote, snapshot, trade, value};
+use crate::config::Stream;
 use crate::engine::{Action, ConnDown, DownReason, Engine, Headers, HttpReply, Input, RequestId, StartRecord};
-use crate::symbol::ConnId;
+use crate::symbol::{ConnId, Venue};
 use crate::table::Table;
 use crate::time::Stamp;
 
@@ -66,12 +70,14 @@ enum Step {
     Reply(i64, u16),
     Down(bool, DownReason),
     Up,
+    /// Every request is granted.
+    Granted,
     Pass(u64),
     Clock(i64),
 }
 
-fn step() -> impl Strategy<Value = Step> {
-    let frame = prop_oneof![
+fn futures() -> BoxedStrategy<String> {
+    prop_oneof![
         (0i64..40).prop_map(|i| depth(
             "BTCUSDT",
             (i * 10, i * 10 + 1, i * 10 + 10),
@@ -88,16 +94,85 @@ fn step() -> impl Strategy<Value = Step> {
         (0i64..60).prop_map(|i| trade(i, "MARKET", "0.001")),
         (0i64..60).prop_map(|i| quote(i, "100", "100.5")),
         Just("{\"result\":null,\"id\":1}".to_owned()),
-        "[ -~]{0,60}",
-    ];
+    ]
+    .boxed()
+}
+
+fn spot() -> BoxedStrategy<String> {
+    (0i64..40, 0i64..12)
+        .prop_map(|(i, d)| {
+            spot_depth("BTCUSDT", (i * 10 - d, i * 10 + 10), T0 + i + d, &[("100", "1")], &[("101", "2")])
+        })
+        .boxed()
+}
+
+fn okx() -> BoxedStrategy<String> {
+    let side: [(&str, &str); 1] = [("100", "1")];
+    prop_oneof![
+        3 => (0i64..6, 0i64..6, 0i64..99)
+            .prop_map(move |(prev, id, ts)| okx_book("BTC-USDT", (prev, id), T0 + ts, &side, &[("101", "2")], 0)),
+        1 => (0i64..6, 0i64..99, 0i32..2)
+            .prop_map(move |(id, ts, sum)| okx_book("BTC-USDT", (-1, id), T0 + ts, &side, &[("101", "2")], sum)),
+        1 => (0i64..60, 1i64..4).prop_map(|(id, count)| okx_trade("BTC-USDT", id, count, T0 + id)),
+    ]
+    .boxed()
+}
+
+fn deribit() -> BoxedStrategy<String> {
+    let side: [(&str, &str); 1] = [("100", "1")];
+    prop_oneof![
+        3 => (0i64..20, 1i64..4)
+            .prop_map(move |(id, d)| deribit_book("BTC_USDC", (Some(id - d), id), T0 + id, &side, &[("101", "2")])),
+        1 => (0i64..20).prop_map(move |id| deribit_book("BTC_USDC", (None, id), T0 + id, &side, &[])),
+        1 => (1i64..60, 1i64..4).prop_map(|(seq, many)| {
+            let trades: Vec<String> = (seq..seq + many).map(|seq| deribit_trade("BTC_USDC", seq, T0 + seq, "")).collect();
+            deribit_trades("BTC_USDC", &trades)
+        }),
+        1 => Just(r#"{"params":{"type":"test_request"},"method":"heartbeat","jsonrpc":"2.0"}"#.to_owned()),
+    ]
+    .boxed()
+}
+
+fn step(frame: BoxedStrategy<String>) -> impl Strategy<Value = Step> {
+    let frame = prop_oneof![6 => frame, 1 => "[ -~]{0,60}"];
     prop_oneof![
         8 => (any::<bool>(), frame).prop_map(|(b, f)| Step::Frame(b, f)),
         2 => (0i64..400, prop_oneof![Just(200u16), Just(429), Just(0)]).prop_map(|(id, s)| Step::Reply(id, s)),
         1 => (any::<bool>(), prop_oneof![Just(DownReason::Reset), Just(DownReason::Closed)]).prop_map(|(b, r)| Step::Down(b, r)),
         2 => Just(Step::Up),
+        1 => Just(Step::Granted),
         2 => (0u64..40_000).prop_map(Step::Pass),
         1 => (-5_000_000_000i64..5_000_000_000).prop_map(Step::Clock),
     ]
+}
+
+/// What may happen to a venue.
+fn steps(venue: Venue) -> impl Strategy<Value = Vec<Step>> {
+    let frame = match venue {
+        Venue::BinanceFutures => futures(),
+        Venue::BinanceSpot => spot(),
+        Venue::Okx => okx(),
+        Venue::Deribit => deribit(),
+    };
+    prop::collection::vec(step(frame), 0..120)
+}
+
+fn any_venue() -> impl Strategy<Value = (Venue, Vec<Step>)> {
+    let venues = [Venue::BinanceFutures, Venue::BinanceSpot, Venue::Okx, Venue::Deribit];
+    (0usize..4).prop_flat_map(move |n| (Just(venues[n]), steps(venues[n])))
+}
+
+/// A live engine of a venue with its connections up.
+fn begin(venue: Venue) -> World {
+    let symbol = match venue {
+        Venue::BinanceFutures | Venue::BinanceSpot => "BTCUSDT",
+        Venue::Okx => "BTC-USDT",
+        Venue::Deribit => "BTC_USDC",
+    };
+    let streams = [Stream::Trades, Stream::L2, Stream::Bbo, Stream::L2Top];
+    let mut world = World::new(live_config(venue, &[symbol], &streams));
+    world.connect_all();
+    world
 }
 
 fn run(world: &mut World, steps: &[Step]) {
@@ -112,11 +187,23 @@ fn run(world: &mut World, steps: &[Step]) {
                 });
                 if let Some((request, url)) = asked {
                     world.actions.retain(|a| !matches!(a, Action::Http { request: r, .. } if *r == request));
-                    world.reply(Some(request), &url, *status, &snapshot(*id, r#"["100.0","5"]"#, r#"["101.0","5"]"#));
+                    let listed = [("BTCUSDT", "TRADING")];
+                    let body = if url.contains("depth") {
+                        snapshot(*id, r#"["100.0","5"]"#, r#"["101.0","5"]"#)
+                    } else {
+                        binance_instruments(&listed)
+                    };
+                    world.reply(Some(request), &url, *status, &body);
                 }
             }
             Step::Down(second, reason) => world.down(conn(second), *reason),
             Step::Up => world.connect_all(),
+            Step::Granted => {
+                for conn in [A, B] {
+                    world.acknowledge(conn);
+                }
+                world.actions.retain(|action| !matches!(action, Action::Send { .. }));
+            }
             Step::Pass(ms) => world.pass_ms(*ms),
             Step::Clock(by) => world.now.wall += by,
         }
@@ -124,12 +211,11 @@ fn run(world: &mut World, steps: &[Step]) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig::with_cases(192))]
 
     #[test]
-    fn recorded_inputs_give_the_same_rows(steps in prop::collection::vec(step(), 0..120)) {
-        let mut world = World::new(config(&MARKET));
-        world.connect_all();
+    fn recorded_inputs_give_the_same_rows((venue, steps) in any_venue()) {
+        let mut world = begin(venue);
         run(&mut world, &steps);
         let mut again = replay(&mut world);
         again.engine.close_batches();
@@ -144,9 +230,8 @@ proptest! {
 
     // Fault: B13
     #[test]
-    fn every_frame_has_one_outcome_and_no_live_book_is_crossed(steps in prop::collection::vec(step(), 0..120)) {
-        let mut world = World::new(config(&MARKET));
-        world.connect_all();
+    fn every_frame_has_one_outcome_and_no_live_book_is_crossed((venue, steps) in any_venue()) {
+        let mut world = begin(venue);
         run(&mut world, &steps);
         let counters = world.counters();
         let frames = &counters["frames"];
@@ -165,9 +250,8 @@ proptest! {
     }
 
     #[test]
-    fn l2_always_chains(steps in prop::collection::vec(step(), 0..120)) {
-        let mut world = World::new(config(&MARKET));
-        world.connect_all();
+    fn l2_always_chains((venue, steps) in any_venue()) {
+        let mut world = begin(venue);
         run(&mut world, &steps);
         let mut last = String::new();
         for row in world.rows(Table::L2, &["prev_id", "last_id"]) {
