@@ -120,7 +120,6 @@ fn a_message_of_several_instruments_is_sorted_by_them() {
     assert_eq!(world.rows(Table::Trades, &["symbol", "seq", "flags"]), ["BTCUSD|1|0", "BTCUSD|2|128", "ETHUSD|9|128"]);
 }
 
-// Fault: X20
 #[test]
 fn folds_of_okx_are_ranges_and_the_old_trade_at_a_subscription_is_no_gap() {
     let mut world = World::replaying_at(Venue::Okx, 1);
