@@ -182,7 +182,7 @@ fn levels_leave_the_window_by_what_the_exchange_sends_and_by_nothing_else() {
     assert_eq!(world.count("/unknown_deletes"), 0);
 }
 
-// Fault: N01, X24
+// Fault: N01
 #[test]
 fn a_lost_connection_is_a_gap_of_each_book_and_the_snapshot_after_it_closes_both() {
     let names = ["BTC-PERPETUAL", "ETH-PERPETUAL"];

@@ -210,7 +210,6 @@ fn times_that_cannot_be_are_null_or_flagged() {
     assert!(world.rows(Table::L2, &["ts_event"]).iter().all(String::is_empty));
 }
 
-// Fault: X05
 #[test]
 fn a_spot_book_that_was_just_listed_begins_empty_below_all_ids() {
     for id in [-1, 0] {
