@@ -6,7 +6,7 @@ use xtrader_core::config::{EngineConfig, Mode, Stream, offered};
 use xtrader_core::engine::{HttpReply, Input};
 use xtrader_core::symbol::{ConnId, Venue};
 use xtrader_core::table::Table;
-use xtrader_core::time::{NS_PER_DAY, NS_PER_MS, NS_PER_S, Stamp};
+use xtrader_core::time::{NS_PER_DAY, NS_PER_S, Stamp};
 
 use super::recordings::{self, Recording};
 use super::{At, BUILD, Beginning, Machine, Pace, ReplayOptions, Step, Tally, nothing_to_replay, origin};
@@ -75,7 +75,7 @@ impl Foreign {
     ) -> Result<Step, RuntimeError> {
         if !self.loaded {
             if !self.reader.advance()? {
-                return Ok(self.step_behind_the_end(engine));
+                return Ok(Step::End);
             }
             self.loaded = true;
             if let Some(beginning) = self.next_session() {
@@ -128,18 +128,6 @@ impl Foreign {
         tally.frames += 1;
         tally.bytes += line.frame.len() as u64;
         Ok(Step::Taken)
-    }
-
-    /// What is missing at the end has the time to come late that it has anywhere else: then it is named.
-    fn step_behind_the_end(&self, engine: &mut impl Machine) -> Step {
-        let window = self.options.book.unwrap_or_default().heal_window_ms.saturating_mul(NS_PER_MS.unsigned_abs());
-        match engine.next_timeout().filter(|due| due.mono <= self.before.saturating_add(window)) {
-            Some(due) => {
-                engine.take(due.into(), Input::Timeout);
-                Step::Taken
-            }
-            None => Step::End,
-        }
     }
 
     /// The beginning of another session, where the line is the first of a file that does not go on where the one before
