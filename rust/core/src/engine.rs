@@ -246,7 +246,7 @@ impl Engine {
                 let mut states = std::mem::take(&mut cx.states);
                 let decoded = message.states::<P>(&mut states);
                 drop(message);
-                let outcome = outcome_of(decoded).unwrap_or_else(|| self.on_states(origin, &states));
+                let outcome = taken(decoded).map_or_else(|outcome| outcome, |()| self.on_states(origin, &states));
                 self.cx.states = states;
                 return outcome;
             }
@@ -254,7 +254,7 @@ impl Engine {
                 let mut trades = std::mem::take(&mut cx.trades);
                 let decoded = message.trades::<P>(Scales::default(), &mut trades);
                 drop(message);
-                let outcome = outcome_of(decoded).unwrap_or_else(|| self.on_mixed_trades(origin, &trades));
+                let outcome = taken(decoded).map_or_else(|outcome| outcome, |()| self.on_mixed_trades(origin, &trades));
                 self.cx.trades = trades;
                 return outcome;
             }
@@ -494,13 +494,13 @@ fn find(connections: &mut [Connection], conn: ConnId) -> Option<&mut Connection>
     connections.get_mut(usize::from(conn.0).checked_sub(1)?)
 }
 
-/// What a message comes to that could not be decoded to rows.
-fn outcome_of(decoded: Decoded<()>) -> Option<Outcome> {
+/// The event of a message; `Err` is what the message comes to that has none.
+fn taken<T>(decoded: Decoded<T>) -> Result<T, Outcome> {
     match decoded {
-        Decoded::Event(()) => None,
-        Decoded::Ignored(reason) => Some(Outcome::Ignored(reason)),
-        Decoded::Rejected(reason) => Some(Outcome::Rejected(reason)),
-        Decoded::Miss => Some(Outcome::Ignored(IgnoreReason::UnknownType)),
+        Decoded::Event(event) => Ok(event),
+        Decoded::Ignored(reason) => Err(Outcome::Ignored(reason)),
+        Decoded::Rejected(reason) => Err(Outcome::Rejected(reason)),
+        Decoded::Miss => Err(Outcome::Ignored(IgnoreReason::UnknownType)),
     }
 }
 

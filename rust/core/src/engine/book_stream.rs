@@ -6,6 +6,7 @@ use super::carriers::Carriers;
 use super::context::{Context, Origin, Purpose, Subject};
 use super::gaps::{self, Finding, OpenGap};
 use super::input::RequestId;
+use super::taken;
 use super::timers::Timer;
 use crate::book::OrderBook;
 use crate::book::checksum::Checksum;
@@ -148,11 +149,9 @@ impl BookStream {
             Verdict::Duplicate => Outcome::Duplicate,
             Verdict::Stale => Outcome::Stale,
             Verdict::Hold if self.holds(&diff) => Outcome::Duplicate,
-            Verdict::Apply | Verdict::Hold | Verdict::Gap => match decode(self.book.scales(), &mut cx.levels) {
-                Decoded::Event(book_head) => self.take(cx, subject, origin, diff, &book_head, verdict),
-                Decoded::Ignored(reason) => return Outcome::Ignored(reason),
-                Decoded::Rejected(reason) => return Outcome::Rejected(reason),
-                Decoded::Miss => return Outcome::Ignored(IgnoreReason::UnknownType),
+            Verdict::Apply | Verdict::Hold | Verdict::Gap => match taken(decode(self.book.scales(), &mut cx.levels)) {
+                Ok(book_head) => self.take(cx, subject, origin, diff, &book_head, verdict),
+                Err(outcome) => return outcome,
             },
         };
         self.stats.updates += 1;
@@ -343,11 +342,9 @@ impl BookStream {
             self.sync.note_snapshot(id, origin.conn);
             return Outcome::Ignored(IgnoreReason::SnapshotKnown);
         }
-        let book_head = match decode(self.book.scales(), &mut cx.levels) {
-            Decoded::Event(head) => head,
-            Decoded::Ignored(reason) => return Outcome::Ignored(reason),
-            Decoded::Rejected(reason) => return Outcome::Rejected(reason),
-            Decoded::Miss => return Outcome::Ignored(IgnoreReason::UnknownType),
+        let book_head = match taken(decode(self.book.scales(), &mut cx.levels)) {
+            Ok(head) => head,
+            Err(outcome) => return outcome,
         };
         if verdict == SnapshotVerdict::Bridges {
             // Nobody has filled the hole yet, and here is the book behind it.

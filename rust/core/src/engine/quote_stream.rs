@@ -3,6 +3,7 @@
 use super::carriers::Carriers;
 use super::context::{Context, Origin, Subject};
 use super::gaps::{self, Finding, OpenGap};
+use super::taken;
 use crate::arbiter::{Latest, LatestWins};
 use crate::config::Stream;
 use crate::decimal::Decimal;
@@ -53,11 +54,9 @@ impl QuoteStream {
                 }
             }
         }
-        let bbo = match decode(self.scales) {
-            Decoded::Event(bbo) => bbo,
-            Decoded::Ignored(reason) => return Outcome::Ignored(reason),
-            Decoded::Rejected(reason) => return Outcome::Rejected(reason),
-            Decoded::Miss => return Outcome::Ignored(IgnoreReason::UnknownType),
+        let bbo = match taken(decode(self.scales)) {
+            Ok(bbo) => bbo,
+            Err(outcome) => return outcome,
         };
         if reset {
             self.latest.reset();

@@ -3,6 +3,7 @@
 use super::carriers::Carriers;
 use super::context::{Context, Origin, Subject};
 use super::gaps::{self, Finding, OpenGap};
+use super::taken;
 use super::timers::Timer;
 use crate::arbiter::{SequenceWindow, Verdict};
 use crate::batch::RowKey;
@@ -96,11 +97,9 @@ impl TradeStream {
         }
         let mut trades = std::mem::take(&mut cx.trades);
         trades.clear();
-        let outcome = match decode(self.scales, &mut trades) {
-            Decoded::Event(()) => self.take(cx, subject, origin, head.kind, &trades.rows, &trades.texts, flags::LAST),
-            Decoded::Ignored(reason) => Outcome::Ignored(reason),
-            Decoded::Rejected(reason) => Outcome::Rejected(reason),
-            Decoded::Miss => Outcome::Ignored(IgnoreReason::UnknownType),
+        let outcome = match taken(decode(self.scales, &mut trades)) {
+            Ok(()) => self.take(cx, subject, origin, head.kind, &trades.rows, &trades.texts, flags::LAST),
+            Err(outcome) => outcome,
         };
         cx.trades = trades;
         outcome

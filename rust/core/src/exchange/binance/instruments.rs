@@ -1,13 +1,11 @@
 //! Reference data: `exchangeInfo` (§2 of both manuals).
 
-use std::collections::HashSet;
-
 use xtrader_scan::exact;
 
 use super::Dialect;
 use crate::decimal::Decimal;
 use crate::exchange::document::{Object, Value};
-use crate::exchange::names::{is_symbol, keep_names_apart};
+use crate::exchange::names::{is_symbol, listed};
 use crate::exchange::reader::WireReader;
 use crate::instrument::{Conversion, Instrument};
 use crate::report::RejectReason;
@@ -23,15 +21,7 @@ pub(super) fn read_exchange_info<D: Dialect>(body: &[u8]) -> Result<Vec<Instrume
     let document = reader.document(body)?;
     let list = document.at(0).object().and_then(|reply| reply.get("symbols"));
     let list = list.filter(|list| list.is_array()).ok_or(RejectReason::Schema)?;
-    let mut seen = HashSet::new();
-    let mut instruments: Vec<Instrument> = list
-        .elements()
-        .filter_map(Value::object)
-        .filter_map(instrument::<D>)
-        .filter(|instrument| seen.insert(instrument.native_symbol.clone()))
-        .collect();
-    keep_names_apart(&mut instruments);
-    Ok(instruments)
+    Ok(listed(list, instrument::<D>))
 }
 
 fn instrument<D: Dialect>(row: Object<'_, '_>) -> Option<Instrument> {

@@ -1,18 +1,16 @@
 //! Reference data and names (§2).
 
-use std::borrow::Cow;
-use std::collections::HashSet;
-
 use crate::decimal::Decimal;
 use crate::exchange::Name;
 use crate::exchange::document::{Object, Value};
-use crate::exchange::names::{is_date, is_symbol, keep_names_apart};
+use crate::exchange::names::{is_date, is_symbol, listed};
 use crate::exchange::reader::WireReader;
 use crate::instrument::{Conversion, Instrument};
 use crate::report::RejectReason;
 use crate::symbol::Exchange;
 use crate::table::{InstrumentKind, OptionType, Status};
 use crate::time::ms_to_ns;
+use std::borrow::Cow;
 
 const MONTHS: [&str; 12] = ["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"];
 /// What linear futures and perpetuals are quoted in, as their names have it.
@@ -159,15 +157,7 @@ pub fn read_instruments(body: &[u8]) -> Result<Vec<Instrument>, RejectReason> {
     let document = reader.document(body)?;
     let list = document.at(0).object().and_then(|reply| reply.get("result"));
     let list = list.filter(|list| list.is_array()).ok_or(RejectReason::Schema)?;
-    let mut seen = HashSet::new();
-    let mut instruments: Vec<Instrument> = list
-        .elements()
-        .filter_map(Value::object)
-        .filter_map(instrument)
-        .filter(|instrument| seen.insert(instrument.native_symbol.clone()))
-        .collect();
-    keep_names_apart(&mut instruments);
-    Ok(instruments)
+    Ok(listed(list, instrument))
 }
 
 fn instrument(row: Object<'_, '_>) -> Option<Instrument> {

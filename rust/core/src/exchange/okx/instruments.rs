@@ -1,15 +1,13 @@
 //! Reference data and names (§2).
 
 use std::borrow::Cow;
-use std::collections::HashSet;
-
 use xtrader_scan::exact;
 
 use super::wire::moment;
 use crate::decimal::{Decimal, MAX_SCALE};
 use crate::exchange::Name;
 use crate::exchange::document::{Object, Value};
-use crate::exchange::names::{is_date, is_symbol, keep_names_apart};
+use crate::exchange::names::{is_date, is_symbol, listed};
 use crate::exchange::reader::WireReader;
 use crate::instrument::{Conversion, Instrument};
 use crate::report::RejectReason;
@@ -101,15 +99,7 @@ pub(super) fn read_instruments(body: &[u8]) -> Result<Vec<Instrument>, RejectRea
         return Err(RejectReason::Schema);
     }
     let list = reply.get("data").filter(|list| list.is_array()).ok_or(RejectReason::Schema)?;
-    let mut seen = HashSet::new();
-    let mut instruments: Vec<Instrument> = list
-        .elements()
-        .filter_map(Value::object)
-        .filter_map(instrument)
-        .filter(|instrument| seen.insert(instrument.native_symbol.clone()))
-        .collect();
-    keep_names_apart(&mut instruments);
-    Ok(instruments)
+    Ok(listed(list, instrument))
 }
 
 fn instrument(row: Object<'_, '_>) -> Option<Instrument> {
