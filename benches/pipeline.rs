@@ -149,7 +149,8 @@ impl Capture {
         };
         let mut engine = Engine::start(config, "bench", at).unwrap();
         for conn in 1..=self.connections {
-            engine.handle(at, Input::ConnUp { conn: ConnId(conn), url: "" });
+            engine
+                .handle(at, Input::ConnUp { conn: ConnId(conn), url: "", link: xtrader_core::engine::Link::default() });
         }
         engine
     }

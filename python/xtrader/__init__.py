@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from xtrader._native import Batch, ParquetStore, Schema, build_info, exchanges, schema, streams, tables
 from xtrader.config import (
+    Arbitration,
     BatchLimits,
     BookLimits,
     Deadlines,
+    DedupLimits,
     Endpoints,
     Login,
     NetLimits,
@@ -38,10 +40,12 @@ __version__: str = build_info()["version"]
 
 __all__ = [
     "Batch",
+    "Arbitration",
     "BatchLimits",
     "BookLimits",
     "ConfigError",
     "Deadlines",
+    "DedupLimits",
     "Endpoints",
     "ForkedError",
     "Login",

@@ -28,9 +28,11 @@ from pydantic import (
 from xtrader.errors import ConfigError
 
 __all__ = [
+    "Arbitration",
     "BatchLimits",
     "BookLimits",
     "Deadlines",
+    "DedupLimits",
     "DepthSpeed",
     "Endpoints",
     "Login",
@@ -195,6 +197,45 @@ class BookLimits(Settings):
     """Levels that one message may carry, 1 to 4 194 304; more is rejected and counted."""
 
 
+class DedupLimits(Settings):
+    """Memory of ids that have no order.
+
+    What is forgotten before its time is counted and is a row of `gaps`, since from then on a repetition might pass.
+    """
+
+    per_symbol: int = Field(1024, ge=16, le=1 << 20)
+    """Ids kept for one stream of one symbol, 16 to 1 048 576."""
+    total: int = Field(65_536, ge=16, le=1 << 24)
+    """Ids kept for one exchange, 16 to 16 777 216. Memory: about 100 bytes each."""
+    ttl_s: int = Field(600, ge=1, le=86_400)
+    """Seconds that an id is remembered, 1 to 86 400."""
+
+
+class Arbitration(Settings):
+    """Rules for several connections to one stream."""
+
+    ramp_ms: int = Field(1000, ge=0, le=600_000)
+    """Milliseconds between the opening of one connection and of the next that carries the same streams, 0 to 600 000; a
+    tenth of it where all of them are down. Connections of one moment would be cut in one moment, too."""
+    max_age_s: int | None = Field(None, ge=1, le=2_592_000)
+    """Seconds that a connection lives before another takes its place, 1 to 2 592 000, less up to a fifth by chance; none
+    is nine tenths of what the exchange allows, and for ever where it sets no limit. Cost: one more connection for a
+    moment."""
+    dwell_s: int | None = Field(300, ge=1, le=86_400)
+    """Seconds that a connection must have been compared with the others before it may be replaced for being worse, 1 to
+    86 400; none is never."""
+    verify: str = Field("1/1024", pattern=r"^(off|all|1/[1-9][0-9]{0,6})$")
+    """How many of the copies that lost are compared with the winner, to find an exchange that tells two things under one
+    id: `off`, `all`, or one of N, 2 to 1 000 000 (`1/N`). Cost: each that is compared is decoded."""
+    dedup: DedupLimits = DedupLimits()
+    """Memory of ids that have no order."""
+    recover_trades: int = Field(5000, ge=0, le=100_000)
+    """Ids of one hole that are fetched by REST at most, where no connection brought them and the exchange keeps them, 0
+    to 100 000; 0 fetches none. Cost: requests, from the budget of `rest`."""
+    ledger_interval_s: int = Field(60, ge=1, le=86_400)
+    """Seconds between two rows of `connections` of one connection, 1 to 86 400."""
+
+
 class TopLimits(Settings):
     """The sampled best levels (`l2_top`)."""
 
@@ -298,6 +339,11 @@ class StreamConfig(Settings):
     holds no base units of inverse contracts."""
     size_unit: SizeUnit = "base"
     """What a size counts: base units, or the exchange's own (contracts, or quote units of inverse ones)."""
+    connections: int = Field(1, ge=1, le=16)
+    """Connections that carry each stream, 1 to 16: of what comes on several the first arrival counts. Each costs the
+    exchange's whole rate of bytes, and one connection of what it allows."""
+    arbitration: Arbitration = Arbitration()
+    """Rules for several connections to one stream."""
     trade_source: TradeSource = "auto"
     """Which trade feed, of those that the exchange offers: its usual one (`auto`), fills of one order in one row
     (`agg_trade`; Binance, OKX), or single fills (`trade`; all; of Binance USDⓈ-M undocumented and about 100 ms
@@ -364,6 +410,8 @@ _ENGINE = (
     "tables",
     "numeric",
     "size_unit",
+    "connections",
+    "arbitration",
     "trade_source",
     "depth_speed",
     "endpoints",
@@ -384,6 +432,8 @@ class StreamOptions(TypedDict, total=False):
     tables: str | Iterable[str]
     numeric: Numeric
     size_unit: SizeUnit
+    connections: int
+    arbitration: Arbitration | dict[str, int | str | None | dict[str, int]]
     trade_source: TradeSource
     depth_speed: DepthSpeed
     login: Login | Mapping[str, str | Path] | Mapping[str, Login | Mapping[str, str | Path]] | None

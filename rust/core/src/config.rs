@@ -2,8 +2,10 @@
 //!
 //! Defaults live here and nowhere else in Rust; the Python model repeats them and a test compares the two.
 
+mod arbitration;
 mod selection;
 
+pub use arbitration::{Arbitration, DedupLimits, Verify};
 pub use selection::{Condition, Selection, What};
 
 use serde::{Deserialize, Serialize};
@@ -312,6 +314,13 @@ pub struct EngineConfig {
     /// What a size counts.
     #[serde(default)]
     pub size_unit: SizeUnit,
+    /// Connections that carry each stream, 1 … 16: of what comes on several the first arrival counts. Each costs the
+    /// exchange's whole rate of bytes, and one connection of what it allows.
+    #[serde(default = "one")]
+    pub connections: u16,
+    /// Rules for several connections to one stream.
+    #[serde(default)]
+    pub arbitration: Arbitration,
     /// Which trade feed.
     #[serde(default)]
     pub trade_source: TradeSource,
@@ -357,6 +366,10 @@ fn default_streams() -> Vec<Stream> {
 /// All but those that repeat what others say. One whose stream is not asked for stays empty.
 fn default_tables() -> Vec<Table> {
     Table::ALL.into_iter().filter(|table| !matches!(table, Table::Levels | Table::Raw)).collect()
+}
+
+const fn one() -> u16 {
+    1
 }
 
 const fn default_reference_interval_s() -> u64 {
@@ -543,6 +556,8 @@ impl EngineConfig {
             tables: default_tables(),
             numeric: Numeric::default(),
             size_unit: SizeUnit::default(),
+            connections: 1,
+            arbitration: Arbitration::default(),
             trade_source: TradeSource::default(),
             depth_speed: DepthSpeed::default(),
             login: false,
@@ -573,7 +588,7 @@ impl EngineConfig {
     /// # Errors
     /// The first value that is out of its bounds, with its key and what it takes.
     pub fn check(&self) -> Result<(), ConfigError> {
-        let bounds: [(&'static str, u64, u64, u64, &'static str); 18] = [
+        let bounds: [(&'static str, u64, u64, u64, &'static str); 19] = [
             ("batch.max_rows", self.batch.max_rows as u64, 1, 1 << 20, "1 to 1048576 rows"),
             ("batch.max_bytes", self.batch.max_bytes as u64, 1 << 16, 1 << 30, "65536 to 1073741824 bytes"),
             ("batch.max_delay_ms", self.batch.max_delay_ms, 0, 60_000, "0 to 60000 ms"),
@@ -592,8 +607,9 @@ impl EngineConfig {
             ("l2_top.interval_ms", self.l2_top.interval_ms, 1, 3_600_000, "1 to 3600000 ms"),
             ("reference_interval_s", self.reference_interval_s, 10, 86_400, "10 to 86400 s"),
             ("max_instruments", self.max_instruments as u64, 1, 1 << 24, "1 to 16777216 instruments"),
+            ("connections", self.connections.into(), 1, 16, "1 to 16 connections"),
         ];
-        for (key, value, low, high, text) in bounds {
+        for (key, value, low, high, text) in bounds.into_iter().chain(self.arbitration.bounds()) {
             if value < low || value > high {
                 return Err(ConfigError::Bounds { key, value, bounds: text });
             }

@@ -31,7 +31,7 @@ mod trade_stream;
 #[cfg(test)]
 mod tests;
 
-pub use input::{Action, ConnDown, DownReason, HttpReply, Input, RequestId};
+pub use input::{Action, Advice, Command, ConnDown, DownReason, HttpReply, Input, Link, RequestId};
 pub use raw::Headers;
 pub use start::StartRecord;
 
@@ -117,12 +117,13 @@ impl Engine {
                 };
                 self.cx.counters.frame(outcome);
             }
-            Input::ConnUp { conn, url } => self.on_conn_up(conn, url),
+            Input::ConnUp { conn, url, .. } => self.on_conn_up(conn, url),
             Input::ConnDown { conn, down } => self.on_conn_down(origin, conn, down),
             Input::Http(reply) => {
                 let outcome = self.on_reply(origin, &reply);
                 self.cx.counters.reply(outcome);
             }
+            Input::Command(_) => {}
             Input::Timeout => self.on_timeout(),
         }
         if std::mem::take(&mut self.cx.recheck_reference) {
@@ -140,7 +141,7 @@ impl Engine {
     fn origin(&mut self, input: &Input<'_>, wall: i64, suspect: u8) -> Origin {
         let conn = match input {
             Input::Frame { conn, .. } | Input::ConnUp { conn, .. } | Input::ConnDown { conn, .. } => *conn,
-            Input::Http(_) | Input::Timeout => ConnId::NONE,
+            Input::Http(_) | Input::Command(_) | Input::Timeout => ConnId::NONE,
         };
         let (ts_recv, clamped) = find(&mut self.connections, conn).map_or((wall, 0), |c| c.clamp(wall));
         Origin { ts_recv, suspect: suspect | clamped, conn }
@@ -428,6 +429,15 @@ impl Engine {
         for instrument in instruments.iter_mut() {
             instrument.on_conn_down(cx, origin, finding);
         }
+    }
+
+    /// Judges what the owner of a running engine wants changed and, unless it is refused, takes it as an input.
+    ///
+    /// # Errors
+    /// What cannot be done, with the remedy; then nothing has happened.
+    pub fn command(&mut self, at: Stamp, command: &Command) -> Result<(), ConfigError> {
+        let _ = (at, command);
+        Err(ConfigError::Contradiction("a running engine takes no changes; start another".to_owned()))
     }
 
     /// The next thing wanted from the shell.

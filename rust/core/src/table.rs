@@ -148,6 +148,16 @@ closed_set! {
     Repaired { #[doc = "Nobody."] None = "none", #[doc = "Another connection."] Connection = "connection", #[doc = "REST."] Rest = "rest", #[doc = "Another collector."] Peer = "peer" }
 }
 closed_set! {
+    /// Who stamps what a connection receives.
+    StampSource { #[doc = "This program, when its read returns."] User = "user", #[doc = "The kernel."] Kernel = "kernel", #[doc = "The network card."] Hardware = "hardware" }
+}
+
+impl Default for StampSource {
+    fn default() -> Self {
+        Self::User
+    }
+}
+closed_set! {
     /// What an instrument is.
     InstrumentKind {
         #[doc = "Spot."] Spot = "spot", #[doc = "Perpetual swap."] Perpetual = "perpetual", #[doc = "Dated future."] Future = "future",

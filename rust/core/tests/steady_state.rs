@@ -128,7 +128,7 @@ fn engines_of_every_exchange() {
         let mut now = Stamp { wall: NOON, mono: 0 };
         let mut engine = Engine::start(config, "steady", now).expect("a good configuration");
         let conn = ConnId(1);
-        engine.handle(now, Input::ConnUp { conn, url: "" });
+        engine.handle(now, Input::ConnUp { conn, url: "", link: xtrader_core::engine::Link::default() });
         if let Some((url, body)) = &feed.snapshot {
             let reply = HttpReply { request: None, url, status: 200, retry_after_ms: None, body: body.as_bytes() };
             engine.handle(now, Input::Http(reply));

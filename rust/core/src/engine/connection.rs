@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::context::{Context, Now};
-use super::input::{Action, ConnDown, DownReason};
+use super::input::{Action, Advice, ConnDown, DownReason};
 use super::subscription::Channel;
 use super::timers::Timer;
 use crate::exchange::{Heartbeat, Limits, Protocol, with_protocol};
@@ -121,7 +121,7 @@ impl Connection {
     pub(super) fn open(&mut self, cx: &mut Context) {
         if self.state == State::Down {
             self.state = State::Opening;
-            cx.actions.push_back(Action::Open { conn: self.id, url: self.url.clone() });
+            cx.actions.push_back(Action::Open { conn: self.id, url: self.url.clone(), advice: Advice::default() });
         }
     }
 

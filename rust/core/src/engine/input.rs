@@ -1,8 +1,11 @@
 //! What happens to an engine, and what it wants.
 
+use std::net::IpAddr;
+
 use serde::{Deserialize, Serialize};
 
 use crate::symbol::ConnId;
+use crate::table::StampSource;
 
 /// A request for REST, by its number in one engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -44,6 +47,39 @@ pub struct ConnDown {
     pub retry_after_ms: Option<u64>,
 }
 
+/// How a connection came to be, as far as the shell knows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Link {
+    /// The address that answered.
+    pub ip: Option<IpAddr>,
+    /// Who stamps what it receives.
+    pub stamps: StampSource,
+}
+
+/// Where a connection had better go, for whoever opens it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Advice {
+    /// Addresses that others of its kind use, or that have proved slow: last.
+    pub avoid: Vec<IpAddr>,
+    /// Addresses that have proved good, the best first. One that is in neither list is worth a try.
+    pub good: Vec<IpAddr>,
+    /// Its number among the connections that carry the same streams, from 0: it chooses among local addresses.
+    pub place: u16,
+}
+
+/// What the owner of a running engine wants changed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Command {
+    /// Take these symbols too, written as in the configuration.
+    Add(Vec<String>),
+    /// End what these symbols of the configuration, or added since, mean.
+    Remove(Vec<String>),
+    /// Carry each stream on so many connections.
+    Connections(u16),
+}
+
 /// A REST reply, or the failure to get one (`status` 0).
 #[derive(Clone, Copy, Debug)]
 pub struct HttpReply<'a> {
@@ -68,6 +104,8 @@ pub enum Input<'a> {
         conn: ConnId,
         /// Its URL.
         url: &'a str,
+        /// What is known of it.
+        link: Link,
     },
     /// A connection is down, or could not be opened.
     ConnDown {
@@ -85,6 +123,8 @@ pub enum Input<'a> {
     },
     /// A REST reply.
     Http(HttpReply<'a>),
+    /// The owner wants something changed; [`super::Engine::command`] has judged it.
+    Command(&'a Command),
     /// [`super::Engine::next_timeout`] has come.
     Timeout,
 }
@@ -98,6 +138,8 @@ pub enum Action {
         conn: ConnId,
         /// Where to.
         url: String,
+        /// By which addresses.
+        advice: Advice,
     },
     /// Send a text message.
     Send {

@@ -54,7 +54,7 @@ impl Engine {
             wall: (wall != Some(origin.ts_recv)).then_some(wall),
         };
         let headers = headers.text();
-        let down;
+        let told;
         let bare = RawRow {
             ts_mono: self.cx.now.at.mono,
             kind: InputKind::Timeout,
@@ -66,10 +66,17 @@ impl Engine {
         };
         let row = match input {
             Input::Frame { payload, .. } => RawRow { kind: InputKind::Frame, payload, ..bare },
-            Input::ConnUp { url, .. } => RawRow { kind: InputKind::ConnUp, url: Some(url), ..bare },
-            Input::ConnDown { down: told, .. } => {
-                down = serde_json::to_vec(told).unwrap_or_default();
-                RawRow { kind: InputKind::ConnDown, payload: &down, ..bare }
+            Input::ConnUp { url, link, .. } => {
+                told = serde_json::to_vec(link).unwrap_or_default();
+                RawRow { kind: InputKind::ConnUp, url: Some(url), payload: &told, ..bare }
+            }
+            Input::ConnDown { down, .. } => {
+                told = serde_json::to_vec(down).unwrap_or_default();
+                RawRow { kind: InputKind::ConnDown, payload: &told, ..bare }
+            }
+            Input::Command(command) => {
+                told = serde_json::to_vec(command).unwrap_or_default();
+                RawRow { kind: InputKind::Command, payload: &told, ..bare }
             }
             Input::Http(reply) => RawRow {
                 kind: InputKind::Http,

@@ -53,6 +53,7 @@ impl Dialect for BinanceFutures {
         connects: 300,
         connects_window_ms: 300_000,
         connections: 0,
+        lifetime_s: 86_400,
         rest_weight: 2400,
         rest_window_ms: 60_000,
     };

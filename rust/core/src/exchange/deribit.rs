@@ -62,6 +62,7 @@ impl Protocol for Deribit {
         connects: 32,
         connects_window_ms: 60_000,
         connections: 32,
+        lifetime_s: 0,
         rest_weight: 25_000,
         rest_window_ms: 2500,
     };

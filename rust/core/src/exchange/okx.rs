@@ -65,6 +65,7 @@ impl Protocol for Okx {
         connects: 3,
         connects_window_ms: 1_000,
         connections: 0,
+        lifetime_s: 0,
         rest_weight: 20,
         rest_window_ms: 2_000,
     };

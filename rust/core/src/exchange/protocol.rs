@@ -288,6 +288,8 @@ pub struct Limits {
     pub connects_window_ms: u64,
     /// Connections one address may hold; 0 is no limit.
     pub connections: u32,
+    /// Seconds after which a connection is cut, however well it does; 0 is never.
+    pub lifetime_s: u64,
     /// Weight of REST requests per window by one address.
     pub rest_weight: u32,
     /// That window, milliseconds of the wall clock.

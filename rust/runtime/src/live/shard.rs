@@ -24,7 +24,7 @@ use serde_json::Value;
 use tokio::time::{Instant, Sleep};
 use xtrader_core::batch::Batch;
 use xtrader_core::config::{ConfigError, Credentials};
-use xtrader_core::engine::{Action, ConnDown, DownReason, HttpReply, Input};
+use xtrader_core::engine::{Action, ConnDown, DownReason, HttpReply, Input, Link};
 use xtrader_core::symbol::ConnId;
 use xtrader_core::time::{NS_PER_MS, Stamp};
 
@@ -357,13 +357,14 @@ impl<E: Drive> Shard<E> {
         let conn = slot.conn;
         slot.counts.opened = slot.counts.opened.saturating_add(1);
         slot.counts.peer = Some(dialled.peer.to_string());
+        let link = Link { ip: Some(dialled.peer.ip()), ..Link::default() };
         let socket = Socket::new(dialled, seat, self.options.net.clone(), &self.allowance);
         // The read that brought the answer may have brought messages: no stamp of theirs may be earlier.
         let stamp = socket.stamp();
         slot.counts.opened_at = Some(stamp.wall);
         slot.state = State::Up(Box::new(socket));
         let url = std::mem::take(&mut slot.url);
-        self.feed(stamp, Input::ConnUp { conn, url: &url });
+        self.feed(stamp, Input::ConnUp { conn, url: &url, link });
         self.slots[i].url = url;
     }
 
@@ -430,7 +431,7 @@ impl<E: Drive> Shard<E> {
 
     fn carry_out(&mut self, action: Action) {
         match action {
-            Action::Open { conn, url } => self.open(conn, url),
+            Action::Open { conn, url, .. } => self.open(conn, url),
             Action::Send { conn, text } => {
                 if let Some(i) = self.slots.iter().position(|s| s.conn == conn) {
                     self.send(i, text);

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use xtrader_core::config::{EngineConfig, Mode, Stream, offered};
-use xtrader_core::engine::{HttpReply, Input};
+use xtrader_core::engine::{HttpReply, Input, Link};
 use xtrader_core::symbol::{ConnId, Venue};
 use xtrader_core::table::Table;
 use xtrader_core::time::{NS_PER_DAY, NS_PER_S, Stamp};
@@ -115,7 +115,7 @@ impl Foreign {
                     let problem = format!("host {host:?} is another exchange than {}", self.venue.id());
                     return Err(self.reader.misfit(problem));
                 }
-                engine.take(at, Input::ConnUp { conn, url });
+                engine.take(at, Input::ConnUp { conn, url, link: Link::default() });
                 tally.connections += 1;
                 conn
             }

@@ -1,7 +1,7 @@
 //! A recording of our own: the inputs of an engine as it took them.
 
 use xtrader_core::config::EngineConfig;
-use xtrader_core::engine::{ConnDown, Headers, HttpReply, Input, RequestId, StartRecord};
+use xtrader_core::engine::{Command, ConnDown, Headers, HttpReply, Input, Link, RequestId, StartRecord};
 use xtrader_core::table::InputKind;
 
 use super::{At, Beginning, Machine, Pace, ReplayOptions, Step, Tally};
@@ -91,10 +91,16 @@ pub(super) fn feed(row: &RawRow<'_>, engine: &mut impl Machine, tally: &mut Tall
     let headers = row.headers.map(Headers::read).unwrap_or_default();
     let at = At { wall: headers.wall.unwrap_or(Some(row.at.wall)), mono: row.at.mono };
     let down: ConnDown;
+    let command: Command;
     let input = match row.kind {
         InputKind::ConnUp => {
             tally.connections += 1;
-            Input::ConnUp { conn: row.conn, url: row.url.unwrap_or_default() }
+            let link: Link = match row.payload {
+                b"" => Link::default(),
+                payload => serde_json::from_slice(payload)
+                    .map_err(|error| format!("the `conn_up` row cannot be read ({error})"))?,
+            };
+            Input::ConnUp { conn: row.conn, url: row.url.unwrap_or_default(), link }
         }
         InputKind::ConnDown => {
             down = serde_json::from_slice(row.payload)
@@ -117,7 +123,12 @@ pub(super) fn feed(row: &RawRow<'_>, engine: &mut impl Machine, tally: &mut Tall
             })
         }
         InputKind::Timeout => Input::Timeout,
-        InputKind::Start | InputKind::Checkpoint | InputKind::Command => {
+        InputKind::Command => {
+            command = serde_json::from_slice(row.payload)
+                .map_err(|error| format!("the `command` row cannot be read ({error})"))?;
+            Input::Command(&command)
+        }
+        InputKind::Start | InputKind::Checkpoint => {
             return Err(format!("an input of kind {} cannot be replayed by this build", row.kind.name()));
         }
     };

@@ -26,7 +26,7 @@ impl Machine for Witness {
             self.due = (at.mono / every + 1) * every;
         }
         let text = match input {
-            Input::ConnUp { conn, url } => format!("up {} {url}", conn.0),
+            Input::ConnUp { conn, url, .. } => format!("up {} {url}", conn.0),
             Input::ConnDown { conn, down } => format!("down {} {down:?}", conn.0),
             Input::Frame { conn, payload } => format!("frame {} {}", conn.0, String::from_utf8_lossy(payload)),
             Input::Http(reply) => format!(
@@ -37,6 +37,7 @@ impl Machine for Witness {
                 reply.retry_after_ms,
                 String::from_utf8_lossy(reply.body)
             ),
+            Input::Command(command) => format!("command {command:?}"),
             Input::Timeout => "timeout".to_owned(),
         };
         self.seen.push((at.wall, at.mono, text));

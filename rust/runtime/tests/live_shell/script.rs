@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use xtrader_core::batch::{Batch, BatchConfig, Batches, KeyExchange, RawRow, RowKey, SymbolId};
 use xtrader_core::config::{BatchLimits, EngineConfig, Numeric, SizeUnit};
-use xtrader_core::engine::{Action, ConnDown, Input, RequestId};
+use xtrader_core::engine::{Action, Advice, Command, ConnDown, Input, RequestId};
 use xtrader_core::symbol::{ConnId, Venue};
 use xtrader_core::table::{InputKind, Table};
 use xtrader_core::time::Stamp;
@@ -24,6 +24,8 @@ pub enum Seen {
     Frame(Stamp, u16, Vec<u8>),
     Http(Stamp, Reply),
     Timeout(Stamp),
+    #[allow(dead_code)]
+    Command(Stamp, Command),
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -77,7 +79,7 @@ impl Script {
 impl Drive for Script {
     fn handle(&mut self, at: Stamp, input: Input<'_>) {
         let seen = match input {
-            Input::ConnUp { conn, url } => Seen::Up(at, conn.0, url.to_owned()),
+            Input::ConnUp { conn, url, .. } => Seen::Up(at, conn.0, url.to_owned()),
             Input::ConnDown { conn, down } => Seen::Down(at, conn.0, down.clone()),
             Input::Frame { conn, payload } => Seen::Frame(at, conn.0, payload.to_vec()),
             Input::Http(reply) => Seen::Http(
@@ -89,6 +91,7 @@ impl Drive for Script {
                     body: reply.body.to_vec(),
                 },
             ),
+            Input::Command(command) => Seen::Command(at, command.clone()),
             Input::Timeout => {
                 self.timeout = None;
                 Seen::Timeout(at)
@@ -161,7 +164,7 @@ pub fn options() -> LiveOptions {
 }
 
 pub fn open(conn: u16, url: impl Into<String>) -> Action {
-    Action::Open { conn: ConnId(conn), url: url.into() }
+    Action::Open { conn: ConnId(conn), url: url.into(), advice: Advice::default() }
 }
 
 pub fn send(conn: u16, text: impl Into<String>) -> Action {

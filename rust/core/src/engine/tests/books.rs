@@ -221,7 +221,7 @@ fn a_lost_connection_is_one_gap_and_the_resync_is_no_second() {
 fn a_recording_of_a_reconnect_replays_to_a_live_book_whenever_its_snapshot_comes() {
     for (events, wait) in [(1, 0), (2, 100), (2, 249), (2, 251), (5, 1_000)] {
         let mut world = synced(1);
-        world.input(crate::engine::Input::ConnUp { conn: B, url: "" });
+        world.input(crate::engine::Input::ConnUp { conn: B, url: "", link: crate::engine::Link::default() });
         for i in 0..events {
             let id = 50 + i * 10;
             world.frame(B, &depth("BTCUSDT", (id, id + 1, id + 10), r#"["99.0","1"]"#, ""));

@@ -62,7 +62,7 @@ fn more_levels_than_allowed_are_rejected() {
     let mut config = super::harness::recording();
     config.book.max_levels = 3;
     let mut world = World::new(config);
-    world.input(crate::engine::Input::ConnUp { conn: A, url: "" });
+    world.input(crate::engine::Input::ConnUp { conn: A, url: "", link: crate::engine::Link::default() });
     let four = [r#"["1.0","1"]"#; 4].join(",");
     world.frame(A, &depth("BTCUSDT", (1, 2, 3), &four, ""));
     assert_eq!(world.count("/frames/rejected/limit"), 1);
@@ -88,7 +88,7 @@ fn instruments_are_bounded_and_the_rest_counted() {
     let mut config = super::harness::recording();
     config.max_instruments = 10;
     let mut world = World::new(config);
-    world.input(crate::engine::Input::ConnUp { conn: A, url: "" });
+    world.input(crate::engine::Input::ConnUp { conn: A, url: "", link: crate::engine::Link::default() });
     for i in 0..20_000 {
         world.frame(A, &agg_trade(1, "1", "1").replace("BTCUSDT", &format!("X{i}USDT")));
     }
@@ -119,8 +119,8 @@ fn subscriptions_are_spread_over_as_many_connections_as_they_need() {
         let symbols: Vec<String> = (0..600).map(name).collect();
         let mut world = World::new(EngineConfig { symbols, streams: vec![Stream::L2], ..EngineConfig::new(venue) });
         for action in std::mem::take(&mut world.actions) {
-            if let Action::Open { conn, url } = action {
-                world.input(crate::engine::Input::ConnUp { conn, url: &url });
+            if let Action::Open { conn, url, .. } = action {
+                world.input(crate::engine::Input::ConnUp { conn, url: &url, link: crate::engine::Link::default() });
             }
         }
         let mut channels: BTreeMap<u16, usize> = BTreeMap::new();

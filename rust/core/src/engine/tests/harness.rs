@@ -73,7 +73,11 @@ impl World {
     pub fn replaying(connections: u16) -> Self {
         let mut world = Self::new(recording());
         for conn in 1..=connections {
-            world.input(Input::ConnUp { conn: ConnId(conn), url: "wss://fstream.binance.com/stream" });
+            world.input(Input::ConnUp {
+                conn: ConnId(conn),
+                url: "wss://fstream.binance.com/stream",
+                link: crate::engine::Link::default(),
+            });
         }
         world
     }
@@ -82,7 +86,7 @@ impl World {
     pub fn replaying_at(venue: Venue, connections: u16) -> Self {
         let mut world = Self::new(recording_of(venue));
         for conn in 1..=connections {
-            world.input(Input::ConnUp { conn: ConnId(conn), url: "" });
+            world.input(Input::ConnUp { conn: ConnId(conn), url: "", link: crate::engine::Link::default() });
         }
         world
     }
@@ -98,8 +102,8 @@ impl World {
     /// Answers every wish to open a connection, and acknowledges the subscriptions.
     pub fn connect_all(&mut self) {
         for action in std::mem::take(&mut self.actions) {
-            if let Action::Open { conn, url } = action {
-                self.input(Input::ConnUp { conn, url: &url });
+            if let Action::Open { conn, url, .. } = action {
+                self.input(Input::ConnUp { conn, url: &url, link: crate::engine::Link::default() });
                 self.acknowledge(conn);
             } else {
                 self.actions.push(action);

@@ -25,8 +25,8 @@ fn streams_are_asked_for_on_the_half_of_the_exchange_that_delivers_them() {
 #[test]
 fn a_subscription_that_is_not_answered_costs_the_connection() {
     let mut world = World::new(super::harness::config(&[Stream::L2]));
-    let Some(Action::Open { conn, url }) = world.actions.first().cloned() else { panic!("an open comes first") };
-    world.input(Input::ConnUp { conn, url: &url });
+    let Some(Action::Open { conn, url, .. }) = world.actions.first().cloned() else { panic!("an open comes first") };
+    world.input(Input::ConnUp { conn, url: &url, link: crate::engine::Link::default() });
     world.pass_ms(9_999);
     assert_eq!(world.closes(), 0);
     world.pass_ms(1);
@@ -50,7 +50,7 @@ fn what_was_refused_is_named_once_and_asked_for_again_with_the_reference_data() 
         world.frame(A, &format!(r#"{{"jsonrpc":"2.0","id":{},"result":[{channels}]}}"#, asked["id"]));
         asked["params"]["channels"].to_string()
     };
-    world.input(Input::ConnUp { conn: A, url: "" });
+    world.input(Input::ConnUp { conn: A, url: "", link: crate::engine::Link::default() });
     answer(&mut world, r#""book.BTC-PERPETUAL.100ms""#);
     let named = ["deribit|ETHUSD|l2|silence"];
     let gaps = ["exchange", "symbol", "stream", "cause"];

@@ -43,7 +43,7 @@ fn replay(world: &mut World) -> World {
             let (url, headers) = (text("url"), Headers::read(&text("headers")));
             let down: ConnDown;
             let input = match kind.as_str() {
-                "conn_up" => Input::ConnUp { conn, url: &url },
+                "conn_up" => Input::ConnUp { conn, url: &url, link: crate::engine::Link::default() },
                 "conn_down" => {
                     down = serde_json::from_slice(payload).expect("what was recorded");
                     Input::ConnDown { conn, down: &down }

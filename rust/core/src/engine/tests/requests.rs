@@ -15,8 +15,8 @@ const VENUES: [Venue; 4] = [Venue::BinanceFutures, Venue::BinanceSpot, Venue::Ok
 
 fn world(venue: Venue, symbols: &[&str]) -> World {
     let mut world = World::new(live_config(venue, symbols, &[Stream::L2]));
-    let Some(Action::Open { conn, url }) = world.actions.first().cloned() else { panic!("an open comes first") };
-    world.input(crate::engine::Input::ConnUp { conn, url: &url });
+    let Some(Action::Open { conn, url, .. }) = world.actions.first().cloned() else { panic!("an open comes first") };
+    world.input(crate::engine::Input::ConnUp { conn, url: &url, link: crate::engine::Link::default() });
     world
 }
 
@@ -230,8 +230,10 @@ fn who_must_log_in_asks_for_channels_only_then_and_a_refused_login_is_a_fault() 
     let config = EngineConfig { login: true, ..live_config(Venue::Deribit, &["BTC-PERPETUAL"], &[Stream::L2]) };
     let up = || {
         let mut world = World::new(config.clone());
-        let Some(Action::Open { conn, url }) = world.actions.first().cloned() else { panic!("an open comes first") };
-        world.input(crate::engine::Input::ConnUp { conn, url: &url });
+        let Some(Action::Open { conn, url, .. }) = world.actions.first().cloned() else {
+            panic!("an open comes first")
+        };
+        world.input(crate::engine::Input::ConnUp { conn, url: &url, link: crate::engine::Link::default() });
         let login = world.actions.iter().find_map(|action| match action {
             Action::Login { request, .. } => Some(*request),
             _ => None,

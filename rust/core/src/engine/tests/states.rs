@@ -158,7 +158,7 @@ fn a_block_trade_has_no_place_among_the_ids() {
 fn the_best_levels_are_sampled_when_they_changed_and_only_of_live_books() {
     let config = recording_of(Venue::Okx);
     let mut world = World::new(EngineConfig { streams: vec![Stream::L2Top], ..config });
-    world.input(crate::engine::Input::ConnUp { conn: A, url: "" });
+    world.input(crate::engine::Input::ConnUp { conn: A, url: "", link: crate::engine::Link::default() });
     let top = ["ts_recv", "bid_prices", "bid_sizes", "flags"];
     world.pass_ms(1_000);
     world.frame(A, &okx_book("BTC-USDT", (-1, 10), T0, &[("100", "5")], &[("101", "1")], 0));
