@@ -39,8 +39,10 @@ impl Engine {
                     hint: format!("; {native} is of {}", told.market.id()),
                 });
             }
-            // Contracts wait until somebody has told what one is worth.
-            if told.conversion != Conversion::Unknown || self.cx.config.size_unit == SizeUnit::Native {
+            // Contracts wait until somebody has told what one is worth; in native units, whether there is funding.
+            let is_native = self.cx.config.size_unit == SizeUnit::Native;
+            let is_plain = told.kind.is_some() || !self.cx.config.streams.contains(&Stream::Derivatives);
+            if told.conversion != Conversion::Unknown || is_native && is_plain {
                 self.add(&native)?;
             }
         }
@@ -127,6 +129,8 @@ impl Engine {
         let state = instruments.add(cx, registry, native).ok_or(full)?;
         let (id, market) = (state.subject.id, state.subject.exchange);
         let venue = cx.config.venue;
+        let told = || with_protocol!(venue, P => P::name(native).kind);
+        let kind = registry.get(native).map(|listed| listed.kind).or_else(told);
         for stream in cx.config.streams.clone() {
             // Sampled from the book, which needs its own channel.
             let carried = if stream == Stream::L2Top { Stream::L2 } else { stream };
@@ -134,7 +138,7 @@ impl Engine {
             if !offers(market, carried) {
                 continue;
             }
-            for wanted in with_protocol!(venue, P => P::channels(native, market, carried, &cx.config)) {
+            for wanted in with_protocol!(venue, P => P::channels(native, market, kind, carried, &cx.config)) {
                 let serves = (id, carried);
                 if let Some(channel) = known(connections, &wanted.name) {
                     if !channel.serves.contains(&serves) {

@@ -180,7 +180,13 @@ impl<D: Dialect> Protocol for D {
         wire::states::<D>(body, out)
     }
 
-    fn channels(native: &str, _market: Exchange, stream: Stream, config: &EngineConfig) -> Vec<Channel> {
+    fn channels(
+        native: &str,
+        _market: Exchange,
+        _kind: Option<InstrumentKind>,
+        stream: Stream,
+        config: &EngineConfig,
+    ) -> Vec<Channel> {
         D::channel(native, stream, config.trade_source, config.depth_speed).into_iter().collect()
     }
 

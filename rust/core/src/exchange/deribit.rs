@@ -42,6 +42,7 @@ use crate::event::{Bbo, BookHead, DecodedLevels, Scales, StateRows, TradeRows};
 use crate::instrument::Instrument;
 use crate::report::RejectReason;
 use crate::symbol::{Exchange, Venue};
+use crate::table::InstrumentKind;
 
 /// Deribit. See the module.
 pub struct Deribit;
@@ -149,7 +150,13 @@ impl Protocol for Deribit {
         wire::states(body, out)
     }
 
-    fn channels(native: &str, market: Exchange, stream: Stream, config: &EngineConfig) -> Vec<Channel> {
+    fn channels(
+        native: &str,
+        market: Exchange,
+        _kind: Option<InstrumentKind>,
+        stream: Stream,
+        config: &EngineConfig,
+    ) -> Vec<Channel> {
         route::channel(native, market, stream, config).into_iter().collect()
     }
 

@@ -44,6 +44,7 @@ use crate::event::{Bbo, BookHead, DecodedLevels, Scales, StateRows, TradeRows};
 use crate::instrument::Instrument;
 use crate::report::RejectReason;
 use crate::symbol::{Exchange, Venue};
+use crate::table::InstrumentKind;
 
 /// OKX. See the module.
 pub struct Okx;
@@ -161,8 +162,14 @@ impl Protocol for Okx {
         states::read(body, head.variant.unwrap_or_default(), out)
     }
 
-    fn channels(native: &str, market: Exchange, stream: Stream, config: &EngineConfig) -> Vec<Channel> {
-        route::channels(native, market, stream, config.trade_source, config.depth_speed)
+    fn channels(
+        native: &str,
+        market: Exchange,
+        kind: Option<InstrumentKind>,
+        stream: Stream,
+        config: &EngineConfig,
+    ) -> Vec<Channel> {
+        route::channels(native, (market, kind), stream, config.trade_source, config.depth_speed)
     }
 
     fn url(ws: &str, family: u8) -> String {

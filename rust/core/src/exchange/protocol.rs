@@ -127,8 +127,15 @@ pub trait Protocol {
 
     // --- requests and answers on the socket
 
-    /// The channels that carry a stream of an instrument. Several streams may share one (Deribit `ticker`).
-    fn channels(native: &str, market: Exchange, stream: Stream, config: &EngineConfig) -> Vec<Channel>;
+    /// The channels that carry a stream of an instrument. Several streams may share one (Deribit `ticker`). `kind` is what
+    /// the reference data say, else what [`Self::name`] tells.
+    fn channels(
+        native: &str,
+        market: Exchange,
+        kind: Option<InstrumentKind>,
+        stream: Stream,
+        config: &EngineConfig,
+    ) -> Vec<Channel>;
 
     /// Address of the connections of a family of channels.
     fn url(ws: &str, family: u8) -> String;

@@ -244,3 +244,28 @@ fn a_name_in_native_units_needs_no_reference_data() {
     world.tell_reference(200, &deribit_instruments(&["BTC-PERPETUAL"]));
     assert_eq!(world.engine.fault(), None);
 }
+
+/// OKX §2: X-Perps are listed among the futures and have a funding rate; their names do not tell.
+#[test]
+fn what_only_the_reference_data_call_perpetual_is_asked_for_its_funding() {
+    let future = |native: &str, rule: &str| {
+        serde_json::json!({"instType": "FUTURES", "instId": native, "ruleType": rule, "uly": "BTC-USDT", "ctMult": "1",
+            "ctType": "linear", "ctVal": "0.01", "ctValCcy": "BTC", "tickSz": "0.1", "lotSz": "1", "state": "live"})
+    };
+    let listed = [future("BTC-USDT-310404", "xperp"), future("BTC-USDT-261225", "normal")];
+    for size_unit in [SizeUnit::Base, SizeUnit::Native] {
+        let names = ["BTC-USDT-310404", "BTC-USDT-261225"];
+        let config = live_config(Venue::Okx, &names, &[Stream::Derivatives]);
+        let mut world = World::new(EngineConfig { size_unit, ..config });
+        world.pass_ms(0);
+        world.tell_reference(200, &okx_instruments(&listed));
+        world.connect_all();
+        let asked = subscribed(&world);
+        let of = |channel: &str, native: &str| {
+            let argument = serde_json::json!({"channel": channel, "instId": native}).to_string();
+            asked.contains(&argument)
+        };
+        assert!(of("mark-price", names[0]) && of("mark-price", names[1]), "{asked}");
+        assert!(of("funding-rate", names[0]) && !of("funding-rate", names[1]), "{asked}");
+    }
+}

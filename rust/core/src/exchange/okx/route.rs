@@ -12,6 +12,7 @@ use crate::config::{Credentials, DepthSpeed, Endpoints, Stream, TradeSource};
 use crate::exchange::{Answer, Beat, Channel, Recorded, RestRequest};
 use crate::report::RejectReason;
 use crate::symbol::Exchange;
+use crate::table::InstrumentKind;
 use crate::time::NS_PER_S;
 
 /// Channels on the wrong path are refused with 60018 (§1). Everything but what is on [`BUSINESS`].
@@ -30,7 +31,7 @@ pub(super) fn default_endpoints() -> Endpoints {
 /// The channels of a stream; none where the market has none of the kind.
 pub(super) fn channels(
     native: &str,
-    market: Exchange,
+    (market, kind): (Exchange, Option<InstrumentKind>),
     stream: Stream,
     source: TradeSource,
     speed: DepthSpeed,
@@ -48,7 +49,8 @@ pub(super) fn channels(
         Stream::Derivatives => {
             let mut channels = vec![public("mark-price", native), public("open-interest", native)];
             channels.extend(index_of(native).map(|index| public("index-tickers", index)));
-            if market == Exchange::OkxSwap {
+            // Swaps, and the X-Perps among the dated, which only the reference data tell apart (§2).
+            if kind == Some(InstrumentKind::Perpetual) {
                 channels.push(public("funding-rate", native));
             }
             channels

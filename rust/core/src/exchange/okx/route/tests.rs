@@ -1,9 +1,16 @@
 use super::*;
 use crate::exchange::Protocol;
 use crate::exchange::okx::Okx;
+use crate::table::InstrumentKind;
+
+const SPOT: (Exchange, Option<InstrumentKind>) = (Exchange::OkxSpot, Some(InstrumentKind::Spot));
 
 fn names(native: &str, market: Exchange, stream: Stream) -> Vec<String> {
-    let channels = channels(native, market, stream, TradeSource::Auto, DepthSpeed::Auto);
+    of_kind(native, (market, Okx::name(native).kind), stream)
+}
+
+fn of_kind(native: &str, what: (Exchange, Option<InstrumentKind>), stream: Stream) -> Vec<String> {
+    let channels = channels(native, what, stream, TradeSource::Auto, DepthSpeed::Auto);
     channels.into_iter().map(|channel| channel.name).collect()
 }
 
@@ -25,6 +32,9 @@ fn every_stream_has_its_channels() {
     assert_eq!(swap(Stream::Liquidations), ["liquidation-orders:SWAP"]);
     let dated = names("BTC-USD-261225", Exchange::OkxFutures, Stream::Derivatives);
     assert!(!dated.iter().any(|name| name.starts_with("funding-rate")), "refused for what is dated");
+    let perpetual = (Exchange::OkxFutures, Some(InstrumentKind::Perpetual));
+    let x_perp = of_kind("BTC-USDT-310404", perpetual, Stream::Derivatives);
+    assert_eq!(x_perp.last().map(String::as_str), Some("funding-rate:BTC-USDT-310404"));
     let option = "BTC-USD-261225-50000-C";
     assert_eq!(
         names(option, Exchange::OkxOptions, Stream::Options),
@@ -40,9 +50,9 @@ fn every_stream_has_its_channels() {
 
 #[test]
 fn single_trades_are_on_the_other_path_and_fast_books_are_asked_for() {
-    let all = channels("BTC-USDT", Exchange::OkxSpot, Stream::Trades, TradeSource::Trade, DepthSpeed::Auto);
+    let all = channels("BTC-USDT", SPOT, Stream::Trades, TradeSource::Trade, DepthSpeed::Auto);
     assert_eq!(all, [Channel { family: BUSINESS, name: "trades-all:BTC-USDT".into() }]);
-    let fast = channels("BTC-USDT", Exchange::OkxSpot, Stream::L2, TradeSource::Auto, DepthSpeed::Ms10);
+    let fast = channels("BTC-USDT", SPOT, Stream::L2, TradeSource::Auto, DepthSpeed::Ms10);
     assert_eq!(fast, [Channel { family: PUBLIC, name: "books-l2-tbt:BTC-USDT".into() }]);
     assert_eq!(url("wss://ws.okx.com:8443/", PUBLIC), "wss://ws.okx.com:8443/ws/v5/public");
     assert_eq!(url("wss://ws.okx.com:8443", BUSINESS), "wss://ws.okx.com:8443/ws/v5/business");
