@@ -84,6 +84,7 @@ impl Binance {
             trades: |e| trade(e).into_iter().collect(),
             applies_at_snapshot: dialect.applies_at_snapshot,
             windowed: false,
+            history: config.limits.trade_history,
         });
         let (source, reference) = match &config.source {
             Source::Synthetic => {

@@ -433,6 +433,9 @@ pub struct Limits {
     /// Requests to subscribe, unsubscribe and log in within an hour of one connection, where the exchange counts them.
     /// Default 480.
     pub requests_per_hour: usize,
+    /// Trades of one instrument, of each kind, that REST can still tell; older ones are too old to be had. 0 is none.
+    /// Default 100 000.
+    pub trade_history: usize,
     /// Bytes that may wait for a slow reader before it is cut. Default 64 MiB.
     pub send_queue_bytes: usize,
 }
@@ -450,6 +453,7 @@ impl Default for Limits {
             refusals_before_ban: 10,
             ban_s: 120.0,
             requests_per_hour: 480,
+            trade_history: 100_000,
             send_queue_bytes: 64 << 20,
         }
     }
@@ -476,7 +480,7 @@ pub struct Account {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TruthConfig {
-    /// Every issued event; `aggTrades` of REST and positioned snapshots are taken from them. Default true.
+    /// Every issued event; positioned snapshots are taken from them. Default true.
     pub events: bool,
     /// Every frame handed to a socket. Default true.
     pub frames: bool,

@@ -56,7 +56,8 @@ impl Deribit {
                 "captures of deribit are not played; take `synthetic`",
             ));
         }
-        truth.follow(TruthRules { trades, applies_at_snapshot: false, windowed: false });
+        // Its tape has a history of its own: channels are produced only once somebody has subscribed to them.
+        truth.follow(TruthRules { trades, applies_at_snapshot: false, windowed: false, history: 0 });
         let house = House::new(config, start_ms, truth)?;
         Ok(Self { house: Key::new(house), phases: config.batch_phases, opened: 0, idle_s: config.idle_s })
     }

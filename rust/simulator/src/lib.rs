@@ -110,6 +110,13 @@
 //! * Dated instruments expire at 08:00 UTC by [`SimulatorConfig::start_ms`]'s clock; those whose day had passed at the
 //!   start are played without end.
 //!
+//! # Trades by REST
+//!
+//! Everywhere the trades that the sockets carry, the latest [`Limits::trade_history`] of an instrument: Binance `aggTrades`
+//! with `fromId` (of spot `historicalTrades` too; of futures an id that is forgotten, or older than 48 hours, is refused with
+//! -4166; spot begins with the oldest there is), OKX `history-trades` by `after` and `before`, Deribit
+//! `get_last_trades_by_instrument` by `start_seq` and `end_seq`. What is too old is simply not there.
+//!
 //! # Comparing with the truth
 //!
 //! * [`Truth::book_at`] is the whole book at any id. A snapshot shows 1000 levels a side at most: with

@@ -75,7 +75,8 @@ impl Okx {
         if matches!(config.source, Source::Capture { .. }) {
             return Err(SimulatorError::config("source", "okx plays the synthetic market alone"));
         }
-        truth.follow(TruthRules { trades, applies_at_snapshot: false, windowed: true });
+        let history = config.limits.trade_history;
+        truth.follow(TruthRules { trades, applies_at_snapshot: false, windowed: true, history });
         let market = Market::new(config.seed, &config.symbols, config.book_levels, config.odd_trades, Ids::SHARED)?;
         let mut feed = Feed::new(config, start_ms);
         let mut first = Vec::new();

@@ -1,5 +1,6 @@
 //! What really happened: every event, every frame handed to a socket, every book at every id.
 
+mod history;
 mod query;
 
 use std::collections::{BTreeMap, HashSet};
@@ -10,6 +11,8 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use history::History;
+pub(crate) use history::Roll;
 pub use query::TruthQuery;
 
 use crate::SimulatorError;
@@ -25,6 +28,7 @@ pub struct Truth {
     rules: TruthRules,
     books: BTreeMap<Arc<str>, BookTruth>,
     events: Vec<Arc<Event>>,
+    history: History,
     frames: Vec<FrameRecord>,
     connections: BTreeMap<u64, ConnectionRecord>,
     alterations: Vec<Alteration>,
@@ -44,6 +48,8 @@ pub(crate) struct TruthRules {
     /// Whether levels that leave the window of a snapshot are taken back by the exchange: a client then holds exactly the
     /// best ones, at any time.
     pub windowed: bool,
+    /// Trades of an instrument, of each kind, that REST is answered with from here.
+    pub history: usize,
 }
 
 /// One book: how it began, and every change since.
@@ -203,9 +209,10 @@ impl Truth {
     pub(crate) fn new(config: TruthConfig) -> Self {
         Self {
             config,
-            rules: TruthRules { trades: |_| Vec::new(), applies_at_snapshot: false, windowed: false },
+            rules: TruthRules { trades: |_| Vec::new(), applies_at_snapshot: false, windowed: false, history: 0 },
             books: BTreeMap::new(),
             events: Vec::new(),
+            history: History::default(),
             frames: Vec::new(),
             connections: BTreeMap::new(),
             alterations: Vec::new(),
@@ -218,6 +225,7 @@ impl Truth {
     /// How events are read, before the first one is issued.
     pub(crate) fn follow(&mut self, rules: TruthRules) {
         self.rules = rules;
+        self.history = History::new(rules.history);
     }
 
     // ---- writing it down
@@ -253,6 +261,7 @@ impl Truth {
 
     pub(crate) fn issue(&mut self, event: &Arc<Event>) {
         self.issued += 1;
+        self.history.add(event);
         if self.config.events && self.events.len() < self.config.limit {
             self.events.push(Arc::clone(event));
         } else {
@@ -423,6 +432,11 @@ impl Truth {
             last_id = c.id;
         }
         Some((book, last_id))
+    }
+
+    /// The trades of a symbol that REST can still tell.
+    pub(crate) fn history(&self, kind: EventKind, symbol: &str) -> &Roll {
+        self.history.of(kind, symbol)
     }
 
     /// Id of the book as it began.

@@ -6,6 +6,8 @@ mod client;
 mod deribit;
 #[path = "sockets/faults.rs"]
 mod faults;
+#[path = "sockets/history.rs"]
+mod history;
 #[path = "sockets/judge.rs"]
 mod judge;
 #[path = "sockets/load.rs"]

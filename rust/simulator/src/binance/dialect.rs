@@ -41,6 +41,8 @@ pub(crate) struct Dialect {
     pub weights: &'static [(&'static str, u32)],
     /// What a client applies first: a change that ends exactly at its snapshot's id, or only one that goes beyond.
     pub applies_at_snapshot: bool,
+    /// Hours after which trades are no more to be had.
+    pub trades_hours: Option<u32>,
     /// Violations of limits after which an address is refused; 0 is never.
     pub violations_before_ban: u32,
 }
@@ -100,6 +102,7 @@ pub(crate) static FUTURES: Dialect = Dialect {
     trading: "TRADING",
     weights: &[("/aggTrades", 20)],
     applies_at_snapshot: true,
+    trades_hours: Some(48),
     violations_before_ban: 0,
 };
 
@@ -125,6 +128,7 @@ pub(crate) static SPOT: Dialect = Dialect {
     trading: "TRADING",
     weights: &[("/exchangeInfo", 20), ("/aggTrades", 4), ("/trades", 25), ("/historicalTrades", 25)],
     applies_at_snapshot: false,
+    trades_hours: None,
     // Manual §1: "repeated → IP ban", without a number.
     violations_before_ban: 5,
 };

@@ -13,7 +13,7 @@ use crate::book::{Book, Scales, Side};
 use crate::clock::MS;
 use crate::config::SimulatorConfig;
 use crate::event::{Event, EventKind};
-use crate::truth::Truth;
+use crate::truth::{Roll, Truth};
 use crate::venue::{RestReply, RestRequest};
 pub(crate) use reference::Instrument;
 use weights::Weights;
@@ -46,6 +46,8 @@ pub(crate) struct Rest {
     dialect: &'static Dialect,
     weights: Weights,
     weight_per_minute: u32,
+    /// Age in ms beyond which a trade is too old to be told (§2).
+    trades_ms: Option<i64>,
     start_ms: i64,
     reference: Reference,
 }
@@ -65,7 +67,8 @@ impl Rest {
         reference: Reference,
     ) -> Self {
         let weight_per_minute = config.limits.weight_per_minute;
-        Self { dialect, weights: Weights::new(config), weight_per_minute, start_ms, reference }
+        let trades_ms = dialect.trades_hours.map(|h| (f64::from(h) * 3_600_000.0 / config.time_compression) as i64);
+        Self { dialect, weights: Weights::new(config), weight_per_minute, trades_ms, start_ms, reference }
     }
 
     pub(crate) fn start_ms(&self) -> i64 {
@@ -133,19 +136,19 @@ impl Rest {
                 let image = at_hand.depth.as_ref().ok_or_else(bad_symbol)?;
                 depth_reply(self.dialect, r, image, now_ms)
             }
-            "/aggTrades" => Ok(trades(r, symbol()?, at_hand.truth, EventKind::AggTrade, |mut row| {
+            "/aggTrades" => self.trades(r, symbol()?, at_hand.truth, EventKind::AggTrade, now_ms, |mut row| {
                 row.retain(|k, _| ["a", "p", "q", "nq", "f", "l", "T", "m", "M"].contains(&k.as_str()));
                 row.into()
-            })),
+            }),
             "/trades" | "/historicalTrades" if spot => {
-                Ok(trades(r, symbol()?, at_hand.truth, EventKind::Trade, |row| {
+                self.trades(r, symbol()?, at_hand.truth, EventKind::Trade, now_ms, |row| {
                     let number = |key: &str| row[key].as_str().and_then(|t| t.parse::<f64>().ok()).unwrap_or(0.0);
                     json!({
                         "id": row["t"], "price": row["p"], "qty": row["q"],
                         "quoteQty": format!("{:.8}", number("p") * number("q")),
                         "time": row["T"], "isBuyerMaker": row["m"], "isBestMatch": true,
                     })
-                }))
+                })
             }
             "/premiumIndex" if !spot => {
                 let rows: Vec<Value> = at_hand.contracts.iter().map(|c| premium_index(&c.mark, now_ms)).collect();
@@ -168,6 +171,41 @@ impl Rest {
             Reference::Instruments(list) => list.iter().any(|i| i.symbol == symbol),
             Reference::Recorded(_) => true,
         }
+    }
+
+    /// The last rows of a trade stream, or those from `fromId` on; of `/trades` always the last ones.
+    fn trades(
+        &self,
+        r: &RestRequest<'_>,
+        symbol: &str,
+        truth: &Truth,
+        kind: EventKind,
+        now_ms: i64,
+        form: impl Fn(Row) -> Value,
+    ) -> Result<RestReply, RestReply> {
+        let limit = whole(r, "limit")?.unwrap_or(SOME_TRADES).min(MOST_TRADES) as usize;
+        let from = if r.path.ends_with("/trades") { None } else { whole(r, "fromId")? };
+        let roll = truth.history(kind, symbol);
+        let row = |e: &Event| serde_json::from_str::<Row>(&e.payload).ok();
+        let rows: Vec<Row> = match from {
+            Some(from) if self.too_old(roll, from, now_ms) => {
+                return Err(error(-4166, "Search window is restricted to the last 48 hours."));
+            }
+            Some(from) => roll.from(from).take(limit).filter_map(row).collect(),
+            None => {
+                let mut last: Vec<Row> = roll.newest().take(limit).filter_map(row).collect();
+                last.reverse();
+                last
+            }
+        };
+        Ok(ok(Value::from(rows.into_iter().map(form).collect::<Vec<_>>()).to_string()))
+    }
+
+    /// Where trades are told for some time only, older ones are refused; elsewhere the oldest there are come instead.
+    fn too_old(&self, roll: &Roll, from: u64, now_ms: i64) -> bool {
+        let Some(age) = self.trades_ms else { return false };
+        let first = roll.from(from).next().filter(|e| e.first_id <= from);
+        roll.has_forgotten(from) || first.is_some_and(|e| e.event_ms < now_ms.saturating_sub(age))
     }
 
     fn exchange_info(&self, symbol: Option<&str>, now_ms: i64) -> Result<String, RestReply> {
@@ -239,22 +277,14 @@ fn depth_reply(dialect: &Dialect, r: &RestRequest<'_>, d: &DepthImage, now_ms: i
 
 type Row = serde_json::Map<String, Value>;
 
-/// The last rows of a trade stream, or those from `fromId` on.
-fn trades(r: &RestRequest<'_>, symbol: &str, truth: &Truth, kind: EventKind, form: impl Fn(Row) -> Value) -> RestReply {
-    let limit = r.parameter("limit").and_then(|l| l.parse().ok()).unwrap_or(500usize).min(1000);
-    let from = r.parameter("fromId").and_then(|f| f.parse::<u64>().ok());
-    let wanted = |e: &Event| e.kind == kind && &*e.symbol == symbol;
-    let row = |e: &Event| serde_json::from_str::<Row>(&e.payload).ok();
-    let events = truth.events().iter().map(|e| &**e);
-    let rows: Vec<Row> = match from {
-        Some(from) => events.filter(|e| wanted(e) && e.last_id >= from).take(limit).filter_map(row).collect(),
-        None => {
-            let mut last: Vec<Row> = events.rev().filter(|e| wanted(e)).take(limit).filter_map(row).collect();
-            last.reverse();
-            last
-        }
-    };
-    ok(Value::from(rows.into_iter().map(form).collect::<Vec<_>>()).to_string())
+/// Most trades in one reply (§3 of both manuals), and those that come unasked.
+const MOST_TRADES: u64 = 1000;
+const SOME_TRADES: u64 = 500;
+
+/// A parameter that is a number, where it is given.
+fn whole(r: &RestRequest<'_>, name: &str) -> Result<Option<u64>, RestReply> {
+    let wrong = |_| error(-1100, &format!("Illegal characters found in parameter '{name}'."));
+    r.parameter(name).map(|text| text.parse().map_err(wrong)).transpose()
 }
 
 fn premium_index(m: &MarkPrice, now_ms: i64) -> Value {

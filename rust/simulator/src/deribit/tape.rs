@@ -42,6 +42,8 @@ pub(crate) struct Tape {
     /// Shares of orders that are liquidations, and beside which a block is traded.
     liquidations: f64,
     block_trades: f64,
+    /// Trades of each instrument that are kept.
+    most: usize,
     rng: Random,
 }
 
@@ -61,8 +63,6 @@ struct Marks<'a> {
     block: Option<u64>,
 }
 
-const KEPT: usize = 10_000;
-
 impl Tape {
     pub(crate) fn new(config: &SimulatorConfig, instruments: &[Instrument]) -> Self {
         let mut tape = Self {
@@ -72,6 +72,7 @@ impl Tape {
             next_block: 15_000,
             liquidations: config.liquidations,
             block_trades: config.block_trades,
+            most: config.limits.trade_history,
             rng: Random::new(config.seed, "tape"),
         };
         instruments.iter().for_each(|i| tape.list(i));
@@ -165,10 +166,10 @@ impl Tape {
         let v = Valuation::of(instrument, all, book);
         let text = row(i, fill, seq, id, tick, &marks, &v, at_ms).into();
         let trade = Trade { instrument, seq, at_ms, text };
-        if roll.kept.len() == KEPT {
+        roll.kept.push_back(trade.clone());
+        if roll.kept.len() > self.most {
             roll.kept.pop_front();
         }
-        roll.kept.push_back(trade.clone());
         trade
     }
 

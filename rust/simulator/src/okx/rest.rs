@@ -158,9 +158,8 @@ fn book(r: &RestRequest<'_>, view: &View<'_, '_>) -> Answer {
 }
 
 /// Single fills of an instrument, the newest first.
-fn fills<'a>(id: &'a str, truth: &'a Truth) -> impl Iterator<Item = &'a Event> {
-    let of = move |e: &&Event| e.kind == EventKind::Trade && &*e.symbol == id && e.conn.is_none();
-    truth.events().iter().rev().map(|e| &**e).filter(of)
+fn fills<'a>(id: &str, truth: &'a Truth) -> impl Iterator<Item = &'a Event> {
+    truth.history(EventKind::Trade, id).newest()
 }
 
 fn rows<'a>(events: impl Iterator<Item = &'a Event>) -> RestReply {
@@ -176,10 +175,14 @@ fn recent_trades(r: &RestRequest<'_>, view: &View<'_, '_>) -> Answer {
     Ok(rows(fills(&view.lanes[i].instrument.id, view.truth).take(limit)))
 }
 
-/// Pages by trade id (`type=1`) or by time (`type=2`): `after` is older than, `before` newer than.
+/// Pages (§3) by trade id (`type=1`) or by time (`type=2`): `after` is older than, `before` newer than.
 fn history(r: &RestRequest<'_>, view: &View<'_, '_>) -> Answer {
     let (i, limit) = (lane(r, view)?, number(r, "limit", 100, 100)?);
-    let by_time = r.parameter("type") == Some("2");
+    let by_time = match r.parameter("type") {
+        None | Some("1") => false,
+        Some("2") => true,
+        Some(_) => return Err(RestReply { status: 400, ..error(51000, "Parameter type error") }),
+    };
     let bound = |name| match r.parameter(name).map(str::parse::<u64>) {
         None => Ok(None),
         Some(Ok(n)) => Ok(Some(n)),
