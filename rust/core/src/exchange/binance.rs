@@ -244,6 +244,19 @@ impl<D: Dialect> Protocol for D {
         request::read_probe::<D>(body, stream, aggregated, levels)
     }
 
+    fn trades_page(rest: &str, native: &str, aggregated: bool, first: i64, last: i64) -> Option<RestRequest> {
+        request::trades_page::<D>(rest, native, aggregated, first, last)
+    }
+
+    fn read_trades_page(
+        body: &[u8],
+        aggregated: bool,
+        scales: Scales,
+        out: &mut TradeRows,
+    ) -> Result<(), RejectReason> {
+        wire::read_trades_page::<D>(body, aggregated, scales, out)
+    }
+
     fn recorded(url: &str) -> Option<Recorded<'_>> {
         request::recorded(url)
     }

@@ -7,6 +7,7 @@
 //! |---|---|---|---|---|---|---|
 //! | `trades` | `<s>@aggTrade` on `/market` | `aggTrade` | fills of one price and side over 100 ms; `nq` 0: RPI orders alone | `T`, `E` | `sequence` on `a` | §3 documented |
 //! | `trades` | `<s>@trade` on `/public` | `trade` | single fills; `X` other than `MARKET` is no trade | `T`, `E` | `sequence` on `t` | §3 undocumented, recordings |
+//! | `trades` | `GET /fapi/v1/aggTrades`, by `fromId` | – | past rows of `aggTrade`, of 48 hours; of single fills none | `T` | `a` | §2 documented |
 //! | `l2` | `<s>@depth[@speed]` on `/public` | `depthUpdate` | absolute sizes of all levels changed in `(pu, u]` | `T`, `E` | `chain` on `pu`, `u` | §4 documented |
 //! | `l2` | `GET /fapi/v1/depth` | – | snapshot, 1000 levels a side | `T`, `E` | `lastUpdateId` | §4 documented |
 //! | `bbo` | `<s>@bookTicker` on `/public` | `bookTicker` | best bid and offer | `T`, `E` | `latest` on `u` | §5 documented |
@@ -41,7 +42,8 @@ impl Dialect for BinanceFutures {
     const ENDPOINTS: (&'static str, &'static str) = ("wss://fstream.binance.com", "https://fapi.binance.com");
     const API: &'static str = "/fapi/v1";
     /// §2.
-    const WEIGHTS: Weights = Weights { snapshot_levels: 1000, snapshot: 20, top: 2, last_trade: 20, reference: 1 };
+    const WEIGHTS: Weights =
+        Weights { snapshot_levels: 1000, snapshot: 20, top: 2, aggregates: 20, fills: None, reference: 1 };
     /// §1, §2. The exchange takes 1024 streams and cuts the whole connection at the 1025th; symbols are spread earlier,
     /// because one socket's latency grows with its streams (§6).
     const LIMITS: Limits = Limits {

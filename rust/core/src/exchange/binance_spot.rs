@@ -7,6 +7,7 @@
 //! |---|---|---|---|---|---|---|
 //! | `trades` | `<s>@trade` | `trade` | every match; until June 2024 with the orders' ids `b`, `a` | `T`, `E` | `sequence` on `t` | §3 documented, recordings |
 //! | `trades` | `<s>@aggTrade` | `aggTrade` | fills of one taker order at one price, `f..l` | `T`, `E` | `sequence` on `a` | §3 documented, recordings |
+//! | `trades` | `GET /api/v3/historicalTrades`, `GET /api/v3/aggTrades`, by `fromId` | – | past trades of either feed | `T` | `t`, `a` | §3 documented |
 //! | – | `<s>@blockTrade` | `blockTrade` | off-book, condition `block`; not subscribed | `T`, `E` | ids `t` of a space of their own: outside the window of the trades | §3 documented |
 //! | `l2` | `<s>@depth@100ms`, `<s>@depth` (1000 ms) | `depthUpdate` | absolute sizes of all levels changed in `[U, u]` | `E` | `chain`: `U == last u + 1` | §4 documented, recordings |
 //! | `l2` | `GET /api/v3/depth` | – | snapshot, 5000 levels a side; −1 or 0 and empty: just listed | none | `lastUpdateId`, `U <= id + 1 <= u` | §4 documented |
@@ -41,7 +42,8 @@ impl Dialect for BinanceSpot {
     const ENDPOINTS: (&'static str, &'static str) = ("wss://stream.binance.com:9443", "https://api.binance.com");
     const API: &'static str = "/api/v3";
     /// §2–§4.
-    const WEIGHTS: Weights = Weights { snapshot_levels: 5000, snapshot: 250, top: 5, last_trade: 4, reference: 20 };
+    const WEIGHTS: Weights =
+        Weights { snapshot_levels: 5000, snapshot: 250, top: 5, aggregates: 4, fills: Some(25), reference: 20 };
     /// §1, §2. Five messages a second count our pongs too, and the sixth costs the connection, more of them the address:
     /// hence the small burst. The exchange takes 1024 streams on a connection; symbols are spread as on futures.
     const LIMITS: Limits = Limits {

@@ -6,6 +6,7 @@
 //! |---|---|---|---|---|---|---|
 //! | `trades` | `trades.{i}.{interval}` | array of trades | single fills, several a message | `timestamp` | `sequence` on `trade_seq` | §3 documented, recordings |
 //! | `trades` | `trades.{kind}.{currency}.{interval}` | array, instruments mixed | the same, row by row | `timestamp` | `sequence` on `trade_seq` per instrument | §3 documented, recordings |
+//! | `trades` | `GET public/get_last_trades_by_instrument`, by `trade_seq` | – | the rows of the socket | `timestamp` | `trade_seq` | §3 documented |
 //! | `liquidations` | `trades.{i}.{interval}` | trade with `liquidation` | the flag is the only public sign: the engine makes the row of the trade | `timestamp` | with its trade | §3, §5 documented |
 //! | `l2` | `book.{i}.{interval}` | `type: snapshot` | full book, first after a subscription | `timestamp` | `change_id` | §4 documented, recordings |
 //! | `l2` | `book.{i}.{interval}` | `type: change` | absolute sizes of levels changed in `(prev_change_id, change_id]` | `timestamp` | `chain` on `prev_change_id`, `change_id` | §4 documented, recordings |
@@ -216,6 +217,19 @@ impl Protocol for Deribit {
         levels: &mut DecodedLevels,
     ) -> Result<RestTold, RejectReason> {
         route::read_probe(body, stream, levels)
+    }
+
+    fn trades_page(rest: &str, native: &str, _aggregated: bool, first: i64, last: i64) -> Option<RestRequest> {
+        Some(route::trades_page(rest, native, first, last))
+    }
+
+    fn read_trades_page(
+        body: &[u8],
+        _aggregated: bool,
+        scales: Scales,
+        out: &mut TradeRows,
+    ) -> Result<(), RejectReason> {
+        route::read_trades_page(body, scales, out)
     }
 
     fn recorded(url: &str) -> Option<Recorded<'_>> {

@@ -6,6 +6,7 @@
 //! |---|---|---|---|---|---|---|
 //! | `trades` | `trades` on `/public` | push | fills of one taker, price and source, folded; `count` of them, `tradeId` is the last | `ts` | `sequence` on `tradeId - count + 1 … tradeId` | §3 documented |
 //! | `trades` | `trades-all` on `/business` | push | single fills | `ts` | `sequence` on `tradeId` | §3 documented |
+//! | `trades` | `GET /api/v5/market/history-trades`, by `tradeId` | – | single fills of past trades, also where the socket folds them: the ids are the same | `ts` | `tradeId` | §3 documented |
 //! | `l2` | `books` (100 ms), `books-l2-tbt`, `books50-l2-tbt` (10 ms, login) on `/public` | `snapshot` | full book, on each subscription | `ts` | replaces; starts at `seqId` | §4 documented |
 //! | `l2` | the same | `update` | absolute sizes of all levels changed in `(prevSeqId, seqId]`; `prevSeqId == seqId` is a keep-alive, `seqId < prevSeqId` a reset | `ts` | `chain` on `prevSeqId`, `seqId`, sizes of ids of no account | §4 documented |
 //! | `l2` | the same before 2023 | both, without ids | as above, with CRC32 of the best 25 | `ts` | order of `ts`, proven by `checksum` | §4, recordings |
@@ -220,6 +221,19 @@ impl Protocol for Okx {
         _levels: &mut DecodedLevels,
     ) -> Result<RestTold, RejectReason> {
         route::read_last_trade(body).map(RestTold::Id)
+    }
+
+    fn trades_page(rest: &str, native: &str, _aggregated: bool, first: i64, last: i64) -> Option<RestRequest> {
+        Some(route::trades_page(rest, native, first, last))
+    }
+
+    fn read_trades_page(
+        body: &[u8],
+        _aggregated: bool,
+        scales: Scales,
+        out: &mut TradeRows,
+    ) -> Result<(), RejectReason> {
+        wire::read_trades_page(body, scales, out)
     }
 
     fn recorded(url: &str) -> Option<Recorded<'_>> {

@@ -221,6 +221,28 @@ pub trait Protocol {
         Err(RejectReason::Schema)
     }
 
+    /// Asks for past trades by their ids, as the feed that is taken counts them: a page that begins at `first` and does
+    /// not go beyond `last`. What is left of the range is asked for when the page is there. `None` where REST does not
+    /// tell the rows of this feed.
+    fn trades_page(_rest: &str, _native: &str, _aggregated: bool, _first: i64, _last: i64) -> Option<RestRequest> {
+        None
+    }
+
+    /// Reads the reply to it, numbers at `scales` or finer: the rows of one instrument, in any order, as the
+    /// feed itself would have brought them. Rows outside of the range that was asked for may be among them. `out` was
+    /// cleared.
+    ///
+    /// # Errors
+    /// Why it cannot be taken.
+    fn read_trades_page(
+        _body: &[u8],
+        _aggregated: bool,
+        _scales: Scales,
+        _out: &mut TradeRows,
+    ) -> Result<(), RejectReason> {
+        Err(RejectReason::Schema)
+    }
+
     /// Tells a recorded reply by the end of its path and its query.
     fn recorded(url: &str) -> Option<Recorded<'_>>;
 }

@@ -34,6 +34,10 @@ pub(crate) trait Specimens {
         Self::dominant()
     }
 
+    /// The reply to [`Protocol::trades_page`] that has the trades of a frame of [`Self::dominant`], where REST tells the
+    /// rows of its feed.
+    fn page(frame: &str, kind: EventKind) -> Option<String>;
+
     /// Holds what was decoded against a second parser's reading of the frame.
     fn check(frame: &serde_json::Value, head: &Head<'_>, taken: &Taken);
 }
@@ -79,6 +83,11 @@ macro_rules! two_paths_tests {
         #[test]
         fn values_are_those_of_a_second_parser() {
             kit::has_the_values_of_a_second_parser::<$specimens>();
+        }
+
+        #[test]
+        fn a_trade_by_rest_is_the_trade_of_the_socket() {
+            kit::past_trades_are_those_of_the_socket::<$specimens>();
         }
 
         #[test]
@@ -274,6 +283,32 @@ pub(crate) fn makes_no_row_when_torn<S: Specimens>() {
 pub(crate) fn has_the_values_of_a_second_parser<S: Specimens>() {
     run(frames::<S>(), |frame| {
         check::<S>(&mut WireReader::default(), &frame, SCALES);
+        Ok(())
+    });
+}
+
+pub(crate) fn past_trades_are_those_of_the_socket<S: Specimens>() {
+    run(S::dominant(), |frame| {
+        let mut reader = WireReader::default();
+        let Ok(message) = reader.read::<S::P>(frame.as_bytes()) else { return Ok(()) };
+        let Peek::Event(head) = message.peek() else { return Ok(()) };
+        if !matches!(head.kind, EventKind::AggTrade | EventKind::Trade) {
+            return Ok(());
+        }
+        let (mut live, mut past) = (TradeRows::default(), TradeRows::default());
+        let Decoded::Event(()) = message.trades::<S::P>(SCALES, &mut live) else { return Ok(()) };
+        let Some(body) = S::page(&frame, head.kind) else { return Ok(()) };
+        let read =
+            <S::P as Protocol>::read_trades_page(body.as_bytes(), head.kind == EventKind::AggTrade, SCALES, &mut past);
+        prop_assert_eq!(read, Ok(()), "{}", body);
+        // REST does not say when the exchange sent it.
+        for row in &mut live.rows {
+            if let Ok(trade) = &mut row.trade {
+                trade.times.venue = None;
+                trade.times.odd = trade.times.odd && trade.times.event.is_none();
+            }
+        }
+        prop_assert_eq!(live, past, "{}", body);
         Ok(())
     });
 }

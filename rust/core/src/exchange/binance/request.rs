@@ -11,6 +11,9 @@ use crate::report::RejectReason;
 /// Levels that the reply to a probe may carry; five a side were asked for.
 const PROBE_LEVELS: usize = 1000;
 
+/// Trades in one reply (spot §3).
+const PAGE: i64 = 1000;
+
 /// What REST requests weigh, and how many levels a snapshot has.
 pub struct Weights {
     /// Levels a side of the snapshot that starts a book.
@@ -19,8 +22,10 @@ pub struct Weights {
     pub(crate) snapshot: u32,
     /// Five levels a side.
     pub(crate) top: u32,
-    /// One trade of `aggTrades`.
-    pub(crate) last_trade: u32,
+    /// `aggTrades`, of any length.
+    pub(crate) aggregates: u32,
+    /// `historicalTrades`, where it is public.
+    pub(crate) fills: Option<u32>,
     /// `exchangeInfo`.
     pub(crate) reference: u32,
 }
@@ -89,7 +94,7 @@ pub(super) fn snapshot<D: Dialect>(rest: &str, native: &str) -> RestRequest {
 pub(super) fn probe<D: Dialect>(rest: &str, native: &str, stream: Stream) -> Option<RestRequest> {
     match stream {
         Stream::Trades => {
-            Some(request::<D>(rest, &format!("aggTrades?symbol={native}&limit=1"), D::WEIGHTS.last_trade))
+            Some(request::<D>(rest, &format!("aggTrades?symbol={native}&limit=1"), D::WEIGHTS.aggregates))
         }
         Stream::L2 | Stream::Bbo => Some(request::<D>(rest, &format!("depth?symbol={native}&limit=5"), D::WEIGHTS.top)),
         _ => None,
@@ -123,6 +128,21 @@ fn read_last_trade(body: &[u8]) -> Option<(i64, i64)> {
     }
     let rows: Vec<Row> = serde_json::from_slice(body).ok()?;
     rows.last().map(|row| (row.a, row.l))
+}
+
+/// A page of past trades (spot §3, futures §2). Single fills of futures have ids that `aggTrades` bounds only, and their
+/// own rows nobody tells without an account.
+pub(super) fn trades_page<D: Dialect>(
+    rest: &str,
+    native: &str,
+    aggregated: bool,
+    first: i64,
+    last: i64,
+) -> Option<RestRequest> {
+    let (path, weight) =
+        if aggregated { ("aggTrades", D::WEIGHTS.aggregates) } else { ("historicalTrades", D::WEIGHTS.fills?) };
+    let limit = last.saturating_sub(first).saturating_add(1).clamp(1, PAGE);
+    Some(request::<D>(rest, &format!("{path}?symbol={native}&fromId={first}&limit={limit}"), weight))
 }
 
 /// The reference data.
@@ -199,6 +219,15 @@ mod tests {
             Some(request("https://h/api/v3/aggTrades?symbol=BTCUSDT&limit=1", 4))
         );
         assert_eq!(BinanceFutures::probe("https://h", "BTCUSDT", Stream::Liquidations, false), None);
+        assert_eq!(
+            BinanceSpot::trades_page("https://h", "BTCUSDT", false, 7, 9),
+            Some(request("https://h/api/v3/historicalTrades?symbol=BTCUSDT&fromId=7&limit=3", 25))
+        );
+        assert_eq!(
+            BinanceFutures::trades_page("https://h", "BTCUSDT", true, 7, 7_000),
+            Some(request("https://h/fapi/v1/aggTrades?symbol=BTCUSDT&fromId=7&limit=1000", 20))
+        );
+        assert_eq!(BinanceFutures::trades_page("https://h", "BTCUSDT", false, 7, 9), None);
     }
 
     #[test]

@@ -11,10 +11,32 @@ use crate::exchange::binance_futures::BinanceFutures;
 use crate::exchange::binance_spot::BinanceSpot;
 use crate::exchange::two_paths::captures::{canon, is_decimal, levels_are, recordings, snapshots_hold_the_numbers};
 use crate::exchange::two_paths::{Specimens, Taken, two_paths_tests};
-use crate::exchange::{Head, Protocol, Recorded};
+use crate::exchange::{EventKind, Head, Protocol, Recorded};
 use crate::table::InstrumentKind;
 
 mod frames;
+
+/// Rows of `aggTrades` are the stream's own; those of `historicalTrades` have other names.
+fn page(frame: &str, kind: EventKind) -> Option<String> {
+    let frame: Value = serde_json::from_str(frame).unwrap();
+    let event = frame.get("data").unwrap_or(&frame);
+    let names: &[(&str, &str)] = match kind {
+        EventKind::AggTrade => &[
+            ("a", "a"),
+            ("p", "p"),
+            ("q", "q"),
+            ("nq", "nq"),
+            ("f", "f"),
+            ("l", "l"),
+            ("T", "T"),
+            ("m", "m"),
+            ("M", "M"),
+        ],
+        _ => &[("t", "id"), ("p", "price"), ("q", "qty"), ("T", "time"), ("m", "isBuyerMaker"), ("M", "isBestMatch")],
+    };
+    let fields = names.iter().filter_map(|(own, past)| Some(((*past).to_owned(), event.get(own)?.clone())));
+    Some(Value::Array(vec![Value::Object(fields.collect())]).to_string())
+}
 
 struct Futures;
 
@@ -24,6 +46,10 @@ impl Specimens for Futures {
 
     fn dominant() -> BoxedStrategy<String> {
         frames::futures().boxed()
+    }
+
+    fn page(frame: &str, kind: EventKind) -> Option<String> {
+        (kind == EventKind::AggTrade).then(|| page(frame, kind)).flatten()
     }
 
     fn check(frame: &Value, head: &Head<'_>, taken: &Taken) {
@@ -43,6 +69,10 @@ impl Specimens for Spot {
 
     fn rare() -> BoxedStrategy<String> {
         frames::spot_rare().boxed()
+    }
+
+    fn page(frame: &str, kind: EventKind) -> Option<String> {
+        page(frame, kind)
     }
 
     fn check(frame: &Value, head: &Head<'_>, taken: &Taken) {

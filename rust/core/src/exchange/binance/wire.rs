@@ -89,6 +89,53 @@ pub(super) fn read_snapshot<D: Dialect>(
     Ok(BookHead { times: times::<D>(reply)?, is_snapshot: true, last_id: Some(last_id), ..BookHead::default() })
 }
 
+/// Reads a page of past trades (spot §3, futures §2): rows of `aggTrades` are those of the stream without type and time
+/// of sending; those of `historicalTrades` say the same in longer words.
+///
+/// # Errors
+/// As [`read_snapshot`].
+pub(super) fn read_trades_page<D: Dialect>(
+    body: &[u8],
+    aggregated: bool,
+    scales: Scales,
+    out: &mut TradeRows,
+) -> Result<(), RejectReason> {
+    let mut reader = WireReader::default();
+    let document = reader.document(body)?;
+    let rows = document.at(0);
+    if !rows.is_array() {
+        return Err(RejectReason::Schema);
+    }
+    for row in rows.elements() {
+        let row = row.object().ok_or(RejectReason::Schema)?;
+        let (kind, id, (event, odd)) = if aggregated {
+            (EventKind::AggTrade, row.integer("a")?, row.time("T", ns::<D>)?)
+        } else {
+            (EventKind::Trade, row.integer("id")?, row.time("time", ns::<D>)?)
+        };
+        let times = EventTimes { event, venue: None, odd };
+        let head = Head { kind, symbol: "", variant: None, key: Key::single(id), times, resume: 0 };
+        if aggregated {
+            trade(row, &head, scales, out)?;
+        } else {
+            fill(row, scales)?.judge(Product::Ours, &head, out);
+        }
+    }
+    Ok(())
+}
+
+/// A row of `historicalTrades`.
+fn fill(row: Object<'_, '_>, scales: Scales) -> Result<TradeBody, RejectReason> {
+    Ok(TradeBody {
+        price: row.number("price", scales.price)?,
+        size: row.number("qty", scales.size)?,
+        fills: Fills::default(),
+        is_market: true,
+        buyer_is_maker: row.get("isBuyerMaker").and_then(Value::boolean).ok_or(RejectReason::Schema)?,
+        condition: Condition::Regular,
+    })
+}
+
 /// What a document is, and where its event's value stands.
 pub(super) fn judge<'a, D: Dialect>(document: &Document<'a>) -> Result<(Peek<'a>, usize), RejectReason> {
     let ignored = |reason| Ok((Peek::Ignored(reason), 0));

@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use super::peek::Feed;
 use super::wire;
 use crate::config::{Credentials, DepthSpeed, Endpoints, EngineConfig, Stream};
-use crate::event::DecodedLevels;
-use crate::exchange::document::Value as Document;
+use crate::event::{DecodedLevels, Scales, TradeRows};
+use crate::exchange::document::{Document as Reply, Object, Value as Document};
 use crate::exchange::reader::WireReader;
 use crate::exchange::{Answer, Beat, Channel, Recorded, RestRequest, RestTold};
 use crate::report::RejectReason;
@@ -185,13 +185,41 @@ pub(super) fn probe(rest: &str, native: &str, stream: Stream) -> Option<RestRequ
     Some(get(rest, &query, CREDITS))
 }
 
+/// Trades in one reply.
+const PAGE: i64 = 1000;
+
+/// A page of past trades (§3).
+pub(super) fn trades_page(rest: &str, native: &str, first: i64, last: i64) -> RestRequest {
+    let end = first.saturating_add(PAGE - 1).min(last);
+    let query = format!("instrument_name={native}&start_seq={first}&end_seq={end}&count={PAGE}&sorting=asc");
+    get(rest, &format!("get_last_trades_by_instrument?{query}"), CREDITS)
+}
+
+/// Reads the reply to it: rows as the socket has them.
+///
+/// # Errors
+/// Why it cannot be taken.
+pub(super) fn read_trades_page(body: &[u8], scales: Scales, out: &mut TradeRows) -> Result<(), RejectReason> {
+    let mut reader = WireReader::default();
+    let document = reader.document(body)?;
+    wire::trades_of_one(trades_of(result_of(&document)?)?, scales, out)
+}
+
+fn result_of<'d, 'a>(reply: &'d Reply<'a>) -> Result<Object<'d, 'a>, RejectReason> {
+    reply.at(0).object().and_then(|reply| reply.get("result")?.object()).ok_or(RejectReason::Schema)
+}
+
+fn trades_of<'d, 'a>(result: Object<'d, 'a>) -> Result<Document<'d, 'a>, RejectReason> {
+    result.get("trades").filter(|list| list.is_array()).ok_or(RejectReason::Schema)
+}
+
 /// Reads the reply to a probe.
 pub(super) fn read_probe(body: &[u8], stream: Stream, levels: &mut DecodedLevels) -> Result<RestTold, RejectReason> {
     let mut reader = WireReader::default();
     let document = reader.document(body)?;
-    let reply = document.at(0).object().and_then(|reply| reply.get("result")?.object()).ok_or(RejectReason::Schema)?;
+    let reply = result_of(&document)?;
     if stream == Stream::Trades {
-        let trades = reply.get("trades").filter(|list| list.is_array()).ok_or(RejectReason::Schema)?;
+        let trades = trades_of(reply)?;
         // Where nothing was ever traded, the next trade is the first.
         let last = trades.elements().filter_map(Document::object).map(|row| row.integer("trade_seq"));
         return Ok(RestTold::Id(last.collect::<Result<Vec<_>, _>>()?.into_iter().max().unwrap_or(0)));

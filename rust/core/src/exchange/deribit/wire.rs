@@ -187,6 +187,13 @@ pub(super) fn trades(
     Ok(Decoded::Event(()))
 }
 
+/// The trades of a list that names one instrument only, as REST has them.
+pub(super) fn trades_of_one(list: Value<'_, '_>, scales: Scales, out: &mut TradeRows) -> Result<(), RejectReason> {
+    let (key, times) = (Key::default(), EventTimes::default());
+    let head = Head { kind: EventKind::Trade, symbol: "", variant: None, key, times, resume: 0 };
+    trades(list, &head, scales, out).map(|_| ())
+}
+
 /// The quote, numbers at `scales` or finer.
 pub(super) fn bbo(body: Value<'_, '_>, head: &Head<'_>, scales: Scales) -> Result<Decoded<Bbo>, RejectReason> {
     let body = body.object().ok_or(RejectReason::Schema)?;

@@ -214,6 +214,18 @@ pub(super) fn read_last_trade(body: &[u8]) -> Result<i64, RejectReason> {
     reply.data.first().and_then(|row| row.trade_id.parse().ok()).ok_or(RejectReason::Schema)
 }
 
+/// Trades in one reply.
+const PAGE: i64 = 100;
+
+/// A page of past trades by their ids (§3): `type=1` counts by `tradeId`; `after` are older ones, `before` newer ones,
+/// neither with the id itself. They come from the newest down, hence the bound above.
+pub(super) fn trades_page(rest: &str, native: &str, first: i64, last: i64) -> RestRequest {
+    let (before, end) = (first.saturating_sub(1), first.saturating_add(PAGE - 1).min(last));
+    let after = end.saturating_add(1);
+    let query = format!("instId={native}&type=1&after={after}&before={before}&limit={PAGE}");
+    request_of(rest, &format!("market/history-trades?{query}"))
+}
+
 fn request_of(rest: &str, path: &str) -> RestRequest {
     RestRequest { url: format!("{}/api/v5/{path}", rest.trim_end_matches('/')), weight: 1 }
 }

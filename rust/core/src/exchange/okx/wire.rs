@@ -7,6 +7,7 @@ use crate::event::{Bbo, BookHead, DecodedLevels, EventTimes, Scales, TradeRows};
 use crate::exchange::document::{Document, Object, Value};
 use crate::exchange::levels::{BookSide, decimal, push};
 use crate::exchange::names::is_symbol;
+use crate::exchange::reader::WireReader;
 use crate::exchange::{Decoded, EventKind, Head, Key, Peek};
 use crate::report::{IgnoreReason, RejectReason};
 use crate::table::Side;
@@ -123,6 +124,24 @@ pub(super) fn trades(
         out.rows.push(Fill { price, size, fold: fold(row)?, folded }.row(first, last, time(row)?));
     }
     Ok(Decoded::Event(()))
+}
+
+/// Reads a page of past trades: rows of `trades-all` (§3), single fills on whichever channel they were missed. The ids
+/// of a fold are those of its fills, so that each is known for what it is.
+///
+/// # Errors
+/// Why it cannot be taken; an error reply has no rows, and another code than 0.
+pub(super) fn read_trades_page(body: &[u8], scales: Scales, out: &mut TradeRows) -> Result<(), RejectReason> {
+    let mut reader = WireReader::default();
+    let document = reader.document(body)?;
+    let reply = document.at(0).object().ok_or(RejectReason::Schema)?;
+    let data = reply.get("data").filter(|data| data.is_array()).ok_or(RejectReason::Schema)?;
+    if integer(reply, "code")?.is_some_and(|code| code != 0) {
+        return Err(RejectReason::Status);
+    }
+    let (key, times) = (Key::default(), EventTimes::default());
+    let head = Head { kind: EventKind::Trade, symbol: "", variant: None, key, times, resume: 0 };
+    trades(data, &head, scales, out).map(|_| ())
 }
 
 /// The levels into `out`, at `scales` or finer; `max_levels` counts both sides.

@@ -126,6 +126,10 @@ fn probes() {
     );
     assert_eq!(url(Stream::L2), url(Stream::Bbo));
     assert_eq!(url(Stream::Derivatives), None);
+    let base = "https://www.deribit.com/api/v2/public/get_last_trades_by_instrument?instrument_name=BTC-PERPETUAL";
+    let page = |first, last| trades_page(rest, "BTC-PERPETUAL", first, last).url;
+    assert_eq!(page(7, 9), format!("{base}&start_seq=7&end_seq=9&count=1000&sorting=asc"));
+    assert_eq!(page(7, 5000), format!("{base}&start_seq=7&end_seq=1006&count=1000&sorting=asc"), "no more than a page");
     let mut levels = DecodedLevels::default();
     let mut told = |body: &str, stream| read_probe(body.as_bytes(), stream, &mut levels);
     let trades = r#"{"result":{"trades":[{"trade_seq":41,"price":1.0}],"has_more":true}}"#;

@@ -136,6 +136,11 @@ fn recorded_replies_and_probes() {
         last_trade("https://www.okx.com", "BTC-USDT").url,
         "https://www.okx.com/api/v5/market/trades?instId=BTC-USDT&limit=1"
     );
+    assert_eq!(
+        trades_page("https://www.okx.com/", "BTC-USDT", 7, 9).url,
+        "https://www.okx.com/api/v5/market/history-trades?instId=BTC-USDT&type=1&after=10&before=6&limit=100"
+    );
+    assert!(trades_page("h", "BTC-USDT", 1000, 5000).url.contains("&after=1100&before=999&"), "no more than a page");
     let reply = br#"{"code":"0","msg":"","data":[{"instId":"BTC-USDT","side":"sell","sz":"0.00001","px":"29963.2","tradeId":"242720720","ts":"1654161646974"}]}"#;
     assert_eq!(read_last_trade(reply), Ok(242_720_720));
     assert_eq!(read_last_trade(br#"{"code":"51001","data":[],"msg":"no such instrument"}"#), Err(RejectReason::Schema));
