@@ -539,6 +539,19 @@ pub enum ConfigError {
         /// Its code.
         code: i64,
     },
+    /// More connections than the exchange allows.
+    #[error(
+        "{exchange} allows {allowed} connections at once and this takes more, since each symbol is carried by {each}; \
+         choose a smaller `connections`, or fewer symbols and streams"
+    )]
+    Connections {
+        /// Which exchange.
+        exchange: &'static str,
+        /// How many it allows.
+        allowed: u32,
+        /// How many carry each symbol.
+        each: u16,
+    },
     /// Settings that contradict each other.
     #[error("configuration: {0}")]
     Contradiction(String),

@@ -15,6 +15,7 @@ mod gaps;
 mod input;
 mod instrument;
 mod jitter;
+mod lanes;
 mod live;
 mod probe;
 mod quote_stream;
@@ -424,7 +425,10 @@ impl Engine {
         self.cx.counters.disconnects += 1;
         let Self { cx, connections, instruments, .. } = self;
         let Some(connection) = find(connections, conn) else { return };
-        let cause = connection.on_down(cx, down);
+        let (cause, delay) = connection.on_down(cx, down);
+        if cx.live && connection.is_in_use() {
+            lanes::open(cx, connections, conn, Some(delay));
+        }
         let finding = Finding::new(cause, crate::table::GapEvidence::Shell);
         for instrument in instruments.iter_mut() {
             instrument.on_conn_down(cx, origin, finding);

@@ -2,10 +2,12 @@
 
 use crate::symbol::ConnId;
 
-/// Connections that have delivered a stream and are still up, and when the stream last spoke.
+/// Connections that have been granted a stream, or have delivered it, and are still up, and when it last spoke.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Carriers {
     conns: Vec<ConnId>,
+    /// Monotonic time of the last frame of each of them, fresh or not; 0 before the first.
+    spoke: Vec<u64>,
     /// Monotonic time of the last frame, fresh or not; `None` before the first.
     pub seen: Option<u64>,
     /// Receive time of the last event that was taken.
@@ -17,16 +19,39 @@ impl Carriers {
     #[inline]
     pub(super) fn note(&mut self, conn: ConnId, mono: u64) {
         self.seen = Some(mono);
-        if !self.conns.contains(&conn) {
-            self.conns.push(conn);
+        match self.place(conn) {
+            Some(at) => self.spoke[at] = mono,
+            None => {
+                self.conns.push(conn);
+                self.spoke.push(mono);
+            }
         }
+    }
+
+    /// A connection was granted the stream: from here on nothing is missing on it.
+    pub(super) fn join(&mut self, conn: ConnId) {
+        if self.place(conn).is_none() {
+            self.conns.push(conn);
+            self.spoke.push(0);
+        }
+    }
+
+    /// Monotonic time of the last frame on a connection; `None` before the first.
+    pub(super) fn spoke(&self, conn: ConnId) -> Option<u64> {
+        self.place(conn).map(|at| self.spoke[at]).filter(|mono| *mono > 0)
+    }
+
+    #[inline]
+    fn place(&self, conn: ConnId) -> Option<usize> {
+        self.conns.iter().position(|c| *c == conn)
     }
 
     /// A connection is gone. True where it was the last one that carried the stream.
     pub(super) fn forget(&mut self, conn: ConnId) -> bool {
-        let before = self.conns.len();
-        self.conns.retain(|c| *c != conn);
-        before > 0 && self.conns.is_empty()
+        let Some(at) = self.place(conn) else { return false };
+        self.conns.remove(at);
+        self.spoke.remove(at);
+        self.conns.is_empty()
     }
 
     /// Those that carry it.

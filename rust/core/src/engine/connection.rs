@@ -4,9 +4,10 @@ use std::collections::VecDeque;
 
 use super::context::{Context, Now};
 use super::input::{Action, Advice, ConnDown, DownReason};
+use super::lanes::limits;
 use super::subscription::Channel;
 use super::timers::Timer;
-use crate::exchange::{Heartbeat, Limits, Protocol, with_protocol};
+use crate::exchange::{Heartbeat, Protocol, with_protocol};
 use crate::symbol::ConnId;
 use crate::table::{GapCause, flags};
 use crate::time::NS_PER_MS;
@@ -26,6 +27,15 @@ enum State {
     Closing,
 }
 
+/// What a connection is to its lane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    /// It holds its place.
+    Holder,
+    /// It is closed for good; once it is down its number is free.
+    Leaving,
+}
+
 /// A request that waits for its turn, or for its answer.
 #[derive(Clone, Debug)]
 struct Request {
@@ -43,12 +53,19 @@ struct Request {
 #[derive(Clone, Debug)]
 pub(super) struct Connection {
     pub id: ConnId,
+    /// The lane whose channels it carries.
+    pub lane: u16,
+    /// Its number among those that carry them, from 0.
+    pub place: u16,
+    pub role: Role,
     pub family: u8,
     url: String,
     pub channels: Vec<Channel>,
-    /// So many of the channels have been asked for in this session.
-    asked_channels: usize,
     state: State,
+    /// When it will be opened: an earlier timer is void.
+    due: Option<u64>,
+    /// When it was opened last.
+    opened: Option<u64>,
     up_since: u64,
     /// How often it came up: timers of an earlier session are void.
     session: u64,
@@ -86,11 +103,15 @@ impl Connection {
     pub(super) fn new(id: ConnId, family: u8, url: String) -> Self {
         Self {
             id,
+            lane: 0,
+            place: 0,
+            role: Role::Holder,
             family,
             url,
             channels: Vec::new(),
-            asked_channels: 0,
             state: State::Down,
+            due: None,
+            opened: None,
             up_since: 0,
             session: 0,
             last_frame: 0,
@@ -107,6 +128,34 @@ impl Connection {
         }
     }
 
+    /// Takes over the number of one that is gone: what is still armed for that is void, and receive times rise on.
+    pub(super) fn follow(&mut self, gone: &Self) {
+        self.id = gone.id;
+        self.session = gone.session;
+        self.next_request = gone.next_request;
+        self.last_recv = gone.last_recv;
+    }
+
+    /// It belongs to its lane.
+    pub(super) fn is_in_use(&self) -> bool {
+        self.role != Role::Leaving
+    }
+
+    /// Its number may be given to another.
+    pub(super) fn is_free(&self) -> bool {
+        self.role == Role::Leaving && self.state == State::Down
+    }
+
+    /// It has been up.
+    pub(super) fn has_been_up(&self) -> bool {
+        self.session > 0
+    }
+
+    /// When it was opened last, or will be.
+    pub(super) fn opening(&self) -> Option<u64> {
+        self.due.or(self.opened)
+    }
+
     /// It is up, and has been since the session of that number began.
     pub(super) fn is_in_session(&self, session: u64) -> bool {
         self.state == State::Up && self.session == session
@@ -121,7 +170,23 @@ impl Connection {
     pub(super) fn open(&mut self, cx: &mut Context) {
         if self.state == State::Down {
             self.state = State::Opening;
-            cx.actions.push_back(Action::Open { conn: self.id, url: self.url.clone(), advice: Advice::default() });
+            self.due = None;
+            self.opened = Some(cx.now.at.mono);
+            let advice = Advice { place: self.place, ..Advice::default() };
+            cx.actions.push_back(Action::Open { conn: self.id, url: self.url.clone(), advice });
+        }
+    }
+
+    /// Wishes to be opened at that time.
+    pub(super) fn open_at(&mut self, cx: &mut Context, at: u64) {
+        self.due = Some(at);
+        cx.timers.arm(at, Timer::Open(self.id));
+    }
+
+    /// It is time to open it, unless that was put off.
+    pub(super) fn on_open_timeout(&mut self, cx: &mut Context) {
+        if self.due.is_some_and(|due| due <= cx.now.at.mono) {
+            self.open(cx);
         }
     }
 
@@ -135,7 +200,9 @@ impl Connection {
         self.announced = false;
         let limits = limits(cx);
         self.tokens = (u64::from(limits.request_burst), now);
-        self.asked_channels = 0;
+        for channel in &mut self.channels {
+            (channel.is_asked, channel.is_granted) = (false, false);
+        }
         self.state = State::Up;
         if !cx.live {
             return;
@@ -179,9 +246,11 @@ impl Connection {
     /// Asks for the channels that have not been asked for, now or as soon as the connection is up.
     pub(super) fn subscribe_new(&mut self, cx: &mut Context) {
         if self.state == State::Up {
-            let new = self.channels.get(self.asked_channels..).unwrap_or_default();
-            let names: Vec<String> = new.iter().map(|channel| channel.name.clone()).collect();
-            self.asked_channels = self.channels.len();
+            let mut names = Vec::new();
+            for channel in self.channels.iter_mut().filter(|channel| !channel.is_asked) {
+                channel.is_asked = true;
+                names.push(channel.name.clone());
+            }
             self.subscribe(cx, names);
         }
     }
@@ -274,8 +343,8 @@ impl Connection {
         }
     }
 
-    /// It is down: arms the next attempt. Yields the cause for the gaps of its streams.
-    pub(super) fn on_down(&mut self, cx: &mut Context, down: &ConnDown) -> GapCause {
+    /// It is down. Yields the cause for the gaps of its streams, and after how many milliseconds it is opened again.
+    pub(super) fn on_down(&mut self, cx: &mut Context, down: &ConnDown) -> (GapCause, u64) {
         let now = cx.now.at.mono;
         let was_up = !matches!(self.state, State::Down | State::Opening);
         let stable = was_up && now.saturating_sub(self.up_since) >= STABLE_MS * NS_PER_MS.unsigned_abs();
@@ -286,12 +355,9 @@ impl Connection {
         self.flushing = false;
         let too_much = down.reason == DownReason::Closed && matches!(down.code, Some(1008 | 1013));
         let floor = down.retry_after_ms.unwrap_or(if too_much { PENALTY_MS } else { 0 });
-        if cx.live {
-            let announced = self.announced && self.attempt == 0 && floor == 0;
-            let delay = if announced { 0 } else { cx.backoff_ms(self.attempt, floor) };
-            cx.arm_in_ms(delay, Timer::Reconnect(self.id));
-        }
-        self.closing.take().unwrap_or(GapCause::Disconnect)
+        let announced = self.announced && self.attempt == 0 && floor == 0;
+        let delay = if announced { 0 } else { cx.backoff_ms(self.attempt, floor) };
+        (self.closing.take().unwrap_or(GapCause::Disconnect), delay)
     }
 
     /// A frame of any kind came.
@@ -491,8 +557,13 @@ impl Connection {
         }
     }
 
+    /// It is up and logged in.
+    pub(super) fn is_up(&self) -> bool {
+        self.state == State::Up
+    }
+
     /// It is up, logged in or not.
-    fn is_open(&self) -> bool {
+    pub(super) fn is_open(&self) -> bool {
         matches!(self.state, State::Up | State::LoggingIn(_))
     }
 
@@ -500,10 +571,6 @@ impl Connection {
         self.next_request += 1;
         self.next_request
     }
-}
-
-fn limits(cx: &Context) -> Limits {
-    with_protocol!(cx.config.venue, P => P::LIMITS)
 }
 
 /// Longest time without any frame before proof of life is due.

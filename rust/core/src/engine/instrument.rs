@@ -3,6 +3,7 @@
 use hashbrown::HashMap;
 
 use super::book_stream::BookStream;
+use super::carriers::Carriers;
 use super::context::{Context, Subject};
 use super::gaps::Finding;
 use super::probe::Probe;
@@ -13,7 +14,7 @@ use super::trade_stream::TradeStream;
 use crate::config::Stream;
 use crate::exchange::Protocol;
 use crate::exchange::with_protocol;
-use crate::symbol::InstrumentId;
+use crate::symbol::{ConnId, InstrumentId};
 
 /// See the module.
 pub(super) struct InstrumentState {
@@ -28,6 +29,8 @@ pub(super) struct InstrumentState {
     pub liquidations: StateStream,
     /// The index it follows, by the exchange's name.
     pub index: Option<Box<str>>,
+    /// The connection that its book was asked of last, where that comes on the stream itself.
+    pub asked_of: Option<ConnId>,
     probes: [Probe; Stream::ALL.len()],
 }
 
@@ -36,17 +39,22 @@ impl InstrumentState {
         &mut self.probes[stream as usize]
     }
 
-    /// Monotonic time of a stream's last frame.
-    pub(super) fn seen(&self, stream: Stream) -> Option<u64> {
+    /// Who carries a stream.
+    pub(super) fn carriers(&mut self, stream: Stream) -> Option<&mut Carriers> {
         match stream {
-            Stream::Trades => self.trades.carriers.seen,
-            Stream::L2 => self.book.carriers.seen,
-            Stream::Bbo => self.quotes.carriers.seen,
-            Stream::Derivatives => self.derivatives.carriers.seen,
-            Stream::Options => self.options.carriers.seen,
-            Stream::Liquidations => self.liquidations.carriers.seen,
+            Stream::Trades => Some(&mut self.trades.carriers),
+            Stream::L2 => Some(&mut self.book.carriers),
+            Stream::Bbo => Some(&mut self.quotes.carriers),
+            Stream::Derivatives => Some(&mut self.derivatives.carriers),
+            Stream::Options => Some(&mut self.options.carriers),
+            Stream::Liquidations => Some(&mut self.liquidations.carriers),
             Stream::L2Top => None,
         }
+    }
+
+    /// Monotonic time of a stream's last frame.
+    pub(super) fn seen(&mut self, stream: Stream) -> Option<u64> {
+        self.carriers(stream).and_then(|carriers| carriers.seen)
     }
 
     /// A stream is known to be dead: what follows does not continue what was.
@@ -127,6 +135,7 @@ impl Instruments {
             options: StateStream::new(Stream::Options),
             liquidations: StateStream::new(Stream::Liquidations),
             index,
+            asked_of: None,
             probes: Default::default(),
         });
         let state = self.states.last_mut()?;

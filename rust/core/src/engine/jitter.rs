@@ -17,13 +17,18 @@ impl Jitter {
         z ^ (z >> 31)
     }
 
-    /// A full-jitter delay: uniform in `0..=min(cap, base · 2^attempt)`, in the unit of its arguments.
-    pub(super) fn backoff(&mut self, base: u64, cap: u64, attempt: u32) -> u64 {
-        let upper = base.saturating_mul(1u64.checked_shl(attempt.min(32)).unwrap_or(u64::MAX)).min(cap);
-        match upper.checked_add(1) {
+    /// Uniform in `0..=most`.
+    pub(super) fn below(&mut self, most: u64) -> u64 {
+        match most.checked_add(1) {
             Some(n) => self.next() % n,
             None => self.next(),
         }
+    }
+
+    /// A full-jitter delay: uniform in `0..=min(cap, base · 2^attempt)`, in the unit of its arguments.
+    pub(super) fn backoff(&mut self, base: u64, cap: u64, attempt: u32) -> u64 {
+        let upper = base.saturating_mul(1u64.checked_shl(attempt.min(32)).unwrap_or(u64::MAX)).min(cap);
+        self.below(upper)
     }
 }
 

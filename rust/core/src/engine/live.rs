@@ -1,5 +1,6 @@
 //! Judging peers: deadlines of connections and streams. Live only; a recording cannot answer what was never asked.
 
+use super::connection::Connection;
 use super::context::Purpose;
 use super::gaps::Finding;
 use super::probe::{is_ahead, position};
@@ -25,9 +26,9 @@ impl Engine {
             return;
         }
         match timer {
-            Timer::Reconnect(conn) => {
+            Timer::Open(conn) => {
                 if let Some(connection) = find(&mut self.connections, conn) {
-                    connection.open(&mut self.cx);
+                    connection.on_open_timeout(&mut self.cx);
                 }
             }
             Timer::Ack(conn, id) => {
@@ -216,15 +217,23 @@ impl Engine {
         }
     }
 
-    /// Books whose next snapshot comes on their own stream: it is ended and asked for anew.
+    /// Books whose next snapshot comes on their own stream: it is ended and asked for anew, on one connection alone, so
+    /// that the chains of the others stay whole: on that whose data are the freshest, and the next time on another.
     pub(super) fn resubscribe_books(&mut self) {
         for id in std::mem::take(&mut self.cx.resubscribe) {
-            for connection in &mut self.connections {
-                let serving = connection.channels.iter().filter(|channel| channel.serves.contains(&(id, Stream::L2)));
-                let names: Vec<String> = serving.map(|channel| channel.name.clone()).collect();
-                if !names.is_empty() {
-                    connection.resubscribe(&mut self.cx, names);
-                }
+            let Self { cx, instruments, connections, .. } = self;
+            let Some(state) = instruments.get(id) else { continue };
+            let serving = |connection: &Connection| -> Vec<String> {
+                let channels =
+                    connection.channels.iter().filter(|c| !c.refused && c.serves.contains(&(id, Stream::L2)));
+                channels.map(|channel| channel.name.clone()).collect()
+            };
+            let (last, carriers) = (state.asked_of, &state.book.carriers);
+            let able = connections.iter_mut().filter(|c| c.is_in_use() && c.is_up() && !serving(c).is_empty());
+            if let Some(connection) = able.max_by_key(|c| (Some(c.id) != last, carriers.spoke(c.id))) {
+                state.asked_of = Some(connection.id);
+                let names = serving(connection);
+                connection.resubscribe(cx, names);
             }
         }
     }

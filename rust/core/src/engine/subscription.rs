@@ -1,8 +1,8 @@
 //! What is wanted from whom: selections become instruments, instruments become channels, channels find a connection.
 
 use super::connection::{Connection, Settled};
-use super::context::Context;
 use super::gaps::Finding;
+use super::lanes::with_room;
 use super::{Engine, find, own_origin};
 use crate::config::{ConfigError, Selection, SizeUnit, Stream, What, offers};
 use crate::exchange::{Protocol, with_protocol};
@@ -17,8 +17,23 @@ use crate::table::{GapCause, GapEvidence};
 pub(super) struct Channel {
     pub name: String,
     pub serves: Vec<(InstrumentId, Stream)>,
+    /// It has been asked for in this session.
+    pub is_asked: bool,
+    /// It has been granted in this session.
+    pub is_granted: bool,
     /// The exchange has refused it.
     pub refused: bool,
+}
+
+impl Channel {
+    fn new(name: String, serves: Vec<(InstrumentId, Stream)>) -> Self {
+        Self { name, serves, is_asked: false, is_granted: false, refused: false }
+    }
+
+    /// The same channel, on a connection that has not asked for it.
+    pub(super) fn anew(&self) -> Self {
+        Self::new(self.name.clone(), self.serves.clone())
+    }
 }
 
 impl Engine {
@@ -131,6 +146,7 @@ impl Engine {
         let venue = cx.config.venue;
         let told = || with_protocol!(venue, P => P::name(native).kind);
         let kind = registry.get(native).map(|listed| listed.kind).or_else(told);
+        let mut is_carried = false;
         for stream in cx.config.streams.clone() {
             // Sampled from the book, which needs its own channel.
             let carried = if stream == Stream::L2Top { Stream::L2 } else { stream };
@@ -139,22 +155,19 @@ impl Engine {
                 continue;
             }
             for wanted in with_protocol!(venue, P => P::channels(native, market, kind, carried, &cx.config)) {
+                is_carried = true;
                 let serves = (id, carried);
-                if let Some(channel) = known(connections, &wanted.name) {
-                    if !channel.serves.contains(&serves) {
-                        channel.serves.push(serves);
-                    }
+                if join(connections, &wanted.name, serves) {
                     continue;
                 }
-                let connection = with_room(cx, connections, wanted.family)?;
-                connection.channels.push(Channel { name: wanted.name, serves: vec![serves], refused: false });
+                let lane = with_room(cx, connections, wanted.family)?;
+                let channel = Channel::new(wanted.name, vec![serves]);
+                for connection in connections.iter_mut().filter(|c| c.is_in_use() && c.lane == lane) {
+                    connection.channels.push(channel.anew());
+                }
             }
         }
-        let Self { connections, .. } = self;
-        let is_carried = |connection: &Connection| {
-            connection.channels.iter().any(|channel| channel.serves.iter().any(|(served, _)| *served == id))
-        };
-        if connections.iter().any(is_carried) {
+        if is_carried {
             return Ok(());
         }
         let streams: Vec<&str> = self.cx.config.streams.iter().map(|stream| stream.name()).collect();
@@ -167,63 +180,59 @@ impl Engine {
 
     /// What an answer to a subscription leaves to be done.
     pub(super) fn settle_channels(&mut self, conn: ConnId, settled: Settled, code: i64, text: &str) {
-        let mut served = Vec::new();
+        let mut newly = Vec::new();
         {
-            let Some(connection) = find(&mut self.connections, conn) else { return };
+            let Self { connections, instruments, .. } = self;
+            let Some(connection) = find(connections, conn) else { return };
             for channel in &mut connection.channels {
                 if settled.granted.contains(&channel.name) {
                     channel.refused = false;
+                    channel.is_granted = true;
+                    // From here on nothing is missing on it, however quiet the stream is.
+                    for (id, stream) in &channel.serves {
+                        if let Some(carriers) = instruments.get(*id).and_then(|state| state.carriers(*stream)) {
+                            carriers.join(conn);
+                        }
+                    }
                 } else if settled.refused.contains(&channel.name) && !std::mem::replace(&mut channel.refused, true) {
-                    served.extend(channel.serves.iter().copied());
+                    newly.push(channel.clone());
                     self.cx.counters.refused_channels += 1;
                 }
             }
         }
+        if newly.is_empty() {
+            return;
+        }
+        // Of a channel that another connection carries nothing is missing.
+        newly.retain(|refused| !self.all_channels().any(|channel| channel.name == refused.name && !channel.refused));
         let origin = own_origin(&self.cx);
         // Nothing will come: the streams say so themselves.
-        for (id, stream) in served {
+        for (id, stream) in newly.iter().flat_map(|channel| channel.serves.iter().copied()) {
             if let Some(state) = self.instruments.get(id) {
                 let finding = Finding::new(GapCause::Silence, GapEvidence::Shell);
                 state.suspend(&mut self.cx, origin, stream, finding);
             }
         }
-        let mut channels = self.connections.iter().flat_map(|connection| &connection.channels).peekable();
-        if channels.peek().is_some() && channels.all(|channel| channel.refused) {
+        if self.all_channels().all(|channel| channel.refused) {
             let exchange = self.cx.config.venue.id();
             self.cx.fault.get_or_insert(ConfigError::Refused { exchange, text: escape(text), code });
         }
     }
+
+    /// Every channel of every connection that belongs to its lane.
+    fn all_channels(&self) -> impl Iterator<Item = &Channel> {
+        self.connections.iter().filter(|connection| connection.is_in_use()).flat_map(|connection| &connection.channels)
+    }
 }
 
-fn known<'c>(connections: &'c mut [Connection], name: &str) -> Option<&'c mut Channel> {
-    connections.iter_mut().flat_map(|connection| &mut connection.channels).find(|channel| channel.name == name)
-}
-
-/// A connection of the family that can carry one more channel; a new one where there is none.
-fn with_room<'c>(
-    cx: &mut Context,
-    connections: &'c mut Vec<Connection>,
-    family: u8,
-) -> Result<&'c mut Connection, ConfigError> {
-    let venue = cx.config.venue;
-    let limits = with_protocol!(venue, P => P::LIMITS);
-    let most = limits.channels_per_connection;
-    if let Some(at) = connections.iter().position(|c| c.family == family && c.channels.len() < most) {
-        return Ok(&mut connections[at]);
+/// Has a channel that is there serve one more stream, on each connection that carries it. False where there is none.
+fn join(connections: &mut [Connection], name: &str, serves: (InstrumentId, Stream)) -> bool {
+    let mut is_known = false;
+    for channel in connections.iter_mut().flat_map(|c| &mut c.channels).filter(|channel| channel.name == name) {
+        is_known = true;
+        if !channel.serves.contains(&serves) {
+            channel.serves.push(serves);
+        }
     }
-    let full = ConfigError::Bounds {
-        key: "symbols",
-        value: cx.config.symbols.len() as u64,
-        bounds: "what the connections carry that the exchange allows",
-    };
-    if limits.connections > 0 && connections.len() >= limits.connections as usize {
-        return Err(full);
-    }
-    let id = ConnId(u16::try_from(connections.len() + 1).map_err(|_| full)?);
-    let url = with_protocol!(venue, P => P::url(&cx.endpoints.ws, family));
-    let mut connection = Connection::new(id, family, url);
-    connection.open(cx);
-    connections.push(connection);
-    let at = connections.len() - 1;
-    Ok(&mut connections[at])
+    is_known
 }

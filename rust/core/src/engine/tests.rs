@@ -6,6 +6,7 @@ mod chains;
 mod faults;
 mod frames;
 mod harness;
+mod lanes;
 mod peers;
 mod replay;
 mod requests;

@@ -15,8 +15,8 @@ pub(super) enum Timer {
     Heal(InstrumentId),
     /// Missing trades have had their time to come late.
     HealTrades(InstrumentId),
-    /// Open a connection again.
-    Reconnect(ConnId),
+    /// Open a connection.
+    Open(ConnId),
     /// SUBSCRIBE should have been answered.
     Ack(ConnId, u64),
     /// Streams should have spoken, or have not for long; of this session of the connection.

@@ -219,7 +219,7 @@ fn more_symbols_than_a_connection_carries_are_spread_and_more_than_an_address_ca
     let many: Vec<String> = (0..17_000).map(|n| format!("X{n}_USDC")).collect();
     let config = EngineConfig { symbols: many, ..live_config(Venue::Deribit, &[], &[Stream::Trades]) };
     let refused = crate::engine::Engine::start(config, "test", crate::time::Stamp { wall: 1, mono: 1 }).err();
-    assert!(matches!(refused, Some(ConfigError::Bounds { .. })), "{refused:?}");
+    assert!(matches!(refused, Some(ConfigError::Connections { allowed: 32, each: 1, .. })), "{refused:?}");
 }
 
 // Fault: X18
