@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import polars as pl
@@ -357,3 +357,35 @@ def test_no_output_of_a_collection_holds_a_secret(
             tokens = [payload.split(b'"access_token":"')[1] for payload in payloads if b'"access_token":"' in payload]
             assert all(token.startswith(b"*") for token in tokens)
         assert CANARY not in str(frame.drop("payload", strict=False).to_dicts())
+
+
+def test_who_stamps_stands_in_the_report(simulator: xt.Simulator) -> None:
+    with xt.stream(BTC, endpoints=simulator.endpoints, net={"timestamps": "kernel"}) as stream:
+        stream.next(timeout=20)
+        for connection in stream.report()["connections"]:
+            assert connection["stamp_source"] in {"kernel", "user"}
+            assert connection["stamps_refused"] == 0
+
+
+def test_an_address_that_this_machine_has_not_is_refused(idle: xt.Simulator) -> None:
+    with pytest.raises(xt.ConfigError, match=r"net.local_addresses: no connection can leave by 192\.0\.2\.7"):
+        xt.stream(BTC, endpoints=idle.endpoints, net={"local_addresses": "127.0.0.1, 192.0.2.7"})
+
+
+def test_changes_that_cannot_be_are_refused_with_the_remedy(idle: xt.Simulator) -> None:
+    with xt.stream(BTC, endpoints=idle.endpoints) as stream:
+        refused: list[tuple[Callable[[], None], str]] = [
+            (lambda: stream.add("okx-swap:ETHUSDT"), "serves binance-futures and not okx; open another stream"),
+            (lambda: stream.remove("okx-swap:ETHUSDT"), "serves binance-futures and not okx"),
+            (lambda: stream.add("binance-futures:ETHUSDT", ["kraken:ETHUSDT"]), "binance-futures.*okx-swap"),
+            (lambda: stream.add("ETHUSDT"), "EXCHANGE:SYMBOL"),
+            (stream.add, "name at least one"),
+            (lambda: stream.set_connections(0), "connections: input should be greater than or equal to 1"),
+            (lambda: stream.set_connections(17), "connections: input should be less than or equal to 16"),
+        ]
+        for change, text in refused:
+            with pytest.raises(xt.ConfigError, match=text):
+                change()
+        assert stream.config.subscriptions == (BTC,)
+    with pytest.raises(xt.StreamError, match="it has ended"):
+        stream.set_connections(2)

@@ -39,8 +39,8 @@ from xtrader.streaming import Stream, stream
 __version__: str = build_info()["version"]
 
 __all__ = [
-    "Batch",
     "Arbitration",
+    "Batch",
     "BatchLimits",
     "BookLimits",
     "ConfigError",

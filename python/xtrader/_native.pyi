@@ -186,6 +186,9 @@ class Stream:
     def warnings(self) -> list[str]:
         """What its owner should know, though it hinders nothing."""
 
+    def command(self, command: str) -> None:
+        """Changes what is taken: JSON, `{"add": […]}`, `{"remove": […]}` or `{"connections": N}`."""
+
     def fileno(self) -> int:
         """The descriptor for an event loop."""
 

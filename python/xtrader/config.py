@@ -46,6 +46,7 @@ __all__ = [
     "Speed",
     "StreamConfig",
     "StreamOptions",
+    "Timestamps",
     "TopLimits",
     "TradeSource",
 ]
@@ -55,6 +56,7 @@ SizeUnit = Literal["base", "native"]
 TradeSource = Literal["auto", "agg_trade", "trade"]
 DepthSpeed = Literal["auto", "raw", "0ms", "10ms", "100ms", "250ms", "500ms", "1000ms", "agg2"]
 Policy = Literal["block", "drop_oldest", "drop_newest"]
+Timestamps = Literal["user", "kernel"]
 Speed = Literal["max", "1"]
 SpeedGiven = Literal["max", "1", 1]
 
@@ -218,15 +220,15 @@ class Arbitration(Settings):
     """Milliseconds between the opening of one connection and of the next that carries the same streams, 0 to 600 000; a
     tenth of it where all of them are down. Connections of one moment would be cut in one moment, too."""
     max_age_s: int | None = Field(None, ge=1, le=2_592_000)
-    """Seconds that a connection lives before another takes its place, 1 to 2 592 000, less up to a fifth by chance; none
-    is nine tenths of what the exchange allows, and for ever where it sets no limit. Cost: one more connection for a
-    moment."""
+    """Seconds that a connection lives before another takes its place, 1 to 2 592 000, less up to a fifth by chance;
+    none is nine tenths of what the exchange allows, and for ever where it sets no limit. Cost: one more connection for
+    a moment."""
     dwell_s: int | None = Field(300, ge=1, le=86_400)
     """Seconds that a connection must have been compared with the others before it may be replaced for being worse, 1 to
     86 400; none is never."""
     verify: str = Field("1/1024", pattern=r"^(off|all|1/[1-9][0-9]{0,6})$")
-    """How many of the copies that lost are compared with the winner, to find an exchange that tells two things under one
-    id: `off`, `all`, or one of N, 2 to 1 000 000 (`1/N`). Cost: each that is compared is decoded."""
+    """How many of the copies that lost are compared with the winner, to find an exchange that tells two things under
+    one id: `off`, `all`, or one of N, 2 to 1 000 000 (`1/N`). Cost: each that is compared is decoded."""
     dedup: DedupLimits = DedupLimits()
     """Memory of ids that have no order."""
     recover_trades: int = Field(5000, ge=0, le=100_000)
@@ -293,6 +295,15 @@ class NetLimits(Settings):
     connects_per_5min: int | None = Field(None, ge=1, le=100_000)
     """Connections opened per five minutes and host, by the whole process, 1 to 100 000; none takes four fifths of what
     the exchange allows, in its own window."""
+    timestamps: Timestamps = "user"
+    """Whose clock says when data came: this program's, when its read returns, or the kernel's, when the bytes arrived
+    (`kernel`; the network card's where it notes them and its clock follows the system's). Linux only; where there is
+    none, this program's: `stamp_source` tells which one a connection has. Cost: less than a microsecond for each
+    read."""
+    local_addresses: Words = ()
+    """Addresses of this machine that connections leave by, at most 64: the n-th connection to one stream by the n-th of
+    them that has the family of the exchange's address, and round again. None leaves it to the system. REST is not
+    concerned."""
 
 
 class RestLimits(Settings):
@@ -433,7 +444,7 @@ class StreamOptions(TypedDict, total=False):
     numeric: Numeric
     size_unit: SizeUnit
     connections: int
-    arbitration: Arbitration | dict[str, int | str | None | dict[str, int]]
+    arbitration: Arbitration | dict[str, int | str | dict[str, int] | None]
     trade_source: TradeSource
     depth_speed: DepthSpeed
     login: Login | Mapping[str, str | Path] | Mapping[str, Login | Mapping[str, str | Path]] | None
@@ -445,7 +456,7 @@ class StreamOptions(TypedDict, total=False):
     book: BookLimits | dict[str, int]
     l2_top: TopLimits | dict[str, int]
     deadlines: Deadlines | dict[str, int]
-    net: NetLimits | dict[str, int | None]
+    net: NetLimits | dict[str, int | str | Iterable[str] | None]
     rest: RestLimits | dict[str, int | None]
     reference_interval_s: int
     max_instruments: int

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import warnings
 from collections.abc import Iterable
 from contextlib import suppress
@@ -33,8 +34,11 @@ def stream(*subscriptions: str | Iterable[str], **options: Unpack[StreamOptions]
         ConfigError: an exchange, stream, table or symbol that is not there; the text lists what there is.
         StreamError: the system refuses a thread or a certificate store.
     """
-    texts = [text for given in subscriptions for text in ([given] if isinstance(given, str) else given)]
-    return Stream(StreamConfig.checked(subscriptions=texts, **options))
+    return Stream(StreamConfig.checked(subscriptions=_texts(subscriptions), **options))
+
+
+def _texts(subscriptions: tuple[str | Iterable[str], ...]) -> list[str]:
+    return [text for given in subscriptions for text in ([given] if isinstance(given, str) else given)]
 
 
 class Stream:
@@ -48,6 +52,7 @@ class Stream:
         self._native = _native.Stream(config.native())
         self._awaited = False
         self.config = config
+        """What is asked for, with what was changed since."""
         try:
             for text in self._native.warnings:
                 warnings.warn(text, XTraderWarning, stacklevel=3)
@@ -107,6 +112,58 @@ class Stream:
             await woken
         finally:
             loop.remove_reader(descriptor)
+
+    def add(self, *subscriptions: str | Iterable[str]) -> None:
+        """Takes these, too, from now on, without touching what is taken already.
+
+        Args:
+            *subscriptions: Written as for `stream`, of exchanges that this stream serves already.
+
+        Example:
+            >>> stream.add("okx-swap:ETHUSDT")
+
+        Raises:
+            ConfigError: an exchange or a symbol that is not there, or not in this stream. Of several exchanges each
+                judges its part by itself: where one refuses, what another took stands.
+            StreamError: the stream has ended, or does not answer.
+        """
+        added = self._changed("add", subscriptions)
+        known = self.config.subscriptions
+        self._configure(subscriptions=known + tuple(text for text in added if text not in known))
+
+    def remove(self, *subscriptions: str | Iterable[str]) -> None:
+        """No longer takes these, without touching the others.
+
+        Args:
+            *subscriptions: As they were written for `stream` or `add`.
+
+        Raises:
+            ConfigError: what was never asked for.
+            StreamError: the stream has ended, or does not answer.
+        """
+        removed = self._changed("remove", subscriptions)
+        self._configure(subscriptions=tuple(text for text in self.config.subscriptions if text not in removed))
+
+    def set_connections(self, connections: int) -> None:
+        """Carries each stream on so many connections from now on: more are opened one by one, the worst are closed.
+
+        Raises:
+            ConfigError: out of bounds, or more than an exchange lets be merged.
+            StreamError: the stream has ended, or does not answer.
+        """
+        # The same bounds as at the start, in the same words.
+        wanted = StreamConfig.checked(subscriptions=(), connections=connections).connections
+        self._native.command(json.dumps({"connections": wanted}))
+        self._configure(connections=wanted)
+
+    def _changed(self, change: str, subscriptions: tuple[str | Iterable[str], ...]) -> tuple[str, ...]:
+        texts = StreamConfig.checked(subscriptions=_texts(subscriptions)).subscriptions
+        self._native.command(json.dumps({change: texts}))
+        return texts
+
+    def _configure(self, **changes: object) -> None:
+        """What is asked for now, for whoever looks at it."""
+        self.config = self.config.model_copy(update=changes)
 
     def report(self) -> dict[str, Any]:
         """Counters of every stage, connections, queue and books, now or at the end."""

@@ -51,6 +51,17 @@ def collect(
     size_unit: options.Units = None,
     trade_source: options.Trades = None,
     depth_speed: options.Depth = None,
+    connections: Annotated[
+        int | None,
+        typer.Option(
+            "--connections",
+            "-n",
+            help="Connections that carry each stream; of what comes on several the first arrival counts.",
+            metavar="N",
+            min=1,
+            max=16,
+        ),
+    ] = None,
     duration: Annotated[
         float | None, typer.Option(help="Stop after so many seconds; else at SIGINT or SIGTERM.", metavar="S", min=0)
     ] = None,
@@ -86,6 +97,7 @@ def collect(
         size_unit=size_unit,
         trade_source=trade_source,
         depth_speed=depth_speed,
+        connections=connections,
         login=None if login is None else options.login(login),
         endpoints=options.endpoints(ws or [], rest or []),
         policy="block",

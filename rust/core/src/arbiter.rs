@@ -1,5 +1,6 @@
 //! Who wins: first arrival, by the merge rule of each stream.
 
+pub mod addresses;
 pub mod deduper;
 pub mod latest;
 pub mod window;

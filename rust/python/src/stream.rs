@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use pyo3::exceptions::{PyOSError, PyStopAsyncIteration, PyTimeoutError, PyValueError};
 use pyo3::prelude::*;
+use xtrader_core::engine::Command;
 use xtrader_runtime::live::{LiveStream, Next, Plan};
 
 use crate::batch::Batch;
@@ -95,6 +96,12 @@ impl Stream {
     #[getter]
     fn warnings(&self) -> Vec<String> {
         self.live().warnings().to_vec()
+    }
+
+    /// Changes what is taken while it runs (JSON).
+    fn command(&self, py: Python<'_>, command: &str) -> PyResult<()> {
+        let command: Command = convert::options(py, command)?;
+        py.detach(|| self.live().command(&command)).map_err(|error| errors::live(py, &error))
     }
 
     /// The descriptor for an event loop.

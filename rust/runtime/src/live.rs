@@ -1,13 +1,14 @@
 //! Live: a shard (a thread with an engine and its sockets) for each venue, and the stream of batches that leaves them.
 //!
 //! [`plan`] who does what · [`shard`] the loop · [`admission`], [`dial`], [`upgrade`], [`tls`], [`address`] how a
-//! connection opens · [`transport`], [`wire`], [`outbox`], [`socket`], [`login`] what happens on it · [`rest`],
+//! connection opens · [`transport`], [`arrival`], [`wire`], [`outbox`], [`socket`], [`login`] what happens on it · [`rest`],
 //! [`budget`], [`allowance`], [`rate`] what is asked, and how often · [`queue`], [`drops`], [`outlet`] how rows reach the
 //! consumer · [`sys`] where the clocks are read.
 
 mod address;
 mod admission;
 mod allowance;
+mod arrival;
 mod budget;
 mod dial;
 mod down;
@@ -33,29 +34,30 @@ mod wire;
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use serde_json::Value;
 use xtrader_core::batch::Batch;
-use xtrader_core::engine::Engine;
+use xtrader_core::engine::{Command, Engine};
+use xtrader_core::symbol::Venue;
 
 use crate::error::RuntimeError;
 
 pub use drive::Drive;
 pub use login::LoginSource;
-pub use options::{LiveOptions, NetLimits, Policy, RestLimits};
+pub use options::{LiveOptions, NetLimits, Policy, RestLimits, Timestamps};
 pub use plan::{Plan, names};
 
 use drops::Gaps;
 use outlet::{Bell, Outlet};
 use queue::{Failure, Queue, Taken};
-use shard::{Control, Shard};
+use shard::{Control, Question, Shard, Verdict};
 
-/// Longest that a shard may take to answer a request for its report.
-const REPORT_TIMEOUT: Duration = Duration::from_secs(2);
+/// Longest that a shard may take to answer a question.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// What a consumer gets when it asks for the next batch.
 #[derive(Debug)]
@@ -82,6 +84,7 @@ pub struct LiveStream {
 /// A shard, as whoever started it sees it.
 #[derive(Debug)]
 struct Running {
+    venue: Venue,
     control: Arc<Control>,
     thread: Mutex<Option<JoinHandle<()>>>,
     last_report: Arc<Mutex<Value>>,
@@ -134,14 +137,15 @@ impl LiveStream {
             let gaps = Gaps::new(&options.engine);
             let queue = Queue::new(options.queue_bytes, options.policy, gaps, control.waker.clone(), Arc::clone(&bell));
             let queue = Arc::new(queue);
-            let (name, pin) = (format!("xtrader-shard-{}", options.engine.shard), options.pin_core);
+            let (venue, pin) = (options.engine.venue, options.pin_core);
+            let name = format!("xtrader-shard-{}", options.engine.shard);
             let shard = Shard::new(engine, options, credentials, tls, queue.clone(), control.clone())?;
-            ready.push((name, pin, shard, queue, control));
+            ready.push((venue, name, pin, shard, queue, control));
         }
         let controls: Arc<[Arc<Control>]> = ready.iter().map(|(.., control)| control.clone()).collect();
-        let queues = ready.iter().map(|(_, _, _, queue, _)| queue.clone()).collect();
+        let queues = ready.iter().map(|(.., queue, _)| queue.clone()).collect();
         let mut stream = Self { outlet: Outlet::new(queues, bell), shards: Vec::new(), warnings, pid: sys::pid() };
-        for (name, pin, shard, queue, control) in ready {
+        for (venue, name, pin, shard, queue, control) in ready {
             let last_report = Arc::new(Mutex::new(Value::Null));
             let (report, all) = (last_report.clone(), controls.clone());
             // Those that run already are stopped when the stream is dropped.
@@ -156,7 +160,7 @@ impl LiveStream {
                     queue.close();
                 })
                 .map_err(|e| RuntimeError::System { doing: "start the shard's thread", problem: e.to_string() })?;
-            stream.shards.push(Running { control, thread: Mutex::new(Some(thread)), last_report });
+            stream.shards.push(Running { venue, control, thread: Mutex::new(Some(thread)), last_report });
         }
         Ok(stream)
     }
@@ -212,9 +216,51 @@ impl LiveStream {
     /// This process is a fork of the one that started the stream, or a shard does not answer.
     pub fn report(&self) -> Result<Value, RuntimeError> {
         self.check_process()?;
-        let asked: Vec<_> = self.shards.iter().map(|shard| (shard, shard.ask())).collect();
-        let reports = asked.into_iter().map(|(shard, answer)| shard.answered(&answer)).collect::<Result<_, _>>()?;
+        let asked: Vec<_> = self.shards.iter().map(|shard| (shard, shard.ask(Question::Report))).collect();
+        let reports = asked.into_iter().map(|(shard, answer)| shard.report(&answer)).collect::<Result<_, _>>()?;
         Ok(report::merged(reports))
+    }
+
+    /// Changes what is taken while the stream runs; its other symbols and connections go on as they are. Subscriptions are
+    /// written as for [`Plan::of`]. Each exchange judges its part by itself: where one refuses, what another took stands.
+    ///
+    /// # Errors
+    /// An exchange that this stream does not serve, what an engine refuses (then it has not happened there), a stream
+    /// that has ended or does not answer, or a process that is a fork of the one that started it.
+    pub fn command(&self, command: &Command) -> Result<(), RuntimeError> {
+        self.check_process()?;
+        let parts = match command {
+            Command::Add(texts) => self.parts(texts, Command::Add)?,
+            Command::Remove(texts) => self.parts(texts, Command::Remove)?,
+            Command::Connections(_) => self.shards.iter().map(|shard| (shard, command.clone())).collect(),
+        };
+        let mut asked = Vec::new();
+        for (shard, command) in parts {
+            asked.push((shard, shard.ask(|answer| Question::Command(command, answer))));
+        }
+        let verdicts: Vec<_> = asked.into_iter().map(|(shard, answer)| shard.verdict(&answer)).collect();
+        verdicts.into_iter().collect()
+    }
+
+    /// What each shard is told, where subscriptions are concerned.
+    fn parts(
+        &self,
+        texts: &[String],
+        command: impl Fn(Vec<String>) -> Command,
+    ) -> Result<Vec<(&Running, Command)>, RuntimeError> {
+        let shard_of = |(venue, symbols): (Venue, Vec<String>)| {
+            let shard = self.shards.iter().find(|shard| shard.venue == venue).ok_or_else(|| {
+                let served: Vec<_> = self.shards.iter().map(|shard| shard.venue.id()).collect();
+                RuntimeError::Options(format!(
+                    "{:?}: this stream serves {} and not {}; open another stream for it",
+                    symbols.first().map(String::as_str).unwrap_or_default(),
+                    served.join(", "),
+                    venue.id()
+                ))
+            })?;
+            Ok((shard, command(symbols)))
+        };
+        plan::by_venue(texts)?.into_iter().map(shard_of).collect()
     }
 
     /// Locks and threads do not survive a fork: better an error than a child that hangs.
@@ -227,23 +273,40 @@ impl LiveStream {
 }
 
 impl Running {
-    fn ask(&self) -> Receiver<Value> {
-        let (answer, report) = sync_channel(1);
-        self.control.ask(answer);
-        report
+    fn ask<A>(&self, question: impl FnOnce(SyncSender<A>) -> Question) -> Receiver<A> {
+        let (answer, answered) = sync_channel(1);
+        self.control.ask(question(answer));
+        answered
     }
 
-    fn answered(&self, report: &Receiver<Value>) -> Result<Value, RuntimeError> {
-        let patience = if self.has_ended() { Duration::ZERO } else { REPORT_TIMEOUT };
-        if let Ok(report) = report.recv_timeout(patience) {
+    /// The answer to a question, if it comes.
+    fn answer<A>(&self, answered: &Receiver<A>) -> Option<A> {
+        let patience = if self.has_ended() { Duration::ZERO } else { ANSWER_TIMEOUT };
+        answered.recv_timeout(patience).ok()
+    }
+
+    fn report(&self, answered: &Receiver<Value>) -> Result<Value, RuntimeError> {
+        if let Some(report) = self.answer(answered) {
             return Ok(report);
         }
         let last = self.last_report.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if last.is_null() {
-            let problem = format!("the shard did not answer within {} s", REPORT_TIMEOUT.as_secs());
+            let problem = format!("the shard did not answer within {} s", ANSWER_TIMEOUT.as_secs());
             return Err(RuntimeError::System { doing: "report", problem });
         }
         Ok(last)
+    }
+
+    fn verdict(&self, answered: &Receiver<Verdict>) -> Result<(), RuntimeError> {
+        let Some(verdict) = self.answer(answered) else {
+            let problem = if self.has_ended() || self.control.is_stopping() {
+                "it has ended; open another".to_owned()
+            } else {
+                format!("{} did not answer within {} s, and may still do it", self.venue.id(), ANSWER_TIMEOUT.as_secs())
+            };
+            return Err(RuntimeError::System { doing: "change what is taken", problem });
+        };
+        Ok(verdict?)
     }
 
     fn has_ended(&self) -> bool {

@@ -1,22 +1,25 @@
 //! From a URL to an open WebSocket: name, address, TLS, upgrade. One future with one deadline; the shard goes on
-//! with its other connections meanwhile.
+//! with its other connections meanwhile. The name is resolved anew each time, to all its addresses.
 
-use std::net::SocketAddr;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use socket2::SockRef;
-use tokio::net::{TcpStream, lookup_host};
+use tokio::net::{TcpSocket, lookup_host};
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use url::Url;
-use xtrader_core::engine::{ConnDown, DownReason};
+use xtrader_core::arbiter::addresses;
+use xtrader_core::engine::{Advice, ConnDown, DownReason, Link};
 
 use super::address::{is_loopback_ip, is_secure};
 use super::down::down;
-use super::options::NetLimits;
+use super::options::{NetLimits, Timestamps};
+use super::sys;
 use super::transport::{Stamped, Transport};
 use super::upgrade::upgrade;
 
@@ -31,13 +34,21 @@ pub struct Dialled {
     pub peer: SocketAddr,
 }
 
-/// Dials within `connect_ms`.
-pub async fn dial(url: Url, tls: Arc<ClientConfig>, limits: NetLimits) -> Result<Dialled, ConnDown> {
+impl Dialled {
+    /// What the engine is told of it.
+    #[must_use]
+    pub fn link(&self) -> Link {
+        Link { ip: Some(self.peer.ip()), stamps: self.transport.arrivals().source }
+    }
+}
+
+/// Dials within `connect_ms`, by the addresses that are advised.
+pub async fn dial(url: Url, tls: Arc<ClientConfig>, limits: NetLimits, advice: Advice) -> Result<Dialled, ConnDown> {
     let host = host(&url).to_owned();
     let port = url.port_or_known_default().unwrap_or_default();
     // getaddrinfo may hang for long: tokio asks on a thread of its own.
     let lookup = async move { lookup_host((host, port)).await.map(Iterator::collect) };
-    dial_what_is_found(url, tls, limits, lookup).await
+    dial_what_is_found(url, tls, limits, advice, lookup).await
 }
 
 /// Dials within `connect_ms`, the lookup of the name included.
@@ -45,10 +56,11 @@ async fn dial_what_is_found(
     url: Url,
     tls: Arc<ClientConfig>,
     limits: NetLimits,
-    lookup: impl Future<Output = std::io::Result<Vec<SocketAddr>>>,
+    advice: Advice,
+    lookup: impl Future<Output = io::Result<Vec<SocketAddr>>>,
 ) -> Result<Dialled, ConnDown> {
     let deadline = Duration::from_millis(limits.connect_ms);
-    timeout(deadline, open(&url, tls, &limits, lookup)).await.unwrap_or_else(|_| {
+    timeout(deadline, open(&url, tls, &limits, &advice, lookup)).await.unwrap_or_else(|_| {
         Err(failed(&format!("not open within {} ms (name, TCP, TLS and upgrade together)", limits.connect_ms)))
     })
 }
@@ -61,35 +73,39 @@ async fn open(
     url: &Url,
     tls: Arc<ClientConfig>,
     limits: &NetLimits,
-    lookup: impl Future<Output = std::io::Result<Vec<SocketAddr>>>,
+    advice: &Advice,
+    lookup: impl Future<Output = io::Result<Vec<SocketAddr>>>,
 ) -> Result<Dialled, ConnDown> {
     let host = host(url);
     let mut addresses = lookup.await.map_err(|e| failed(&format!("name {host:?}: {e}")))?;
     addresses.retain(|a| is_secure(url) || is_loopback_ip(a.ip()));
-    let (tcp, peer) = connect(&addresses, limits).await?;
+    let (tcp, peer) = connect(&addresses, advice, limits).await?;
     let mut transport = if is_secure(url) {
         let name = ServerName::try_from(host.to_owned()).map_err(|e| failed(&format!("name {host:?}: {e}")))?;
-        let stream = TlsConnector::from(tls)
-            .connect(name, Stamped::new(tcp))
-            .await
-            .map_err(|e| failed(&format!("TLS with {peer}: {e}")))?;
+        let stream =
+            TlsConnector::from(tls).connect(name, tcp).await.map_err(|e| failed(&format!("TLS with {peer}: {e}")))?;
         Transport::Tls(Box::new(stream))
     } else {
-        Transport::Plain(Stamped::new(tcp))
+        Transport::Plain(tcp)
     };
     let tail = upgrade(&mut transport, url).await?;
     Ok(Dialled { transport, tail, peer })
 }
 
 /// The first address that accepts, each within its own deadline: a dead one costs `address_ms`, not the connection.
-async fn connect(addresses: &[SocketAddr], limits: &NetLimits) -> Result<(TcpStream, SocketAddr), ConnDown> {
+async fn connect(
+    resolved: &[SocketAddr],
+    advice: &Advice,
+    limits: &NetLimits,
+) -> Result<(Stamped, SocketAddr), ConnDown> {
     let mut problems = Vec::new();
-    for address in alternating(addresses) {
-        match timeout(Duration::from_millis(limits.address_ms), TcpStream::connect(address)).await {
-            Ok(Ok(tcp)) => {
-                tune(&tcp, limits);
-                return Ok((tcp, address));
-            }
+    for address in addresses::order(resolved, advice) {
+        let Ok(local) = leaving_by(&limits.local_addresses, address, advice.place) else {
+            problems.push(format!("{address}: none of net.local_addresses is of its family"));
+            continue;
+        };
+        match timeout(Duration::from_millis(limits.address_ms), connect_to(address, local, limits)).await {
+            Ok(Ok(tcp)) => return Ok((tcp, address)),
             Ok(Err(e)) => problems.push(format!("{address}: {e}")),
             Err(_) => problems.push(format!("{address}: no answer within {} ms", limits.address_ms)),
         }
@@ -100,24 +116,36 @@ async fn connect(addresses: &[SocketAddr], limits: &NetLimits) -> Result<(TcpStr
     Err(failed(&problems.join("; ")))
 }
 
-/// IPv6 and IPv4 in turn, in the resolver's order: a family that is black-holed costs one deadline, not many.
-fn alternating(addresses: &[SocketAddr]) -> Vec<SocketAddr> {
-    let first_is_v6 = addresses.first().is_some_and(SocketAddr::is_ipv6);
-    let (mut first, mut second): (Vec<_>, Vec<_>) = addresses.iter().partition(|a| a.is_ipv6() == first_is_v6);
-    let mut order = Vec::with_capacity(addresses.len());
-    first.reverse();
-    second.reverse();
-    while let (Some(address), rest) = (first.pop(), &mut second) {
-        order.push(address);
-        order.extend(rest.pop());
+async fn connect_to(address: SocketAddr, local: Option<IpAddr>, limits: &NetLimits) -> io::Result<Stamped> {
+    let socket = if address.is_ipv6() { TcpSocket::new_v6() } else { TcpSocket::new_v4() }?;
+    tune(&socket, limits);
+    // Before it connects: bytes that come with the handshake's end are noted, too.
+    let notes_arrivals = limits.timestamps == Timestamps::Kernel
+        && sys::note_arrivals(&socket)
+            .inspect_err(|error| tracing::debug!(%error, "SO_TIMESTAMPING refused: the shell stamps"))
+            .is_ok();
+    if let Some(local) = local {
+        socket.bind(SocketAddr::new(local, 0))?;
     }
-    second.reverse();
-    order.extend(second);
-    order
+    Ok(Stamped::new(socket.connect(address).await?, notes_arrivals))
 }
 
-/// Small messages leave at once. Best effort: a system that refuses is slower, not wrong.
-fn tune(tcp: &TcpStream, limits: &NetLimits) {
+/// The remote address is of a family that no local address has.
+struct NoFamily;
+
+/// Which of our addresses a connection leaves by: those of the remote's family in turn. None where none is named.
+fn leaving_by(local: &[IpAddr], remote: SocketAddr, place: u16) -> Result<Option<IpAddr>, NoFamily> {
+    if local.is_empty() {
+        return Ok(None);
+    }
+    let fitting: Vec<IpAddr> = local.iter().copied().filter(|ip| ip.is_ipv6() == remote.is_ipv6()).collect();
+    let turn = usize::from(place).checked_rem(fitting.len()).ok_or(NoFamily)?;
+    Ok(fitting.get(turn).copied())
+}
+
+/// Small messages leave at once; the receive buffer has its size before the handshake, which announces it. Best effort:
+/// a system that refuses is slower, not wrong.
+fn tune(tcp: &TcpSocket, limits: &NetLimits) {
     let socket = SockRef::from(tcp);
     if let Err(error) = socket.set_tcp_nodelay(true) {
         tracing::debug!(%error, "TCP_NODELAY refused");
@@ -137,18 +165,9 @@ fn failed(detail: &str) -> ConnDown {
 mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpListener;
+    use xtrader_core::table::StampSource;
 
     use super::*;
-
-    // Fault: N14
-    #[test]
-    fn address_families_take_turns() {
-        let a = |s: &str| s.parse::<SocketAddr>().expect("an address");
-        let given = [a("[::1]:1"), a("[::2]:1"), a("[::3]:1"), a("1.1.1.1:1")];
-        assert_eq!(alternating(&given), [a("[::1]:1"), a("1.1.1.1:1"), a("[::2]:1"), a("[::3]:1")]);
-        assert_eq!(alternating(&given[3..]), given[3..]);
-        assert_eq!(alternating(&[]), []);
-    }
 
     // Fault: N14
     #[tokio::test]
@@ -157,9 +176,9 @@ mod tests {
         let alive = listener.local_addr().expect("bound");
         let dead = TcpListener::bind("127.0.0.1:0").await.expect("a port").local_addr().expect("bound");
         let limits = NetLimits::default();
-        let (_, peer) = connect(&[dead, alive], &limits).await.expect("the second answers");
+        let (_, peer) = connect(&[dead, alive], &Advice::default(), &limits).await.expect("the second answers");
         assert_eq!(peer, alive);
-        let refused = connect(&[dead], &limits).await.expect_err("nobody there");
+        let refused = connect(&[dead], &Advice::default(), &limits).await.expect_err("nobody there");
         assert_eq!(refused.reason, DownReason::ConnectFailed);
         assert!(refused.detail.contains(&dead.to_string()), "{}", refused.detail);
     }
@@ -175,12 +194,14 @@ mod tests {
         };
         let limits = NetLimits { connect_ms: 300, ..NetLimits::default() };
         let url = Url::parse("wss://hangs.invalid/").expect("a URL");
-        let hanging = dial_what_is_found(url, super::super::tls::client(None).expect("TLS"), limits, lookup);
+        let tls = super::super::tls::client(None).expect("TLS");
+        let hanging = dial_what_is_found(url, tls, limits, Advice::default(), lookup);
 
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let alive = [listener.local_addr().expect("bound")];
         let flows = async {
-            let (mut ours, _) = connect(&alive, &NetLimits::default()).await.expect("it listens");
+            let (ours, _) = connect(&alive, &Advice::default(), &NetLimits::default()).await.expect("it listens");
+            let mut ours = Transport::Plain(ours);
             let (mut theirs, _) = listener.accept().await.expect("a connection");
             for i in 0..100u8 {
                 theirs.write_u8(i).await.expect("written");
@@ -197,5 +218,38 @@ mod tests {
         assert_eq!(left.reason, DownReason::ConnectFailed);
         assert!(left.detail.contains("300 ms"), "{}", left.detail);
         drop(release);
+    }
+
+    #[tokio::test]
+    async fn advice_decides_which_address_is_tried_and_the_one_that_answered_is_told() {
+        let (one, two) = (
+            TcpListener::bind("127.0.0.1:0").await.expect("a port"),
+            TcpListener::bind("127.0.0.2:0").await.expect("a port"),
+        );
+        let (one, two) = (one.local_addr().expect("bound"), two.local_addr().expect("bound"));
+        let limits = NetLimits::default();
+        for (avoid, peer) in [(one, two), (two, one)] {
+            let advice = Advice { avoid: vec![avoid.ip()], ..Advice::default() };
+            let (tcp, answered) = connect(&[one, two], &advice, &limits).await.expect("both listen");
+            assert_eq!(answered, peer);
+            let dialled = Dialled { transport: Transport::Plain(tcp), tail: Vec::new(), peer: answered };
+            assert_eq!(dialled.link(), Link { ip: Some(peer.ip()), stamps: StampSource::User });
+        }
+    }
+
+    #[tokio::test]
+    async fn connections_to_one_stream_leave_by_the_local_addresses_in_turn() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let there = listener.local_addr().expect("bound");
+        let local = ["127.0.0.2", "::1", "127.0.0.3"].map(|ip| ip.parse().expect("an IP"));
+        let limits = NetLimits { local_addresses: local.to_vec(), ..NetLimits::default() };
+        for (place, by) in [(0, local[0]), (1, local[2]), (2, local[0])] {
+            let advice = Advice { place, ..Advice::default() };
+            let _ours = connect(&[there], &advice, &limits).await.expect("it listens");
+            assert_eq!(listener.accept().await.expect("a connection").1.ip(), by);
+        }
+        let limits = NetLimits { local_addresses: vec![local[1]], ..NetLimits::default() };
+        let refused = connect(&[there], &Advice::default(), &limits).await.expect_err("another family");
+        assert!(refused.detail.contains("net.local_addresses"), "{}", refused.detail);
     }
 }

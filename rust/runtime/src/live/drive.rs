@@ -4,13 +4,18 @@
 use serde_json::{Value, json};
 use xtrader_core::batch::Batch;
 use xtrader_core::config::ConfigError;
-use xtrader_core::engine::{Action, Engine, Input};
+use xtrader_core::engine::{Action, Command, Engine, Input};
 use xtrader_core::time::Stamp;
 
 /// The contract of [`Engine`], as far as a live shell uses it.
 pub trait Drive: Send + 'static {
     /// See [`Engine::handle`].
     fn handle(&mut self, at: Stamp, input: Input<'_>);
+    /// See [`Engine::command`].
+    ///
+    /// # Errors
+    /// As there.
+    fn command(&mut self, at: Stamp, command: &Command) -> Result<(), ConfigError>;
     /// See [`Engine::poll_action`].
     fn poll_action(&mut self) -> Option<Action>;
     /// See [`Engine::next_timeout`].
@@ -30,6 +35,10 @@ pub trait Drive: Send + 'static {
 impl Drive for Engine {
     fn handle(&mut self, at: Stamp, input: Input<'_>) {
         Engine::handle(self, at, input);
+    }
+
+    fn command(&mut self, at: Stamp, command: &Command) -> Result<(), ConfigError> {
+        Engine::command(self, at, command)
     }
 
     fn poll_action(&mut self) -> Option<Action> {

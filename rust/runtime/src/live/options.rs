@@ -1,5 +1,6 @@
 //! What a live stream is told to do, and the bounds of every number.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -65,6 +66,19 @@ pub struct LiveOptions {
     pub rest: RestLimits,
 }
 
+/// Whose clock says when data came.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Timestamps {
+    /// This program's, when its read returns.
+    #[default]
+    User,
+    /// The kernel's, when the last bytes of the read arrived, or the network card's where it notes them and its clock
+    /// follows the system's. Linux only; where there is none, this program's: `stamp_source` tells. Cost: less than a
+    /// microsecond for each read.
+    Kernel,
+}
+
 /// Bounds of every connection.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -95,6 +109,12 @@ pub struct NetLimits {
     /// Connections opened per five minutes and host, by the whole process, 1 … 100 000; none takes four fifths of what
     /// the exchange allows, in its own window.
     pub connects_per_5min: Option<u32>,
+    /// Whose clock says when data came.
+    pub timestamps: Timestamps,
+    /// Addresses of this machine that connections leave by, at most 64: the n-th connection to one stream by the n-th
+    /// of them that has the family of the exchange's address, and round again. None leaves it to the system. REST is not
+    /// concerned.
+    pub local_addresses: Vec<IpAddr>,
 }
 
 impl Default for NetLimits {
@@ -111,6 +131,8 @@ impl Default for NetLimits {
             recv_buffer_bytes: None,
             messages_per_s: None,
             connects_per_5min: None,
+            timestamps: Timestamps::default(),
+            local_addresses: Vec::new(),
         }
     }
 }
@@ -199,6 +221,19 @@ impl LiveOptions {
         if self.engine.login && self.login.is_none() {
             return Err(RuntimeError::Options("engine.login is set by login; name where the credentials are".into()));
         }
+        for ip in &self.net.local_addresses {
+            let problem = if ip.is_unspecified() || ip.is_multicast() {
+                "it is not the address of one machine".to_owned()
+            } else if let Err(e) = sys::has_address(*ip) {
+                e.to_string()
+            } else {
+                continue;
+            };
+            return Err(RuntimeError::Options(format!(
+                "net.local_addresses: no connection can leave by {ip} ({problem}); name addresses that this machine has \
+                 (`ip address` lists them), or leave it out"
+            )));
+        }
         let cores = sys::cores();
         if (self.spin || self.pin_core.is_some()) && cores < MIN_CORES && !self.force {
             return Err(RuntimeError::Options(format!(
@@ -232,7 +267,7 @@ impl LiveOptions {
         let (net, rest) = (&self.net, &self.rest);
         let ms = "1 … 600000";
         let bytes = "1024 … 1073741824";
-        let checks: [(&'static str, u64, u64, u64, &'static str); 15] = [
+        let checks: [(&'static str, u64, u64, u64, &'static str); 16] = [
             ("queue_bytes", self.queue_bytes as u64, 1 << 20, 1 << 40, "1048576 … 1099511627776"),
             ("net.connect_ms", net.connect_ms, 1, 600_000, ms),
             ("net.address_ms", net.address_ms, 1, 600_000, ms),
@@ -245,6 +280,7 @@ impl LiveOptions {
             ("net.recv_buffer_bytes", net.recv_buffer_bytes.unwrap_or(4096) as u64, 4 * KIB, GIB, "4096 … 1073741824"),
             ("net.messages_per_s", net.messages_per_s.unwrap_or(1).into(), 1, 1000, "1 … 1000"),
             ("net.connects_per_5min", net.connects_per_5min.unwrap_or(1).into(), 1, 100_000, "1 … 100000"),
+            ("net.local_addresses", net.local_addresses.len() as u64, 0, 64, "0 … 64 addresses"),
             ("rest.weight_per_min", rest.weight_per_min.unwrap_or(1).into(), 1, 1_000_000, "1 … 1000000"),
             ("rest.max_concurrent", rest.max_concurrent as u64, 1, 64, "1 … 64"),
             ("rest.max_waiting", rest.max_waiting as u64, 1, 65_536, "1 … 65536"),
@@ -301,6 +337,23 @@ mod tests {
             rest: "https://fapi.binance.com".to_owned(),
         });
         assert!(plain.check().expect_err("plain text").to_string().contains("use wss://"));
+    }
+
+    #[test]
+    fn an_address_that_this_machine_has_not_is_refused() {
+        let mut options = LiveOptions::from_json(MINIMAL).expect("defaults");
+        options.net.local_addresses = vec![IpAddr::from([127, 0, 0, 1])];
+        options.check().expect("it has this one");
+        // 192.0.2.0/24 is for documents (RFC 5737): nobody has it.
+        for (foreign, text) in [("192.0.2.7", "`ip address` lists them"), ("0.0.0.0", "not the address of one machine")]
+        {
+            options.net.local_addresses.push(foreign.parse().expect("an IP"));
+            let refused = options.check().expect_err(foreign).to_string();
+            assert!(refused.contains("net.local_addresses") && refused.contains(text), "{refused}");
+            options.net.local_addresses.pop();
+        }
+        options.net.local_addresses = vec![IpAddr::from([127, 0, 0, 1]); 65];
+        assert!(options.check().expect_err("too many").to_string().contains("net.local_addresses = 65"));
     }
 
     #[test]

@@ -118,7 +118,10 @@ impl Plan {
 }
 
 /// The subscriptions of each venue, in order of appearance.
-fn by_venue(texts: &[String]) -> Result<Vec<(Venue, Vec<String>)>, ConfigError> {
+///
+/// # Errors
+/// None at all, or one that cannot be read.
+pub(super) fn by_venue(texts: &[String]) -> Result<Vec<(Venue, Vec<String>)>, ConfigError> {
     let mut venues: Vec<(Venue, Vec<String>)> = Vec::new();
     for text in texts {
         let (venue, symbol) = parse_subscription(text)?;

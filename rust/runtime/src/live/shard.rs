@@ -24,7 +24,7 @@ use serde_json::Value;
 use tokio::time::{Instant, Sleep};
 use xtrader_core::batch::Batch;
 use xtrader_core::config::{ConfigError, Credentials};
-use xtrader_core::engine::{Action, ConnDown, DownReason, HttpReply, Input, Link};
+use xtrader_core::engine::{Action, Advice, Command, ConnDown, DownReason, HttpReply, Input};
 use xtrader_core::symbol::ConnId;
 use xtrader_core::time::{NS_PER_MS, Stamp};
 
@@ -51,13 +51,28 @@ const PASSES_PER_POLL: usize = 16;
 /// Longest sleep: tokio's timer, not a deadline.
 const MAX_SLEEP_NS: u64 = 60_000_000_000;
 
+/// Questions that may wait for a shard; more are refused.
+const MAX_ASKED: usize = 1024;
+
+/// What the engine says to a command.
+pub type Verdict = Result<(), ConfigError>;
+
+/// Something that the outside wants to know of a shard, and where the answer goes. Whoever asked may have gone.
+#[derive(Debug)]
+pub enum Question {
+    /// How is it?
+    Report(SyncSender<Value>),
+    /// Will it do this?
+    Command(Command, SyncSender<Verdict>),
+}
+
 /// What the outside asks of a shard.
 #[derive(Debug, Default)]
 pub struct Control {
     /// Wakes the shard.
     pub waker: Arc<AtomicWaker>,
     stop: AtomicBool,
-    asked: Mutex<Vec<SyncSender<Value>>>,
+    asked: Mutex<Vec<Question>>,
 }
 
 impl Control {
@@ -67,17 +82,22 @@ impl Control {
         self.waker.wake();
     }
 
-    /// Asks for a report.
-    pub fn ask(&self, answer: SyncSender<Value>) {
-        self.asked.lock().unwrap_or_else(PoisonError::into_inner).push(answer);
+    /// Asks; what has no room is dropped, and its answer with it.
+    pub fn ask(&self, question: Question) {
+        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        if asked.len() < MAX_ASKED {
+            asked.push(question);
+        }
+        drop(asked);
         self.waker.wake();
     }
 
-    fn is_stopping(&self) -> bool {
+    /// The loop ends, or has ended.
+    pub fn is_stopping(&self) -> bool {
         self.stop.load(Ordering::Acquire)
     }
 
-    fn take_asked(&self) -> Vec<SyncSender<Value>> {
+    fn take_asked(&self) -> Vec<Question> {
         std::mem::take(&mut *self.asked.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
@@ -115,6 +135,7 @@ struct Counts {
     messages: u64,
     bytes: u64,
     pings: u64,
+    stamps_refused: u64,
     last_down: Option<ConnDown>,
 }
 
@@ -199,9 +220,11 @@ impl<E: Drive> Shard<E> {
             self.queue.push_last(batch);
         }
         let report = self.report();
-        for answer in self.control.take_asked() {
-            // Whoever asked may have gone.
-            let _ = answer.try_send(report.clone());
+        for question in self.control.take_asked() {
+            // It is too late for a command: its answer is dropped with it.
+            if let Question::Report(answer) = question {
+                let _ = answer.try_send(report.clone());
+            }
         }
         for slot in &mut self.slots {
             if let State::Up(socket) = std::mem::replace(&mut slot.state, State::Down) {
@@ -221,9 +244,8 @@ impl<E: Drive> Shard<E> {
             if self.control.is_stopping() {
                 return Poll::Ready(());
             }
-            for answer in self.control.take_asked() {
-                // Whoever asked may have gone.
-                let _ = answer.try_send(self.report());
+            for question in self.control.take_asked() {
+                self.answer(question);
             }
             if self.pass(cx) {
                 continue;
@@ -240,6 +262,19 @@ impl<E: Drive> Shard<E> {
         }
         cx.waker().wake_by_ref();
         Poll::Pending
+    }
+
+    fn answer(&mut self, question: Question) {
+        match question {
+            Question::Report(answer) => {
+                let _ = answer.try_send(self.report());
+            }
+            Question::Command(command, answer) => {
+                let verdict = self.engine.command(sys::now(), &command);
+                self.settle();
+                let _ = answer.try_send(verdict);
+            }
+        }
     }
 
     /// One turn for everything that has something to do. True where there may be more.
@@ -357,7 +392,7 @@ impl<E: Drive> Shard<E> {
         let conn = slot.conn;
         slot.counts.opened = slot.counts.opened.saturating_add(1);
         slot.counts.peer = Some(dialled.peer.to_string());
-        let link = Link { ip: Some(dialled.peer.ip()), ..Link::default() };
+        let link = dialled.link();
         let socket = Socket::new(dialled, seat, self.options.net.clone(), &self.allowance);
         // The read that brought the answer may have brought messages: no stamp of theirs may be earlier.
         let stamp = socket.stamp();
@@ -381,6 +416,7 @@ impl<E: Drive> Shard<E> {
             slot.counts.messages = slot.counts.messages.saturating_add(socket.messages);
             slot.counts.bytes = slot.counts.bytes.saturating_add(socket.bytes);
             slot.counts.pings = slot.counts.pings.saturating_add(socket.pings);
+            slot.counts.stamps_refused = slot.counts.stamps_refused.saturating_add(socket.arrivals().refused);
             if matches!(down.reason, DownReason::Closed | DownReason::Protocol | DownReason::Local) {
                 self.retiring.push(Box::pin(socket.retire()));
             }
@@ -431,7 +467,7 @@ impl<E: Drive> Shard<E> {
 
     fn carry_out(&mut self, action: Action) {
         match action {
-            Action::Open { conn, url, .. } => self.open(conn, url),
+            Action::Open { conn, url, advice } => self.open(conn, url, advice),
             Action::Send { conn, text } => {
                 if let Some(i) = self.slots.iter().position(|s| s.conn == conn) {
                     self.send(i, text);
@@ -466,7 +502,7 @@ impl<E: Drive> Shard<E> {
         }
     }
 
-    fn open(&mut self, conn: ConnId, url: String) {
+    fn open(&mut self, conn: ConnId, url: String, advice: Advice) {
         let i = match self.slots.iter().position(|s| s.conn == conn) {
             Some(i) => i,
             None => {
@@ -493,7 +529,7 @@ impl<E: Drive> Shard<E> {
                 let (tls, net, waiting) = (self.tls.clone(), self.options.net.clone(), slot.waiting.clone());
                 Box::pin(async move {
                     let seat = admitted(&account, &waiting).await?;
-                    Ok((dial(parsed, tls, net).await?, seat))
+                    Ok((dial(parsed, tls, net, advice).await?, seat))
                 })
             }
             Err(e) => Box::pin(std::future::ready(Err(down(DownReason::ConnectFailed, &e.to_string())))),

@@ -12,6 +12,7 @@ use xtrader_core::engine::{ConnDown, DownReason};
 use xtrader_core::time::Stamp;
 
 use super::allowance::Allowance;
+use super::arrival::Arrivals;
 use super::budget::Seat;
 use super::dial::Dialled;
 use super::down::{down, escaped};
@@ -89,10 +90,16 @@ impl Socket {
         }
     }
 
-    /// When the last read returned: the stamp of every message it brought.
+    /// When the last read returned, or its bytes arrived: the stamp of every message it brought.
     #[must_use]
     pub fn stamp(&self) -> Stamp {
         self.transport.last_read()
+    }
+
+    /// Whose clock says so.
+    #[must_use]
+    pub fn arrivals(&self) -> Arrivals {
+        self.transport.arrivals()
     }
 
     /// Nothing was read until now, and that was not the peer's fault.
@@ -331,7 +338,7 @@ mod tests {
         let ours = TcpStream::connect(peer).await.expect("it listens");
         let (theirs, _) = listener.accept().await.expect("a connection");
         let options = LiveOptions::new(EngineConfig::new(venue));
-        let dialled = Dialled { transport: Transport::Plain(Stamped::new(ours)), tail: Vec::new(), peer };
+        let dialled = Dialled { transport: Transport::Plain(Stamped::new(ours, false)), tail: Vec::new(), peer };
         (Socket::new(dialled, None, options.net.clone(), &Allowance::of(&options)), theirs)
     }
 

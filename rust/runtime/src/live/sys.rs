@@ -1,6 +1,13 @@
-//! The only place of the live shell that asks the operating system directly: clocks, cores, process ids.
+//! The only place of the live shell that asks the operating system directly: clocks, reads with their times of arrival,
+//! cores, process ids.
 
+use std::io;
+use std::net::{IpAddr, UdpSocket};
+
+use tokio::net::{TcpSocket, TcpStream};
 use xtrader_core::time::Stamp;
+
+use super::arrival::Arrival;
 
 #[cfg(unix)]
 fn clock_ns(clock: libc::clockid_t) -> i64 {
@@ -35,6 +42,96 @@ pub fn now() -> Stamp {
         wall: i64::try_from(wall.as_nanos()).unwrap_or(i64::MAX),
         mono: u64::try_from(mono.as_nanos()).unwrap_or(u64::MAX),
     }
+}
+
+/// Asks the kernel to note when the bytes of this socket arrive, and the network card where it can: [`receive`] tells.
+///
+/// # Errors
+/// The system has no such thing.
+#[cfg(all(target_os = "linux", target_pointer_width = "64"))]
+pub fn note_arrivals(socket: &TcpSocket) -> io::Result<()> {
+    use std::os::fd::AsRawFd;
+    let wanted: libc::c_uint = libc::SOF_TIMESTAMPING_RX_SOFTWARE
+        | libc::SOF_TIMESTAMPING_SOFTWARE
+        | libc::SOF_TIMESTAMPING_RX_HARDWARE
+        | libc::SOF_TIMESTAMPING_RAW_HARDWARE;
+    let length = libc::socklen_t::try_from(size_of_val(&wanted)).unwrap_or_default();
+    // SAFETY: the descriptor is open as long as `socket` is borrowed, and the kernel reads `length` bytes of `wanted`,
+    // which is as long and outlives the call. Nothing is written.
+    let done = unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_TIMESTAMPING,
+            (&raw const wanted).cast(),
+            length,
+        )
+    };
+    if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// One read, with the times at which the last of its bytes arrived, as far as they are known.
+///
+/// # Errors
+/// As a read; `WouldBlock` where there is nothing.
+#[cfg(all(target_os = "linux", target_pointer_width = "64"))]
+pub fn receive(stream: &TcpStream, space: &mut [u8]) -> io::Result<(usize, Arrival)> {
+    use std::os::fd::AsRawFd;
+    // One message of arrival times takes 64 bytes; nothing else was asked for.
+    let mut control = [0u8; 128];
+    loop {
+        let mut piece = libc::iovec { iov_base: space.as_mut_ptr().cast(), iov_len: space.len() };
+        // SAFETY: all bits zero is a valid `msghdr`: null pointers with lengths of 0.
+        let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
+        message.msg_iov = &raw mut piece;
+        message.msg_iovlen = 1;
+        message.msg_control = control.as_mut_ptr().cast();
+        // Its type differs between C libraries.
+        message.msg_controllen = control.len() as _;
+        // SAFETY: the descriptor is open as long as `stream` is borrowed. `message` points to one piece, which describes
+        // exactly `space`, and to `control` with its true length; all of them are writable and outlive the call, and
+        // the kernel writes no further than the lengths it is given. No name is asked for.
+        let read = unsafe { libc::recvmsg(stream.as_raw_fd(), &raw mut message, 0) };
+        let Ok(read) = usize::try_from(read) else {
+            match io::Error::last_os_error() {
+                e if e.kind() == io::ErrorKind::Interrupted => continue,
+                e => return Err(e),
+            }
+        };
+        // Its type differs between C libraries.
+        #[allow(clippy::unnecessary_cast)]
+        let told = message.msg_controllen as usize;
+        // What was cut off may be half of a time.
+        let whole = message.msg_flags & libc::MSG_CTRUNC == 0;
+        let arrival = control.get(..told).filter(|_| whole).map(Arrival::read).unwrap_or_default();
+        return Ok((read, arrival));
+    }
+}
+
+/// Asks the kernel to note when the bytes of this socket arrive: nothing that is known here.
+///
+/// # Errors
+/// Always.
+#[cfg(not(all(target_os = "linux", target_pointer_width = "64")))]
+pub fn note_arrivals(_: &TcpSocket) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// One read. The time of arrival is not known here.
+///
+/// # Errors
+/// As a read; `WouldBlock` where there is nothing.
+#[cfg(not(all(target_os = "linux", target_pointer_width = "64")))]
+pub fn receive(_: &TcpStream, _: &mut [u8]) -> io::Result<(usize, Arrival)> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// Whether this machine has an address, which a connection may then leave from.
+///
+/// # Errors
+/// What the system says to it.
+pub fn has_address(ip: IpAddr) -> io::Result<()> {
+    UdpSocket::bind((ip, 0)).map(drop)
 }
 
 /// Cores that this process may run on.

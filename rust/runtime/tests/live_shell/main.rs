@@ -4,6 +4,8 @@
 //! must misbehave. Everything waits for events, with one deadline for the whole of a wait; nothing sleeps for luck.
 #![allow(clippy::unwrap_used)]
 
+mod arrivals;
+mod commands;
 mod consumer;
 mod faults;
 mod handshake;

@@ -14,7 +14,7 @@ fn messages_arrive_whole_in_order_and_share_the_stamp_of_their_read() {
         read_to_end(stream);
     });
     let run = Run::open(options(), peer.ws());
-    let Seen::Up(up, 1, url) = run.seen() else { panic!("not up") };
+    let Seen::Up(up, 1, url, _) = run.seen() else { panic!("not up") };
     assert_eq!(url, peer.ws());
     let frames: Vec<_> = (0..3).map(|_| run.seen()).collect();
     let [Seen::Frame(a, 1, one), Seen::Frame(b, 1, two), Seen::Frame(c, 1, three)] = &frames[..] else {

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use xtrader_core::batch::{Batch, BatchConfig, Batches, KeyExchange, RawRow, RowKey, SymbolId};
-use xtrader_core::config::{BatchLimits, EngineConfig, Numeric, SizeUnit};
-use xtrader_core::engine::{Action, Advice, Command, ConnDown, Input, RequestId};
+use xtrader_core::config::{BatchLimits, ConfigError, EngineConfig, Numeric, SizeUnit};
+use xtrader_core::engine::{Action, Advice, Command, ConnDown, Input, Link, RequestId};
 use xtrader_core::symbol::{ConnId, Venue};
 use xtrader_core::table::{InputKind, Table};
 use xtrader_core::time::Stamp;
@@ -19,12 +19,11 @@ pub const PATIENCE: Duration = Duration::from_secs(20);
 /// An input, as it was handed over.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Seen {
-    Up(Stamp, u16, String),
+    Up(Stamp, u16, String, Link),
     Down(Stamp, u16, ConnDown),
     Frame(Stamp, u16, Vec<u8>),
     Http(Stamp, Reply),
     Timeout(Stamp),
-    #[allow(dead_code)]
     Command(Stamp, Command),
 }
 
@@ -79,7 +78,7 @@ impl Script {
 impl Drive for Script {
     fn handle(&mut self, at: Stamp, input: Input<'_>) {
         let seen = match input {
-            Input::ConnUp { conn, url, .. } => Seen::Up(at, conn.0, url.to_owned()),
+            Input::ConnUp { conn, url, link } => Seen::Up(at, conn.0, url.to_owned(), link),
             Input::ConnDown { conn, down } => Seen::Down(at, conn.0, down.clone()),
             Input::Frame { conn, payload } => Seen::Frame(at, conn.0, payload.to_vec()),
             Input::Http(reply) => Seen::Http(
@@ -128,6 +127,19 @@ impl Drive for Script {
         let _ = self.seen.send(seen);
     }
 
+    /// Refuses to take more than 16 connections.
+    fn command(&mut self, at: Stamp, command: &Command) -> Result<(), ConfigError> {
+        match *command {
+            Command::Connections(n) if n > 16 => {
+                Err(ConfigError::Bounds { key: "connections", value: n.into(), bounds: "1 to 16 connections" })
+            }
+            _ => {
+                self.handle(at, Input::Command(command));
+                Ok(())
+            }
+        }
+    }
+
     fn poll_action(&mut self) -> Option<Action> {
         self.actions.pop_front()
     }
@@ -149,7 +161,7 @@ impl Drive for Script {
         Some((self.batches.open_rows(), self.oldest?))
     }
 
-    fn fault(&self) -> Option<&xtrader_core::config::ConfigError> {
+    fn fault(&self) -> Option<&ConfigError> {
         None
     }
 

@@ -56,6 +56,8 @@ impl<E: Drive> Shard<E> {
             "messages": counts.messages + live.map_or(0, |s| s.messages),
             "bytes": counts.bytes + live.map_or(0, |s| s.bytes),
             "pings": counts.pings + live.map_or(0, |s| s.pings),
+            "stamp_source": live.map(|s| s.arrivals().source.name()),
+            "stamps_refused": counts.stamps_refused + live.map_or(0, |s| s.arrivals().refused),
             "last_down": counts.last_down,
         })
     }
