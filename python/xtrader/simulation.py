@@ -24,8 +24,8 @@ class Simulator:
 
     Args:
         **config: What differs from the defaults of the exchange: `exchange` (`binance-futures` unless it says
-            `binance-spot`, `okx` or `deribit`), `seed`, `symbols`, `source`, `ws_port`, `rest_port`, `tls`, `faults`,
-            `limits`, `load`, …; unknown keys are refused. `config` shows all of them.
+            `binance-spot`, `okx` or `deribit`), `seed`, `symbols`, `source`, `addresses`, `ws_port`, `rest_port`,
+            `tls`, `faults`, `limits`, `load`, …; unknown keys are refused. `config` shows all of them.
 
     Raises:
         ConfigError: a key that is not there, or a value that makes no sense.
@@ -76,10 +76,11 @@ class Simulator:
         """Adds a fault: at once and one time, unless `when` says otherwise.
 
         Args:
-            kind: `drop`, `duplicate`, `delay`, `disconnect`, `half_open`, `malformed`, `stale_snapshot`, `shutdown`,
-                `list`, `delist`, `status`, …
-            target: For whom: `connection`, `family`, `symbol`, `stream`, `path`; everything given must match.
-            when: `after_s`, `after_frames`, `times` (0 without limit), `probability`, `for_s`.
+            kind: `drop`, `duplicate`, `delay`, `tamper`, `replay_recent`, `disconnect`, `half_open`, `malformed`,
+                `stale_snapshot`, `shutdown`, `list`, `delist`, `status`, …
+            target: For whom: `connection`, `address`, `family`, `symbol`, `stream`, `path`; all that is given must match.
+            when: `after_s`, `after_frames`, `times` (0 without limit), `probability`, `for_s`, `every_s` (a connection is
+                struck again and again).
             **fields: What the kind has beside its name.
 
         Returns:
@@ -113,7 +114,8 @@ class Simulator:
 
         Args:
             what: `summary`, `symbols`, `events`, `frames`, `trades`, `book`, `client_book`, `connections`,
-                `alterations`, `requests` or `missing`.
+                `alterations`, `requests`, `missing` or `uncarried` (events of a `stream` that no connection was
+                handed).
             **fields: What the question has beside its name.
         """
         return self._native.truth(json.dumps({"what": what, **fields}))

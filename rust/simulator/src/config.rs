@@ -1,5 +1,6 @@
 //! The configuration: every key has a default, unknown keys are refused.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -46,9 +47,12 @@ pub struct SimulatorConfig {
     pub odd_trades: f64,
     /// The exchange's clock at the start, ms since the epoch. Default: this machine's.
     pub start_ms: Option<i64>,
-    /// Port of the WebSocket server on 127.0.0.1; 0 (the default) takes a free one.
+    /// Where it listens: addresses of this machine alone (`127.0.0.1`, `127.0.0.2` …), all of them with the same two ports, as
+    /// the several addresses behind one name of an exchange. Default: 127.0.0.1.
+    pub addresses: Vec<IpAddr>,
+    /// Port of the WebSocket server; 0 (the default) takes a free one.
     pub ws_port: u16,
-    /// Port of the REST server on 127.0.0.1; 0 (the default) takes a free one.
+    /// Port of the REST server; 0 (the default) takes a free one.
     pub rest_port: u16,
     /// Serve `wss://` and `https://` with a certificate made at the start. Default false.
     pub tls: bool,
@@ -60,10 +64,12 @@ pub struct SimulatorConfig {
     pub pong_timeout_s: f64,
     /// Seconds a connection may live; 0 is without end. Default 86400.
     pub lifetime_s: f64,
+    /// Seconds before that end at which it is announced, where the exchange has words for it; 0 is not at all. Default 0.
+    pub lifetime_notice_s: f64,
     /// Seconds of silence (nothing sent, no text heard, nothing subscribed) after which an exchange that watches this
     /// closes a connection; 0 is never. Default 0; of OKX 30, of Deribit 60.
     pub idle_s: f64,
-    /// Divides the five times above and the times of all limits: 24 hours pass in one with 24. Default 1.
+    /// Divides the six times above and the times of all limits: 24 hours pass in one with 24. Default 1.
     pub time_compression: f64,
     /// The exchange's limits.
     pub limits: Limits,
@@ -124,6 +130,7 @@ impl SimulatorConfig {
             ("ping_interval_s", self.ping_interval_s),
             ("pong_timeout_s", self.pong_timeout_s),
             ("lifetime_s", self.lifetime_s),
+            ("lifetime_notice_s", self.lifetime_notice_s),
             ("idle_s", self.idle_s),
         ];
         for (key, value) in positive {
@@ -142,6 +149,15 @@ impl SimulatorConfig {
             if !(0.0..=1.0).contains(&share) {
                 return Err(SimulatorError::config(key, "is a share: 0 to 1"));
             }
+        }
+        if self.lifetime_notice_s > self.lifetime_s {
+            return Err(SimulatorError::config("lifetime_notice_s", "at most lifetime_s"));
+        }
+        if self.addresses.is_empty() || !self.addresses.iter().all(IpAddr::is_loopback) {
+            return Err(SimulatorError::config("addresses", "one or more of this machine: 127.0.0.1, 127.0.0.2 …"));
+        }
+        if let Some(twice) = self.addresses.iter().enumerate().find(|(i, a)| self.addresses[..*i].contains(a)) {
+            return Err(SimulatorError::config("addresses", format!("{} stands there twice", twice.1)));
         }
         if !(1..=64).contains(&self.batch_phases) {
             return Err(SimulatorError::config("batch_phases", "1 to 64"));
@@ -177,6 +193,10 @@ impl SimulatorConfig {
         let deribit_only = matches!(plan.fault, Fault::Lock { .. } | Fault::ShedAnonymous { .. });
         if deribit_only && self.exchange != ExchangeName::Deribit {
             return Err(SimulatorError::config(format!("fault {}", plan.fault.name()), "only deribit has this one"));
+        }
+        if let Some(address) = plan.target.address.filter(|a| !self.addresses.contains(a)) {
+            let problem = format!("{address} is none of `addresses`");
+            return Err(SimulatorError::config(format!("fault {}: target.address", plan.fault.name()), problem));
         }
         if matches!(plan.fault, Fault::RestartIds) && self.exchange != ExchangeName::Okx {
             return Err(SimulatorError::config("fault restart_ids", "only the ids of `okx` begin anew"));
@@ -418,9 +438,12 @@ pub struct Limits {
     pub messages_per_s: usize,
     /// Whether pings and pongs count as such frames. Default false.
     pub control_frames_count: bool,
-    /// WebSocket connections open at a time; one more is refused (429). 0 (the default) is without limit; of Deribit 32.
+    /// WebSocket connections of one client address open at a time; one more is refused (429). 0 (the default) is without
+    /// limit; of Deribit 32.
     pub connections: usize,
-    /// WebSocket upgrades within `handshake_window_s`; one more is refused (429). 0 (the default) is without limit.
+    /// Whether one more is served, and the oldest of the same client is closed for it instead. Default false.
+    pub close_oldest: bool,
+    /// WebSocket upgrades of one client address within `handshake_window_s`; one more is refused (429). 0 (the default) is without limit.
     pub handshakes: usize,
     /// Seconds. Default 300.
     pub handshake_window_s: f64,
@@ -447,6 +470,7 @@ impl Default for Limits {
             messages_per_s: 10,
             control_frames_count: false,
             connections: 0,
+            close_oldest: false,
             handshakes: 0,
             handshake_window_s: 300.0,
             weight_per_minute: 2400,
@@ -557,6 +581,12 @@ mod tests {
         };
         assert_eq!(refused(r#"{"time_compression":0}"#), "time_compression");
         assert_eq!(refused(r#"{"book_levels":3}"#), "book_levels");
+        assert_eq!(refused(r#"{"lifetime_s":5,"lifetime_notice_s":6}"#), "lifetime_notice_s");
+        assert_eq!(refused(r#"{"addresses":[]}"#), "addresses");
+        assert_eq!(refused(r#"{"addresses":["8.8.8.8"]}"#), "addresses");
+        assert_eq!(refused(r#"{"addresses":["127.0.0.1","127.0.0.1"]}"#), "addresses");
+        let elsewhere = r#"{"faults":[{"fault":{"kind":"drop"},"target":{"address":"127.0.0.9"}}]}"#;
+        assert_eq!(refused(elsewhere), "fault drop: target.address");
         assert_eq!(refused(r#"{"symbols":["BTCUSDT","BTCUSDT"]}"#), "symbols");
         assert_eq!(refused(r#"{"tls":true,"load":{}}"#), "load");
         let mut s = SymbolConfig::named("BTCUSDT");

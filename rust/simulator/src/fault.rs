@@ -7,17 +7,24 @@
 //! {"fault": {"kind": "drop"}, "target": {"stream": "btcusdt@depth@100ms"}, "when": {"after_frames": 50}}
 //! {"fault": {"kind": "disconnect", "how": "reset"}, "target": {"family": "public"}, "when": {"after_s": 3}}
 //! {"fault": {"kind": "silence"}, "target": {"connection": 1, "symbol": "ETHUSDT"}, "when": {"for_s": 5}}
+//! {"fault": {"kind": "drop"}, "when": {"probability": 0.01, "times": 0}}
+//! {"fault": {"kind": "disconnect", "how": "fin"}, "when": {"every_s": 60}}
+//! {"fault": {"kind": "delay", "seconds": 0.05}, "target": {"address": "127.0.0.2"}}
 //! {"fault": {"kind": "rest_status", "status": 503}, "target": {"path": "depth"}, "when": {"times": 0, "for_s": 10}}
 //! {"fault": {"kind": "malformed", "how": {"set": {"field": "p", "json": "\"1e400\""}}}, "target": {"stream": "btcusdt@aggTrade"}}
 //! ```
 
 mod malform;
 mod plans;
+mod tamper;
+
+use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
 pub(crate) use malform::malform;
 pub(crate) use plans::{Faults, FrameContext};
+pub(crate) use tamper::tamper;
 
 use crate::SimulatorError;
 
@@ -37,6 +44,9 @@ pub enum Fault {
         /// Up to so many seconds more, drawn per frame.
         #[serde(default)]
         jitter_s: f64,
+        /// Up to so many seconds more, drawn once for each connection: some are faster than others.
+        #[serde(default)]
+        spread_s: f64,
     },
     /// The frame comes after the next one of the same stream.
     Swap,
@@ -55,6 +65,13 @@ pub enum Fault {
         /// Sent before the frame, which then follows untouched, so that nothing is lost.
         #[serde(default)]
         before: bool,
+    },
+    /// The frame tells another price or size under the same id: of a trade or quote the first one, of a book the first level
+    /// that is not deleted. The truth keeps the real one.
+    Tamper {
+        /// Which of the two. Default: the size.
+        #[serde(default)]
+        what: Tampered,
     },
     /// The frame comes in fragments (correctly).
     Fragment {
@@ -118,6 +135,15 @@ pub enum Fault {
     RawBytes {
         /// Pairs of hexadecimal digits.
         hex: String,
+    },
+
+    // ---- a subscription
+    /// The latest trades of a stream are sent again to who has just subscribed to it, before what comes next. Without limit
+    /// of times.
+    ReplayRecent {
+        /// How many events of the stream (at most 64).
+        #[serde(default = "five")]
+        count: usize,
     },
 
     // ---- a new connection
@@ -264,6 +290,9 @@ pub enum Fault {
     },
 }
 
+/// Events of a stream that are at hand to be sent again.
+pub(crate) const RECENT: usize = 64;
+
 fn five() -> usize {
     5
 }
@@ -295,6 +324,17 @@ pub enum Ending {
     Reset,
     /// FIN.
     Fin,
+}
+
+/// What of a message is told otherwise.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Tampered {
+    /// A price.
+    Price,
+    /// A size.
+    #[default]
+    Size,
 }
 
 /// What stands in the place of a good text. JSON: a name, or an object with the one that has fields.
@@ -439,6 +479,8 @@ pub enum SnapshotPosition {
 pub struct Target {
     /// Number of the WebSocket connection: from 0, in the order in which TCP connections were accepted.
     pub connection: Option<u64>,
+    /// Which of the server's addresses it reached, of connections and requests alike.
+    pub address: Option<IpAddr>,
     /// Family of the connection's path, as the exchange parts them; of Binance futures `public`, `market`, `private`,
     /// `unrouted`.
     pub family: Option<String>,
@@ -459,17 +501,21 @@ pub struct When {
     pub after_s: f64,
     /// After so many matching data frames, connections or requests have passed.
     pub after_frames: u64,
-    /// How often it strikes; 0 is without limit. Default 1, without limit for `delay` and `silence`.
+    /// How often it strikes; 0 is without limit. Default 1, without limit for `delay`, `silence`, `replay_recent`, and with
+    /// `every_s`.
     pub times: Option<u64>,
-    /// Each time only with this probability. Default 1.
+    /// Each time only with this probability, drawn from the seed for each connection by itself. Default 1.
     pub probability: f64,
     /// Ends so many seconds after `after_s`. Default: never.
     pub for_s: Option<f64>,
+    /// For faults of a connection: strikes each one again and again, every so many seconds on the mean, from half to one and a
+    /// half as many each time, so that connections are struck at different moments.
+    pub every_s: Option<f64>,
 }
 
 impl Default for When {
     fn default() -> Self {
-        Self { after_s: 0.0, after_frames: 0, times: None, probability: 1.0, for_s: None }
+        Self { after_s: 0.0, after_frames: 0, times: None, probability: 1.0, for_s: None, every_s: None }
     }
 }
 
@@ -492,6 +538,7 @@ pub struct FaultPlan {
 pub(crate) enum Stage {
     Frame,
     Connection,
+    Subscription,
     Accept,
     Upgrade,
     Rest,
@@ -508,6 +555,7 @@ impl Fault {
             | Self::Stale { .. }
             | Self::Silence
             | Self::Malformed { .. }
+            | Self::Tamper { .. }
             | Self::Fragment { .. }
             | Self::Disconnect { at_byte: Some(_), .. } => Stage::Frame,
             Self::Disconnect { at_byte: None, .. }
@@ -519,6 +567,7 @@ impl Fault {
             | Self::PingFlood { .. }
             | Self::BadFrame { .. }
             | Self::RawBytes { .. } => Stage::Connection,
+            Self::ReplayRecent { .. } => Stage::Subscription,
             Self::Certificate { .. } => Stage::Accept,
             Self::AcceptThenClose { upgraded: false, .. } => Stage::Accept,
             Self::AcceptThenClose { upgraded: true, .. } | Self::RefuseUpgrade { .. } | Self::BadUpgrade { .. } => {
@@ -600,6 +649,14 @@ impl FaultPlan {
         if t.path.is_some() && !matches!(stage, Stage::Rest | Stage::Accept) {
             return bad("target.path", "is for REST requests");
         }
+        if let Some(every) = w.every_s {
+            if !(every.is_finite() && every > 0.0) {
+                return bad("when.every_s", "seconds, above 0");
+            }
+            if stage != Stage::Connection || w.after_frames > 0 || t.symbol.is_some() || t.stream.is_some() {
+                return bad("when.every_s", "is for faults of a connection, without symbol, stream or after_frames");
+            }
+        }
         let one_symbol = matches!(self.fault, Fault::Delist | Fault::Status { .. });
         if one_symbol && t.symbol.is_none() {
             return bad("target.symbol", "which instrument?");
@@ -607,7 +664,10 @@ impl FaultPlan {
         let only_symbol =
             one_symbol || matches!(self.fault, Fault::Cross { .. } | Fault::BigEvent { .. } | Fault::RestartIds);
         if stage == Stage::Market
-            && (t.connection.is_some() || t.stream.is_some() || (t.symbol.is_some() && !only_symbol))
+            && (t.connection.is_some()
+                || t.address.is_some()
+                || t.stream.is_some()
+                || (t.symbol.is_some() && !only_symbol))
         {
             return bad("target", "the market has no connections: use symbol, or nothing for `rate`");
         }
@@ -616,7 +676,12 @@ impl FaultPlan {
             Fault::Trickle { bytes_per_s: 0 } => bad("bytes_per_s", "at least 1; `half_open` stops altogether"),
             Fault::PingFlood { payload_bytes, .. } if *payload_bytes > 125 => bad("payload_bytes", "at most 125"),
             Fault::Shutdown { after_s } if !(after_s.is_finite() && *after_s >= 0.0) => bad("after_s", "0 or more"),
-            Fault::Delay { seconds, jitter_s } if !(*seconds >= 0.0 && *jitter_s >= 0.0) => bad("seconds", "0 or more"),
+            Fault::Delay { seconds, jitter_s, spread_s }
+                if [seconds, jitter_s, spread_s].into_iter().any(|s| !(s.is_finite() && *s >= 0.0)) =>
+            {
+                bad("seconds", "seconds, jitter_s and spread_s are 0 or more")
+            }
+            Fault::ReplayRecent { count } if !(1..=RECENT).contains(count) => bad("count", "1 to 64"),
             Fault::List { symbol, .. } if symbol.numbers().is_err() => symbol.numbers().map(drop),
             Fault::List { opens_after_s, .. } if !(opens_after_s.is_finite() && *opens_after_s >= 0.0) => {
                 bad("opens_after_s", "0 or more")
@@ -655,6 +720,8 @@ mod tests {
             r#"{"fault":{"kind":"snapshot_at","position":"inside"}}"#,
             r#"{"fault":{"kind":"list","symbol":{"symbol":"XUSDT","tick":"0.001"},"opens_after_s":1}}"#,
             r#"{"fault":{"kind":"status","status":"HALT"},"target":{"symbol":"BTCUSDT"}}"#,
+            r#"{"fault":{"kind":"tamper","what":"price"},"target":{"address":"127.0.0.2"}}"#,
+            r#"{"fault":{"kind":"disconnect"},"when":{"every_s":60}}"#,
         ] {
             let plan = FaultPlan::from_json(text).expect(text);
             let again = serde_json::to_string(&plan).expect("JSON");
@@ -675,6 +742,10 @@ mod tests {
             r#"{"fault":{"kind":"delist"}}"#,
             r#"{"fault":{"kind":"list","symbol":"x y"}}"#,
             r#"{"fault":{"kind":"drop"},"when":{"probability":2}}"#,
+            r#"{"fault":{"kind":"drop"},"when":{"every_s":1}}"#,
+            r#"{"fault":{"kind":"disconnect"},"when":{"every_s":0}}"#,
+            r#"{"fault":{"kind":"rate","factor":2},"target":{"address":"127.0.0.1"}}"#,
+            r#"{"fault":{"kind":"replay_recent","count":65}}"#,
         ] {
             assert!(FaultPlan::from_json(text).is_err(), "{text}");
         }

@@ -110,6 +110,17 @@
 //! * Dated instruments expire at 08:00 UTC by [`SimulatorConfig::start_ms`]'s clock; those whose day had passed at the
 //!   start are played without end.
 //!
+//! # Several connections
+//!
+//! * [`SimulatorConfig::addresses`]: several addresses of this machine with one port, each a target of faults, as the addresses
+//!   behind one name. Limits of connections and upgrades are counted for each address of the client.
+//! * [`SimulatorConfig::lifetime_s`] ends connections of any exchange, [`SimulatorConfig::lifetime_notice_s`] announces it where
+//!   the exchange has words (`serverShutdown` of Binance spot, 64008 of OKX); the fault `shutdown` does so at any time.
+//! * With [`Limits::close_oldest`] a connection beyond [`Limits::connections`] makes the exchange end the oldest of the client:
+//!   Binance with 1008, OKX with 4008, Deribit without a word.
+//! * [`SimulatorConfig::batch_phases`] cuts books of Binance and Deribit, and the trade arrays of Deribit, otherwise on other
+//!   connections. Rows of `@aggTrade` and folds of OKX have ids of their own, and are the same everywhere.
+//!
 //! # Trades by REST
 //!
 //! Everywhere the trades that the sockets carry, the latest [`Limits::trade_history`] of an instrument: Binance `aggTrades`
@@ -124,6 +135,8 @@
 //!   (the default is 1500), [`Truth::client_book`] says what a client that follows the manual holds.
 //! * [`Truth::frames`] is what was handed to each socket, with the wall time right before the write. A frame cut by a
 //!   fault is there with `whole` false. [`Truth::alterations`] names every event that a fault lost or changed.
+//! * [`Truth::uncarried`] are the events of a stream that no connection was handed: what a client with several connections
+//!   cannot have, and everything else it must.
 //! * [`Truth::missing`] are the events of a stream whose ids a client has not seen.
 //! * [`Simulator::pause`] and [`Simulator::wait_drained`] bring everything to rest, so that the last books can be compared.
 //! * In other languages: [`Simulator::truth_json`] with a [`TruthQuery`].
@@ -135,10 +148,11 @@
 //! | `kind` | fields (default) | strikes |
 //! |---|---|---|
 //! | `drop`, `duplicate`, `swap` | | a data frame |
-//! | `delay` | `seconds`, `jitter_s` (0) | every data frame |
+//! | `delay` | `seconds`, `jitter_s` (0), `spread_s` (0) | every data frame; the spread is drawn once a connection |
 //! | `stale` | `back` (5) | a data frame |
 //! | `silence` | | every data frame: a mute symbol, stream or connection |
 //! | `malformed` | `how` ([`Malformation`]), `before` (false) | a data frame |
+//! | `tamper` | `what` (`size` or `price`) | a data frame: another number under the same id |
 //! | `fragment` | `parts` (5), `pings` (false) | a data frame |
 //! | `disconnect` | `how` (`reset` or `fin`), `at_byte` (none) | a connection; with `at_byte` a data frame |
 //! | `close` | `code`, `reason` ("") | a connection |
@@ -148,6 +162,7 @@
 //! | `ping_flood` | `count`, `payload_bytes` (125) | a connection |
 //! | `bad_frame` | `how` ([`BadFrame`]) | a connection |
 //! | `raw_bytes` | `hex` | a connection |
+//! | `replay_recent` | `count` (5) | a new subscription to trades: the latest events of the stream again |
 //! | `accept_then_close` | `after_s` (0), `upgraded` (false) | a new connection |
 //! | `refuse_upgrade` | `status`, `retry_after_s`, `location` | a new connection |
 //! | `bad_upgrade` | `how` ([`BadUpgrade`]) | a new connection |
@@ -170,6 +185,11 @@
 //! | `status` | `status` | the market, one symbol |
 //! | `lock`, `shed_anonymous` (Deribit) | `seconds` (0.5) | the market |
 //! | `rate` | `factor` | the market |
+//!
+//! `when` has `after_s`, `after_frames`, `times`, `probability`, `for_s` and, for faults of a connection, `every_s`: a share of all
+//! frames is `{"probability": 0.01, "times": 0}`, a cut once a minute `{"every_s": 60}`, on each connection at moments of its
+//! own. Chances are drawn from the seed for each plan and connection by itself. `target` has `connection`, `address`, `family`,
+//! `symbol`, `stream`, `path`.
 //!
 //! Faults of a connection strike as soon as their time has come; with `after_frames`, `symbol` or `stream` they strike
 //! right before the data frame that fits. Frames are counted over all connections that the target allows. What is
@@ -211,9 +231,12 @@ pub use error::SimulatorError;
 pub use event::{Event, EventKind};
 pub use exchange::ExchangeName;
 pub use fault::{
-    BadCertificate, BadFrame, BadUpgrade, Ending, Fault, FaultPlan, Malformation, SnapshotPosition, Target, When,
+    BadCertificate, BadFrame, BadUpgrade, Ending, Fault, FaultPlan, Malformation, SnapshotPosition, Tampered, Target,
+    When,
 };
 pub use recorder::{RecordRequest, RecordSummary};
 pub use server::LoadReport;
 pub use simulator::Simulator;
-pub use truth::{Alteration, BookImage, ConnectionRecord, FrameRecord, RequestRecord, TradeRecord, Truth, TruthQuery};
+pub use truth::{
+    Alteration, BookImage, ConnectionRecord, FrameRecord, RequestRecord, TradeRecord, Truth, TruthQuery, Uncarried,
+};

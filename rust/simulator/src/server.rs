@@ -22,7 +22,7 @@ mod socket;
 mod tls;
 mod websocket;
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -53,6 +53,8 @@ pub(crate) struct Shared {
     pub advanced: Notify,
     pub stop: Notify,
     pub stopped: AtomicBool,
+    /// WebSocket connections accepted so far, at any address.
+    accepted: AtomicU64,
     pub load_threads: Mutex<Vec<JoinHandle<()>>>,
     pub load_logs: Mutex<Vec<Arc<LoadLog>>>,
     state: Mutex<State>,
@@ -91,6 +93,7 @@ impl Shared {
             advanced: Notify::new(),
             stop: Notify::new(),
             stopped: AtomicBool::new(false),
+            accepted: AtomicU64::new(0),
             load_threads: Mutex::new(Vec::new()),
             load_logs: Mutex::new(Vec::new()),
             state: Mutex::new(state),
@@ -153,12 +156,10 @@ impl State {
 }
 
 /// Serves until [`Shared::stop`] is notified.
-pub(crate) async fn serve(shared: Arc<Shared>, ws: TcpListener, rest: TcpListener) {
-    let tasks = [
-        tokio::spawn(accept_ws(Arc::clone(&shared), ws)),
-        tokio::spawn(accept_rest(Arc::clone(&shared), rest)),
-        tokio::spawn(drive(Arc::clone(&shared))),
-    ];
+pub(crate) async fn serve(shared: Arc<Shared>, ws: Vec<TcpListener>, rest: Vec<TcpListener>) {
+    let mut tasks = vec![tokio::spawn(drive(Arc::clone(&shared)))];
+    tasks.extend(ws.into_iter().map(|l| tokio::spawn(accept_ws(Arc::clone(&shared), l))));
+    tasks.extend(rest.into_iter().map(|l| tokio::spawn(accept_rest(Arc::clone(&shared), l))));
     while !shared.stopped.load(Ordering::Acquire) {
         shared.stop.notified().await;
     }
@@ -184,12 +185,11 @@ async fn drive(shared: Arc<Shared>) {
 }
 
 async fn accept_ws(shared: Arc<Shared>, listener: TcpListener) {
-    let mut number = 0;
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
+                let number = shared.accepted.fetch_add(1, Ordering::Relaxed);
                 tokio::spawn(connection::run(Arc::clone(&shared), stream, number));
-                number += 1;
             }
             // Out of descriptors, most likely: they come back when clients go.
             Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,

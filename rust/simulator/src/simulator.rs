@@ -1,6 +1,6 @@
 //! The handle: start, ask, disturb, stop.
 
-use std::net::TcpListener as StdListener;
+use std::net::{IpAddr, SocketAddr, TcpListener as StdListener};
 use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -37,15 +37,8 @@ impl Simulator {
     pub fn start(config: SimulatorConfig) -> Result<Self, SimulatorError> {
         config.check()?;
         let tls = config.tls.then(Tls::new).transpose()?;
-        let bind = |port: u16| -> Result<StdListener, SimulatorError> {
-            let listener = StdListener::bind(("127.0.0.1", port))
-                .and_then(|l| l.set_nonblocking(true).map(|()| l))
-                .map_err(SimulatorError::io(format!("port {port} of 127.0.0.1")))?;
-            Ok(listener)
-        };
-        let (ws, rest) = (bind(config.ws_port)?, bind(config.rest_port)?);
-        let port = |l: &StdListener| l.local_addr().map(|a| a.port()).map_err(SimulatorError::io("a port"));
-        let (ws_port, rest_port) = (port(&ws)?, port(&rest)?);
+        let (ws, ws_port) = bind(&config.addresses, config.ws_port)?;
+        let (rest, rest_port) = bind(&config.addresses, config.rest_port)?;
 
         let clock = Clock::start();
         let start_ms = config.start_ms.unwrap_or((clock.started_wall_ns() / MS) as i64);
@@ -58,7 +51,10 @@ impl Simulator {
             .map_err(SimulatorError::io("a runtime"))?;
         let (ws, rest) = {
             let _guard = runtime.enter();
-            let listen = |l| tokio::net::TcpListener::from_std(l).map_err(SimulatorError::io("a listener"));
+            let listen = |l: Vec<StdListener>| {
+                let listeners: std::io::Result<Vec<_>> = l.into_iter().map(tokio::net::TcpListener::from_std).collect();
+                listeners.map_err(SimulatorError::io("a listener"))
+            };
             (listen(ws)?, listen(rest)?)
         };
         let serving = Arc::clone(&shared);
@@ -69,7 +65,8 @@ impl Simulator {
         Ok(Self { shared, ws_port, rest_port, thread: Mutex::new(Some(thread)) })
     }
 
-    /// Where the WebSocket server is: `ws://127.0.0.1:PORT`, with TLS `wss://localhost:PORT`.
+    /// Where the WebSocket server is: `ws://127.0.0.1:PORT`, with TLS `wss://localhost:PORT`. Of several addresses it is the
+    /// first one; the others have the same port.
     #[must_use]
     pub fn ws_url(&self) -> String {
         self.url("ws", self.ws_port)
@@ -84,8 +81,12 @@ impl Simulator {
     fn url(&self, scheme: &str, port: u16) -> String {
         match self.shared.tls {
             Some(_) => format!("{scheme}s://localhost:{port}"),
-            None => format!("{scheme}://127.0.0.1:{port}"),
+            None => format!("{scheme}://{}", SocketAddr::new(self.first_address(), port)),
         }
+    }
+
+    fn first_address(&self) -> IpAddr {
+        self.config().addresses.first().copied().unwrap_or(IpAddr::from([127, 0, 0, 1]))
     }
 
     /// The certificate authority that clients must trust, as PEM; `None` without TLS.
@@ -239,6 +240,31 @@ impl Simulator {
         summary.connections = self.with_truth(numbers);
         Ok(summary)
     }
+}
+
+/// Listens at one port of all addresses; says which.
+fn bind(addresses: &[IpAddr], port: u16) -> Result<(Vec<StdListener>, u16), SimulatorError> {
+    let all = || -> std::io::Result<(Vec<StdListener>, u16)> {
+        let (mut listeners, mut port) = (Vec::new(), port);
+        for address in addresses {
+            let listener = StdListener::bind((*address, port))?;
+            listener.set_nonblocking(true)?;
+            // Where any free one will do, the first address finds it.
+            port = listener.local_addr()?.port();
+            listeners.push(listener);
+        }
+        Ok((listeners, port))
+    };
+    // What is free at one address may be taken at another.
+    let tries = if port == 0 { 20 } else { 1 };
+    let mut bound = all();
+    for _ in 1..tries {
+        if bound.is_ok() {
+            break;
+        }
+        bound = all();
+    }
+    bound.map_err(SimulatorError::io(format!("port {port} of {addresses:?}")))
 }
 
 impl Drop for Simulator {

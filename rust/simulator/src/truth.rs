@@ -1,5 +1,6 @@
 //! What really happened: every event, every frame handed to a socket, every book at every id.
 
+mod carried;
 mod history;
 mod query;
 
@@ -11,6 +12,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+pub use carried::Uncarried;
 use history::History;
 pub(crate) use history::Roll;
 pub use query::TruthQuery;
@@ -91,7 +93,7 @@ pub struct FrameRecord {
     pub write_ns: u64,
     /// [`Event::seq`] of the event it carries; `None` for replies and for what faults sent in its place.
     pub event: Option<u64>,
-    /// True when it went out whole and untouched (fragments included).
+    /// True when all of it went out (fragments included). What `tamper` told otherwise is whole.
     pub whole: bool,
     /// The message as it was written.
     pub payload: Arc<[u8]>,
@@ -119,6 +121,8 @@ pub struct ConnectionRecord {
     pub number: u64,
     /// The client's address.
     pub peer: String,
+    /// Which of the server's addresses it reached.
+    pub address: String,
     /// Path and query of the upgrade; empty when none came.
     pub path: String,
     /// Family of the path.

@@ -83,6 +83,11 @@ pub(crate) trait Session: Send {
         None
     }
 
+    /// How the exchange ends this connection for a newer one of the same client. No manual says: it goes without a word.
+    fn displaced(&self) -> Reply {
+        Reply::Cut("displaced by a newer connection")
+    }
+
     /// The text that announces the end of this connection, where the exchange announces it.
     fn farewell(&self, now: MarketTime) -> Option<String>;
 

@@ -4,6 +4,8 @@
 mod client;
 #[path = "sockets/deribit.rs"]
 mod deribit;
+#[path = "sockets/fates.rs"]
+mod fates;
 #[path = "sockets/faults.rs"]
 mod faults;
 #[path = "sockets/history.rs"]
@@ -14,6 +16,8 @@ mod judge;
 mod load;
 #[path = "sockets/okx.rs"]
 mod okx;
+#[path = "sockets/places.rs"]
+mod places;
 #[path = "sockets/protocol.rs"]
 mod protocol;
 #[path = "sockets/rest.rs"]

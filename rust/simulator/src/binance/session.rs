@@ -195,6 +195,11 @@ impl Session for BinanceSession {
         if self.house.control_frames_count && self.too_fast(now) { self.too_fast_reply(now) } else { Vec::new() }
     }
 
+    /// §1: what is said of every limit that was passed.
+    fn displaced(&self) -> Reply {
+        TOO_FAST
+    }
+
     fn farewell(&self, now: MarketTime) -> Option<String> {
         if self.house.dialect.product != Product::Spot {
             return None;

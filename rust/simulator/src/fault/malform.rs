@@ -38,7 +38,7 @@ pub(crate) fn malform(text: &str, how: &Malformation) -> Vec<u8> {
 }
 
 /// The members of an object in their order, values as written.
-type Members = Vec<(String, String)>;
+pub(super) type Members = Vec<(String, String)>;
 
 fn members(text: &str) -> Option<Members> {
     // A map of raw values loses the order: it is found again by where each value lies in the text.
@@ -59,7 +59,7 @@ fn write(members: &[(String, String)]) -> String {
 const WRAPPINGS: [(&str, &[&str]); 2] = [("params", &["method"]), ("data", &["stream", "arg", "channel"])];
 
 /// Applies `change` to the members of the payload, inside what is wrapped around it.
-fn within(text: &str, change: &dyn Fn(&mut Members)) -> String {
+pub(super) fn within(text: &str, change: &dyn Fn(&mut Members)) -> String {
     if let Ok(rows) = serde_json::from_str::<Vec<&RawValue>>(text) {
         let mut rows: Vec<String> = rows.into_iter().map(|r| r.get().to_owned()).collect();
         if let Some(first) = rows.first_mut() {

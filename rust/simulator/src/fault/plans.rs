@@ -1,5 +1,8 @@
 //! Which plans strike now: counters, times and chances. No I/O.
 
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
 use crate::clock::{MarketTime, seconds};
 use crate::fault::{Fault, FaultPlan, Stage};
 use crate::random::Random;
@@ -8,7 +11,7 @@ use crate::random::Random;
 pub(crate) struct Faults {
     plans: Vec<Active>,
     next_id: u64,
-    rng: Random,
+    seed: u64,
     fired: Vec<u64>,
 }
 
@@ -19,14 +22,23 @@ struct Active {
     until: MarketTime,
     seen: u64,
     left: Option<u64>,
-    /// Connections that a connection fault has struck already.
-    struck: Vec<u64>,
+    /// Connections that a connection fault has struck already, or when it strikes them next.
+    next: BTreeMap<u64, MarketTime>,
+    dice: BTreeMap<Option<u64>, Dice>,
+}
+
+/// The chances of one plan on one connection: what becomes of it depends on nothing that happens to others.
+struct Dice {
+    rng: Random,
+    /// How slow this connection is among all, 0 to 1.
+    share: f64,
 }
 
 /// What a plan is matched against.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct FrameContext<'a> {
     pub connection: Option<u64>,
+    pub address: Option<IpAddr>,
     pub family: &'a str,
     pub symbol: &'a str,
     pub stream: &'a str,
@@ -38,6 +50,7 @@ impl Active {
         let t = &self.plan.target;
         let is = |wanted: &Option<String>, found: &str| wanted.as_deref().is_none_or(|w| w == found);
         t.connection.is_none_or(|n| Some(n) == c.connection)
+            && t.address.is_none_or(|a| Some(a) == c.address)
             && is(&t.family, c.family)
             && is(&t.symbol, c.symbol)
             && is(&t.stream, c.stream)
@@ -52,22 +65,56 @@ impl Active {
     fn by_frames(&self) -> bool {
         self.plan.when.after_frames > 0 || self.plan.target.symbol.is_some() || self.plan.target.stream.is_some()
     }
+
+    fn dice(&mut self, seed: u64, connection: Option<u64>) -> &mut Dice {
+        let id = self.id;
+        self.dice.entry(connection).or_insert_with(|| {
+            let mut rng = Random::new(seed, &format!("fault {id} of {connection:?}"));
+            Dice { share: rng.unit(), rng }
+        })
+    }
+
+    fn chance(&mut self, seed: u64, connection: Option<u64>) -> bool {
+        let p = self.plan.when.probability;
+        p >= 1.0 || self.dice(seed, connection).rng.chance(p)
+    }
+
+    fn hit(&mut self, fired: &mut [u64]) -> (u64, Fault) {
+        self.left = self.left.map(|n| n.saturating_sub(1));
+        fired[self.id as usize] += 1;
+        (self.id, self.plan.fault.clone())
+    }
+
+    /// Whether a fault that waits for its time alone strikes this connection now; where it strikes again, when.
+    fn is_due(&mut self, seed: u64, connection: u64, now: MarketTime) -> bool {
+        let Some(every) = self.plan.when.every_s else {
+            return self.next.insert(connection, now).is_none();
+        };
+        let known = self.next.get(&connection).copied();
+        if known.is_some_and(|next| next > now) {
+            return false;
+        }
+        let wait = seconds(every * (0.5 + self.dice(seed, Some(connection)).rng.unit()));
+        self.next.insert(connection, now.saturating_add(wait));
+        known.is_some()
+    }
 }
 
 impl Faults {
     pub(crate) fn new(seed: u64) -> Self {
-        Self { plans: Vec::new(), next_id: 0, rng: Random::new(seed, "faults"), fired: Vec::new() }
+        Self { plans: Vec::new(), next_id: 0, seed, fired: Vec::new() }
     }
 
-    /// A number below 1 for delays.
-    pub(crate) fn unit(&mut self) -> f64 {
-        self.rng.unit()
+    /// Whether any plan is for this stage.
+    pub(crate) fn concern(&self, stage: Stage) -> bool {
+        self.plans.iter().any(|p| p.plan.fault.stage() == stage)
     }
 
     pub(crate) fn add(&mut self, plan: FaultPlan, now: MarketTime) -> u64 {
         let id = self.next_id;
         self.next_id += 1;
-        let endless = matches!(plan.fault, Fault::Delay { .. } | Fault::Silence);
+        let endless = matches!(plan.fault, Fault::Delay { .. } | Fault::Silence | Fault::ReplayRecent { .. })
+            || plan.when.every_s.is_some();
         let left = match plan.when.times {
             Some(0) => None,
             None if endless => None,
@@ -76,7 +123,8 @@ impl Faults {
         let from = now.saturating_add(seconds(plan.when.after_s));
         let until = plan.when.for_s.map_or(MarketTime::MAX, |s| from.saturating_add(seconds(s)));
         self.fired.push(0);
-        self.plans.push(Active { id, plan, from, until, seen: 0, left, struck: Vec::new() });
+        let (next, dice) = (BTreeMap::new(), BTreeMap::new());
+        self.plans.push(Active { id, plan, from, until, seen: 0, left, next, dice });
         id
     }
 
@@ -93,7 +141,8 @@ impl Faults {
         usize::try_from(id).ok().and_then(|i| self.fired.get(i)).copied().unwrap_or(0)
     }
 
-    /// Faults of a stage that strike this frame, connection or request. Counts it as seen.
+    /// Faults of a stage that strike this frame, connection, subscription or request. Counts it as seen. What a delay draws is
+    /// in its seconds.
     pub(crate) fn strike(&mut self, stage: Stage, c: &FrameContext<'_>, now: MarketTime) -> Vec<(u64, Fault)> {
         let mut out = Vec::new();
         for p in &mut self.plans {
@@ -104,13 +153,15 @@ impl Faults {
                 continue;
             }
             p.seen += 1;
-            let chance = p.plan.when.probability;
-            if p.seen <= p.plan.when.after_frames || (chance < 1.0 && !self.rng.chance(chance)) {
+            if p.seen <= p.plan.when.after_frames || !p.chance(self.seed, c.connection) {
                 continue;
             }
-            p.left = p.left.map(|n| n.saturating_sub(1));
-            self.fired[p.id as usize] += 1;
-            out.push((p.id, p.plan.fault.clone()));
+            let (id, mut fault) = p.hit(&mut self.fired);
+            if let Fault::Delay { seconds, jitter_s, spread_s } = &mut fault {
+                let dice = p.dice(self.seed, c.connection);
+                *seconds += *jitter_s * dice.rng.unit() + *spread_s * dice.share;
+            }
+            out.push((id, fault));
         }
         self.forget(now);
         out
@@ -121,12 +172,9 @@ impl Faults {
         let mut out = Vec::new();
         for p in &mut self.plans {
             let waiting = p.plan.fault.stage() == Stage::Connection && !p.by_frames() && p.live(now) && p.matches(c);
-            let Some(connection) = c.connection.filter(|n| waiting && !p.struck.contains(n)) else { continue };
-            p.struck.push(connection);
-            if self.rng.chance(p.plan.when.probability) {
-                p.left = p.left.map(|n| n.saturating_sub(1));
-                self.fired[p.id as usize] += 1;
-                out.push((p.id, p.plan.fault.clone()));
+            let Some(connection) = c.connection.filter(|_| waiting) else { continue };
+            if p.is_due(self.seed, connection, now) && p.chance(self.seed, Some(connection)) {
+                out.push(p.hit(&mut self.fired));
             }
         }
         self.forget(now);
@@ -167,7 +215,7 @@ impl Faults {
         self.plans
             .iter()
             .filter(by_clock)
-            .flat_map(|p| [p.from, p.until])
+            .flat_map(|p| p.next.values().copied().chain([p.from, p.until]))
             .filter(|t| *t > now && *t != MarketTime::MAX)
             .min()
     }
@@ -187,7 +235,8 @@ mod tests {
     }
 
     fn frame<'a>(connection: u64, stream: &'a str) -> FrameContext<'a> {
-        FrameContext { connection: Some(connection), family: "public", symbol: "BTCUSDT", stream, path: "" }
+        let address = Some(IpAddr::from([127, 0, 0, 1]));
+        FrameContext { connection: Some(connection), address, family: "public", symbol: "BTCUSDT", stream, path: "" }
     }
 
     #[test]
@@ -220,6 +269,60 @@ mod tests {
         assert!(f.due(&frame(0, ""), SECOND).is_empty());
         assert_eq!(f.due(&frame(1, ""), SECOND).len(), 1);
         assert!(f.due(&frame(2, ""), SECOND).is_empty());
+    }
+
+    #[test]
+    fn a_share_of_the_frames_is_struck_and_each_connection_has_its_own_luck() {
+        let draw = |seed, connection| {
+            let mut f = Faults::new(seed);
+            f.add(plan(r#"{"fault":{"kind":"drop"},"when":{"probability":0.1,"times":0}}"#), 0);
+            // What happens to others changes nothing.
+            (0..seed).for_each(|_| drop(f.strike(Stage::Frame, &frame(99, "a"), 1)));
+            let hit = |_| !f.strike(Stage::Frame, &frame(connection, "a"), 1).is_empty();
+            (0..2000).map(hit).collect::<Vec<bool>>()
+        };
+        let (a, b) = (draw(1, 0), draw(1, 1));
+        let hits = a.iter().filter(|h| **h).count();
+        assert!((140..260).contains(&hits), "{hits}");
+        assert_ne!(a, b);
+        assert_eq!(a, draw(1, 0));
+        assert_ne!(a, draw(2, 0));
+    }
+
+    #[test]
+    fn some_connections_are_slower_than_others_and_stay_so() {
+        let mut f = Faults::new(1);
+        f.add(plan(r#"{"fault":{"kind":"delay","seconds":1,"spread_s":2}}"#), 0);
+        let wait = |f: &mut Faults, connection| match f.strike(Stage::Frame, &frame(connection, "a"), 1).first() {
+            Some((_, Fault::Delay { seconds, .. })) => *seconds,
+            other => panic!("{other:?}"),
+        };
+        let waits: Vec<f64> = (0..10).map(|c| wait(&mut f, c)).collect();
+        assert!(waits.iter().all(|w| (1.0..3.0).contains(w)) && waits.windows(2).all(|w| w[0] != w[1]), "{waits:?}");
+        assert_eq!(waits, (0..10).map(|c| wait(&mut f, c)).collect::<Vec<f64>>());
+    }
+
+    #[test]
+    fn a_repeated_fault_strikes_connections_at_different_moments() {
+        let mut f = Faults::new(1);
+        f.add(plan(r#"{"fault":{"kind":"disconnect"},"when":{"every_s":10}}"#), 0);
+        let mut struck: BTreeMap<u64, Vec<MarketTime>> = BTreeMap::new();
+        let mut now = 0;
+        while now < 600 * SECOND {
+            for connection in 0..3 {
+                if !f.due(&frame(connection, ""), now).is_empty() {
+                    struck.entry(connection).or_default().push(now);
+                }
+            }
+            now = f.next_time(now).expect("there is always a next one");
+        }
+        for times in struck.values() {
+            assert!((50..70).contains(&times.len()), "{}", times.len());
+            assert!(times.windows(2).all(|w| (5 * SECOND..15 * SECOND).contains(&(w[1] - w[0]))));
+        }
+        let all: Vec<_> = struck.values().flatten().collect();
+        assert_eq!(struck.len(), 3);
+        assert!(all.iter().all(|t| all.iter().filter(|u| u == &t).count() == 1));
     }
 
     #[test]

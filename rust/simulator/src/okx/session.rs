@@ -277,6 +277,11 @@ impl Session for OkxSession {
         Some((4005, "Buffer is full, cannot write data"))
     }
 
+    /// §1: 4008 is said of too many in total.
+    fn displaced(&self) -> Reply {
+        Reply::Close { code: 4008, reason: "Too many connections" }
+    }
+
     fn farewell(&self, _: MarketTime) -> Option<String> {
         let text = "The connection will soon be closed for a service upgrade. Please reconnect.";
         Some(format!(r#"{{"event":"notice","code":"64008","msg":"{text}","connId":"{}"}}"#, self.conn_id))

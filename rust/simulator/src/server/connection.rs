@@ -1,5 +1,6 @@
 //! One WebSocket client: handshake, then a reader, a writer and a keeper of time side by side.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -12,7 +13,7 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use crate::clock::wall_ns;
 use crate::fault::{BadUpgrade, Ending, Fault, FrameContext, Stage};
-use crate::server::hub::{Item, Link, Message, Outgoing};
+use crate::server::hub::{Ends, Item, Link, Message, Outgoing};
 use crate::server::socket::{Handle, Socket, accept};
 use crate::server::websocket::{self as ws, FrameReader};
 use crate::server::{Shared, http, load};
@@ -33,9 +34,11 @@ pub(crate) async fn run(shared: Arc<Shared>, stream: TcpStream, number: u64) {
         let record = state.truth.connection(number);
         record.opened_ns = wall_ns();
         record.peer = stream.peer_addr().map(|a| a.to_string()).unwrap_or_default();
+        record.address = stream.local_addr().map(|a| a.ip().to_string()).unwrap_or_default();
     }
-    let reason = match Handle::of(&stream) {
-        Ok(handle) => serve(&shared, stream, number, &handle).await,
+    let ends = stream.peer_addr().and_then(|p| Ok(Ends { client: p.ip(), server: stream.local_addr()?.ip() }));
+    let reason = match Handle::of(&stream).and_then(|handle| Ok((handle, ends?))) {
+        Ok((handle, ends)) => serve(&shared, stream, number, ends, &handle).await,
         Err(e) => format!("no second handle: {e}"),
     };
     let mut state = shared.state();
@@ -45,17 +48,18 @@ pub(crate) async fn run(shared: Arc<Shared>, stream: TcpStream, number: u64) {
     record.reason = Some(reason);
 }
 
-async fn serve(shared: &Arc<Shared>, stream: TcpStream, number: u64, handle: &Handle) -> String {
-    let context = FrameContext { connection: Some(number), path: "ws", ..FrameContext::default() };
+async fn serve(shared: &Arc<Shared>, stream: TcpStream, number: u64, ends: Ends, handle: &Handle) -> String {
+    let address = Some(ends.server);
+    let context = FrameContext { connection: Some(number), address, path: "ws", ..FrameContext::default() };
     let Some(mut socket) = accept(shared, stream, &context).await else { return "ended before the upgrade".into() };
     let mut rest = Vec::new();
     let Some(head) = http::read_head(&mut socket, &mut rest).await else { return "no upgrade came".into() };
     shared.state().truth.connection(number).path = head.target.clone();
-    if !shared.state().handshakes.allow(shared.clock.now()) {
+    if !shared.state().handshakes.allow(ends.client, shared.clock.now()) {
         return refuse(&mut socket, 429, &[]).await;
     }
-    let most = shared.config.limits.connections;
-    if most > 0 && shared.state().hub.numbers().len() >= most {
+    let limits = &shared.config.limits;
+    if !limits.close_oldest && !shared.state().hub.has_room(ends.client, limits.connections) {
         return refuse(&mut socket, 429, &[]).await;
     }
     let Some(key) = head.header("Sec-WebSocket-Key").map(str::to_owned).filter(|_| head.method == "GET") else {
@@ -105,10 +109,15 @@ async fn serve(shared: &Arc<Shared>, stream: TcpStream, number: u64, handle: &Ha
     let link = Arc::new(Link::new(shared.config.limits.send_queue_bytes));
     let replies = session.opened(shared.clock.now());
     let subscribed = session.has_streams();
-    shared.state().hub.add(number, session, out, Arc::clone(&link));
+    {
+        let mut state = shared.state();
+        state.hub.make_room(ends.client, limits.connections, shared.clock.now());
+        state.hub.add(number, session, out, Arc::clone(&link), ends);
+    }
     let client = Client { shared, number, link: &link, handle };
     client.reply(replies);
     if subscribed {
+        client.replay(&BTreeSet::new());
         client.subscribed();
     }
     shared.wake.notify_one();
@@ -184,6 +193,17 @@ impl Client<'_> {
         }
     }
 
+    /// Trades that were told before, to who has just subscribed: where a fault wants it.
+    fn replay(&self, before: &BTreeSet<Arc<str>>) {
+        let now = self.shared.clock.now();
+        let state = &mut *self.shared.state();
+        if state.faults.concern(Stage::Subscription) {
+            for stream in state.hub.trade_streams(self.number, now).difference(before) {
+                state.hub.replay(self.number, stream, &mut state.faults, &mut state.truth, now);
+            }
+        }
+    }
+
     fn subscribed(&self) {
         let mut state = self.shared.state();
         state.venue.subscribed(self.shared.clock.now());
@@ -249,12 +269,15 @@ impl Client<'_> {
 
     fn text(&self, text: &str) {
         let now = self.shared.clock.now();
-        let replies = {
+        let (replies, before) = {
             let mut state = self.shared.state();
             state.truth.connection(self.number).messages += 1;
-            state.hub.get(self.number).map(|c| c.session.on_text(text, now)).unwrap_or_default()
+            let concern = state.faults.concern(Stage::Subscription);
+            let before = if concern { state.hub.trade_streams(self.number, now) } else { BTreeSet::new() };
+            (state.hub.get(self.number).map(|c| c.session.on_text(text, now)).unwrap_or_default(), before)
         };
         self.reply(replies);
+        self.replay(&before);
         self.link.attention.notify_one();
         let subscribed = self.shared.state().hub.get(self.number).is_some_and(|c| c.session.has_streams());
         if subscribed {
@@ -285,13 +308,15 @@ impl Client<'_> {
         let opened = Instant::now();
         let after = |from: Instant, seconds: f64| (seconds > 0.0).then(|| from + self.shared.compressed(seconds));
         let end = after(opened, c.lifetime_s);
+        let mut notice =
+            (c.lifetime_notice_s > 0.0).then(|| after(opened, c.lifetime_s - c.lifetime_notice_s)).flatten();
         let mut next_ping = after(opened, c.ping_interval_s).map(|_| opened + self.shared.compressed(c.first_ping_s));
         let (mut answered, mut heard) = (0, opened);
         loop {
             let own = self.session(|s| s.next_time()).flatten();
             let own = own.map(|t| Instant::from_std(self.shared.clock.instant(t)));
             let patience = next_ping.and_then(|_| after(heard, c.pong_timeout_s));
-            let due = [next_ping, patience, end, own].into_iter().flatten().min();
+            let due = [next_ping, patience, notice, end, own].into_iter().flatten().min();
             tokio::select! {
                 () = async { match due { Some(at) => sleep_until(at).await, None => std::future::pending().await } } => {}
                 () = self.link.attention.notified() => {}
@@ -303,6 +328,10 @@ impl Client<'_> {
             let answers = self.link.answered.load(Ordering::Acquire);
             if answers > answered {
                 (answered, heard) = (answers, now);
+            }
+            if notice.is_some_and(|at| now >= at) {
+                notice = None;
+                self.say_goodbye();
             }
             if end.is_some_and(|end| now >= end) {
                 return "end of its life".into();
@@ -328,10 +357,15 @@ impl Client<'_> {
         self.shared.state().hub.get(self.number).map(|c| ask(&mut *c.session))
     }
 
-    /// Says goodbye as the exchange does, and closes some time later. Data goes on meanwhile.
-    fn shut_down(&self, after: Duration) {
+    /// Says goodbye as the exchange does, where it does.
+    fn say_goodbye(&self) {
         let text = self.session(|s| s.farewell(self.shared.clock.now())).flatten();
         self.reply(text.map(Reply::Text).into_iter().collect());
+    }
+
+    /// Says goodbye, and closes some time later. Data goes on meanwhile.
+    fn shut_down(&self, after: Duration) {
+        self.say_goodbye();
         let (shared, number) = (Arc::clone(self.shared), self.number);
         tokio::spawn(async move {
             sleep(after).await;

@@ -1,16 +1,17 @@
 //! Who hears an event, and in what state the faults leave it.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{Notify, mpsc};
 
 use crate::clock::{MarketTime, seconds};
-use crate::event::Event;
-use crate::fault::{Ending, Fault, Faults, FrameContext, Malformation, Stage, malform};
+use crate::event::{Event, EventKind};
+use crate::fault::{Ending, Fault, Faults, FrameContext, Malformation, RECENT, Stage, malform, tamper};
 use crate::truth::{Alteration, Truth};
-use crate::venue::{LoadFrame, Session};
+use crate::venue::{LoadFrame, Reply, Session};
 
 /// Something for a connection's writer.
 #[derive(Debug)]
@@ -114,17 +115,25 @@ pub(crate) struct Hub {
     recent: HashMap<(Arc<str>, usize), VecDeque<Arc<Event>>>,
 }
 
+/// The addresses of a connection: whose it is, and where it arrived.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ends {
+    pub client: IpAddr,
+    pub server: IpAddr,
+}
+
 pub(crate) struct Connection {
     pub session: Box<dyn Session>,
     out: mpsc::UnboundedSender<Outgoing>,
     pub link: Arc<Link>,
+    ends: Ends,
+    /// It has been told to go, for another one of the same client.
+    displaced: bool,
     /// Nothing leaves before what is already under way.
     last_due: MarketTime,
     /// Frames that let the next one of their stream pass.
     held: Vec<(Arc<str>, Message)>,
 }
-
-const RECENT: usize = 64;
 
 impl Connection {
     pub(crate) fn send(&mut self, item: Item, due: MarketTime) {
@@ -155,12 +164,40 @@ impl Hub {
         session: Box<dyn Session>,
         out: mpsc::UnboundedSender<Outgoing>,
         link: Arc<Link>,
+        ends: Ends,
     ) {
-        self.connections.insert(number, Connection { session, out, link, last_due: 0, held: Vec::new() });
+        let c = Connection { session, out, link, ends, displaced: false, last_due: 0, held: Vec::new() };
+        self.connections.insert(number, c);
     }
 
     pub(crate) fn remove(&mut self, number: u64) {
         self.connections.remove(&number);
+    }
+
+    /// Connections of a client, the oldest first.
+    fn of(&self, client: IpAddr) -> impl Iterator<Item = u64> {
+        self.connections.iter().filter(move |(_, c)| c.ends.client == client && !c.displaced).map(|(n, _)| *n)
+    }
+
+    /// True where a client may have one more connection; 0 is without limit.
+    pub(crate) fn has_room(&self, client: IpAddr, most: usize) -> bool {
+        most == 0 || self.of(client).count() < most
+    }
+
+    /// Ends the oldest connections of a client until there is room for one more.
+    pub(crate) fn make_room(&mut self, client: IpAddr, most: usize, now: MarketTime) {
+        while !self.has_room(client, most) {
+            let Some(number) = self.of(client).next() else { return };
+            let Some(c) = self.connections.get_mut(&number) else { return };
+            c.displaced = true;
+            let item = match c.session.displaced() {
+                Reply::Text(text) => Item::Message(Message::plain(None, text.into_bytes().into())),
+                Reply::Close { code, reason } => Item::Close { code, reason: reason.into() },
+                Reply::Cut(why) => Item::Cut(why),
+                Reply::Present(_) => return,
+            };
+            c.send(item, now);
+        }
     }
 
     /// What has happened may concern what sessions do by themselves: their keepers look again.
@@ -185,7 +222,12 @@ impl Hub {
     /// Connection faults that only waited for their time.
     pub(crate) fn strike_due(&mut self, number: u64, faults: &mut Faults, now: MarketTime) {
         let Some(c) = self.connections.get_mut(&number) else { return };
-        let context = FrameContext { connection: Some(number), family: c.session.family(), ..FrameContext::default() };
+        let context = FrameContext {
+            connection: Some(number),
+            address: Some(c.ends.server),
+            family: c.session.family(),
+            ..FrameContext::default()
+        };
         for (_, fault) in faults.due(&context, now) {
             c.send(Item::Fault(fault), now);
         }
@@ -228,6 +270,48 @@ impl Hub {
     }
 }
 
+impl Hub {
+    /// The trade streams of a connection that have told anything so far.
+    pub(crate) fn trade_streams(&mut self, connection: u64, now: MarketTime) -> BTreeSet<Arc<str>> {
+        let Some(c) = self.connections.get_mut(&connection) else { return BTreeSet::new() };
+        let trades = |e: &&Arc<Event>| matches!(e.kind, EventKind::AggTrade | EventKind::Trade);
+        let last = self.recent.values().filter_map(VecDeque::back).filter(trades);
+        last.filter_map(|e| c.session.deliver(e, now).map(|_| Arc::clone(&e.stream))).collect()
+    }
+
+    /// A connection has just subscribed to a stream of trades: where a fault wants it, it hears the latest ones again.
+    pub(crate) fn replay(
+        &mut self,
+        connection: u64,
+        stream: &Arc<str>,
+        faults: &mut Faults,
+        truth: &mut Truth,
+        now: MarketTime,
+    ) {
+        let Some(c) = self.connections.get_mut(&connection) else { return };
+        let mine = self.recent.iter().filter(|((name, _), _)| name == stream).map(|(_, events)| events);
+        let mine = mine.filter(|events| events.back().is_some_and(|e| c.session.deliver(e, now).is_some()));
+        let Some(recent) = mine.max_by_key(|events| events.back().map(|e| e.seq)) else { return };
+        let Some(last) = recent.back() else { return };
+        let context = FrameContext {
+            connection: Some(connection),
+            address: Some(c.ends.server),
+            family: c.session.family(),
+            symbol: &last.symbol,
+            stream,
+            path: "",
+        };
+        for (_, fault) in faults.strike(Stage::Subscription, &context, now) {
+            let Fault::ReplayRecent { count } = fault else { continue };
+            for event in recent.iter().skip(recent.len().saturating_sub(count)) {
+                if let Some(text) = c.session.deliver(event, now) {
+                    deliver(connection, c, event, &text, recent, faults, truth, now);
+                }
+            }
+        }
+    }
+}
+
 #[expect(clippy::too_many_arguments, reason = "one event on its way through one connection's faults")]
 fn deliver(
     number: u64,
@@ -241,6 +325,7 @@ fn deliver(
 ) {
     let context = FrameContext {
         connection: Some(number),
+        address: Some(c.ends.server),
         family: c.session.family(),
         symbol: &event.symbol,
         stream: &event.stream,
@@ -257,7 +342,7 @@ fn deliver(
         match &fault {
             Fault::Drop | Fault::Silence => (message, lost) = (None, true),
             Fault::Duplicate => copies += 1,
-            Fault::Delay { seconds: s, jitter_s } => due += seconds(s + jitter_s * faults.unit()),
+            Fault::Delay { seconds: s, .. } => due = due.saturating_add(seconds(*s)),
             Fault::Swap => swap = true,
             Fault::Stale { back } => {
                 let old = recent.len().checked_sub(back + 1).and_then(|i| recent.get(i));
@@ -273,6 +358,10 @@ fn deliver(
                     m.event = m.event.filter(|_| !lost);
                     m.payload = bytes;
                 }
+            }
+            Fault::Tamper { what } => {
+                let Some(other) = tamper(text, *what) else { continue };
+                message.iter_mut().for_each(|m| m.payload = other.as_bytes().into());
             }
             Fault::Fragment { parts, pings } => {
                 message.iter_mut().for_each(|m| m.fragments = Some((*parts, *pings)));

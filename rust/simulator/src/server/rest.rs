@@ -1,6 +1,7 @@
 //! One REST client: requests one after another on a connection.
 
 use std::io::Write;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,11 +24,12 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(crate) async fn run(shared: Arc<Shared>, stream: TcpStream) {
     let Ok(handle) = Handle::of(&stream) else { return };
-    let context = FrameContext { path: "rest", ..FrameContext::default() };
+    let address = stream.local_addr().ok().map(|a| a.ip());
+    let context = FrameContext { address, path: "rest", ..FrameContext::default() };
     let Some(mut socket) = accept(&shared, stream, &context).await else { return };
     let mut rest = Vec::new();
     while let Some(head) = http::read_head(&mut socket, &mut rest).await {
-        let again = answer(&shared, &mut socket, &handle, &head).await;
+        let again = answer(&shared, &mut socket, &handle, address, &head).await;
         let close = head.header("Connection").is_some_and(|c| c.eq_ignore_ascii_case("close"));
         if !again || close {
             let _ = socket.shutdown().await;
@@ -37,10 +39,16 @@ pub(crate) async fn run(shared: Arc<Shared>, stream: TcpStream) {
 }
 
 /// False when the connection ends with this.
-async fn answer(shared: &Arc<Shared>, socket: &mut Socket, handle: &Handle, head: &Head) -> bool {
+async fn answer(
+    shared: &Arc<Shared>,
+    socket: &mut Socket,
+    handle: &Handle,
+    address: Option<IpAddr>,
+    head: &Head,
+) -> bool {
     let (path, query) = head.target.split_once('?').unwrap_or((&head.target, ""));
     let request = RestRequest { path, query, now: shared.clock.now(), wall_ms: wall_ns() / 1_000_000 };
-    let context = FrameContext { path, symbol: request.symbol(), ..FrameContext::default() };
+    let context = FrameContext { address, path, symbol: request.symbol(), ..FrameContext::default() };
     let struck = shared.state().faults.strike(Stage::Rest, &context, request.now);
     let faults: Vec<Fault> = struck.into_iter().map(|(_, f)| f).collect();
     let record = |state: &mut State, status, snapshot_id| {

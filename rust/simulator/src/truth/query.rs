@@ -68,6 +68,14 @@ pub enum TruthQuery {
     Alterations,
     /// [`Truth::requests`].
     Requests,
+    /// [`Truth::uncarried`].
+    Uncarried {
+        /// The stream.
+        stream: String,
+        /// Only this symbol.
+        #[serde(default)]
+        symbol: Option<String>,
+    },
     /// [`Truth::missing`]: numbers and ids of events whose last id is not in `seen`.
     Missing {
         /// The stream.
@@ -129,6 +137,7 @@ impl Truth {
             TruthQuery::Connections => to_value(self.connections()),
             TruthQuery::Alterations => to_value(self.alterations()),
             TruthQuery::Requests => to_value(self.requests()),
+            TruthQuery::Uncarried { stream, symbol } => to_value(self.uncarried(stream, symbol.as_deref())),
             TruthQuery::Missing { stream, seen } => {
                 let missing = self.missing(stream, &seen.iter().copied().collect());
                 Ok(missing

@@ -62,6 +62,20 @@ impl Client {
         Ok(Self { runtime, socket })
     }
 
+    /// From one address of this machine to another one of the simulator's.
+    pub fn connect_over(sim: &Simulator, path: &str, from: [u8; 4], to: [u8; 4]) -> Self {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let port = sim.ws_url().rsplit_once(':').and_then(|(_, port)| port.parse().ok()).expect("a port");
+        let socket = runtime.block_on(async {
+            let tcp = tokio::net::TcpSocket::new_v4().expect("a socket");
+            tcp.bind((from, 0).into()).expect("an address of this machine");
+            let stream = tcp.connect((to, port).into()).await.expect("a connection");
+            let url = format!("{}{path}", sim.ws_url());
+            tokio_tungstenite::client_async(url, MaybeTlsStream::Plain(stream)).await.expect("an upgrade").0
+        });
+        Self { runtime, socket }
+    }
+
     pub fn send(&mut self, text: &str) {
         self.send_message(Message::text(text)).expect("sent");
     }

@@ -1,137 +1,16 @@
 //! Trades by REST: the same that sockets carry, on every exchange; and such that are too old to be had.
 
-use std::collections::BTreeMap;
-use std::fmt::Write;
-
 use serde_json::{Value, json};
 use xtrader_simulator::Simulator;
 
-use crate::client::{Client, Reply, get, start, wait_until};
-
-/// How trades are heard and fetched somewhere.
-struct Place {
-    exchange: &'static str,
-    symbol: &'static str,
-    ws: &'static str,
-    subscribe: &'static str,
-    /// Where the trades are in what is heard, and in what is fetched.
-    heard: &'static str,
-    fetched: &'static str,
-    /// Id, price and size, heard and fetched.
-    fields: [[&'static str; 3]; 2],
-    /// The request for `n` trades from an id on.
-    request: fn(u64, u64) -> String,
-}
-
-const AGG: [&str; 3] = ["a", "p", "q"];
-const OKX: [&str; 3] = ["tradeId", "px", "sz"];
-const DERIBIT: [&str; 3] = ["trade_seq", "price", "amount"];
-const TOPIC: &str = r#"{"op":"subscribe","args":[{"channel":"trades-all","instId":"BTC-USDT"}]}"#;
-const CHANNEL: &str =
-    r#"{"jsonrpc":"2.0","id":1,"method":"public/subscribe","params":{"channels":["trades.BTC-PERPETUAL.100ms"]}}"#;
-
-const PLACES: [Place; 5] = [
-    Place {
-        exchange: "binance-futures",
-        symbol: "BTCUSDT",
-        ws: "/market/ws/btcusdt@aggTrade",
-        subscribe: "",
-        heard: "",
-        fetched: "",
-        fields: [AGG, AGG],
-        request: |from, n| format!("/fapi/v1/aggTrades?symbol=BTCUSDT&fromId={from}&limit={n}"),
-    },
-    Place {
-        exchange: "binance-spot",
-        symbol: "BTCUSDT",
-        ws: "/ws/btcusdt@aggTrade",
-        subscribe: "",
-        heard: "",
-        fetched: "",
-        fields: [AGG, AGG],
-        request: |from, n| format!("/api/v3/aggTrades?symbol=BTCUSDT&fromId={from}&limit={n}"),
-    },
-    Place {
-        exchange: "binance-spot",
-        symbol: "BTCUSDT",
-        ws: "/ws/btcusdt@trade",
-        subscribe: "",
-        heard: "",
-        fetched: "",
-        fields: [["t", "p", "q"], ["id", "price", "qty"]],
-        request: |from, n| format!("/api/v3/historicalTrades?symbol=BTCUSDT&fromId={from}&limit={n}"),
-    },
-    Place {
-        exchange: "okx",
-        symbol: "BTC-USDT",
-        ws: "/ws/v5/business",
-        subscribe: TOPIC,
-        heard: "/data",
-        fetched: "/data",
-        fields: [OKX, OKX],
-        // Pages go back: those before an id, the newest first.
-        request: |from, n| format!("/api/v5/market/history-trades?instId=BTC-USDT&type=1&after={}&limit={n}", from + n),
-    },
-    Place {
-        exchange: "deribit",
-        symbol: "BTC-PERPETUAL",
-        ws: "/ws/api/v2",
-        subscribe: CHANNEL,
-        heard: "/params/data",
-        fetched: "/result/trades",
-        fields: [DERIBIT, DERIBIT],
-        request: |from, n| {
-            let mut path = String::from("/api/v2/public/get_last_trades_by_instrument?instrument_name=BTC-PERPETUAL");
-            let _ = write!(path, "&start_seq={from}&end_seq={}&count={n}&sorting=asc", from + n - 1);
-            path
-        },
-    },
-];
-
-type Trades = BTreeMap<u64, (Value, Value)>;
-
-/// The trades in a document, by id.
-fn read(document: &Value, at: &str, [id, price, size]: [&str; 3], into: &mut Trades) {
-    let Some(found) = document.pointer(at) else { return };
-    for row in found.as_array().cloned().unwrap_or_else(|| vec![found.clone()]) {
-        let number = row[id].as_u64().or_else(|| row[id].as_str()?.parse().ok());
-        into.extend(number.map(|n| (n, (row[price].clone(), row[size].clone()))));
-    }
-}
-
-impl Place {
-    fn start(&self, limits: &str) -> Simulator {
-        let symbol = json!({"symbol": self.symbol, "trades_per_s": 100});
-        start(&format!(
-            r#"{{"exchange":"{}","symbols":[{symbol}],"odd_trades":0,"book_levels":50{limits}}}"#,
-            self.exchange
-        ))
-    }
-
-    fn listen(&self, sim: &Simulator, n: usize) -> Trades {
-        let mut c = Client::connect(sim, self.ws);
-        if !self.subscribe.is_empty() {
-            c.send(self.subscribe);
-        }
-        let mut heard = Trades::new();
-        while heard.len() < n {
-            read(&c.json(), self.heard, self.fields[0], &mut heard);
-        }
-        heard
-    }
-
-    fn fetch(&self, reply: &Reply) -> Trades {
-        let mut out = Trades::new();
-        read(&reply.json(), self.fetched, self.fields[1], &mut out);
-        out
-    }
-}
+use crate::client::{Reply, get, wait_until};
+use crate::places::{PLACES, Trades};
 
 #[test]
 fn rest_tells_the_trades_that_sockets_carry() {
     for place in PLACES {
         let sim = place.start("");
-        let heard = place.listen(&sim, 40);
+        let heard = place.hear(&mut place.client(&sim), 40);
         let first = *heard.keys().next().expect("a trade");
         let fetched = place.fetch(&get(&sim, &(place.request)(first + 5, 20)));
         let expected: Trades = heard.range(first + 5..first + 25).map(|(k, v)| (*k, v.clone())).collect();
@@ -143,7 +22,7 @@ fn rest_tells_the_trades_that_sockets_carry() {
 fn trades_older_than_the_history_are_not_to_be_had() {
     for place in PLACES {
         let sim = place.start(r#","limits":{"trade_history":20}"#);
-        let first = *place.listen(&sim, 60).keys().next().expect("a trade");
+        let first = *place.hear(&mut place.client(&sim), 60).keys().next().expect("a trade");
         sim.pause();
         let reply = get(&sim, &(place.request)(first, 5));
         let fetched = place.fetch(&reply);
@@ -164,7 +43,7 @@ fn trades_of_futures_are_too_old_after_some_time() {
     let sim = PLACES[0].start(
         r#","time_compression":172800,"lifetime_s":0,"ping_interval_s":0,"limits":{"weight_per_minute":1000000}"#,
     );
-    let first = *PLACES[0].listen(&sim, 5).keys().next().expect("a trade");
+    let first = *PLACES[0].hear(&mut PLACES[0].client(&sim), 5).keys().next().expect("a trade");
     let path = (PLACES[0].request)(first, 5);
     wait_until("it is too old", || get(&sim, &path).json()["code"] == -4166);
 }
