@@ -78,9 +78,9 @@ class Simulator:
         Args:
             kind: `drop`, `duplicate`, `delay`, `tamper`, `replay_recent`, `disconnect`, `half_open`, `malformed`,
                 `stale_snapshot`, `shutdown`, `list`, `delist`, `status`, …
-            target: For whom: `connection`, `address`, `family`, `symbol`, `stream`, `path`; all that is given must match.
-            when: `after_s`, `after_frames`, `times` (0 without limit), `probability`, `for_s`, `every_s` (a connection is
-                struck again and again).
+            target: For whom: `connection`, `address`, `family`, `symbol`, `stream`, `path`; all given must match.
+            when: `after_s`, `after_frames`, `times` (0 without limit), `probability`, `for_s`, `every_s` (strikes a
+                connection again and again).
             **fields: What the kind has beside its name.
 
         Returns:

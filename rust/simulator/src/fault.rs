@@ -48,7 +48,7 @@ pub enum Fault {
         #[serde(default)]
         spread_s: f64,
     },
-    /// The frame comes after the next one of the same stream.
+    /// The frame comes after the next one of the same stream, or when the market rests.
     Swap,
     /// An old frame of the stream is sent again before the frame.
     Stale {

@@ -127,6 +127,9 @@ impl State {
             self.hub.strike_due(connection, &mut self.faults, now);
         }
         let market = self.venue.next_time().filter(|_| market);
+        if market.is_none() {
+            self.hub.release(now);
+        }
         market.into_iter().chain(self.faults.next_time(now)).min()
     }
 

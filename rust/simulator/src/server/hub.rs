@@ -219,6 +219,15 @@ impl Hub {
         self.connections.values().all(|c| idle(c) || c.link.half_open.load(Ordering::Acquire))
     }
 
+    /// The market rests: what was to come after the next frame of its stream need not wait for it.
+    pub(crate) fn release(&mut self, now: MarketTime) {
+        for c in self.connections.values_mut() {
+            for (_, late) in std::mem::take(&mut c.held) {
+                c.send(Item::Message(late), now);
+            }
+        }
+    }
+
     /// Connection faults that only waited for their time.
     pub(crate) fn strike_due(&mut self, number: u64, faults: &mut Faults, now: MarketTime) {
         let Some(c) = self.connections.get_mut(&number) else { return };

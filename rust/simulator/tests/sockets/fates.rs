@@ -32,7 +32,7 @@ fn what_no_connection_was_handed_is_what_nobody_heard() {
             r#","faults":[
                 {"fault":{"kind":"drop"},"when":{"probability":0.3,"times":0}},
                 {"fault":{"kind":"duplicate"},"when":{"probability":0.05,"times":0}},
-                {"fault":{"kind":"swap"},"when":{"probability":0.05,"times":0}},
+                {"fault":{"kind":"swap"},"when":{"probability":0.3,"times":0}},
                 {"fault":{"kind":"delay","seconds":0,"jitter_s":0.02,"spread_s":0.05}}]"#,
         );
         let mut clients = [(); 3].map(|()| place.client(&sim));
@@ -43,6 +43,9 @@ fn what_no_connection_was_handed_is_what_nobody_heard() {
         let first = *all.first().expect("a trade");
         let missing: BTreeSet<u64> = (first..=last).filter(|id| !all.contains(id)).collect();
         assert_eq!(uncarried(&sim, place.stream), missing, "{} {}", place.exchange, place.stream);
+        let question = format!(r#"{{"what":"uncarried","stream":"{}"}}"#, place.stream);
+        let rows: Value = serde_json::from_str(&sim.truth_json(&question).expect("an answer")).expect("JSON");
+        assert_eq!(rows.as_array().map(Vec::len), Some(sim.with_truth(|t| t.uncarried(place.stream, None).len())));
         assert!(heard.iter().all(|h| h.len() < all.len()) && heard[0] != heard[1], "each has its own luck");
     }
 }
