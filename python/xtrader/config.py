@@ -342,6 +342,7 @@ class StreamConfig(Settings):
         "derivatives",
         "options",
         "liquidations",
+        "connections",
     )
     """Tables to fill, of `xtrader.tables()`; one whose stream is not asked for stays empty. `levels` and `raw` cost
     about as much again as what they repeat."""

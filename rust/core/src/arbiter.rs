@@ -2,11 +2,19 @@
 
 pub mod addresses;
 pub mod deduper;
+pub mod histogram;
 pub mod latest;
+pub mod race;
+pub mod rotation;
+pub mod score;
 pub mod window;
 
 pub use deduper::{Deduper, Noted};
+pub use histogram::Histogram;
 pub use latest::{Latest, LatestWins};
+pub use race::{Arrival, Heat, Place, Race};
+pub use rotation::{Reputation, Rotation, Standing};
+pub use score::Score;
 pub use window::{Seen, SequenceWindow, Verdict};
 
 /// How copies of one stream from several connections become one. An exchange declares it for each stream.

@@ -12,6 +12,7 @@
 
 mod bbo;
 mod column;
+mod connections;
 mod derivatives;
 mod gaps;
 mod instruments;
@@ -43,6 +44,7 @@ use crate::event::{Bbo, BookHead, DecodedLevels, Derivative, Liquidation, Option
 use crate::instrument::{Conversion, Instrument};
 use crate::table::{Source, Table};
 
+pub use connections::ConnectionRow;
 pub use gaps::GapRow;
 pub use key::{KeyExchange, RowKey};
 pub use raw::RawRow;
@@ -107,6 +109,7 @@ pub struct Batches {
     priced: Priced,
     gaps: Option<Open<gaps::Gaps>>,
     raw: Option<Open<raw::Raw>>,
+    connections: Option<Open<connections::Connections>>,
     closed: VecDeque<Batch>,
 }
 
@@ -156,6 +159,7 @@ impl Batches {
             priced,
             gaps: Open::if_wanted(&config),
             raw: Open::if_wanted(&config),
+            connections: Open::if_wanted(&config),
             context: Context { symbols: Symbols::default(), words: Words::default() },
             closed: VecDeque::with_capacity(64),
         }
@@ -172,6 +176,7 @@ impl Batches {
         match table {
             Table::Gaps => self.gaps.is_some(),
             Table::Raw => self.raw.is_some(),
+            Table::Connections => self.connections.is_some(),
             _ => priced!(&self.priced, t => t.is_wanted(table)),
         }
     }
@@ -337,6 +342,17 @@ impl Batches {
         }
     }
 
+    /// Appends to `connections`.
+    ///
+    /// # Errors
+    /// None so far; as the other tables.
+    pub fn connection(&mut self, key: &RowKey, row: &ConnectionRow<'_>) -> Result<(), OutOfRange> {
+        match &mut self.connections {
+            Some(open) => open.append(&self.context, &mut self.closed, |rows| rows.push(key, row)),
+            None => Ok(()),
+        }
+    }
+
     /// Closes every open batch that holds rows, in the order of [`Table::ALL`].
     pub fn close_all(&mut self) {
         let (context, closed) = (&self.context, &mut self.closed);
@@ -345,6 +361,7 @@ impl Batches {
         priced!(&mut self.priced, t => close(&mut t.instruments, context, closed));
         close(&mut self.raw, context, closed);
         priced!(&mut self.priced, t => t.close_states(context, closed));
+        close(&mut self.connections, context, closed);
     }
 
     /// The next closed batch, oldest first.
@@ -355,7 +372,7 @@ impl Batches {
     /// Rows in open batches, of all tables.
     #[must_use]
     pub fn open_rows(&self) -> usize {
-        rows(&self.gaps) + rows(&self.raw) + priced!(&self.priced, t => t.rows())
+        rows(&self.gaps) + rows(&self.raw) + rows(&self.connections) + priced!(&self.priced, t => t.rows())
     }
 }
 
@@ -385,7 +402,7 @@ impl<N: Number> PricedTables<N> {
             Table::Derivatives => self.derivatives.is_some(),
             Table::Options => self.options.is_some(),
             Table::Liquidations => self.liquidations.is_some(),
-            Table::Gaps | Table::Raw => false,
+            Table::Gaps | Table::Raw | Table::Connections => false,
         }
     }
 

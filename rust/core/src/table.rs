@@ -33,11 +33,13 @@ pub enum Table {
     Options,
     /// Positions that the exchange closed.
     Liquidations,
+    /// What each connection has done, interval by interval.
+    Connections,
 }
 
 impl Table {
     /// Every table there is.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Trades,
         Self::L2,
         Self::Levels,
@@ -49,6 +51,7 @@ impl Table {
         Self::Derivatives,
         Self::Options,
         Self::Liquidations,
+        Self::Connections,
     ];
 
     /// The table's name.
@@ -66,6 +69,7 @@ impl Table {
             Self::Derivatives => "derivatives",
             Self::Options => "options",
             Self::Liquidations => "liquidations",
+            Self::Connections => "connections",
         }
     }
 }
@@ -155,6 +159,15 @@ closed_set! {
 impl Default for StampSource {
     fn default() -> Self {
         Self::User
+    }
+}
+closed_set! {
+    /// What a connection is doing.
+    ConnState {
+        #[doc = "On its way up."] Opening = "opening", #[doc = "Up."] Up = "up",
+        #[doc = "Up, to take another's place."] OnTrial = "on_trial", #[doc = "Being closed, to come back."] Closing = "closing",
+        #[doc = "Closed for good."] Leaving = "leaving", #[doc = "Kept down for a while: others lose theirs while it is up."] Parked = "parked",
+        #[doc = "Down."] Down = "down",
     }
 }
 closed_set! {

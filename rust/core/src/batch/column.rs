@@ -8,8 +8,8 @@ use arrow_buffer::{ArrowNativeType, BooleanBuffer, Buffer, NullBuffer, OffsetBuf
 
 use crate::symbol::Exchange;
 use crate::table::{
-    Condition, GapCause, GapEvidence, GapScope, GapUnit, InputKind, InstrumentKind, OptionType, Repaired, Side, Source,
-    Status, Table,
+    Condition, ConnState, GapCause, GapEvidence, GapScope, GapUnit, InputKind, InstrumentKind, OptionType, Repaired,
+    Side, Source, StampSource, Status, Table,
 };
 
 use super::schema::{BOOK_SIDES, UTC};
@@ -330,6 +330,8 @@ pub(super) struct Words {
     pub(super) option_type: ArrayRef,
     pub(super) status: ArrayRef,
     pub(super) input_kind: ArrayRef,
+    pub(super) conn_state: ArrayRef,
+    pub(super) stamp_source: ArrayRef,
 }
 
 impl Default for Words {
@@ -351,6 +353,8 @@ impl Default for Words {
             option_type: set(OptionType::DICTIONARY),
             status: set(Status::DICTIONARY),
             input_kind: set(InputKind::DICTIONARY),
+            conn_state: set(ConnState::DICTIONARY),
+            stamp_source: set(StampSource::DICTIONARY),
         }
     }
 }

@@ -169,6 +169,29 @@ fn columns(table: Table, number: &DataType) -> Vec<Field> {
             is("valid_from", time()),
             maybe("valid_to", time()),
         ],
+        Table::Connections => {
+            let us = |name| maybe(name, DataType::Float64);
+            vec![
+                is("host", DataType::Utf8),
+                maybe("ip", DataType::Utf8),
+                maybe("opened_at", time()),
+                is("state", word()),
+                maybe("score", DataType::Float64),
+                is("stamp_source", word()),
+                is("messages", DataType::Int64),
+                is("bytes", DataType::Int64),
+                is("wins", DataType::Int64),
+                is("losses", DataType::Int64),
+                us("lead_p50_us"),
+                us("behind_p50_us"),
+                us("behind_p99_us"),
+                us("latency_p50_us"),
+                us("latency_p99_us"),
+                is("reconnects", DataType::Int64),
+                maybe("close_reason", DataType::Utf8),
+                us("clock_offset_us"),
+            ]
+        }
         Table::Raw => vec![
             // Nanoseconds since an arbitrary origin are no time of day, so no timestamp.
             is("ts_mono", DataType::UInt64),
@@ -185,7 +208,7 @@ fn columns(table: Table, number: &DataType) -> Vec<Field> {
 /// The scale columns of a table in `fixed`.
 const fn scales(table: Table) -> &'static [&'static str] {
     match table {
-        Table::Gaps | Table::Raw => &[],
+        Table::Gaps | Table::Raw | Table::Connections => &[],
         Table::Derivatives => &["price_scale", "size_scale", "rate_scale"],
         Table::Options => &["price_scale", "size_scale", "iv_scale", "greek_scale"],
         Table::Trades

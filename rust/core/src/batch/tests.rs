@@ -21,6 +21,7 @@ use super::*;
 mod bbo;
 mod books;
 mod closing;
+mod connections;
 mod gaps;
 mod instruments;
 mod numbers;

@@ -63,6 +63,11 @@ fn documented(table: Table) -> &'static str {
              open_interest:#?"
         }
         Table::Liquidations => "id:i64? side:word price:# size:# contracts:#?",
+        Table::Connections => {
+            "host:utf8 ip:utf8? opened_at:time? state:word score:f64? stamp_source:word messages:i64 bytes:i64 wins:i64 \
+             losses:i64 lead_p50_us:f64? behind_p50_us:f64? behind_p99_us:f64? latency_p50_us:f64? latency_p99_us:f64? \
+             reconnects:i64 close_reason:utf8? clock_offset_us:f64?"
+        }
         Table::Raw => "ts_mono:u64 kind:word request_id:u64? status:u16? headers:utf8? url:utf8? payload:binary",
     }
 }

@@ -1,0 +1,233 @@
+//! Who brings an event first: the arrivals of one stream that several connections carry, compared event by event.
+//!
+//! An event is known by its key (the last id of a frame, or its time). Frames that an exchange cuts differently on each
+//! connection have different keys and are not compared; they are no losses either, where each follows the one before.
+
+use crate::symbol::ConnId;
+
+/// Connections that are compared at once; the one that has been quiet longest makes room.
+const LEGS: usize = 16;
+/// Events that wait for their copies. Copies of one that had to make room are known to be late, not how late.
+const SLOTS: usize = 128;
+
+/// A frame, as far as the race is concerned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Arrival {
+    /// What the event is known by: higher is later.
+    pub key: i64,
+    /// What its own connection must have brought before, where the exchange tells; else nothing may lie between this
+    /// frame and the connection's last.
+    pub follows: Option<i64>,
+    /// Nobody has brought it before.
+    pub is_fresh: bool,
+    /// When it came, monotonic.
+    pub mono: u64,
+}
+
+/// Where a frame came in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// It brought the event.
+    First,
+    /// Another had brought it so many nanoseconds before (at least, where the event has made room by now).
+    Behind {
+        /// Nanoseconds.
+        ns: u64,
+        /// Who led by so much: of the first copy alone.
+        leader: Option<ConnId>,
+    },
+    /// There is nothing to compare it with.
+    Apart,
+}
+
+/// What one frame tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Heat {
+    /// Where it came in.
+    pub place: Place,
+    /// The connection was said to have missed the event; it had not.
+    pub is_spared: bool,
+    missed: u16,
+}
+
+/// A connection in the race.
+#[derive(Clone, Copy, Debug)]
+struct Leg {
+    conn: ConnId,
+    /// It is up.
+    is_running: bool,
+    /// Events up to this key are older than its part in the race.
+    begin: i64,
+    /// It has passed everything above `run` up to `last`, without a hole.
+    run: i64,
+    last: i64,
+    /// As above, before its last hole.
+    run_before: (i64, i64),
+    heard: u64,
+}
+
+impl Leg {
+    fn passed(&self, key: i64) -> bool {
+        (self.run < key && key <= self.last) || (self.run_before.0 < key && key <= self.run_before.1)
+    }
+}
+
+/// An event and those who brought it.
+#[derive(Clone, Copy, Debug)]
+struct Slot {
+    key: Option<i64>,
+    mono: u64,
+    /// A bit for each leg that has brought it or has no part in it.
+    brought: u16,
+    winner: u8,
+    has_copies: bool,
+}
+
+const EMPTY: Slot = Slot { key: None, mono: 0, brought: 0, winner: u8::MAX, has_copies: false };
+
+/// See the module.
+#[derive(Clone, Debug)]
+pub struct Race {
+    legs: Vec<Leg>,
+    slots: Box<[Slot; SLOTS]>,
+    /// The highest key so far.
+    high: i64,
+}
+
+impl Default for Race {
+    fn default() -> Self {
+        Self { legs: Vec::with_capacity(LEGS), slots: Box::new([EMPTY; SLOTS]), high: i64::MIN }
+    }
+}
+
+impl Race {
+    /// A frame came.
+    #[inline]
+    pub fn note(&mut self, conn: ConnId, arrival: Arrival) -> Heat {
+        let Arrival { key, is_fresh, mono, .. } = arrival;
+        let at = self.leg(conn, arrival);
+        let (leg, bit) = (self.legs[at], 1_u16 << at);
+        self.high = self.high.max(key);
+        let slot = &mut self.slots[place(key)];
+        let mut heat = Heat { place: Place::Apart, is_spared: false, missed: 0 };
+        if slot.key == Some(key) {
+            if slot.brought & bit == 0 {
+                let leader = self.legs.get(usize::from(slot.winner)).filter(|_| !slot.has_copies);
+                heat.place = Place::Behind { ns: mono.saturating_sub(slot.mono), leader: leader.map(|leg| leg.conn) };
+                slot.brought |= bit;
+                slot.has_copies = true;
+            }
+        } else if is_fresh {
+            let left = std::mem::replace(
+                slot,
+                Slot { key: Some(key), mono, brought: bit, winner: at as u8, has_copies: false },
+            );
+            heat.place = Place::First;
+            heat.missed = self.missed(&left);
+        } else if slot.key > Some(key) && key > leg.begin {
+            // It had to make room, and whoever had not brought it by then was thought never to bring it.
+            heat.place = Place::Behind { ns: mono.saturating_sub(slot.mono), leader: None };
+            heat.is_spared = true;
+        }
+        heat
+    }
+
+    /// The number of the connection's leg, which has come as far as this frame.
+    #[inline]
+    fn leg(&mut self, conn: ConnId, arrival: Arrival) -> usize {
+        let Arrival { key, mono, .. } = arrival;
+        let before = arrival.follows.unwrap_or(key.saturating_sub(1)).min(key.saturating_sub(1));
+        let at = match self.legs.iter().position(|leg| leg.conn == conn) {
+            Some(at) => at,
+            None => self.join(conn, mono),
+        };
+        let leg = &mut self.legs[at];
+        leg.heard = mono;
+        if !leg.is_running {
+            let run_before = (leg.run, leg.last);
+            *leg = Leg { is_running: true, begin: self.high, run: before, last: key, run_before, ..*leg };
+        } else if before > leg.last {
+            leg.run_before = (leg.run, leg.last);
+            (leg.run, leg.last) = (before, key);
+        } else {
+            leg.last = leg.last.max(key);
+        }
+        at
+    }
+
+    /// A connection enters the race: what came before is none of its business.
+    #[cold]
+    fn join(&mut self, conn: ConnId, mono: u64) -> usize {
+        let new = Leg { conn, is_running: false, begin: self.high, run: 0, last: 0, run_before: (0, 0), heard: mono };
+        let at = if self.legs.len() < LEGS {
+            self.legs.push(new);
+            self.legs.len() - 1
+        } else {
+            let quiet = self.legs.iter().enumerate().min_by_key(|(_, leg)| leg.heard);
+            let at = quiet.map_or(0, |(at, _)| at);
+            self.legs[at] = new;
+            at
+        };
+        for slot in self.slots.iter_mut() {
+            slot.brought |= 1 << at;
+            if usize::from(slot.winner) == at {
+                slot.winner = u8::MAX;
+            }
+        }
+        at
+    }
+
+    /// Who has missed an event for which nobody waits any longer: whoever has neither brought it nor passed it in frames
+    /// of another cut.
+    #[inline]
+    fn missed(&self, slot: &Slot) -> u16 {
+        let all = ((1_u32 << self.legs.len()) - 1) as u16;
+        let open = all & !slot.brought;
+        match slot.key {
+            Some(key) if open != 0 => self.not_passed(key, open),
+            _ => 0,
+        }
+    }
+
+    #[cold]
+    fn not_passed(&self, key: i64, open: u16) -> u16 {
+        let legs = self.legs.iter().enumerate();
+        legs.filter(|(at, leg)| open & (1 << at) != 0 && !leg.passed(key)).fold(0, |bits, (at, _)| bits | 1 << at)
+    }
+
+    /// The connections that `heat` says have missed an event.
+    #[inline]
+    pub fn missed_by(&self, heat: &Heat) -> impl Iterator<Item = ConnId> + '_ {
+        let mut bits = heat.missed;
+        std::iter::from_fn(move || {
+            let at = bits.trailing_zeros() as usize;
+            bits &= bits.wrapping_sub(1);
+            self.legs.get(at).map(|leg| leg.conn)
+        })
+    }
+
+    /// A connection is down: what comes meanwhile it misses.
+    pub fn pause(&mut self, conn: ConnId) {
+        for leg in self.legs.iter_mut().filter(|leg| leg.conn == conn) {
+            leg.is_running = false;
+        }
+    }
+
+    /// Ids begin anew: nothing that came is comparable with what comes.
+    pub fn restart(&mut self) {
+        self.slots.fill(EMPTY);
+        self.high = i64::MIN;
+        for leg in &mut self.legs {
+            (leg.is_running, leg.run, leg.last) = (false, 0, 0);
+        }
+    }
+}
+
+/// Keys come in all steps: one, dozens, whole milliseconds.
+#[inline]
+fn place(key: i64) -> usize {
+    (key.cast_unsigned().wrapping_mul(0x9E37_79B9_7F4A_7C15) >> (u64::BITS - SLOTS.ilog2())) as usize
+}
+
+#[cfg(test)]
+mod tests;
