@@ -85,6 +85,11 @@ FAULTS = {
         "A message has a deadline from its first byte to its last; other connections go on.",
         run="N",
     ),
+    "N10": Fault(
+        "One of several connections lags by seconds, with jitter",
+        "No event twice, and trades in the order of the first arrivals; the lag of each connection stands in "
+        "`connections` (`behind_p50_us`, `behind_p99_us`).",
+    ),
     "N13": Fault(
         "Connections are accepted and closed at once, for ten minutes",
         "Full-jitter backoff that grows, attempts under the exchange's cap, one outage in `gaps`.",

@@ -166,20 +166,21 @@ def test_collect_ends_cleanly_when_told(
     assert process.returncode == 0, errors
     report = json.loads(output)
     assert {table: rows for table, rows in report["rows"].items() if rows} == stored(tmp_path)
-    assert list(report["rows"]) == ["trades", "l2", "gaps", "instruments"], "those of the streams, also where empty"
+    assert list(report["rows"]) == ["trades", "l2", "gaps", "instruments", "connections"], "those of the streams, also where empty"
 
 
 def test_a_collection_without_any_connection_has_failed(run: Any, here: Path) -> None:
     nobody = ["--ws", "ws://127.0.0.1:1", "--rest", "http://127.0.0.1:1", "--duration", 1]
     done = run("collect", "binance-futures:BTCUSDT", "--out", "x", "--json", *nobody)
     assert done.returncode == 1
-    assert set(json.loads(done.stdout)["rows"].values()) == {0}
+    rows = json.loads(done.stdout)["rows"]
+    assert {table for table, count in rows.items() if count} == {"connections"}, "the attempts, and why they failed"
     *warnings, error = done.stderr.splitlines()
     assert {text.partition(" was never up: ")[0] for text in warnings} == {
         f"xtrader: warning: ws://127.0.0.1:1/{half}/stream" for half in ("public", "market")
     }
     assert error.startswith("xtrader: error: no connection was ever up; REST: ")
-    assert not list(here.rglob("*.parquet"))
+    assert {path.relative_to(here).parts[1] for path in here.rglob("*.parquet")} == {"connections"}
 
 
 class Broken:

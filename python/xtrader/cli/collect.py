@@ -34,7 +34,8 @@ def collect(
     tables: Annotated[
         str | None,
         typer.Option(
-            help=f"Tables to fill, by commas, of: {options.TABLES}; else those of the streams, gaps and instruments.",
+            help=f"Tables to fill, by commas, of: {options.TABLES}; else those of the streams, gaps, instruments and "
+            "connections.",
             metavar="TABLE,…",
             callback=options.words,
         ),
@@ -92,7 +93,7 @@ def collect(
     given = options.given(
         subscriptions=subscriptions,
         streams=streams,
-        tables=f"{streams},gaps,instruments" if tables is None else tables,
+        tables=f"{streams},gaps,instruments,connections" if tables is None else tables,
         numeric=numeric,
         size_unit=size_unit,
         trade_source=trade_source,

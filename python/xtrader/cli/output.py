@@ -54,6 +54,36 @@ def collected(report: Mapping[str, Any]) -> None:
     accounts(report["counters"])
     rows(report["rows"], report["files"])
     books(report["books"])
+    arbitration(report)
+
+
+def arbitration(report: Mapping[str, Any]) -> None:
+    """What several connections to one stream gained against the best single one; nothing where there was one."""
+    for lane in report["arbitration"]["lanes"]:
+        gain = lane["gain_ms"]
+        screen.print(
+            f"\n[bold]{lane['exchange']}, {len(lane['connections'])} connections[/bold]: events came "
+            f"{gain['p50']:.3f} ms (p50), {gain['p99']:.3f} ms (p99), {gain['p999']:.3f} ms (p99.9) earlier than on the "
+            f"best single one, which missed {lane['holes_of_best']:,} of {lane['events']:,}"
+        )
+        table(
+            f"connections of lane {lane['lane']}",
+            ("place", "", "openings", "first", "copies", "missed", "wins", "behind p50 ms", "p99", "p99.9"),
+            [
+                (
+                    str(one["place"]),
+                    "best" if one["place"] == lane["best"] else "",
+                    one["openings"],
+                    one["wins"],
+                    one["losses"],
+                    one["missed"],
+                    f"{one['win_share']:.1%}",
+                    *(f"{one['behind_ms'][share]:.3f}" for share in ("p50", "p99", "p999")),
+                )
+                for one in lane["connections"]
+            ],
+            words=2,
+        )
 
 
 def rows(counts: Mapping[str, int], files: Sequence[Mapping[str, Any]] | None) -> None:

@@ -16,6 +16,7 @@ mod input;
 mod instrument;
 mod jitter;
 mod lanes;
+mod ledger;
 mod live;
 mod probe;
 mod quote_stream;
@@ -33,6 +34,7 @@ mod trade_stream;
 mod tests;
 
 pub use input::{Action, Advice, Command, ConnDown, DownReason, HttpReply, Input, Link, RequestId};
+pub use ledger::{ArbitrationReport, LaneReport, PlaceReport, Quantiles};
 pub use raw::Headers;
 pub use start::StartRecord;
 
@@ -107,6 +109,7 @@ impl Engine {
             Input::Frame { payload, .. } => {
                 self.cx.counters.frames += 1;
                 self.cx.counters.bytes += payload.len() as u64;
+                self.cx.ledger.on_message(origin.conn, payload.len());
                 if let Some(connection) = find(&mut self.connections, origin.conn) {
                     connection.on_frame(self.cx.now);
                 }
@@ -118,12 +121,13 @@ impl Engine {
                 };
                 self.cx.counters.frame(outcome);
             }
-            Input::ConnUp { conn, url, .. } => self.on_conn_up(conn, url),
+            Input::ConnUp { conn, url, link } => self.on_conn_up(conn, url, link),
             Input::ConnDown { conn, down } => self.on_conn_down(origin, conn, down),
             Input::Http(reply) => {
                 let outcome = self.on_reply(origin, &reply);
                 self.cx.counters.reply(outcome);
             }
+            Input::Command(Command::Stop) => self.on_stop(),
             Input::Command(_) => {}
             Input::Timeout => self.on_timeout(),
         }
@@ -341,6 +345,7 @@ impl Engine {
         let Self { cx, instruments, connections, registry, .. } = self;
         match admit_one(cx, instruments, connections, registry, origin, native, stream) {
             Ok(instrument) => {
+                cx.ledger.on_event(origin, row.times.event);
                 let subject = instrument.subject;
                 let states = match stream {
                     Stream::Options => &mut instrument.options,
@@ -401,12 +406,14 @@ impl Engine {
                     }
                 }
                 Timer::Top => self.on_top_timeout(),
+                Timer::Ledger => self.on_ledger_timeout(),
+                Timer::Scores => self.on_scores_timeout(),
                 timer => self.on_judging_timeout(timer),
             }
         }
     }
 
-    fn on_conn_up(&mut self, conn: ConnId, url: &str) {
+    fn on_conn_up(&mut self, conn: ConnId, url: &str, link: Link) {
         self.cx.counters.connects += 1;
         if !self.cx.live {
             // A recording's connections come as they come.
@@ -419,6 +426,7 @@ impl Engine {
         if let Some(connection) = find(connections, conn) {
             connection.on_up(cx);
         }
+        self.ledger_up(conn, url, link);
     }
 
     fn on_conn_down(&mut self, origin: Origin, conn: ConnId, down: &ConnDown) {
@@ -433,6 +441,7 @@ impl Engine {
         for instrument in instruments.iter_mut() {
             instrument.on_conn_down(cx, origin, finding);
         }
+        self.ledger_down(conn, down);
     }
 
     /// Judges what the owner of a running engine wants changed and, unless it is refused, takes it as an input.
@@ -534,6 +543,7 @@ fn admit<'i>(
         EventKind::Bbo => Stream::Bbo,
         EventKind::State => Stream::Derivatives,
     };
+    cx.ledger.on_event(origin, head.times.event);
     admit_one(cx, instruments, connections, registry, origin, head.symbol, stream)
 }
 

@@ -116,6 +116,16 @@ const NOON: i64 = 1_795_348_800 * 1_000_000_000;
 
 #[test]
 fn engines_of_every_exchange() {
+    steady(1);
+}
+
+/// Copies that lost, races and what is counted of them included.
+#[test]
+fn engines_with_three_connections_to_each_stream() {
+    steady(3);
+}
+
+fn steady(connections: u16) {
     for feed in feeds::all() {
         let config = EngineConfig {
             mode: Mode::Replay,
@@ -127,8 +137,9 @@ fn engines_of_every_exchange() {
         };
         let mut now = Stamp { wall: NOON, mono: 0 };
         let mut engine = Engine::start(config, "steady", now).expect("a good configuration");
-        let conn = ConnId(1);
-        engine.handle(now, Input::ConnUp { conn, url: "", link: xtrader_core::engine::Link::default() });
+        for conn in (1..=connections).map(ConnId) {
+            engine.handle(now, Input::ConnUp { conn, url: "", link: xtrader_core::engine::Link::default() });
+        }
         if let Some((url, body)) = &feed.snapshot {
             let reply = HttpReply { request: None, url, status: 200, retry_after_ms: None, body: body.as_bytes() };
             engine.handle(now, Input::Http(reply));
@@ -138,8 +149,10 @@ fn engines_of_every_exchange() {
         let mut run = |frames: &[String]| {
             allocations(|| {
                 for frame in frames {
-                    now = Stamp { wall: now.wall + 1_000_000, mono: now.mono + 1_000_000 };
-                    engine.handle(now, Input::Frame { conn, payload: frame.as_bytes() });
+                    for conn in (1..=connections).map(ConnId) {
+                        now = Stamp { wall: now.wall + 1_000_000, mono: now.mono + 1_000_000 };
+                        engine.handle(now, Input::Frame { conn, payload: frame.as_bytes() });
+                    }
                 }
             })
         };

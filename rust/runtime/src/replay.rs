@@ -132,12 +132,14 @@ struct Past {
     counters: Value,
     /// Every book as it stood last.
     books: Vec<BookReport>,
+    arbitration: Value,
 }
 
 impl Past {
     fn add(&mut self, engine: &Engine) {
         self.counters = added(self.counters.take(), engine.counters());
         self.books = self.books_with(engine);
+        self.arbitration = added(self.arbitration.take(), json!(engine.arbitration()));
     }
 
     fn books_with(&self, engine: &Engine) -> Vec<BookReport> {
@@ -332,6 +334,7 @@ impl Replay {
             "rows": rows,
             "counters": added(self.past.counters.clone(), self.engine.counters()),
             "books": self.past.books_with(&self.engine),
+            "arbitration": added(self.past.arbitration.clone(), json!(self.engine.arbitration())),
             "elapsed_s": elapsed,
             "frames_per_s": rate,
         })

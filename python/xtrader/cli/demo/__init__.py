@@ -122,6 +122,8 @@ def _show(sessions: list[Session], folder: Path) -> list[str]:
         wrong += [f"no gap of {session.show.exchange} says {cause}" for cause in FORCED if cause not in named]
     title = "books, rebuilt from the files, against the exchanges' own"
     output.table(title, ("exchange", "symbol", "id", "levels", ""), lines, words=2)
+    for session in sessions:
+        output.arbitration(session.live.report())
     return wrong
 
 

@@ -14,7 +14,7 @@ from xtrader.errors import XTraderError
 from xtrader.simulation import Simulator
 from xtrader.streaming import stream
 
-TABLES = ("trades", "l2", "bbo", "derivatives", "options", "liquidations", "gaps", "instruments")
+TABLES = ("trades", "l2", "bbo", "derivatives", "options", "liquidations", "gaps", "instruments", "connections")
 # Tables whose rows are one frame each, soon after it was read.
 PROMPT = {"trades", "l2", "bbo"}
 

@@ -89,6 +89,8 @@ const EMPTY: Slot = Slot { key: None, mono: 0, brought: 0, winner: u8::MAX, has_
 #[derive(Clone, Debug)]
 pub struct Race {
     legs: Vec<Leg>,
+    /// A bit for each leg that has a connection.
+    running: u16,
     slots: Box<[Slot; SLOTS]>,
     /// The highest key so far.
     high: i64,
@@ -96,7 +98,7 @@ pub struct Race {
 
 impl Default for Race {
     fn default() -> Self {
-        Self { legs: Vec::with_capacity(LEGS), slots: Box::new([EMPTY; SLOTS]), high: i64::MIN }
+        Self { legs: Vec::with_capacity(LEGS), running: 0, slots: Box::new([EMPTY; SLOTS]), high: i64::MIN }
     }
 }
 
@@ -159,15 +161,17 @@ impl Race {
     #[cold]
     fn join(&mut self, conn: ConnId, mono: u64) -> usize {
         let new = Leg { conn, is_running: false, begin: self.high, run: 0, last: 0, run_before: (0, 0), heard: mono };
-        let at = if self.legs.len() < LEGS {
-            self.legs.push(new);
-            self.legs.len() - 1
-        } else {
-            let quiet = self.legs.iter().enumerate().min_by_key(|(_, leg)| leg.heard);
-            let at = quiet.map_or(0, |(at, _)| at);
-            self.legs[at] = new;
-            at
+        let free = self.legs.iter().position(|leg| leg.conn == ConnId::NONE);
+        let at = match free {
+            Some(at) => at,
+            None if self.legs.len() < LEGS => self.legs.len(),
+            None => self.legs.iter().enumerate().min_by_key(|(_, leg)| leg.heard).map_or(0, |(at, _)| at),
         };
+        match self.legs.get_mut(at) {
+            Some(leg) => *leg = new,
+            None => self.legs.push(new),
+        }
+        self.running |= 1 << at;
         for slot in self.slots.iter_mut() {
             slot.brought |= 1 << at;
             if usize::from(slot.winner) == at {
@@ -181,8 +185,7 @@ impl Race {
     /// of another cut.
     #[inline]
     fn missed(&self, slot: &Slot) -> u16 {
-        let all = ((1_u32 << self.legs.len()) - 1) as u16;
-        let open = all & !slot.brought;
+        let open = self.running & !slot.brought;
         match slot.key {
             Some(key) if open != 0 => self.not_passed(key, open),
             _ => 0,
@@ -210,6 +213,14 @@ impl Race {
     pub fn pause(&mut self, conn: ConnId) {
         for leg in self.legs.iter_mut().filter(|leg| leg.conn == conn) {
             leg.is_running = false;
+        }
+    }
+
+    /// A connection is gone for good: it misses nothing any more.
+    pub fn leave(&mut self, conn: ConnId) {
+        for (at, leg) in self.legs.iter_mut().enumerate().filter(|(_, leg)| leg.conn == conn) {
+            (leg.conn, leg.heard) = (ConnId::NONE, 0);
+            self.running &= !(1 << at);
         }
     }
 

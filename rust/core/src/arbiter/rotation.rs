@@ -39,6 +39,14 @@ pub struct Standing {
     pub compared: f64,
 }
 
+impl Standing {
+    /// It has been compared on enough events to mean something.
+    #[must_use]
+    pub fn is_certain(&self) -> bool {
+        self.compared >= ENOUGH
+    }
+}
+
 /// The connections of one lane: those that carry the same streams.
 ///
 /// One is *worse* while its cost is above twice the median of the others' and half a millisecond beyond it, all counted
@@ -64,7 +72,7 @@ impl Rotation {
     /// Looks at the lane: the connection that has been worse for long enough, if there is one. The caller may decline
     /// for now ([`Self::replaced`] says that it did not).
     pub fn judge(&mut self, now: u64, lane: &[Standing]) -> Option<ConnId> {
-        let known: Vec<Standing> = lane.iter().copied().filter(|standing| standing.compared >= ENOUGH).collect();
+        let known: Vec<Standing> = lane.iter().copied().filter(Standing::is_certain).collect();
         let worse: Vec<Standing> = known.iter().copied().filter(|one| is_worse(*one, &known)).collect();
         self.worse.retain(|(conn, _)| worse.iter().any(|one| one.conn == *conn));
         for one in &worse {

@@ -138,9 +138,16 @@ impl BookStream {
             return self.before_snapshot(cx, subject);
         };
         if self.sync.is_reset(&diff) {
+            self.carriers.restart_race();
             self.fail(cx, subject, origin, Finding::new(GapCause::IdReset, GapEvidence::Chain));
         }
         let verdict = self.sync.judge(&diff);
+        let is_fresh = match verdict {
+            Verdict::Apply | Verdict::Gap => true,
+            Verdict::Hold => !self.holds(&diff),
+            Verdict::Duplicate | Verdict::Stale | Verdict::BeforeSnapshot => false,
+        };
+        self.carriers.compare(cx, origin.conn, diff.key.last, Some(diff.key.prev), is_fresh);
         let outcome = match verdict {
             Verdict::BeforeSnapshot => {
                 self.sync.note(&diff);
@@ -148,7 +155,7 @@ impl BookStream {
             }
             Verdict::Duplicate => Outcome::Duplicate,
             Verdict::Stale => Outcome::Stale,
-            Verdict::Hold if self.holds(&diff) => Outcome::Duplicate,
+            Verdict::Hold if !is_fresh => Outcome::Duplicate,
             Verdict::Apply | Verdict::Hold | Verdict::Gap => match taken(decode(self.book.scales(), &mut cx.levels)) {
                 Ok(book_head) => self.take(cx, subject, origin, diff, &book_head, verdict),
                 Err(outcome) => return outcome,
@@ -276,6 +283,7 @@ impl BookStream {
         if self.sync.opens_epoch(diff) {
             // Nothing is missing: the exchange counts anew, and says so.
             self.stats.sequence_resets += 1;
+            self.carriers.restart_race();
             let finding = Finding::new(GapCause::IdReset, GapEvidence::Chain);
             OpenGap::open(cx, subject, origin, Stream::L2, finding, &self.carriers).close(
                 cx,

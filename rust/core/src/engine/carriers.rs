@@ -1,5 +1,7 @@
 //! Which connections carry a stream.
 
+use super::context::Context;
+use crate::arbiter::{Arrival, Race};
 use crate::symbol::ConnId;
 
 /// Connections that have been granted a stream, or have delivered it, and are still up, and when it last spoke.
@@ -12,6 +14,8 @@ pub(super) struct Carriers {
     pub seen: Option<u64>,
     /// Receive time of the last event that was taken.
     pub last_good: Option<i64>,
+    /// Who of them is first; none where one alone has ever carried the stream.
+    race: Option<Box<Race>>,
 }
 
 impl Carriers {
@@ -21,18 +25,44 @@ impl Carriers {
         self.seen = Some(mono);
         match self.place(conn) {
             Some(at) => self.spoke[at] = mono,
-            None => {
-                self.conns.push(conn);
-                self.spoke.push(mono);
-            }
+            None => self.add(conn, mono),
         }
     }
 
     /// A connection was granted the stream: from here on nothing is missing on it.
     pub(super) fn join(&mut self, conn: ConnId) {
         if self.place(conn).is_none() {
-            self.conns.push(conn);
-            self.spoke.push(0);
+            self.add(conn, 0);
+        }
+    }
+
+    fn add(&mut self, conn: ConnId, spoke: u64) {
+        self.conns.push(conn);
+        self.spoke.push(spoke);
+        if self.conns.len() > 1 {
+            self.race.get_or_insert_default();
+        }
+    }
+
+    /// Compares a frame with those of other connections, where there are or were some.
+    #[inline]
+    pub(super) fn compare(&mut self, cx: &mut Context, conn: ConnId, key: i64, follows: Option<i64>, is_fresh: bool) {
+        if let Some(race) = &mut self.race {
+            cx.ledger.on_arrival(race, conn, Arrival { key, follows, is_fresh, mono: cx.now.at.mono });
+        }
+    }
+
+    /// Ids begin anew.
+    pub(super) fn restart_race(&mut self) {
+        if let Some(race) = &mut self.race {
+            race.restart();
+        }
+    }
+
+    /// A connection is gone for good.
+    pub(super) fn leave_race(&mut self, conn: ConnId) {
+        if let Some(race) = &mut self.race {
+            race.leave(conn);
         }
     }
 
@@ -51,6 +81,9 @@ impl Carriers {
         let Some(at) = self.place(conn) else { return false };
         self.conns.remove(at);
         self.spoke.remove(at);
+        if let Some(race) = &mut self.race {
+            race.pause(conn);
+        }
         self.conns.is_empty()
     }
 

@@ -3,13 +3,13 @@
 use std::collections::VecDeque;
 
 use super::context::{Context, Now};
-use super::input::{Action, Advice, ConnDown, DownReason};
+use super::input::{Action, ConnDown, DownReason};
 use super::lanes::limits;
 use super::subscription::Channel;
 use super::timers::Timer;
 use crate::exchange::{Heartbeat, Protocol, with_protocol};
 use crate::symbol::ConnId;
-use crate::table::{GapCause, flags};
+use crate::table::{ConnState, GapCause, flags};
 use crate::time::NS_PER_MS;
 
 /// A connection that stayed up this long starts its backoff anew: one that is accepted and cut at once does not.
@@ -172,7 +172,7 @@ impl Connection {
             self.state = State::Opening;
             self.due = None;
             self.opened = Some(cx.now.at.mono);
-            let advice = Advice { place: self.place, ..Advice::default() };
+            let advice = cx.ledger.advise(cx.now.at.mono, self.id, self.lane, self.place);
             cx.actions.push_back(Action::Open { conn: self.id, url: self.url.clone(), advice });
         }
     }
@@ -555,6 +555,22 @@ impl Connection {
             self.closing = Some(cause);
             cx.actions.push_back(Action::Close { conn: self.id, reason });
         }
+    }
+
+    /// What it is doing.
+    pub(super) fn stands(&self) -> ConnState {
+        match (self.state, self.role) {
+            (_, Role::Leaving) => ConnState::Leaving,
+            (State::Up | State::LoggingIn(_), _) => ConnState::Up,
+            (State::Opening, _) => ConnState::Opening,
+            (State::Closing, _) => ConnState::Closing,
+            (State::Down, _) => ConnState::Down,
+        }
+    }
+
+    /// Its address.
+    pub(super) fn url(&self) -> &str {
+        &self.url
     }
 
     /// It is up and logged in.

@@ -6,6 +6,7 @@ use hashbrown::HashMap;
 
 use super::input::{Action, RequestId};
 use super::jitter::Jitter;
+use super::ledger::Ledger;
 use super::timers::{Timer, Timers};
 use crate::batch::{Batches, RowKey, SymbolId};
 use crate::config::{ConfigError, Endpoints, EngineConfig, Stream};
@@ -72,6 +73,8 @@ pub(super) struct Context {
     pub timers: Timers,
     pub jitter: Jitter,
     pub counters: Counters,
+    /// What each connection is worth.
+    pub ledger: Ledger,
     pub requests: HashMap<RequestId, Purpose>,
     pub endpoints: Endpoints,
     /// Where the message being taken is decoded to.
@@ -99,6 +102,7 @@ impl Context {
     pub(super) fn new(config: EngineConfig, live: bool, endpoints: Endpoints, mut batches: Batches) -> Self {
         let no_symbol = batches.intern("");
         let jitter = Jitter::new(config.seed);
+        let ledger = Ledger::new(&config);
         Self {
             config,
             live,
@@ -108,6 +112,7 @@ impl Context {
             timers: Timers::default(),
             jitter,
             counters: Counters::default(),
+            ledger,
             requests: HashMap::new(),
             endpoints,
             levels: DecodedLevels::default(),

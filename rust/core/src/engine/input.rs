@@ -78,6 +78,8 @@ pub enum Command {
     Remove(Vec<String>),
     /// Carry each stream on so many connections.
     Connections(u16),
+    /// End: what has been counted is written. Nothing more should be fed.
+    Stop,
 }
 
 /// A REST reply, or the failure to get one (`status` 0).

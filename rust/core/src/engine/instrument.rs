@@ -88,6 +88,22 @@ impl InstrumentState {
     }
 }
 
+impl InstrumentState {
+    /// A connection is gone for good.
+    pub(super) fn leave_races(&mut self, conn: ConnId) {
+        for carriers in [
+            &mut self.trades.carriers,
+            &mut self.book.carriers,
+            &mut self.quotes.carriers,
+            &mut self.derivatives.carriers,
+            &mut self.options.carriers,
+            &mut self.liquidations.carriers,
+        ] {
+            carriers.leave_race(conn);
+        }
+    }
+}
+
 /// All instruments of one engine, by number and by the exchange's name.
 #[derive(Default)]
 pub(super) struct Instruments {

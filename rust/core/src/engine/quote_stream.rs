@@ -38,6 +38,7 @@ impl QuoteStream {
     ) -> Outcome {
         self.carriers.note(origin.conn, cx.now.at.mono);
         let verdict = self.latest.check(head.key.last, origin.conn);
+        self.carriers.compare(cx, origin.conn, head.key.last, None, verdict == Latest::Newer);
         let mut reset = false;
         match verdict {
             Latest::Newer | Latest::SameId => {}
@@ -60,6 +61,7 @@ impl QuoteStream {
         };
         if reset {
             self.latest.reset();
+            self.carriers.restart_race();
             let finding = Finding::new(GapCause::IdReset, GapEvidence::Sequence);
             self.suspend(cx, subject, origin, finding);
         }

@@ -95,6 +95,8 @@ impl Engine {
         if live {
             engine.subscribe_names()?;
             engine.cx.arm_in_ms(0, Timer::Reference);
+            engine.arm_ledger();
+            engine.arm_scores();
         }
         Ok(engine)
     }

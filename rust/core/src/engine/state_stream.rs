@@ -37,7 +37,11 @@ impl StateStream {
         if self.stream != Stream::Liquidations
             && let Some(time) = row.times.event
         {
-            match self.feed(row.feed).take(time, origin.conn, row.state) {
+            let verdict = self.feed(row.feed).take(time, origin.conn, row.state);
+            // Times are whole milliseconds: beside each there is room for the numbers of the feeds.
+            let key = time.saturating_add(row.feed.into());
+            self.carriers.compare(cx, origin.conn, key, None, verdict == Latest::Newer);
+            match verdict {
                 Latest::Newer | Latest::SameId => {}
                 Latest::Duplicate => return Outcome::Duplicate,
                 Latest::Older => return Outcome::Ignored(IgnoreReason::OlderState),

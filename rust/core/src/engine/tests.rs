@@ -7,6 +7,7 @@ mod faults;
 mod frames;
 mod harness;
 mod lanes;
+mod ledger;
 mod peers;
 mod replay;
 mod requests;

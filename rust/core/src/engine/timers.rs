@@ -29,6 +29,10 @@ pub(super) enum Timer {
     Flush(ConnId, u64),
     /// The best levels of the books are sampled.
     Top,
+    /// Rows of `connections` are due.
+    Ledger,
+    /// Scores of connections age, and lanes are judged by them.
+    Scores,
     /// Ask for a book's snapshot (again).
     Snapshot(InstrumentId),
     /// Ask for the reference data (again).

@@ -82,7 +82,12 @@ impl TradeStream {
         }
         self.carriers.note(origin.conn, cx.now.at.mono);
         let Key { first, last, .. } = head.key;
-        match self.window.check(first, last) {
+        let verdict = self.window.check(first, last);
+        if first <= last {
+            let is_fresh = matches!(verdict, Verdict::Fresh | Verdict::PartlyKnown);
+            self.carriers.compare(cx, origin.conn, last, Some(first.saturating_sub(1)), is_fresh);
+        }
+        match verdict {
             Verdict::Fresh | Verdict::PartlyKnown => {}
             Verdict::Known => {
                 self.window.insert_range(first, last);
@@ -290,6 +295,7 @@ impl TradeStream {
     /// Ids fell: a new epoch, named.
     fn reset(&mut self, cx: &mut Context, subject: Subject, origin: Origin) {
         self.window.reset();
+        self.carriers.restart_race();
         self.high_event = None;
         self.awaited.clear();
         let finding = Finding::new(GapCause::IdReset, GapEvidence::Sequence);

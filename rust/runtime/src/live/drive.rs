@@ -66,6 +66,6 @@ impl Drive for Engine {
     }
 
     fn report(&self) -> Value {
-        json!({ "counters": self.counters(), "books": self.books() })
+        json!({ "counters": self.counters(), "books": self.books(), "arbitration": self.arbitration() })
     }
 }

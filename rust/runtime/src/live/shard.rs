@@ -212,6 +212,9 @@ impl<E: Drive> Shard<E> {
     }
 
     async fn finish(&mut self) -> Value {
+        if self.engine.fault().is_none() {
+            self.engine.handle(sys::now(), Input::Command(&Command::Stop));
+        }
         self.engine.close_batches();
         while let Some(batch) = self.engine.poll_batch() {
             self.blocked.push_back(batch);

@@ -8,8 +8,8 @@ use super::frames::{
     T0, binance_instruments, deribit_book, deribit_trade, deribit_trades, okx_book, okx_trade, spot_depth,
 };
 use super::harness::{A, B, World, agg_trade, all_rows, depth, live_config, quote, snapshot, trade, value};
-use crate::config::Stream;
-use crate::engine::{Action, ConnDown, DownReason, Engine, Headers, HttpReply, Input, RequestId, StartRecord};
+use crate::config::{EngineConfig, Stream};
+use crate::engine::{Action, Command, ConnDown, DownReason, Engine, Headers, HttpReply, Input, RequestId, StartRecord};
 use crate::symbol::{ConnId, Venue};
 use crate::table::Table;
 use crate::time::Stamp;
@@ -42,6 +42,7 @@ fn replay(world: &mut World) -> World {
             let again = again.as_mut().expect("start comes first");
             let (url, headers) = (text("url"), Headers::read(&text("headers")));
             let down: ConnDown;
+            let command: Command;
             let input = match kind.as_str() {
                 "conn_up" => Input::ConnUp { conn, url: &url, link: crate::engine::Link::default() },
                 "conn_down" => {
@@ -56,6 +57,10 @@ fn replay(world: &mut World) -> World {
                     retry_after_ms: headers.retry_after_ms,
                     body: payload,
                 }),
+                "command" => {
+                    command = serde_json::from_slice(payload).expect("what was recorded");
+                    Input::Command(&command)
+                }
                 _ => Input::Timeout,
             };
             again.engine.handle_recorded(headers.wall.unwrap_or(Some(wall)), mono, input);
@@ -163,14 +168,15 @@ fn any_venue() -> impl Strategy<Value = (Venue, Vec<Step>)> {
 }
 
 /// A live engine of a venue with its connections up.
-fn begin(venue: Venue) -> World {
+fn begin(venue: Venue, connections: u16) -> World {
     let symbol = match venue {
         Venue::BinanceFutures | Venue::BinanceSpot => "BTCUSDT",
         Venue::Okx => "BTC-USDT",
         Venue::Deribit => "BTC_USDC",
     };
     let streams = [Stream::Trades, Stream::L2, Stream::Bbo, Stream::L2Top];
-    let mut world = World::new(live_config(venue, &[symbol], &streams));
+    let config = live_config(venue, &[symbol], &streams);
+    let mut world = World::new(EngineConfig { connections, ..config });
     world.connect_all();
     world
 }
@@ -214,9 +220,10 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(192))]
 
     #[test]
-    fn recorded_inputs_give_the_same_rows((venue, steps) in any_venue()) {
-        let mut world = begin(venue);
+    fn recorded_inputs_give_the_same_rows((venue, steps) in any_venue(), connections in 1..=3_u16) {
+        let mut world = begin(venue, connections);
         run(&mut world, &steps);
+        world.input(Input::Command(&Command::Stop));
         let mut again = replay(&mut world);
         again.engine.close_batches();
         while let Some(batch) = again.engine.poll_batch() {
@@ -231,7 +238,7 @@ proptest! {
     // Fault: B13
     #[test]
     fn every_frame_has_one_outcome_and_no_live_book_is_crossed((venue, steps) in any_venue()) {
-        let mut world = begin(venue);
+        let mut world = begin(venue, 1);
         run(&mut world, &steps);
         let counters = world.counters();
         let frames = &counters["frames"];
@@ -251,7 +258,7 @@ proptest! {
 
     #[test]
     fn l2_always_chains((venue, steps) in any_venue()) {
-        let mut world = begin(venue);
+        let mut world = begin(venue, 1);
         run(&mut world, &steps);
         let mut last = String::new();
         for row in world.rows(Table::L2, &["prev_id", "last_id"]) {

@@ -1,0 +1,152 @@
+//! What each connection is worth: counted frame by frame, written interval by interval.
+//!
+//! [`rows`] the table `connections` · [`rotate`] who is replaced, and where connections go · [`summary`] what several
+//! connections gained.
+
+mod rotate;
+mod rows;
+mod summary;
+
+use std::net::IpAddr;
+
+pub use summary::{ArbitrationReport, LaneReport, PlaceReport, Quantiles};
+
+use rotate::Lanes;
+use summary::Totals;
+
+use super::context::Origin;
+use super::input::Link;
+use crate::arbiter::{Arrival, Histogram, Place, Race, Score};
+use crate::config::EngineConfig;
+use crate::symbol::ConnId;
+use crate::table::{StampSource, flags};
+use crate::time::NS_PER_S;
+
+/// What a connection has done since its last row.
+#[derive(Clone, Debug, Default)]
+struct Interval {
+    messages: u64,
+    bytes: u64,
+    wins: u64,
+    losses: u64,
+    missed: i64,
+    lead: Histogram,
+    behind: Histogram,
+    latency: Histogram,
+}
+
+impl Interval {
+    fn clear(&mut self) {
+        (self.messages, self.bytes, self.wins, self.losses, self.missed) = (0, 0, 0, 0, 0);
+        for histogram in [&mut self.lead, &mut self.behind, &mut self.latency] {
+            histogram.clear();
+        }
+    }
+}
+
+/// One connection, from its first opening until its number is free.
+#[derive(Clone, Debug, Default)]
+struct Meter {
+    host: Box<str>,
+    link: Option<Link>,
+    opened_at: Option<i64>,
+    ups: u64,
+    is_up: bool,
+    interval: Interval,
+    score: Score,
+    /// Its lane and its place there, once it was up.
+    seat: Option<(u16, u16)>,
+}
+
+impl Meter {
+    fn ip(&self) -> Option<IpAddr> {
+        self.link.and_then(|link| link.ip)
+    }
+
+    fn stamps(&self) -> StampSource {
+        self.link.map(|link| link.stamps).unwrap_or_default()
+    }
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Ledger {
+    /// By number, from 1.
+    meters: Vec<Meter>,
+    /// Of each place of each lane, whoever held it.
+    totals: Vec<((u16, u16), Totals)>,
+    lanes: Lanes,
+}
+
+impl Ledger {
+    pub(super) fn new(config: &EngineConfig) -> Self {
+        let dwell = config.arbitration.dwell_s.map(|s| s.saturating_mul(NS_PER_S.unsigned_abs()));
+        Self { meters: Vec::new(), totals: Vec::new(), lanes: Lanes::new(dwell) }
+    }
+
+    #[inline]
+    fn meter(&mut self, conn: ConnId) -> Option<&mut Meter> {
+        self.meters.get_mut(usize::from(conn.0).checked_sub(1)?)
+    }
+
+    /// As [`Self::meter`], of a connection that may be new.
+    fn meter_of(&mut self, conn: ConnId) -> Option<&mut Meter> {
+        if self.meters.len() < usize::from(conn.0) {
+            self.meters.resize_with(usize::from(conn.0), Meter::default);
+        }
+        self.meter(conn)
+    }
+
+    /// A message came.
+    #[inline]
+    pub(super) fn on_message(&mut self, conn: ConnId, bytes: usize) {
+        if let Some(meter) = self.meter(conn) {
+            meter.interval.messages += 1;
+            meter.interval.bytes += bytes as u64;
+        }
+    }
+
+    /// It tells of an event of that time.
+    #[inline]
+    pub(super) fn on_event(&mut self, origin: Origin, event: Option<i64>) {
+        if origin.suspect & flags::RECV_SUSPECT == 0
+            && let Some(event) = event
+            && let Some(meter) = self.meter(origin.conn)
+        {
+            // Clocks that are not set alike may say that it came before it was.
+            let latency = origin.ts_recv.saturating_sub(event).max(0);
+            meter.interval.latency.add(latency.unsigned_abs());
+        }
+    }
+
+    /// A frame of a stream that several connections carry came.
+    #[inline]
+    pub(super) fn on_arrival(&mut self, race: &mut Race, conn: ConnId, arrival: Arrival) {
+        let heat = race.note(conn, arrival);
+        if let Some(meter) = self.meter(conn) {
+            match heat.place {
+                Place::First => meter.interval.wins += 1,
+                Place::Behind { ns, leader } => {
+                    meter.interval.losses += 1;
+                    meter.interval.behind.add(ns);
+                    meter.score.was_behind(ns);
+                    if heat.is_spared {
+                        meter.interval.missed -= 1;
+                        meter.score.was_spared();
+                    }
+                    if let Some(leader) = leader.and_then(|leader| self.meter(leader)) {
+                        leader.interval.lead.add(ns);
+                        leader.score.led(ns);
+                    }
+                }
+                Place::Apart => {}
+            }
+        }
+        for missed in race.missed_by(&heat) {
+            if let Some(meter) = self.meter(missed) {
+                meter.interval.missed += 1;
+                meter.score.lost();
+            }
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! Who is replaced for being worse than the others of its lane, and by which addresses connections go.
+
+use super::super::Engine;
+use super::super::connection::Connection;
+use super::super::input::Advice;
+use super::super::timers::Timer;
+use super::Ledger;
+use crate::arbiter::rotation::tick_ns;
+use crate::arbiter::{Reputation, Rotation, Standing};
+use crate::symbol::ConnId;
+
+/// Least nanoseconds between two replacements of one engine: opening connections has a budget.
+const SPACING: u64 = 10_000_000_000;
+/// What addresses are remembered by where nothing is rotated, in nanoseconds.
+const USUAL_DWELL: u64 = 300_000_000_000;
+
+/// The lanes of one engine.
+#[derive(Debug)]
+pub(super) struct Lanes {
+    /// Nanoseconds; `None` rotates nothing.
+    dwell: Option<u64>,
+    /// By the lane's number.
+    rotations: Vec<Rotation>,
+    reputation: Reputation,
+    /// Monotonic time of the last replacement.
+    last: Option<u64>,
+    ticking: bool,
+}
+
+impl Lanes {
+    pub(super) fn new(dwell: Option<u64>) -> Self {
+        let reputation = Reputation::new(dwell.unwrap_or(USUAL_DWELL));
+        Self { dwell, rotations: Vec::new(), reputation, last: None, ticking: false }
+    }
+
+    fn is_resting(&self, now: u64) -> bool {
+        let spacing = SPACING.min(self.dwell.unwrap_or(SPACING));
+        self.last.is_some_and(|last| now.saturating_sub(last) < spacing)
+    }
+}
+
+impl Ledger {
+    /// Where a connection had better go.
+    pub(in super::super) fn advise(&mut self, now: u64, conn: ConnId, lane: u16, place: u16) -> Advice {
+        let others = self.meters.iter().enumerate().filter(|(at, _)| at + 1 != usize::from(conn.0));
+        let siblings = others.filter(|(_, meter)| meter.is_up && meter.seat.is_some_and(|(of, _)| of == lane));
+        let siblings: Vec<_> = siblings.filter_map(|(_, meter)| meter.ip()).collect();
+        self.lanes.reputation.advise(now, &siblings, place)
+    }
+}
+
+impl Engine {
+    /// Scores age from when there are some: where several connections carry one stream.
+    pub(in super::super) fn arm_scores(&mut self) {
+        let several = self.cx.config.connections > 1;
+        if self.cx.live && several && !std::mem::replace(&mut self.cx.ledger.lanes.ticking, true) {
+            self.arm_next_score();
+        }
+    }
+
+    fn arm_next_score(&mut self) {
+        let at = self.cx.now.at.mono.saturating_add(tick_ns(self.cx.ledger.lanes.dwell));
+        self.cx.timers.arm(at, Timer::Scores);
+    }
+
+    /// Scores age, and lanes are judged by them.
+    pub(in super::super) fn on_scores_timeout(&mut self) {
+        self.arm_next_score();
+        let now = self.cx.now.at.mono;
+        for meter in &mut self.cx.ledger.meters {
+            meter.score.tick();
+        }
+        let lanes = self.connections.iter().map(|connection| connection.lane + 1).max().unwrap_or(0);
+        for lane in 0..lanes {
+            if let Some(conn) = self.judge_lane(lane, now)
+                && self.replace_worse(conn)
+            {
+                let ledger = &mut self.cx.ledger;
+                ledger.lanes.last = Some(now);
+                ledger.lanes.rotations[usize::from(lane)].replaced(now);
+                if let Some(ip) = ledger.meter(conn).and_then(|meter| meter.ip()) {
+                    ledger.lanes.reputation.shun(now, ip);
+                }
+            }
+        }
+    }
+
+    /// Begins to replace a connection. False where nothing was begun.
+    fn replace_worse(&mut self, conn: ConnId) -> bool {
+        let _ = conn;
+        false
+    }
+
+    /// The connection of a lane that is to be replaced, if there is one and it may be.
+    fn judge_lane(&mut self, lane: u16, now: u64) -> Option<ConnId> {
+        let Self { cx, connections, .. } = self;
+        let Ledger { meters, lanes, .. } = &mut cx.ledger;
+        let mut standings = Vec::new();
+        let is_running = |c: &&Connection| c.lane == lane && c.is_in_use() && c.is_up();
+        for connection in connections.iter().filter(is_running) {
+            let Some(meter) = meters.get(usize::from(connection.id.0).wrapping_sub(1)) else { continue };
+            let Some(cost_ns) = meter.score.cost_ns() else { continue };
+            let standing = Standing { conn: connection.id, cost_ns, compared: meter.score.compared() };
+            if let Some(ip) = meter.ip().filter(|_| standing.is_certain()) {
+                lanes.reputation.note(now, ip, cost_ns);
+            }
+            standings.push(standing);
+        }
+        let dwell = lanes.dwell?;
+        if lanes.rotations.len() <= usize::from(lane) {
+            lanes.rotations.resize_with(usize::from(lane) + 1, || Rotation::new(dwell));
+        }
+        let worst = lanes.rotations[usize::from(lane)].judge(now, &standings);
+        worst.filter(|_| !lanes.is_resting(now))
+    }
+}

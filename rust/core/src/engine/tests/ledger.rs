@@ -1,0 +1,182 @@
+//! Connections beside each other: the rows of `connections`, and what several of them gained.
+
+use std::net::IpAddr;
+
+use super::harness::{World, agg_trade, config};
+use crate::config::{EngineConfig, Stream};
+use crate::engine::{Action, Command, ConnDown, DownReason, Input, Link};
+use crate::symbol::ConnId;
+use crate::table::{StampSource, Table};
+
+const MS: u64 = 1_000_000;
+
+/// A live engine of trades on so many connections, all of them up.
+fn several(connections: u16) -> World {
+    several_of(EngineConfig { connections, ..config(&[Stream::Trades]) })
+}
+
+fn several_of(mut config: EngineConfig) -> World {
+    config.arbitration.ramp_ms = 0;
+    config.tables.push(Table::Connections);
+    let mut world = World::new(config);
+    up(&mut world);
+    world
+}
+
+fn ip(conn: ConnId) -> IpAddr {
+    IpAddr::from([10, 0, 0, conn.0 as u8])
+}
+
+/// Answers every wish to open a connection: each has an address of its own.
+fn up(world: &mut World) {
+    for action in std::mem::take(&mut world.actions) {
+        if let Action::Open { conn, url, .. } = action {
+            let link = Link { ip: Some(ip(conn)), stamps: StampSource::Kernel };
+            world.input(Input::ConnUp { conn, url: &url, link });
+            world.acknowledge(conn);
+        }
+    }
+    world.actions.clear();
+}
+
+/// A trade that comes on each of these connections so many milliseconds after now, in this order.
+fn trade_on(world: &mut World, id: i64, conns: &[(u16, u64)]) {
+    let began = world.now;
+    for (conn, ms) in conns {
+        world.now = began.after(ms * MS);
+        world.frame(ConnId(*conn), &agg_trade(id, "100.5", "1"));
+    }
+}
+
+#[test]
+fn an_interval_is_a_row_of_each_connection() {
+    let mut world = several(3);
+    for id in 1..=100 {
+        let conns: &[(u16, u64)] = if id <= 60 { &[(1, 0), (2, 4), (3, 8)] } else { &[(2, 0), (1, 2), (3, 8)] };
+        trade_on(&mut world, id, conns);
+        world.pass_ms(42);
+    }
+    world.pass_ms(60_000);
+    let columns =
+        ["exchange", "symbol", "conn_id", "host", "ip", "state", "stamp_source", "wins", "losses", "reconnects"];
+    let rows = world.rows(Table::Connections, &columns);
+    let told = |conn: u16, wins: u64, losses: u64| {
+        format!("binance-futures||{conn}|fstream.binance.com|10.0.0.{conn}|up|kernel|{wins}|{losses}|0")
+    };
+    // The first trade begins the race.
+    assert_eq!(rows[..3], [told(1, 59, 40), told(2, 40, 59), told(3, 0, 99)]);
+    let quantiles =
+        world.rows(Table::Connections, &["lead_p50_us", "behind_p50_us", "behind_p99_us", "clock_offset_us"]);
+    let near = |text: &str, expected: Option<f64>| match expected {
+        None => assert_eq!(text, ""),
+        Some(us) => assert!((text.parse::<f64>().expect("a number") / us - 1.0).abs() < 0.04, "{text} for {us}"),
+    };
+    let expected = [
+        [Some(4e3), Some(2e3), Some(2e3), None],
+        [Some(2e3), Some(4e3), Some(4e3), None],
+        [None, Some(8e3), Some(8e3), None],
+    ];
+    for (row, expected) in quantiles.iter().zip(expected) {
+        row.split('|').zip(expected).for_each(|(text, expected)| near(text, expected));
+    }
+    let scores = world.rows(Table::Connections, &["score"]);
+    near(&scores[0], Some(2e3 * 40.0 / 99.0));
+    // The next interval is empty: nothing is compared, and what scores remember is an average.
+    world.pass_ms(60_000);
+    let later = world
+        .rows(Table::Connections, &["messages", "wins", "losses", "lead_p50_us", "behind_p50_us", "latency_p50_us"]);
+    assert_eq!(later[3..], ["0|0|0|||", "0|0|0|||", "0|0|0|||"]);
+}
+
+#[test]
+fn one_connection_is_measured_and_compared_with_nothing() {
+    let mut world = several(1);
+    for id in 1..=10 {
+        trade_on(&mut world, id, &[(1, 0)]);
+    }
+    world.pass_ms(60_000);
+    let rows = world.rows(Table::Connections, &["wins", "losses", "score", "lead_p50_us", "behind_p50_us"]);
+    assert_eq!(rows, ["0|0|||"]);
+    let latency = world.rows(Table::Connections, &["latency_p50_us"]);
+    let us: f64 = latency[0].parse().expect("a number");
+    assert!((us / 100e6 - 1.0).abs() < 0.04, "{us}: 100 s");
+    assert_eq!(world.engine.arbitration().lanes, []);
+}
+
+#[test]
+fn an_end_is_a_row_with_its_reason_and_so_is_the_engines() {
+    let mut world = several(2);
+    let down = ConnDown { reason: DownReason::Closed, code: Some(1001), detail: "bye".into(), retry_after_ms: None };
+    world.input(Input::ConnDown { conn: ConnId(2), down: &down });
+    world.pass_ms(30_000);
+    up(&mut world);
+    world.input(Input::Command(&Command::Stop));
+    let rows = world.rows(Table::Connections, &["conn_id", "state", "reconnects", "close_reason"]);
+    assert_eq!(rows, ["2|down|0|closed 1001: bye", "1|up|0|stopped", "2|up|1|stopped"]);
+    assert_eq!(world.rows(Table::Gaps, &["cause"]), [] as [&str; 0], "an end is no gap");
+}
+
+// Fault: N10
+#[test]
+fn a_leg_that_lags_by_seconds_costs_no_trade_and_shows_its_lag() {
+    let mut world = several(2);
+    let mut state = 7_u64;
+    let mut arrivals = Vec::new();
+    for id in 1..=400_i64 {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        let at = id.unsigned_abs() * 50;
+        arrivals.push((at, 1, id));
+        arrivals.push((at + (state >> 33) % 5_000, 2, id));
+    }
+    // TCP keeps the order of each.
+    let mut latest = 0;
+    for arrival in arrivals.iter_mut().filter(|(_, conn, _)| *conn == 2) {
+        latest = arrival.0.max(latest);
+        arrival.0 = latest;
+    }
+    arrivals.sort_unstable();
+    let began = world.now;
+    for (at, conn, id) in &arrivals {
+        let now = began.after(at * MS);
+        world.pass_ms((now.mono - world.now.mono) / MS);
+        world.frame(ConnId(*conn), &agg_trade(*id, "100.5", "1"));
+    }
+    let ids: Vec<String> = (1..=400).map(|id| id.to_string()).collect();
+    assert_eq!(world.rows(Table::Trades, &["trade_id"]), ids, "each once, in order");
+    assert_eq!(world.rows(Table::Gaps, &["cause"]), [] as [&str; 0]);
+    world.pass_ms(60_000);
+    let rows = world.rows(Table::Connections, &["conn_id", "wins", "losses", "behind_p99_us"]);
+    assert!(rows[0].starts_with("1|399|0|"), "{rows:?}");
+    let lag: f64 =
+        rows[1].strip_prefix("2|0|399|").and_then(|us| us.parse().ok()).unwrap_or_else(|| panic!("{rows:?}"));
+    assert!((4.5e6..5.2e6).contains(&lag), "{lag} µs at 99 %");
+}
+
+#[test]
+fn the_summary_says_what_redundancy_gained_against_the_best_single_connection() {
+    let mut world = several(3);
+    // 1: always 5 ms behind; 2: mostly first, and a twentieth of all lost; 3: first where 2 is not, else 3 ms behind.
+    for id in 1..=2_000_i64 {
+        match id % 20 {
+            0 => trade_on(&mut world, id, &[(3, 0), (1, 5)]),
+            _ => trade_on(&mut world, id, &[(2, 0), (3, 3), (1, 5)]),
+        }
+        world.pass_ms(10);
+    }
+    // What is waited for makes room.
+    for id in 2_001..=12_000 {
+        trade_on(&mut world, id, &[(2, 0), (3, 3), (1, 5)]);
+    }
+    let report = world.engine.arbitration();
+    let [lane] = &report.lanes[..] else { panic!("{report:?}") };
+    assert_eq!((lane.exchange, lane.lane, lane.events), ("binance-futures", 0, 11_999));
+    let missed: Vec<u64> = lane.connections.iter().map(|connection| connection.missed).collect();
+    assert_eq!(missed, [0, 100, 0]);
+    assert_eq!(lane.best, 1, "less than a hundredth of all is missed");
+    assert_eq!((lane.gain_ms.p999, lane.holes_of_best), (0.0, 100));
+    let third = lane.connections[2].behind_ms;
+    assert!((third.p50 - 3.0).abs() < 0.1 && (third.p999 - 3.0).abs() < 0.1, "{third:?}");
+    // A row that is written between takes nothing away.
+    world.pass_ms(60_000);
+    assert_eq!(world.engine.arbitration(), report);
+}
