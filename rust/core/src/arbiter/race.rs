@@ -157,10 +157,26 @@ impl Race {
         at
     }
 
+    /// A connection is about to bring the stream: from here on it misses what it does not bring.
+    pub fn enter(&mut self, conn: ConnId, mono: u64) {
+        if !self.legs.iter().any(|leg| leg.conn == conn) {
+            let at = self.join(conn, mono);
+            self.legs[at].is_running = true;
+        }
+    }
+
     /// A connection enters the race: what came before is none of its business.
     #[cold]
     fn join(&mut self, conn: ConnId, mono: u64) -> usize {
-        let new = Leg { conn, is_running: false, begin: self.high, run: 0, last: 0, run_before: (0, 0), heard: mono };
+        let new = Leg {
+            conn,
+            is_running: false,
+            begin: self.high,
+            run: i64::MIN,
+            last: i64::MIN,
+            run_before: (i64::MIN, i64::MIN),
+            heard: mono,
+        };
         let free = self.legs.iter().position(|leg| leg.conn == ConnId::NONE);
         let at = match free {
             Some(at) => at,
@@ -229,7 +245,7 @@ impl Race {
         self.slots.fill(EMPTY);
         self.high = i64::MIN;
         for leg in &mut self.legs {
-            (leg.is_running, leg.run, leg.last) = (false, 0, 0);
+            (leg.is_running, leg.run, leg.last) = (false, i64::MIN, i64::MIN);
         }
     }
 }

@@ -40,7 +40,8 @@ impl Carriers {
         self.conns.push(conn);
         self.spoke.push(spoke);
         if self.conns.len() > 1 {
-            self.race.get_or_insert_default();
+            let race = self.race.get_or_insert_default();
+            self.conns.iter().for_each(|conn| race.enter(*conn, spoke));
         }
     }
 
