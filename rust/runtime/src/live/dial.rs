@@ -183,6 +183,28 @@ mod tests {
         assert!(refused.detail.contains(&dead.to_string()), "{}", refused.detail);
     }
 
+    /// A listener whose queue is full drops what asks for a connection, as a black hole does.
+    // Fault: N14
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn an_address_that_says_nothing_costs_its_own_deadline_alone() {
+        let socket = TcpSocket::new_v4().expect("a socket");
+        socket.bind("127.0.0.1:0".parse().expect("an address")).expect("a port");
+        let full = socket.listen(1).expect("it listens");
+        let hole = full.local_addr().expect("bound");
+        let limits = NetLimits { address_ms: 100, ..NetLimits::default() };
+        let mut held = Vec::new();
+        while let Ok(one) = connect(&[hole], &Advice::default(), &limits).await {
+            held.push(one);
+        }
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let alive = listener.local_addr().expect("bound");
+        let silent = connect(&[hole], &Advice::default(), &limits).await.expect_err("nobody answers");
+        assert!(silent.detail.contains("no answer within 100 ms"), "{}", silent.detail);
+        let (_, peer) = connect(&[hole, alive], &Advice::default(), &limits).await.expect("the second answers");
+        assert_eq!(peer, alive);
+    }
+
     // Fault: N14
     #[tokio::test]
     async fn a_resolver_that_hangs_is_left_at_the_deadline_and_others_flow_meanwhile() {

@@ -8,8 +8,9 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, 
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use xtrader_core::engine::DownReason;
+use xtrader_core::time::Stamp;
 use xtrader_runtime::RuntimeError;
-use xtrader_runtime::live::{LiveOptions, LiveStream};
+use xtrader_runtime::live::{LiveOptions, LiveStream, Timestamps};
 
 use crate::peer::{Peer, read_head, read_to_end, text, upgrade};
 use crate::script::{Run, Seen, get, options};
@@ -102,24 +103,28 @@ fn refused(options: LiveOptions, peer: &Peer) -> String {
 }
 
 #[test]
-fn a_trusted_host_is_spoken_to_and_stamps_never_fall() {
+fn a_trusted_host_is_spoken_to_and_stamps_never_fall_whoever_makes_them() {
     let ca = Authority::new("trusted");
     let peer = tls_peer(ca.server("localhost", |_| {}), quotes);
-    let run = Run::open(ca.options(), secure(&peer));
-    let mut last = 0;
-    for i in 0..3000 {
-        let payload = loop {
-            match run.seen() {
-                Seen::Frame(at, _, payload) => {
-                    assert!(at.mono >= last);
-                    last = at.mono;
-                    break payload;
+    for timestamps in [Timestamps::User, Timestamps::Kernel] {
+        let mut options = ca.options();
+        options.net.timestamps = timestamps;
+        let run = Run::open(options, secure(&peer));
+        let mut last = Stamp::default();
+        for i in 0..3000 {
+            let payload = loop {
+                match run.seen() {
+                    Seen::Frame(at, _, payload) => {
+                        assert!(at.mono >= last.mono);
+                        last = at;
+                        break payload;
+                    }
+                    Seen::Down(_, _, down) => panic!("{down:?}"),
+                    _ => {}
                 }
-                Seen::Down(_, _, down) => panic!("{down:?}"),
-                _ => {}
-            }
-        };
-        assert_eq!(payload, format!("quote {i}").as_bytes());
+            };
+            assert_eq!(payload, format!("quote {i}").as_bytes());
+        }
     }
 }
 
