@@ -28,6 +28,7 @@ mod state_stream;
 mod subscription;
 mod timers;
 mod top;
+mod trade_holes;
 mod trade_stream;
 
 #[cfg(test)]
@@ -400,7 +401,7 @@ impl Engine {
                         instrument.book.on_heal_timeout(&mut self.cx, instrument.subject);
                     }
                 }
-                Timer::HealTrades(id) => {
+                Timer::HealTrades(id) | Timer::LateTrades(id) => {
                     if let Some(instrument) = self.instruments.get(id) {
                         instrument.trades.on_heal_timeout(&mut self.cx, instrument.subject);
                     }
@@ -463,6 +464,15 @@ impl Engine {
     pub fn next_timeout(&self) -> Option<Stamp> {
         let now = self.cx.now.at;
         self.cx.timers.next().map(|mono| now.after(mono.saturating_sub(now.mono)))
+    }
+
+    /// The earliest time at which something that is missing now is named, unless somebody brings it. A recording that
+    /// ends before ends with holes that nobody has told of: hand over [`Input::Timeout`] then.
+    #[must_use]
+    pub fn heals_until(&self) -> Option<Stamp> {
+        let now = self.cx.now.at;
+        let mono = self.instruments.iter().filter_map(InstrumentState::heals_until).min()?;
+        Some(now.after(mono.saturating_sub(now.mono)))
     }
 
     /// Why it cannot go on, if so: what comes out until then is true, and nothing more should be fed.

@@ -223,6 +223,8 @@ pub struct BookReport {
     pub in_flight: u64,
     /// Times the book was broken.
     pub gaps: u64,
+    /// Times that another connection filled its hole in time; none of `gaps`.
+    pub healed: u64,
     /// Snapshots taken.
     pub snapshots: u64,
     /// Snapshots taken after the first.
@@ -264,6 +266,8 @@ pub(crate) struct Counters {
     pub replies_ignored: ReasonCounts,
     pub replies_rejected: ReasonCounts,
     pub gaps: u64,
+    /// Holes that were filled before they had to be declared; none of `gaps`.
+    pub healed: u64,
     /// Rows with a number that the chosen type cannot hold: not written.
     pub rows_out_of_range: u64,
     pub connects: u64,
@@ -332,6 +336,7 @@ impl Counters {
             "bytes": self.bytes,
             "scanner_miss": self.scanner_miss,
             "gaps": self.gaps,
+            "healed": self.healed,
             "rows_out_of_range": self.rows_out_of_range,
             "unknown_deletes": self.unknown_deletes,
             "connects": self.connects,

@@ -378,6 +378,8 @@ trait Machine {
     fn take(&mut self, at: At, input: Input<'_>);
     /// When the timer is due.
     fn next_timeout(&self) -> Option<Stamp>;
+    /// When something that is missing now is named.
+    fn heals_until(&self) -> Option<Stamp>;
 }
 
 impl Machine for Engine {
@@ -389,6 +391,10 @@ impl Machine for Engine {
 
     fn next_timeout(&self) -> Option<Stamp> {
         Self::next_timeout(self)
+    }
+
+    fn heals_until(&self) -> Option<Stamp> {
+        Self::heals_until(self)
     }
 }
 

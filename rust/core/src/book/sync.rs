@@ -110,6 +110,12 @@ impl Placed {
         self.last
     }
 
+    /// The connection that brought it.
+    #[must_use]
+    pub fn conn(&self) -> ConnId {
+        self.conn
+    }
+
     /// The same diff, on whichever connection.
     #[must_use]
     pub fn is_copy_of(&self, other: &Self) -> bool {
@@ -326,6 +332,13 @@ impl BookSync {
     /// Another connection than `conn` carries the book too.
     fn is_shared(&self, conn: ConnId) -> bool {
         self.chains.iter().any(|chain| chain.conn != conn)
+    }
+
+    /// True where the connection has left out what comes before the diff, and not only joined behind it. Asked before
+    /// [`Self::note`] is told of it.
+    #[must_use]
+    pub fn breaks_chain(&self, diff: &Placed) -> bool {
+        diff.linked && self.chain_of(diff.conn).is_some_and(|chain| chain.id != diff.key.prev)
     }
 
     /// Notes what a connection delivered, whatever became of it.

@@ -1,36 +1,25 @@
 //! The order book of one instrument: the sync machine, the levels and the events that wait.
 
+mod held;
+mod snapshots;
+
 use std::collections::VecDeque;
 
 use super::carriers::Carriers;
-use super::context::{Context, Origin, Purpose, Subject};
+use super::context::{Context, Origin, Subject};
 use super::gaps::{self, Finding, OpenGap};
 use super::input::RequestId;
 use super::taken;
-use super::timers::Timer;
 use crate::book::OrderBook;
 use crate::book::checksum::Checksum;
-use crate::book::sync::{BookSync, Placed, SnapshotVerdict, SyncRules, SyncState, Verdict};
+use crate::book::sync::{BookSync, Placed, SnapshotVerdict, SyncRules, Verdict};
 use crate::config::Stream;
 use crate::event::{BookHead, DecodedLevels, Scales};
-use crate::exchange::{Decoded, Head, Protocol, SnapshotSource, with_protocol};
-use crate::report::{BookReport, Depth, IgnoreReason, Outcome, RejectReason, ReplyOutcome};
+use crate::exchange::{Decoded, Head, SnapshotSource};
+use crate::report::{BookReport, Depth, IgnoreReason, Outcome, RejectReason};
 use crate::symbol::ConnId;
 use crate::table::{GapCause, GapEvidence, Repaired, Source, flags};
-use crate::time::NS_PER_MS;
-
-/// Changes that came for so long without the snapshot before them, in nanoseconds: it will not come.
-const OVERDUE: u64 = 3_000_000_000;
-/// How often it is asked for so early; then at every deadline.
-const EARLY_ASKS: u32 = 2;
-
-/// A decoded event that waits for a snapshot or a bridge.
-struct Held {
-    diff: Placed,
-    head: BookHead,
-    origin: Origin,
-    levels: DecodedLevels,
-}
+use held::Held;
 
 /// Counters of one book.
 #[derive(Clone, Copy, Debug, Default)]
@@ -47,6 +36,7 @@ struct Stats {
     held: u64,
     dropped: u64,
     gaps: u64,
+    healed: u64,
     snapshots: u64,
 }
 
@@ -85,6 +75,10 @@ pub(super) struct BookStream {
     variant: Option<Box<str>>,
     held: VecDeque<Held>,
     gap: Option<OpenGap>,
+    /// What is missing before the first event that is held behind a live book.
+    hole: Option<OpenGap>,
+    /// Until when it may be filled.
+    heal_until: Option<u64>,
     /// The id of the last row, also while the book is broken.
     position: Option<i64>,
     request: Option<RequestId>,
@@ -93,7 +87,6 @@ pub(super) struct BookStream {
     /// Since when a snapshot is awaited on the stream itself.
     awaited_since: Option<u64>,
     attempts: u32,
-    heal_until: u64,
     stats: Stats,
     pub carriers: Carriers,
 }
@@ -110,12 +103,13 @@ impl BookStream {
             variant: None,
             held: VecDeque::new(),
             gap: None,
+            hole: None,
+            heal_until: None,
             position: None,
             request: None,
             retry_at: None,
             awaited_since: None,
             attempts: 0,
-            heal_until: 0,
             stats: Stats::default(),
             carriers: Carriers::default(),
         }
@@ -173,22 +167,6 @@ impl BookStream {
         outcome
     }
 
-    fn before_snapshot(&mut self, cx: &mut Context, subject: Subject) -> Outcome {
-        // The snapshot comes before all changes: where they go on without it, it was lost, and is asked for again.
-        let now = cx.now.at.mono;
-        match self.awaited_since {
-            None => self.awaited_since = Some(now),
-            Some(since) if self.attempts <= EARLY_ASKS && now.saturating_sub(since) >= OVERDUE => {
-                self.retry_at = None;
-                self.ask_snapshot(cx, subject);
-            }
-            Some(_) => {}
-        }
-        self.stats.updates += 1;
-        self.stats.before_snapshot += 1;
-        Outcome::Ignored(IgnoreReason::BeforeSnapshot)
-    }
-
     fn take(
         &mut self,
         cx: &mut Context,
@@ -211,17 +189,12 @@ impl BookStream {
                 }
                 self.accept(cx, subject, origin, &diff, book_head, None);
                 if !self.held.is_empty() {
-                    self.drain(cx, subject);
+                    self.drain(cx, subject, origin);
                 }
                 return Outcome::Accepted;
             }
             Verdict::Gap => self.fail(cx, subject, origin, self.hole_before(&diff)),
-            Verdict::Hold => {
-                if self.sync.state() == SyncState::Live {
-                    self.start_holding(cx, subject);
-                }
-            }
-            Verdict::Duplicate | Verdict::Stale | Verdict::BeforeSnapshot => {}
+            Verdict::Hold | Verdict::Duplicate | Verdict::Stale | Verdict::BeforeSnapshot => {}
         }
         self.keep_or_leave(cx, subject, origin, diff, book_head)
     }
@@ -235,13 +208,16 @@ impl BookStream {
         diff: Placed,
         book_head: &BookHead,
     ) -> Outcome {
-        let is_bridge = self.sync.state() == SyncState::Holding;
-        if !is_bridge && self.sync.rules().snapshot == SnapshotSource::Channel {
+        let is_early = self.sync.id().is_some();
+        if !is_early && self.sync.rules().snapshot == SnapshotSource::Channel {
             return Outcome::Ignored(IgnoreReason::BeforeSnapshot);
         }
         let levels = std::mem::take(&mut cx.levels);
-        self.hold(cx, Held { diff, head: *book_head, origin, levels });
-        if !is_bridge {
+        let (since, breaks_chain) = (cx.now.at.mono, self.sync.breaks_chain(&diff));
+        self.hold(cx, Held { diff, head: *book_head, origin, levels, since, breaks_chain });
+        if is_early {
+            self.wait_for_bridge(cx, subject);
+        } else {
             self.ask_snapshot(cx, subject);
         }
         Outcome::Held
@@ -362,7 +338,7 @@ impl BookStream {
         let taken = self.book.replace(&cx.levels).map_err(|_| Broken::Range);
         if let Err(broken) = taken.and_then(|()| self.verify(&cx.levels, book_head.checksum)) {
             self.book.clear();
-            self.break_off(cx, subject, origin, broken.finding());
+            self.break_off(cx, subject, origin, broken.finding(), None);
             cx.recheck_reference |= broken == Broken::Crossed;
             self.retry_at = None;
             self.retry_snapshot(cx, subject, 0);
@@ -382,182 +358,8 @@ impl BookStream {
         self.stats.snapshots += 1;
         self.emit(cx, subject, origin, &book_head, None, Source::Ws);
         self.carriers.took(origin.ts_recv);
-        self.drain(cx, subject);
+        self.drain(cx, subject, origin);
         Outcome::Accepted
-    }
-
-    /// Takes a REST snapshot whose levels are in the scratch.
-    pub(super) fn on_snapshot(
-        &mut self,
-        cx: &mut Context,
-        subject: Subject,
-        origin: Origin,
-        head: &BookHead,
-    ) -> ReplyOutcome {
-        // What was just listed is empty, at an id below all others (Binance spot §4: −1 or 0).
-        let Some(id) = head.last_id.map(|id| id.max(0)) else {
-            return ReplyOutcome::Ignored(IgnoreReason::UnknownReply);
-        };
-        let head = &BookHead { last_id: Some(id), ..*head };
-        if cx.live && self.carriers.is_empty() {
-            // Nobody would bring what follows it.
-            return ReplyOutcome::Ignored(IgnoreReason::UnknownReply);
-        }
-        self.held.make_contiguous().sort_by_key(|held| held.diff.order());
-        match self.sync.judge_snapshot(id, self.held.iter().map(|held| held.diff.key)) {
-            SnapshotVerdict::WhileLive => return ReplyOutcome::Ignored(IgnoreReason::SnapshotWhileLive),
-            SnapshotVerdict::Known => return ReplyOutcome::Ignored(IgnoreReason::SnapshotKnown),
-            SnapshotVerdict::TooOld => {
-                self.retry_snapshot(cx, subject, 0);
-                return ReplyOutcome::Ignored(IgnoreReason::SnapshotTooOld);
-            }
-            SnapshotVerdict::Take => {}
-            // Nobody has filled the hole yet, and here is the book behind it.
-            SnapshotVerdict::Bridges => self.declare_hole(cx, subject, origin),
-        }
-        // Nothing is emitted before the snapshot and all that follows it without a hole stand the test together.
-        let mut trial = self.sync.clone();
-        trial.snapshot_taken(id);
-        self.checksum.clear();
-        let mut bad = self.book.replace(&cx.levels).is_err();
-        let mut crossed = self.book.is_crossed() && !self.may_cross;
-        let mut settled = 0;
-        for held in &self.held {
-            match trial.judge(&held.diff) {
-                Verdict::Duplicate | Verdict::Stale => {}
-                Verdict::Apply => {
-                    bad |= self.book.apply(&held.levels).is_err();
-                    trial.applied(&held.diff);
-                    crossed |= self.book.is_crossed() && !self.may_cross;
-                }
-                Verdict::Hold | Verdict::Gap | Verdict::BeforeSnapshot => break,
-            }
-            settled += 1;
-        }
-        if crossed || bad {
-            self.book.clear();
-            self.retry_snapshot(cx, subject, 0);
-            if bad {
-                return ReplyOutcome::Rejected(RejectReason::Range);
-            }
-            return ReplyOutcome::Ignored(IgnoreReason::SnapshotCrossed);
-        }
-        if let Some(gap) = self.gap.take() {
-            gap.close(cx, subject, origin, Repaired::None);
-        }
-        self.sync.snapshot_taken(id);
-        self.attempts = 0;
-        self.stats.snapshots += 1;
-        self.emit(cx, subject, origin, head, None, Source::Rest);
-        self.carriers.took(origin.ts_recv);
-        for held in self.held.drain(..settled).collect::<Vec<_>>() {
-            self.settle(cx, subject, &held);
-        }
-        self.drain(cx, subject);
-        ReplyOutcome::Accepted
-    }
-
-    /// Emits or counts a held event that the book has taken already or does not need.
-    fn settle(&mut self, cx: &mut Context, subject: Subject, held: &Held) {
-        match self.sync.judge(&held.diff) {
-            Verdict::Apply => {
-                cx.counters.held_became(Outcome::Accepted);
-                self.accept(cx, subject, held.origin, &held.diff, &held.head, Some(&held.levels));
-            }
-            Verdict::Stale => {
-                cx.counters.held_became(Outcome::Stale);
-                self.stats.stale += 1;
-            }
-            Verdict::Duplicate | Verdict::Hold | Verdict::Gap | Verdict::BeforeSnapshot => {
-                cx.counters.held_became(Outcome::Duplicate);
-                self.stats.duplicates += 1;
-            }
-        }
-    }
-
-    /// Takes what is held as far as it follows without a hole.
-    fn drain(&mut self, cx: &mut Context, subject: Subject) {
-        self.held.make_contiguous().sort_by_key(|held| held.diff.order());
-        while let Some(held) = self.held.pop_front() {
-            let verdict = self.sync.judge(&held.diff);
-            let origin = held.origin;
-            let finding = match verdict {
-                Verdict::Duplicate | Verdict::Stale => {
-                    self.settle(cx, subject, &held);
-                    continue;
-                }
-                Verdict::Apply => match self.apply(&held.levels, held.head.checksum) {
-                    Ok(_) => {
-                        self.settle(cx, subject, &held);
-                        continue;
-                    }
-                    Err(broken) => Some(broken.finding()),
-                },
-                Verdict::Gap => Some(self.hole_before(&held.diff)),
-                Verdict::Hold | Verdict::BeforeSnapshot => None,
-            };
-            self.held.push_front(held);
-            match finding {
-                Some(finding) => self.fail(cx, subject, origin, finding),
-                None => self.start_holding(cx, subject),
-            }
-            return;
-        }
-        self.sync.bridged_over();
-    }
-
-    fn start_holding(&mut self, cx: &mut Context, subject: Subject) {
-        if self.sync.state() == SyncState::Live {
-            self.sync.holding();
-            let wait = cx.config.book.heal_window_ms;
-            self.heal_until = cx.now.at.after(wait.saturating_mul(1_000_000)).mono;
-            cx.arm_in_ms(wait, Timer::Heal(subject.id));
-        }
-    }
-
-    /// Keeps an event that waits; the oldest make room, the newest is always kept.
-    fn hold(&mut self, cx: &mut Context, held: Held) {
-        let limits = cx.config.book;
-        let mut levels = held.levels.len() + self.held.iter().map(|held| held.levels.len()).sum::<usize>();
-        while self.held.len() >= limits.max_held_events || levels > limits.max_held_levels {
-            let Some(oldest) = self.held.pop_front() else { break };
-            levels -= oldest.levels.len();
-            self.stats.dropped += 1;
-            cx.counters.held_dropped();
-        }
-        self.held.push_back(held);
-    }
-
-    fn holds(&self, diff: &Placed) -> bool {
-        self.held.iter().rev().any(|held| held.diff.is_copy_of(diff))
-    }
-
-    /// The hole has had its time to be filled.
-    pub(super) fn on_heal_timeout(&mut self, cx: &mut Context, subject: Subject) {
-        if self.sync.state() == SyncState::Holding && cx.now.at.mono >= self.heal_until {
-            self.give_up(cx, subject, Origin { ts_recv: cx.now.at.wall, suspect: 0, conn: ConnId::NONE });
-        }
-    }
-
-    fn give_up_if_nobody_can_heal(&mut self, cx: &mut Context, subject: Subject, origin: Origin) {
-        if self.sync.state() == SyncState::Holding && !self.sync.may_heal(ConnId::NONE) {
-            self.give_up(cx, subject, origin);
-        }
-    }
-
-    fn give_up(&mut self, cx: &mut Context, subject: Subject, origin: Origin) {
-        self.declare_hole(cx, subject, origin);
-        self.ask_snapshot(cx, subject);
-    }
-
-    /// What is held follows a hole that nobody filled: names it.
-    fn declare_hole(&mut self, cx: &mut Context, subject: Subject, origin: Origin) {
-        let first = self.held.iter().min_by_key(|held| held.diff.order());
-        let finding = match first {
-            Some(held) => self.hole_before(&held.diff),
-            None => Finding::new(GapCause::Missed, GapEvidence::Chain),
-        };
-        self.break_off(cx, subject, origin, finding);
     }
 
     /// Ids in a chain cannot be counted, only bounded: whatever is missing ends in `(book's id, prev]`.
@@ -569,28 +371,37 @@ impl BookStream {
 
     /// The book is no longer the exchange's: names the gap and asks for a snapshot.
     fn fail(&mut self, cx: &mut Context, subject: Subject, origin: Origin, finding: Finding) {
-        self.break_off(cx, subject, origin, finding);
+        self.break_off(cx, subject, origin, finding, None);
         self.ask_snapshot(cx, subject);
     }
 
-    /// Names the gap. What is held waits for the next snapshot, or is dropped where that will not need it.
-    fn break_off(&mut self, cx: &mut Context, subject: Subject, origin: Origin, finding: Finding) {
+    /// Names the gap, `noticed` before or now. What is held waits for the next snapshot, or is dropped where that will
+    /// not need it.
+    fn break_off(
+        &mut self,
+        cx: &mut Context,
+        subject: Subject,
+        origin: Origin,
+        finding: Finding,
+        noticed: Option<OpenGap>,
+    ) {
         if self.sync.id().is_some() {
             self.stats.gaps += 1;
             if self.gap.is_none() {
-                self.gap = Some(OpenGap::open(cx, subject, origin, Stream::L2, finding, &self.carriers));
+                self.gap = Some(match noticed {
+                    Some(mut gap) => {
+                        gap.finding = finding;
+                        gap.declare(cx, subject, origin, &self.carriers);
+                        gap
+                    }
+                    None => OpenGap::open(cx, subject, origin, Stream::L2, finding, &self.carriers),
+                });
             }
         }
+        (self.hole, self.heal_until) = (None, None);
         self.sync.broken();
         if self.sync.rules().snapshot == SnapshotSource::Channel {
             self.drop_held(cx);
-        }
-    }
-
-    fn drop_held(&mut self, cx: &mut Context) {
-        for _ in self.held.drain(..) {
-            self.stats.dropped += 1;
-            cx.counters.held_dropped();
         }
     }
 
@@ -607,6 +418,7 @@ impl BookStream {
     /// Whatever comes next does not follow what was: drops what is held; the next event asks for a snapshot.
     pub(super) fn suspend(&mut self, cx: &mut Context, subject: Subject, origin: Origin, finding: Finding) {
         self.drop_held(cx);
+        (self.hole, self.heal_until) = (None, None);
         let never_spoke = finding.cause == GapCause::Silence && !self.sync.has_been_live();
         if (self.sync.id().is_some() || never_spoke) && self.gap.is_none() {
             self.stats.gaps += 1;
@@ -615,51 +427,6 @@ impl BookStream {
         self.sync.broken();
         self.awaited_since = None;
         self.request = None;
-    }
-
-    /// Asks for a snapshot unless one is on its way. In a recording it comes asked for or not.
-    pub(super) fn ask_snapshot(&mut self, cx: &mut Context, subject: Subject) {
-        if !cx.live || self.request.is_some() || self.retry_at.is_some() || self.sync.id().is_some() {
-            return;
-        }
-        if let Some(rest) = with_protocol!(cx.config.venue, P => P::snapshot(&cx.endpoints.rest, &self.native)) {
-            self.request = Some(cx.request(Purpose::Snapshot(subject.id), rest));
-        } else {
-            // The stream sends one when it is asked for anew. Should that bring none, it is asked again.
-            cx.resubscribe.push(subject.id);
-            self.awaited_since = Some(cx.now.at.mono);
-            self.retry_snapshot(cx, subject, cx.config.deadlines.first_data_ms);
-        }
-    }
-
-    /// The reply to `request` is here; false if nobody waits for it any more.
-    pub(super) fn claims(&mut self, request: RequestId) -> bool {
-        let own = self.request == Some(request);
-        if own {
-            self.request = None;
-        }
-        own
-    }
-
-    /// Asks again after a backoff of at least `floor_ms`.
-    pub(super) fn retry_snapshot(&mut self, cx: &mut Context, subject: Subject, floor_ms: u64) {
-        if cx.live && self.retry_at.is_none() {
-            let delay = cx.backoff_ms(self.attempts, floor_ms);
-            self.attempts = self.attempts.saturating_add(1);
-            self.retry_at = Some(cx.now.at.after(delay.saturating_mul(NS_PER_MS.unsigned_abs())).mono);
-            cx.arm_in_ms(delay, Timer::Snapshot(subject.id));
-        }
-    }
-
-    /// The backoff is over.
-    pub(super) fn on_retry_timeout(&mut self, cx: &mut Context, subject: Subject) {
-        if self.retry_at.is_none_or(|at| cx.now.at.mono < at) {
-            return;
-        }
-        self.retry_at = None;
-        if !self.carriers.is_empty() || self.sync.rules().snapshot == SnapshotSource::Channel {
-            self.ask_snapshot(cx, subject);
-        }
     }
 
     /// Writes the whole book, so that every stored day rebuilds its books alone.
@@ -723,6 +490,7 @@ impl BookStream {
             dropped: self.stats.dropped,
             in_flight: self.held.len() as u64,
             gaps: self.stats.gaps,
+            healed: self.stats.healed,
             snapshots: self.stats.snapshots,
             resyncs: self.stats.snapshots.saturating_sub(1),
         }

@@ -1,4 +1,4 @@
-//! A gap is two rows with one `gap_id`: at detection and at closing.
+//! A gap is two rows with one `gap_id`: at detection and at closing. A hole that was filled in time gets both at once.
 
 use super::carriers::Carriers;
 use super::context::{Context, Origin, Subject};
@@ -26,20 +26,27 @@ impl Finding {
     }
 }
 
-/// A gap that has been declared and not yet closed.
+/// Something that is missing. Noticed, it may still be filled; declared, it has its first row; closed, its second.
 #[derive(Clone, Debug)]
 pub(super) struct OpenGap {
-    id: i64,
+    /// Its number, once it is declared.
+    id: Option<i64>,
     stream: Stream,
     /// What was found; may grow until the gap is closed.
     pub finding: Finding,
     last_good: Option<i64>,
     detected: i64,
-    /// The connection that showed it; all that carried the stream where a timer did.
+    /// The connections that lack it; all that carried the stream where a timer found it.
     conns: Vec<ConnId>,
 }
 
 impl OpenGap {
+    /// Notices that something is missing which may still come: no row yet. Nobody is known to have left it out.
+    pub(super) fn notice(origin: Origin, stream: Stream, finding: Finding, carriers: &Carriers) -> Self {
+        let (last_good, detected) = (carriers.last_good, origin.ts_recv);
+        Self { id: None, stream, finding, last_good, detected, conns: Vec::new() }
+    }
+
     /// Declares a gap: the first of its two rows.
     pub(super) fn open(
         cx: &mut Context,
@@ -49,17 +56,61 @@ impl OpenGap {
         finding: Finding,
         carriers: &Carriers,
     ) -> Self {
-        let conns = if origin.conn == ConnId::NONE { carriers.conns().to_vec() } else { vec![origin.conn] };
-        let (id, detected) = (cx.gap_id(), origin.ts_recv);
-        let gap = Self { id, stream, finding, last_good: carriers.last_good, detected, conns };
-        cx.counters.gaps += 1;
-        gap.emit(cx, subject, origin, None, Repaired::None);
+        let mut gap = Self::notice(origin, stream, finding, carriers);
+        if origin.conn != ConnId::NONE {
+            gap.conns.push(origin.conn);
+        }
+        gap.declare(cx, subject, origin, carriers);
         gap
     }
 
-    /// Closes it: the second row.
-    pub(super) fn close(self, cx: &mut Context, subject: Subject, origin: Origin, repaired: Repaired) {
+    /// A part of it, to be told by itself.
+    pub(super) fn part(&self, finding: Finding) -> Self {
+        Self { id: None, finding, ..self.clone() }
+    }
+
+    /// This connection left it out.
+    pub(super) fn lacked_by(&mut self, conn: ConnId) {
+        if !self.conns.contains(&conn) {
+            self.conns.push(conn);
+        }
+    }
+
+    /// A connection is known to have left it out. Else one only came where others have yet to come.
+    pub(super) fn is_lacked(&self) -> bool {
+        !self.conns.is_empty()
+    }
+
+    pub(super) fn is_declared(&self) -> bool {
+        self.id.is_some()
+    }
+
+    /// Nobody can be expected to bring it: the first row, unless it is written.
+    pub(super) fn declare(&mut self, cx: &mut Context, subject: Subject, origin: Origin, carriers: &Carriers) {
+        if self.id.is_none() {
+            if self.conns.is_empty() {
+                self.conns.extend_from_slice(carriers.conns());
+            }
+            cx.counters.gaps += 1;
+            self.write_first(cx, subject, origin);
+        }
+    }
+
+    /// Closes it: the second row. What was filled before it was declared gets both rows now.
+    pub(super) fn close(mut self, cx: &mut Context, subject: Subject, origin: Origin, repaired: Repaired) {
+        if self.id.is_none() {
+            match repaired {
+                Repaired::None => cx.counters.gaps += 1,
+                Repaired::Connection | Repaired::Rest | Repaired::Peer => cx.counters.healed += 1,
+            }
+            self.write_first(cx, subject, origin);
+        }
         self.emit(cx, subject, origin, Some(origin.ts_recv), repaired);
+    }
+
+    fn write_first(&mut self, cx: &mut Context, subject: Subject, origin: Origin) {
+        self.id = Some(cx.gap_id());
+        self.emit(cx, subject, origin, None, Repaired::None);
     }
 
     fn emit(&self, cx: &mut Context, subject: Subject, origin: Origin, resumed: Option<i64>, repaired: Repaired) {
@@ -67,7 +118,7 @@ impl OpenGap {
         let written = cx.batches.gap(
             &key,
             &GapRow {
-                gap_id: self.id,
+                gap_id: self.id.unwrap_or_default(),
                 stream: self.stream.table(),
                 scope: if self.stream == Stream::L2 { GapScope::Book } else { GapScope::Stream },
                 cause: self.finding.cause,

@@ -57,6 +57,11 @@ impl InstrumentState {
         self.carriers(stream).and_then(|carriers| carriers.seen)
     }
 
+    /// When the first hole of its book or its trades is declared that is still awaited now.
+    pub(super) fn heals_until(&self) -> Option<u64> {
+        [self.book.heals_until(), self.trades.heals_until()].into_iter().flatten().min()
+    }
+
     /// A stream is known to be dead: what follows does not continue what was.
     pub(super) fn suspend(
         &mut self,

@@ -57,7 +57,13 @@ impl Engine {
             Timer::Reference if self.cx.now.at.mono < self.registry.due => {}
             Timer::Reference => self.fetch_reference(),
             Timer::Recheck(id, stream) => self.on_recheck_timeout(id, stream),
-            Timer::Checkpoint | Timer::Heal(_) | Timer::HealTrades(_) | Timer::Top | Timer::Ledger | Timer::Scores => {}
+            Timer::Checkpoint
+            | Timer::Heal(_)
+            | Timer::HealTrades(_)
+            | Timer::LateTrades(_)
+            | Timer::Top
+            | Timer::Ledger
+            | Timer::Scores => {}
         }
     }
 

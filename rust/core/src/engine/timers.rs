@@ -15,6 +15,8 @@ pub(super) enum Timer {
     Heal(InstrumentId),
     /// Missing trades have had their time to come late.
     HealTrades(InstrumentId),
+    /// What was declared missing has had its time to come late.
+    LateTrades(InstrumentId),
     /// Open a connection.
     Open(ConnId),
     /// SUBSCRIBE should have been answered.

@@ -4,7 +4,7 @@ use super::carriers::Carriers;
 use super::context::{Context, Origin, Subject};
 use super::gaps::{self, Finding, OpenGap};
 use super::taken;
-use super::timers::Timer;
+use super::trade_holes::{self, TradeHoles, may_come_late};
 use crate::arbiter::{SequenceWindow, Verdict};
 use crate::batch::RowKey;
 use crate::config::{Stream, TradeSource};
@@ -14,28 +14,14 @@ use crate::report::IgnoreReason;
 use crate::report::Outcome;
 use crate::symbol::ConnId;
 use crate::table::{GapCause, GapEvidence, Repaired, Side, flags};
-use crate::time::NS_PER_MS;
 
-/// Ids that did not come, first and last.
+/// How far a connection has delivered, fresh or not.
 #[derive(Clone, Copy, Debug)]
-struct Hole {
-    first: i64,
+struct Heard {
+    conn: ConnId,
     last: i64,
-}
-
-impl Hole {
-    fn len(self) -> i64 {
-        self.last.saturating_sub(self.first).saturating_add(1)
-    }
-}
-
-/// Ids that another connection may still bring.
-#[derive(Clone, Copy, Debug)]
-struct Awaited {
-    hole: Hole,
-    until: u64,
-    /// As it was when they were missed.
-    last_good: Option<i64>,
+    /// It has delivered of this epoch.
+    entered: bool,
 }
 
 /// See the module.
@@ -45,8 +31,11 @@ pub(super) struct TradeStream {
     window: SequenceWindow,
     /// Event time of the highest id.
     high_event: Option<i64>,
+    /// Event time of the first trade of this epoch, where it is not the first of all.
+    epoch_event: Option<i64>,
+    heard: Vec<Heard>,
     gap: Option<OpenGap>,
-    awaited: Vec<Awaited>,
+    holes: TradeHoles,
     pub scales: Scales,
     pub carriers: Carriers,
 }
@@ -61,8 +50,10 @@ impl TradeStream {
             },
             window: SequenceWindow::default(),
             high_event: None,
+            epoch_event: None,
+            heard: Vec::with_capacity(4),
             gap: None,
-            awaited: Vec::new(),
+            holes: TradeHoles::default(),
             scales: Scales::default(),
             carriers: Carriers::default(),
         }
@@ -82,6 +73,9 @@ impl TradeStream {
         }
         self.carriers.note(origin.conn, cx.now.at.mono);
         let Key { first, last, .. } = head.key;
+        if self.is_of_before(origin.conn, first, last, head.times.event) {
+            return Outcome::Ignored(IgnoreReason::TooOld);
+        }
         let verdict = self.window.check(first, last);
         if first <= last {
             let is_fresh = matches!(verdict, Verdict::Fresh | Verdict::PartlyKnown);
@@ -90,6 +84,7 @@ impl TradeStream {
         match verdict {
             Verdict::Fresh | Verdict::PartlyKnown => {}
             Verdict::Known => {
+                self.hear(origin.conn, first, last);
                 self.window.insert_range(first, last);
                 return Outcome::Duplicate;
             }
@@ -125,7 +120,43 @@ impl TradeStream {
             return Outcome::Ignored(IgnoreReason::OtherTradeSource);
         }
         self.carriers.note(origin.conn, cx.now.at.mono);
+        let event = row.trade.as_ref().ok().and_then(|trade| trade.times.event);
+        if self.is_of_before(origin.conn, row.first, row.last, event) {
+            return Outcome::Ignored(IgnoreReason::TooOld);
+        }
         self.take(cx, subject, origin, EventKind::Trade, std::slice::from_ref(row), texts, last_flag)
+    }
+
+    /// Ids have fallen, and this connection still delivers those of before: late copies, however high.
+    fn is_of_before(&mut self, conn: ConnId, first: i64, last: i64, event: Option<i64>) -> bool {
+        let Some(begin) = self.epoch_event.filter(|_| first <= last) else { return false };
+        let heard = self.heard.iter_mut().find(|heard| heard.conn == conn);
+        if heard.as_ref().is_some_and(|heard| heard.entered) {
+            return false;
+        }
+        let is_before = event.is_some_and(|event| event < begin);
+        if !is_before && let Some(heard) = heard {
+            (heard.entered, heard.last) = (true, first.saturating_sub(1));
+        }
+        is_before
+    }
+
+    /// Notes how far a connection has come. Yields the first of its ids that it should have brought before these, where
+    /// it had spoken before.
+    fn hear(&mut self, conn: ConnId, first: i64, last: i64) -> Option<i64> {
+        if first > last {
+            return None;
+        }
+        let Some(heard) = self.heard.iter_mut().find(|heard| heard.conn == conn) else {
+            self.heard.push(Heard { conn, last, entered: true });
+            return None;
+        };
+        let due = heard.last.saturating_add(1);
+        heard.last = heard.last.max(last);
+        if due < first {
+            self.holes.left_out((due, first - 1), conn);
+        }
+        Some(due)
     }
 
     /// Ids fell while the exchange's time went on: not a late copy.
@@ -153,11 +184,12 @@ impl TradeStream {
         for row in rows {
             let event = row.trade.as_ref().ok().and_then(|trade| trade.times.event);
             if row.has_ids() && self.window.check(row.first, row.last) == Verdict::TooOld && self.is_later(event) {
-                self.reset(cx, subject, origin);
+                self.reset(cx, subject, origin, event);
             }
             // A row known by its last id is known whole: folds are the same on every connection.
             let known = row.has_ids() && self.window.check(row.last, row.last) != Verdict::Fresh;
-            self.admit(cx, subject, origin, (row.first, row.last), event);
+            let due = self.hear(origin.conn, row.first, row.last);
+            self.admit(cx, subject, origin, (row.first, row.last), event, due.is_some());
             match &row.trade {
                 _ if known => {}
                 // It is no trade, and its ids are used up all the same.
@@ -224,7 +256,7 @@ impl TradeStream {
         }
     }
 
-    /// Marks ids as seen and names the hole before them. `first` above `last` is a trade without such ids.
+    /// Marks ids as seen, awaits or names the hole before them and closes those that they fill. `first` above `last` is a trade without such ids.
     fn admit(
         &mut self,
         cx: &mut Context,
@@ -232,72 +264,63 @@ impl TradeStream {
         origin: Origin,
         (first, last): (i64, i64),
         event: Option<i64>,
+        had_spoken: bool,
     ) {
         if first > last {
             return;
         }
-        let hole = self.window.insert_range(first, last).jump.map(|(first, last)| Hole { first, last });
+        let seen = self.window.insert_range(first, last);
         if self.window.high() == Some(last) {
             self.high_event = event.or(self.high_event);
         }
         if let Some(mut gap) = self.gap.take() {
-            gap.finding.missing = Some(hole.map_or(0, Hole::len));
-            gap.finding.ids = hole.map(|hole| (hole.first, hole.last));
-            gap.close(cx, subject, origin, Repaired::None);
-        } else if let Some(hole) = hole {
+            gap.finding.missing = Some(seen.jump.map_or(0, trade_holes::len));
+            gap.finding.ids = seen.jump;
+            match seen.jump {
+                Some(ids) if may_come_late(&self.carriers) => self.holes.keep_open(cx, subject, ids, gap),
+                _ => gap.close(cx, subject, origin, Repaired::None),
+            }
+        } else if let Some(ids) = seen.jump {
             if self.carriers.others(origin.conn) {
-                let wait = cx.config.book.heal_window_ms;
-                let until = cx.now.at.mono.saturating_add(wait.saturating_mul(NS_PER_MS.unsigned_abs()));
-                let last_good = self.carriers.last_good;
-                self.awaited.push(Awaited { hole, until, last_good });
-                cx.arm_in_ms(wait, Timer::HealTrades(subject.id));
+                let lacked_by = had_spoken.then_some(origin.conn);
+                self.holes.await_ids(cx, subject, origin, ids, lacked_by, &self.carriers);
             } else {
-                self.declare(cx, subject, origin, hole, self.carriers.last_good);
+                let finding = trade_holes::finding(ids);
+                let gap = OpenGap::open(cx, subject, origin, Stream::Trades, finding, &self.carriers);
+                gap.close(cx, subject, origin, Repaired::None);
             }
+        }
+        if seen.repaired > 0 {
+            self.holes.filled(cx, subject, origin, (first, last), &self.window, &self.carriers);
+        }
+        if !self.holes.is_empty() {
+            self.holes.give_up_passed(cx, subject, origin, &self.window, &self.carriers);
         }
     }
 
-    /// Awaited ids whose time is over are gaps.
+    /// When the first of the holes that it waits to be filled is declared.
+    pub(super) fn heals_until(&self) -> Option<u64> {
+        self.holes.awaited_until()
+    }
+
+    /// Missing ids have had their time to come.
     pub(super) fn on_heal_timeout(&mut self, cx: &mut Context, subject: Subject) {
-        let now = cx.now.at;
-        let origin = Origin { ts_recv: now.wall, suspect: 0, conn: ConnId::NONE };
-        let awaited = std::mem::take(&mut self.awaited);
-        for wait in awaited {
-            if wait.until > now.mono {
-                self.awaited.push(wait);
-                continue;
-            }
-            let missing: Vec<(i64, i64)> = self.window.missing_in(wait.hole.first, wait.hole.last).collect();
-            for (first, last) in missing {
-                self.declare(cx, subject, origin, Hole { first, last }, wait.last_good);
-            }
-        }
-    }
-
-    /// A hole that stays: both rows at once, since the stream goes on.
-    fn declare(&self, cx: &mut Context, subject: Subject, origin: Origin, hole: Hole, last_good: Option<i64>) {
-        let finding = Finding {
-            cause: GapCause::Missed,
-            evidence: GapEvidence::Sequence,
-            ids: Some((hole.first, hole.last)),
-            missing: Some(hole.len()),
-        };
-        let mut carriers = self.carriers.clone();
-        carriers.last_good = last_good;
-        OpenGap::open(cx, subject, origin, Stream::Trades, finding, &carriers).close(
-            cx,
-            subject,
-            origin,
-            Repaired::None,
-        );
+        let origin = Origin { ts_recv: cx.now.at.wall, suspect: 0, conn: ConnId::NONE };
+        self.holes.on_timeout(cx, subject, origin, &self.window, &self.carriers);
     }
 
     /// Ids fell: a new epoch, named.
-    fn reset(&mut self, cx: &mut Context, subject: Subject, origin: Origin) {
+    fn reset(&mut self, cx: &mut Context, subject: Subject, origin: Origin, event: Option<i64>) {
+        self.holes.give_up_all(cx, subject, origin, &self.window);
         self.window.reset();
         self.carriers.restart_race();
         self.high_event = None;
-        self.awaited.clear();
+        self.epoch_event = event;
+        for heard in &mut self.heard {
+            heard.entered = false;
+        }
+        // It is the one that brings the new epoch.
+        self.heard.retain(|heard| heard.conn != origin.conn);
         let finding = Finding::new(GapCause::IdReset, GapEvidence::Sequence);
         let gap = self
             .gap
@@ -308,6 +331,7 @@ impl TradeStream {
 
     /// A connection is gone. If it was the last, what follows is unknown until the stream speaks again.
     pub(super) fn on_conn_down(&mut self, cx: &mut Context, subject: Subject, origin: Origin, finding: Finding) {
+        self.heard.retain(|heard| heard.conn != origin.conn);
         if self.carriers.forget(origin.conn) {
             self.suspend(cx, subject, origin, finding);
         }

@@ -6,7 +6,7 @@ use xtrader_core::config::{EngineConfig, Mode, Stream, offered};
 use xtrader_core::engine::{HttpReply, Input, Link};
 use xtrader_core::symbol::{ConnId, Venue};
 use xtrader_core::table::Table;
-use xtrader_core::time::{NS_PER_DAY, NS_PER_S, Stamp};
+use xtrader_core::time::{NS_PER_DAY, NS_PER_MS, NS_PER_S, Stamp};
 
 use super::recordings::{self, Recording};
 use super::{At, BUILD, Beginning, Machine, Pace, ReplayOptions, Step, Tally, nothing_to_replay, origin};
@@ -42,8 +42,9 @@ pub(super) struct Foreign {
     venue: Venue,
     clock: Clock,
     conns: Conns,
-    /// The reader is at a line that has not been handed over yet.
+    /// The reader has been asked for a line that has not been handed over yet, and whether there is one.
     loaded: bool,
+    has_line: bool,
     /// Monotonic time of the line before.
     before: u64,
 }
@@ -59,7 +60,10 @@ impl Foreign {
         let reader = CaptureReader::open(&paths)?;
         let (beginning, venue) = (beginning(&options, first), first.venue);
         let (clock, conns) = (Clock::default(), Conns::default());
-        Ok((Self { reader, options, recordings, at: 0, venue, clock, conns, loaded: false, before: 0 }, beginning))
+        Ok((
+            Self { reader, options, recordings, at: 0, venue, clock, conns, loaded: false, has_line: false, before: 0 },
+            beginning,
+        ))
     }
 
     pub(super) fn bytes(&self) -> (u64, u64) {
@@ -74,13 +78,17 @@ impl Foreign {
         tally: &mut Tally,
     ) -> Result<Step, RuntimeError> {
         if !self.loaded {
-            if !self.reader.advance()? {
-                return Ok(Step::End);
-            }
+            self.has_line = self.reader.advance()?;
             self.loaded = true;
-            if let Some(beginning) = self.next_session() {
-                return Ok(Step::Restart(Box::new(beginning)));
+        }
+        if let Some(next) = self.next_session() {
+            if let Some(step) = self.heal(engine, pace) {
+                return Ok(step);
             }
+            return Ok(self.begin(next));
+        }
+        if !self.has_line {
+            return Ok(self.heal(engine, pace).unwrap_or(Step::End));
         }
         let line = self.reader.line()?;
         let at = At { wall: line.recv_ns, mono: self.clock.at(line.recv_ns) };
@@ -130,20 +138,38 @@ impl Foreign {
         Ok(Step::Taken)
     }
 
-    /// The beginning of another session, where the line is the first of a file that does not go on where the one before
+    /// What is missing when a session ends has the time to come late that it has anywhere else. Then it is named; other
+    /// timers of after the last line are not.
+    fn heal(&self, engine: &mut impl Machine, pace: &mut Pace) -> Option<Step> {
+        let wait = self.options.book.unwrap_or_default().heal_window_ms.saturating_mul(NS_PER_MS.unsigned_abs());
+        let due = engine.heals_until().filter(|due| due.mono <= self.before.saturating_add(wait))?;
+        if let Some(wait) = pace.wait(due.mono) {
+            return Some(Step::NotDue(wait));
+        }
+        engine.take(due.into(), Input::Timeout);
+        Some(Step::Taken)
+    }
+
+    /// The recording of another session, where the line is the first of a file that does not go on where the one before
     /// ended.
-    fn next_session(&mut self) -> Option<Beginning> {
+    fn next_session(&mut self) -> Option<usize> {
         let here = self.reader.files_opened().saturating_sub(1);
-        if std::mem::replace(&mut self.at, here) == here {
+        if here == self.at {
             return None;
         }
         let recording = self.recordings.get(here)?;
         if recording.venue == self.venue && self.clock.goes_on(recording.begins) {
+            self.at = here;
             return None;
         }
-        self.venue = recording.venue;
+        Some(here)
+    }
+
+    fn begin(&mut self, next: usize) -> Step {
+        let recording = &self.recordings[next];
+        (self.at, self.venue) = (next, recording.venue);
         (self.clock, self.conns, self.before) = (Clock::default(), Conns::default(), 0);
-        Some(beginning(&self.options, recording))
+        Step::Restart(Box::new(beginning(&self.options, recording)))
     }
 }
 

@@ -46,6 +46,10 @@ impl Machine for Witness {
     fn next_timeout(&self) -> Option<Stamp> {
         self.every.map(|_| Stamp { wall: -1, mono: self.due })
     }
+
+    fn heals_until(&self) -> Option<Stamp> {
+        None
+    }
 }
 
 fn line(recv_ns: Option<i64>, conn: &str, dir: &str, url: Option<&str>, frame: &str) -> String {

@@ -108,7 +108,10 @@ fn a_hole_on_one_connection_is_bridged_by_the_other_without_a_gap() {
     assert_eq!(world.engine.books()[0].state, "live");
     assert_eq!(world.rows(Table::L2, &["last_id"]), ["25", "30", "40", "50"]);
     world.pass_ms(1_000);
-    assert!(world.rows(Table::Gaps, &GAPS).is_empty());
+    let gaps = world.rows(Table::Gaps, &["gap_id", "cause", "first_missing", "last_missing", "repaired", "conn_ids"]);
+    assert_eq!(gaps, ["1|missed|31|40|none|[1]", "1|missed|31|40|connection|[1]"]);
+    assert_eq!((world.count("/gaps"), world.count("/healed")), (0, 1));
+    assert_eq!((world.engine.books()[0].gaps, world.engine.books()[0].healed), (0, 1));
     assert_eq!(world.count("/frames/held"), 0);
 }
 

@@ -59,7 +59,9 @@ fn a_copy_from_another_connection_is_dropped_and_a_late_original_is_delivered() 
     world.pass_ms(1_000);
     assert_eq!(world.rows(Table::Trades, &["trade_id"]), ["1", "3", "2"]);
     assert_eq!(world.count("/frames/duplicate"), 3);
-    assert!(world.rows(Table::Gaps, &GAPS).is_empty(), "it came within the window");
+    let gaps = world.rows(Table::Gaps, &["first_missing", "last_missing", "repaired", "conn_ids"]);
+    assert_eq!(gaps, ["2|2|none|[1]", "2|2|connection|[1]"], "it came within the window");
+    assert_eq!((world.count("/gaps"), world.count("/healed")), (0, 1));
 }
 
 #[test]

@@ -1,0 +1,224 @@
+//! Ids of trades that did not come: awaited from other connections, then declared, filled late, or given up.
+//!
+//! A hole is awaited for the heal window. What fills it whole until then makes it a healed one. What is missing after
+//! that is declared, run by run, and stays open for [`LATE_MS`], or until the window of ids has passed it: as long as
+//! an id may still be told from a repetition. Then the rest is closed as lost.
+
+use super::carriers::Carriers;
+use super::context::{Context, Origin, Subject};
+use super::gaps::{Finding, OpenGap};
+use super::timers::Timer;
+use crate::arbiter::SequenceWindow;
+use crate::config::Stream;
+use crate::symbol::ConnId;
+use crate::table::{GapCause, GapEvidence, Repaired};
+use crate::time::NS_PER_MS;
+
+/// How long what was declared missing may come late. Longer than any connection lags that is not taken for silent.
+const LATE_MS: u64 = 60_000;
+
+/// First and last id.
+type Ids = (i64, i64);
+
+struct Hole {
+    ids: Ids,
+    gap: OpenGap,
+    /// When it is declared, and if it is, when it is given up.
+    until: u64,
+}
+
+/// The holes of one instrument's trades that may still be filled.
+#[derive(Default)]
+pub(super) struct TradeHoles {
+    holes: Vec<Hole>,
+}
+
+impl TradeHoles {
+    /// Ids were left out that another connection may bring; `lacked_by` one that was there when they were due.
+    pub(super) fn await_ids(
+        &mut self,
+        cx: &mut Context,
+        subject: Subject,
+        origin: Origin,
+        ids: Ids,
+        lacked_by: Option<ConnId>,
+        carriers: &Carriers,
+    ) {
+        let mut gap = OpenGap::notice(origin, Stream::Trades, finding(ids), carriers);
+        if let Some(conn) = lacked_by {
+            gap.lacked_by(conn);
+        }
+        let wait = cx.config.book.heal_window_ms;
+        self.keep(cx, ids, gap, wait, Timer::HealTrades(subject.id));
+    }
+
+    /// Ids that are declared missing may come late.
+    pub(super) fn keep_open(&mut self, cx: &mut Context, subject: Subject, ids: Ids, gap: OpenGap) {
+        self.keep(cx, ids, gap, LATE_MS, Timer::LateTrades(subject.id));
+    }
+
+    fn keep(&mut self, cx: &mut Context, ids: Ids, gap: OpenGap, wait_ms: u64, timer: Timer) {
+        let until = cx.now.at.mono.saturating_add(wait_ms.saturating_mul(NS_PER_MS.unsigned_abs()));
+        self.holes.push(Hole { ids, gap, until });
+        cx.arm_in_ms(wait_ms, timer);
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.holes.is_empty()
+    }
+
+    /// When the first awaited hole is declared.
+    pub(super) fn awaited_until(&self) -> Option<u64> {
+        self.holes.iter().filter(|hole| !hole.gap.is_declared()).map(|hole| hole.until).min()
+    }
+
+    /// A connection went on beyond these ids.
+    pub(super) fn left_out(&mut self, (first, last): Ids, conn: ConnId) {
+        for hole in self.holes.iter_mut().filter(|hole| hole.ids.0 <= last && first <= hole.ids.1) {
+            hole.gap.lacked_by(conn);
+        }
+    }
+
+    /// Missing ids have come: holes that are filled are closed. What was given up before has its own two rows.
+    pub(super) fn filled(
+        &mut self,
+        cx: &mut Context,
+        subject: Subject,
+        origin: Origin,
+        ids: Ids,
+        window: &SequenceWindow,
+        carriers: &Carriers,
+    ) {
+        let repaired = if origin.conn == ConnId::NONE { Repaired::Rest } else { Repaired::Connection };
+        let mut is_known = false;
+        let mut at = 0;
+        while let Some(hole) = self.holes.get(at) {
+            let concerned = hole.ids.0 <= ids.1 && ids.0 <= hole.ids.1;
+            is_known |= concerned;
+            if concerned && window.missing_in(hole.ids.0, hole.ids.1).next().is_none() {
+                let Hole { gap, .. } = self.holes.remove(at);
+                if gap.is_declared() || gap.is_lacked() {
+                    gap.close(cx, subject, origin, repaired);
+                }
+            } else {
+                at += 1;
+            }
+        }
+        if !is_known {
+            OpenGap::notice(origin, Stream::Trades, finding(ids), carriers).close(cx, subject, origin, repaired);
+        }
+    }
+
+    /// Holes whose time is over are declared or given up.
+    pub(super) fn on_timeout(
+        &mut self,
+        cx: &mut Context,
+        subject: Subject,
+        origin: Origin,
+        window: &SequenceWindow,
+        carriers: &Carriers,
+    ) {
+        let now = cx.now.at.mono;
+        self.settle(cx, subject, origin, window, carriers, |hole| hole.until <= now);
+    }
+
+    /// Holes that the window has passed are given up: a copy could not be told from a repetition any more.
+    pub(super) fn give_up_passed(
+        &mut self,
+        cx: &mut Context,
+        subject: Subject,
+        origin: Origin,
+        window: &SequenceWindow,
+        carriers: &Carriers,
+    ) {
+        let low = window.low().unwrap_or(i64::MIN);
+        self.settle(cx, subject, origin, window, carriers, |hole| hole.ids.1 < low);
+    }
+
+    /// A new epoch: none of it can come any more.
+    pub(super) fn give_up_all(&mut self, cx: &mut Context, subject: Subject, origin: Origin, window: &SequenceWindow) {
+        for hole in std::mem::take(&mut self.holes) {
+            tell(cx, subject, origin, hole, window, |_, _, gap, cx| {
+                gap.close(cx, subject, origin, Repaired::None);
+            });
+        }
+    }
+
+    fn settle(
+        &mut self,
+        cx: &mut Context,
+        subject: Subject,
+        origin: Origin,
+        window: &SequenceWindow,
+        carriers: &Carriers,
+        is_over: impl Fn(&Hole) -> bool,
+    ) {
+        if !self.holes.iter().any(&is_over) {
+            return;
+        }
+        let low = window.low().unwrap_or(i64::MIN);
+        for hole in std::mem::take(&mut self.holes) {
+            if !is_over(&hole) {
+                self.holes.push(hole);
+                continue;
+            }
+            tell(cx, subject, origin, hole, window, |was_declared, ids, mut gap, cx| {
+                gap.declare(cx, subject, origin, carriers);
+                if was_declared || ids.1 < low || !may_come_late(carriers) {
+                    gap.close(cx, subject, origin, Repaired::None);
+                } else {
+                    self.keep_open(cx, subject, ids, gap);
+                }
+            });
+        }
+    }
+}
+
+/// Tells a hole run by run: what came of it is healed, and `lost` is done with what is missing. A gap that has been
+/// declared goes on as the first run that is missing.
+fn tell(
+    cx: &mut Context,
+    subject: Subject,
+    origin: Origin,
+    hole: Hole,
+    window: &SequenceWindow,
+    mut lost: impl FnMut(bool, Ids, OpenGap, &mut Context),
+) {
+    let Hole { ids: (first, last), gap, .. } = hole;
+    let was_declared = gap.is_declared();
+    let part = |ids| gap.part(Finding { ids: Some(ids), missing: Some(len(ids)), ..gap.finding });
+    let healed = |cx: &mut Context, ids| {
+        if was_declared || gap.is_lacked() {
+            part(ids).close(cx, subject, origin, Repaired::Connection);
+        }
+    };
+    let mut own = Some(gap.clone());
+    let mut next = first;
+    for run in window.missing_in(first, last) {
+        if next < run.0 {
+            healed(cx, (next, run.0 - 1));
+        }
+        let mut told = own.take().unwrap_or_else(|| part(run));
+        told.finding = part(run).finding;
+        lost(was_declared, run, told, cx);
+        next = run.1.saturating_add(1);
+    }
+    if next <= last {
+        healed(cx, (next, last));
+    }
+}
+
+/// Ids that all connections have left out may come late where there is more than one.
+pub(super) fn may_come_late(carriers: &Carriers) -> bool {
+    carriers.conns().len() > 1
+}
+
+/// What is known of ids that were left out.
+pub(super) fn finding(ids: Ids) -> Finding {
+    Finding { ids: Some(ids), missing: Some(len(ids)), ..Finding::new(GapCause::Missed, GapEvidence::Sequence) }
+}
+
+/// How many ids.
+pub(super) fn len((first, last): Ids) -> i64 {
+    last.saturating_sub(first).saturating_add(1)
+}
