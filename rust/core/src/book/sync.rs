@@ -104,10 +104,11 @@ pub struct Placed {
 }
 
 impl Placed {
-    /// In the order of the exchange.
+    /// In the order of the exchange, by what they follow: where the first cannot be applied, none of the others can,
+    /// however the connections cut.
     #[must_use]
     pub fn order(&self) -> impl Ord + use<> {
-        self.last
+        (self.prev, self.last)
     }
 
     /// The connection that brought it.
@@ -212,7 +213,12 @@ impl BookSync {
         let prev = if linked { key.prev } else { chain?.id };
         let fell = i64::from(self.rules.ids_may_fall && linked && key.last < prev);
         let counted = match chain.and_then(|chain| chain.epoch.filter(|_| chain.id == prev)) {
-            _ if !linked || !self.rules.ids_may_fall => Some(self.at.epoch),
+            _ if !linked => Some(self.at.epoch),
+            // Ids have fallen on another connection, and not yet on this one.
+            _ if !self.rules.ids_may_fall => {
+                let own = chain.filter(|chain| key.last >= chain.id).and_then(|chain| chain.epoch);
+                Some(own.unwrap_or(self.at.epoch))
+            }
             counted => counted,
         };
         let epoch = counted.unwrap_or_else(|| self.epoch_by_time(key.last, event) - fell);
@@ -240,6 +246,9 @@ impl BookSync {
     /// Judges a diff, before [`Self::note`] is told of it.
     #[must_use]
     pub fn judge(&self, diff: &Placed) -> Verdict {
+        if !self.rules.ids_may_fall && diff.last.epoch < self.at.epoch {
+            return Verdict::Duplicate;
+        }
         match (self.state, self.rules.snapshot) {
             (SyncState::AwaitingSnapshot | SyncState::Resyncing, SnapshotSource::Rest) => return Verdict::Hold,
             (SyncState::AwaitingSnapshot | SyncState::Resyncing, SnapshotSource::Channel) => {
@@ -306,18 +315,28 @@ impl BookSync {
         diff.fell() && diff.key.prev == self.at.id
     }
 
-    /// True where ids fell while the exchange's time went on: a wipe or relisting, never a late copy. Where several
-    /// connections carry the book, its own ids must have fallen: clocks of gateways differ (Binance spot §6).
+    /// True where ids fell while the exchange's time went on: a wipe or relisting, never a late copy. The ids of its own
+    /// connection must have fallen: clocks of gateways differ (Binance spot §6). One that has just joined is believed
+    /// where there is no other.
     #[must_use]
     pub fn is_reset(&self, diff: &Placed) -> bool {
         let later = matches!((diff.event, self.last_event), (Some(now), Some(then)) if now > then);
-        let own_fell = || self.chain_of(diff.conn).is_some_and(|chain| diff.key.last < chain.id);
+        let fell = match self.chain_of(diff.conn) {
+            Some(own) => diff.key.last < own.id,
+            None => !self.is_shared(diff.conn),
+        };
         !self.rules.ids_may_fall
             && diff.linked
             && self.bridged
             && self.id().is_some_and(|id| diff.key.last < id)
             && later
-            && (own_fell() || !self.is_shared(diff.conn))
+            && fell
+    }
+
+    /// Ids have fallen on this connection, as [`Self::is_reset`] found: what the others still bring of before is known.
+    pub fn begin_epoch(&mut self, conn: ConnId) {
+        self.at.epoch += 1;
+        self.forget(conn);
     }
 
     /// True where another connection than `conn` has not yet come past the book's id and so may fill a hole behind it.
@@ -461,7 +480,7 @@ impl BookSync {
     /// The book was replaced by a snapshot on the stream itself: it is whole, and the next diff of its connection
     /// follows it. How often ids fell on the way there nobody knows.
     pub fn channel_snapshot_taken(&mut self, id: i64, event: Option<i64>, conn: ConnId) {
-        for chain in &mut self.chains {
+        for chain in self.chains.iter_mut().filter(|_| self.rules.ids_may_fall) {
             chain.epoch = None;
         }
         self.at.id = id;

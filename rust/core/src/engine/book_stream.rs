@@ -128,12 +128,14 @@ impl BookStream {
             return Outcome::Ignored(IgnoreReason::OtherVariant);
         }
         self.carriers.note(origin.conn, cx.now.at.mono);
-        let Some(diff) = self.sync.place(head.key, head.times.event, origin.conn) else {
+        let Some(mut diff) = self.sync.place(head.key, head.times.event, origin.conn) else {
             return self.before_snapshot(cx, subject);
         };
         if self.sync.is_reset(&diff) {
             self.carriers.restart_race();
             self.fail(cx, subject, origin, Finding::new(GapCause::IdReset, GapEvidence::Chain));
+            self.sync.begin_epoch(origin.conn);
+            diff = self.sync.place(head.key, head.times.event, origin.conn).unwrap_or(diff);
         }
         let verdict = self.sync.judge(&diff);
         let is_fresh = match verdict {

@@ -2,12 +2,14 @@
 //! the manual says.
 
 mod books;
+mod cells;
 mod chains;
 mod faults;
 mod frames;
 mod harness;
 mod lanes;
 mod ledger;
+mod merge;
 mod peers;
 mod replay;
 mod requests;

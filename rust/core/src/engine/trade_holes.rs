@@ -53,7 +53,7 @@ impl TradeHoles {
     }
 
     /// Ids that are declared missing may come late.
-    pub(super) fn keep_open(&mut self, cx: &mut Context, subject: Subject, ids: Ids, gap: OpenGap) {
+    fn keep_open(&mut self, cx: &mut Context, subject: Subject, ids: Ids, gap: OpenGap) {
         self.keep(cx, ids, gap, LATE_MS, Timer::LateTrades(subject.id));
     }
 
@@ -194,7 +194,12 @@ fn tell(
     };
     let mut own = Some(gap.clone());
     let mut next = first;
-    for run in window.missing_in(first, last) {
+    let mut runs = window.missing_in(first, last).peekable();
+    while let Some(mut run) = runs.next() {
+        // What has slid out of the window is missing with what has not.
+        while let Some(further) = runs.next_if(|further| further.0 == run.1.saturating_add(1)) {
+            run.1 = further.1;
+        }
         if next < run.0 {
             healed(cx, (next, run.0 - 1));
         }
@@ -209,7 +214,7 @@ fn tell(
 }
 
 /// Ids that all connections have left out may come late where there is more than one.
-pub(super) fn may_come_late(carriers: &Carriers) -> bool {
+fn may_come_late(carriers: &Carriers) -> bool {
     carriers.conns().len() > 1
 }
 

@@ -4,7 +4,7 @@ use super::carriers::Carriers;
 use super::context::{Context, Origin, Subject};
 use super::gaps::{self, Finding, OpenGap};
 use super::taken;
-use super::trade_holes::{self, TradeHoles, may_come_late};
+use super::trade_holes::{self, TradeHoles};
 use crate::arbiter::{SequenceWindow, Verdict};
 use crate::batch::RowKey;
 use crate::config::{Stream, TradeSource};
@@ -276,10 +276,8 @@ impl TradeStream {
         if let Some(mut gap) = self.gap.take() {
             gap.finding.missing = Some(seen.jump.map_or(0, trade_holes::len));
             gap.finding.ids = seen.jump;
-            match seen.jump {
-                Some(ids) if may_come_late(&self.carriers) => self.holes.keep_open(cx, subject, ids, gap),
-                _ => gap.close(cx, subject, origin, Repaired::None),
-            }
+            // Connections that have come back since bring what is from then on.
+            gap.close(cx, subject, origin, Repaired::None);
         } else if let Some(ids) = seen.jump {
             if self.carriers.others(origin.conn) {
                 let lacked_by = had_spoken.then_some(origin.conn);

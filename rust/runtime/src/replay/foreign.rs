@@ -81,14 +81,11 @@ impl Foreign {
             self.has_line = self.reader.advance()?;
             self.loaded = true;
         }
-        if let Some(next) = self.next_session() {
-            if let Some(step) = self.heal(engine, pace) {
-                return Ok(step);
-            }
-            return Ok(self.begin(next));
-        }
         if !self.has_line {
             return Ok(self.heal(engine, pace).unwrap_or(Step::End));
+        }
+        if let Some(next) = self.next_session() {
+            return Ok(self.heal(engine, pace).unwrap_or_else(|| self.begin(next)));
         }
         let line = self.reader.line()?;
         let at = At { wall: line.recv_ns, mono: self.clock.at(line.recv_ns) };

@@ -1,5 +1,5 @@
-//! Frames and replies of OKX, Deribit and Binance spot as their manuals show them; those of Binance futures stand in
-//! [`super::harness`].
+//! Frames and replies of OKX, Deribit and Binance spot as their manuals show them; the shortest
+//! of Binance futures stand in the harness.
 
 use serde_json::{Value, json};
 
@@ -166,4 +166,29 @@ pub fn binance_instruments(symbols: &[(&str, &str)]) -> String {
             {"filterType": "PRICE_FILTER", "tickSize": "0.01"}, {"filterType": "LOT_SIZE", "stepSize": "0.001"}]})
     };
     json!({"symbols": symbols.iter().map(row).collect::<Vec<_>>()}).to_string()
+}
+
+/// Binance futures §4: a diff with what it follows.
+pub fn depth_at(symbol: &str, (pu, first, last): (i64, i64, i64), time: i64, bids: &str, asks: &str) -> String {
+    let stream = symbol.to_lowercase();
+    format!(
+        r#"{{"stream":"{stream}@depth@100ms","data":{{"e":"depthUpdate","E":{},"T":{time},"s":"{symbol}","U":{first},"u":{last},"pu":{pu},"b":[{bids}],"a":[{asks}]}}}}"#,
+        time + 3
+    )
+}
+
+/// Binance futures §4: the reply to a request for a book.
+pub fn snapshot(id: i64, bids: &str, asks: &str) -> String {
+    format!(r#"{{"lastUpdateId":{id},"E":1795348700500,"T":1795348700490,"bids":[{bids}],"asks":[{asks}]}}"#)
+}
+
+/// Binance §3: an aggregated trade.
+pub fn agg_trade_at(symbol: &str, id: i64, time: i64, price: &str, size: &str) -> String {
+    let stream = symbol.to_lowercase();
+    format!(
+        r#"{{"stream":"{stream}@aggTrade","data":{{"e":"aggTrade","E":{},"a":{id},"s":"{symbol}","p":"{price}","q":"{size}","f":{},"l":{},"T":{time},"m":true}}}}"#,
+        time + 100,
+        id * 2,
+        id * 2 + 1,
+    )
 }

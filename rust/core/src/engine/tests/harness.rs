@@ -1,12 +1,8 @@
 //! A venue in the test's hands: it feeds inputs, jumps to deadlines and reads rows back as text.
 
-use arrow_array::cast::AsArray;
-use arrow_array::types::{
-    Float64Type, Int8Type, Int32Type, Int64Type, TimestampNanosecondType, UInt8Type, UInt16Type, UInt64Type,
-};
-use arrow_array::{Array, RecordBatch};
-use arrow_schema::{DataType, TimeUnit};
-
+use super::cells::cell;
+pub use super::cells::value;
+pub use super::frames::{agg_trade_at, depth_at, snapshot};
 use crate::batch::Batch;
 use crate::config::{EngineConfig, Mode, SizeUnit, Stream};
 use crate::engine::{Action, ConnDown, DownReason, Engine, HttpReply, Input, RequestId};
@@ -245,72 +241,13 @@ pub fn all_rows(batches: &[Batch], table: Table) -> Vec<String> {
     rows(batches, table, &names.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
-fn cell(batch: &RecordBatch, name: &str, row: usize) -> String {
-    value(batch.column_by_name(name).unwrap_or_else(|| panic!("no column {name}")).as_ref(), row)
-}
-
-pub fn value(array: &dyn Array, row: usize) -> String {
-    if array.is_null(row) {
-        return String::new();
-    }
-    match array.data_type() {
-        DataType::Int64 => array.as_primitive::<Int64Type>().value(row).to_string(),
-        DataType::Int32 => array.as_primitive::<Int32Type>().value(row).to_string(),
-        DataType::Int8 => array.as_primitive::<Int8Type>().value(row).to_string(),
-        DataType::UInt64 => array.as_primitive::<UInt64Type>().value(row).to_string(),
-        DataType::UInt16 => array.as_primitive::<UInt16Type>().value(row).to_string(),
-        DataType::UInt8 => array.as_primitive::<UInt8Type>().value(row).to_string(),
-        DataType::Float64 => array.as_primitive::<Float64Type>().value(row).to_string(),
-        DataType::Boolean => array.as_boolean().value(row).to_string(),
-        DataType::Utf8 => array.as_string::<i32>().value(row).to_owned(),
-        DataType::Utf8View => array.as_string_view().value(row).to_owned(),
-        DataType::Binary => String::from_utf8_lossy(array.as_binary::<i32>().value(row)).into_owned(),
-        DataType::Timestamp(TimeUnit::Nanosecond, _) => {
-            array.as_primitive::<TimestampNanosecondType>().value(row).to_string()
-        }
-        DataType::Dictionary(_, _) => {
-            let words = array.as_dictionary::<Int8Type>();
-            let key = usize::try_from(words.keys().value(row)).expect("keys start at 0");
-            value(words.values().as_ref(), key)
-        }
-        DataType::List(_) => {
-            let list = array.as_list::<i32>().value(row);
-            let items: Vec<String> = (0..list.len()).map(|i| value(list.as_ref(), i)).collect();
-            format!("[{}]", items.join(","))
-        }
-        other => panic!("no text for {other}"),
-    }
-}
-
 /// A depth diff as the manual shows it (§4).
 pub fn depth(symbol: &str, (pu, first, last): (i64, i64, i64), bids: &str, asks: &str) -> String {
     depth_at(symbol, (pu, first, last), 1_795_348_700_000 + last, bids, asks)
 }
 
-pub fn depth_at(symbol: &str, (pu, first, last): (i64, i64, i64), time: i64, bids: &str, asks: &str) -> String {
-    let stream = symbol.to_lowercase();
-    format!(
-        r#"{{"stream":"{stream}@depth@100ms","data":{{"e":"depthUpdate","E":{},"T":{time},"s":"{symbol}","U":{first},"u":{last},"pu":{pu},"b":[{bids}],"a":[{asks}]}}}}"#,
-        time + 3
-    )
-}
-
-pub fn snapshot(id: i64, bids: &str, asks: &str) -> String {
-    format!(r#"{{"lastUpdateId":{id},"E":1795348700500,"T":1795348700490,"bids":[{bids}],"asks":[{asks}]}}"#)
-}
-
 pub fn agg_trade(id: i64, price: &str, size: &str) -> String {
     agg_trade_at("BTCUSDT", id, 1_795_348_700_000 + id, price, size)
-}
-
-pub fn agg_trade_at(symbol: &str, id: i64, time: i64, price: &str, size: &str) -> String {
-    let stream = symbol.to_lowercase();
-    format!(
-        r#"{{"stream":"{stream}@aggTrade","data":{{"e":"aggTrade","E":{},"a":{id},"s":"{symbol}","p":"{price}","q":"{size}","f":{},"l":{},"T":{time},"m":true}}}}"#,
-        time + 100,
-        id * 2,
-        id * 2 + 1,
-    )
 }
 
 pub fn trade(id: i64, kind: &str, size: &str) -> String {

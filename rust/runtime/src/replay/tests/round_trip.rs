@@ -209,6 +209,28 @@ fn recordings_of_different_days_are_sessions_in_the_order_of_time() {
 }
 
 #[test]
+fn what_is_missing_at_the_end_of_a_recording_is_named_there() {
+    let folder = Folder::new();
+    let url = |conn: &str| format!("wss://fstream.binance.com/{conn}/ws");
+    let put = |at: i64, conn: &str, id: i64| {
+        line(Some(BEGIN + at), conn, "in", Some(&url(conn)), &trade("BTCUSDT", id, 1).to_string())
+    };
+    let session = [put(0, "market", 1), put(0, "public", 1), put(5, "market", 2), put(9, "market", 5)].concat();
+    let path = folder.file("session.jsonl", session.as_bytes());
+    let report = store(options(&path, 64), &folder.path().join("first"));
+    assert_eq!((&report["rows"]["gaps"], &report["counters"]["gaps"]), (&json!(1), &json!(1)));
+    assert_eq!(report["counters"]["timeouts"], 1, "no other timer of after the end");
+    store(options(&folder.path().join("first"), 64), &folder.path().join("again"));
+    assert_eq!(files(&folder.path().join("again")), files(&folder.path().join("first")));
+    // And so is what a session lacks behind which another begins.
+    let later =
+        line(Some(BEGIN + 40 * NS_PER_DAY), "a", "in", Some(&url("market")), &trade("BTCUSDT", 9, 1).to_string());
+    let later = folder.file("later.jsonl", later.as_bytes());
+    let both = ReplayOptions { paths: vec![path.clone(), later], ..options(&path, 64) };
+    assert_eq!(store(both, &folder.path().join("both"))["rows"]["gaps"], 1);
+}
+
+#[test]
 fn a_recording_that_was_cut_into_files_is_one_session() {
     let folder = Folder::new();
     let all = recording();
