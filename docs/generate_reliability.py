@@ -121,6 +121,11 @@ FAULTS = {
         "a fresh snapshot made it live again, and no other book is disturbed.",
     ),
     "X03": Fault("An exact copy of an event", "It is dropped before it is parsed, and counted as `duplicate`."),
+    "X04": Fault(
+        "One id with two contents",
+        "The first stands. Copies that `verify` picks are compared with it: a difference is a gap `conflict`, and the "
+        "report names both messages.",
+    ),
     "X05": Fault(
         "Ids fall in the middle of a connection with the chain intact (OKX, after maintenance)",
         "The message is applied, and a gap `id_reset` that is closed at once names the new epoch; no huge hole.",
@@ -142,6 +147,11 @@ FAULTS = {
         "A snapshot from a cache, or of another symbol", "It is not taken, and the reply is counted with its reason."
     ),
     "X11": Fault("A snapshot that lags behind the stream", "What was held bridges it; no resync."),
+    "X04": Fault(
+        "One id with two contents",
+        "The first stands. Of the copies that lost, those that `verify` picks are compared with it: a difference is a gap "
+        "`conflict`, counted, and in the report with the numbers of both messages.",
+    ),
     "X12": Fault(
         "A snapshot with a level that no change ever takes back: the book stays crossed",
         "Found at the end of the event: a gap with evidence `crossed`; the book is asked for again and never mended.",
@@ -277,6 +287,10 @@ FAULTS = {
         "It stays valid and unchanged.",
         run="N",
     ),
+    "X27": Fault(
+        "Two connections tell different things under one id",
+        "As one id with two contents: the first to arrive stands, and a book is never mixed of both.",
+    ),
     "T07": Fault(
         "The exchange's clock is off by ten seconds, or changes its unit",
         "Delivered and flagged; whether a stream is alive is judged by our own monotonic clock alone.",
@@ -293,6 +307,10 @@ FAULTS = {
     "G08": Fault(
         "A secret is missing or empty, half of a pair, or its file is readable by others",
         "Refused at the start; the name is said, the value never.",
+    ),
+    "G10": Fault(
+        "Several connections to a stream whose copies cannot be told apart",
+        "Refused before anything is dialled, with the reason and what to do instead.",
     ),
     "Z01": Fault(
         "A certificate that is self-signed, expired, of another host or of an unknown authority",

@@ -10,6 +10,7 @@ pub use selection::{Condition, Selection, What};
 
 use serde::{Deserialize, Serialize};
 
+use crate::arbiter::MergeRule;
 use crate::exchange::{Protocol, with_protocol};
 use crate::symbol::{Exchange, Venue};
 use crate::table::Table;
@@ -639,6 +640,7 @@ impl EngineConfig {
             return Err(ConfigError::Contradiction(format!("streams is empty; name at least one of {offered}")));
         }
         self.check_speeds()?;
+        self.check_merges()?;
         if self.numeric == Numeric::Fixed && self.size_unit == SizeUnit::Base && self.may_divide() {
             return Err(ConfigError::Contradiction(format!(
                 "numeric = fixed cannot hold base units of inverse contracts, which are quotients; {} has such: \
@@ -698,6 +700,17 @@ impl EngineConfig {
         Ok(())
     }
 
+    /// Several connections are of use only where their copies can be told apart.
+    fn check_merges(&self) -> Result<(), ConfigError> {
+        for market in self.markets() {
+            for stream in self.streams.iter().copied().filter(|stream| offers(market, *stream)) {
+                let rule = with_protocol!(self.venue, P => P::merge(market, stream));
+                check_merge(market.id(), stream, rule, self.connections)?;
+            }
+        }
+        Ok(())
+    }
+
     fn check_symbol(&self, symbol: &str) -> Result<(), ConfigError> {
         let selection = Selection::parse(self.venue, symbol)?;
         for stream in &self.streams {
@@ -719,9 +732,50 @@ impl EngineConfig {
     }
 }
 
+fn check_merge(exchange: &'static str, stream: Stream, rule: MergeRule, connections: u16) -> Result<(), ConfigError> {
+    if rule != MergeRule::Leader || connections == 1 {
+        return Ok(());
+    }
+    Err(ConfigError::Contradiction(format!(
+        "connections = {connections}: {} of {exchange} has neither ids nor times that are the same on every connection, \
+         so that copies cannot be told apart and each event would come {connections} times; set connections = 1, where \
+         another connection takes over when one stalls, or collect this stream by a subscription of its own",
+        stream.name()
+    )))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    // Fault: G10
+    #[test]
+    fn several_connections_are_refused_where_copies_cannot_be_told_apart() {
+        let rules = [MergeRule::Chain, MergeRule::Sequence, MergeRule::Opaque, MergeRule::Latest, MergeRule::Leader];
+        for rule in rules {
+            for connections in [1, 2, 16] {
+                let refused = check_merge("deribit", Stream::Bbo, rule, connections);
+                assert_eq!(refused.is_err(), rule == MergeRule::Leader && connections > 1, "{rule:?} {connections}");
+                if let Err(refused) = refused {
+                    let said = refused.to_string();
+                    let given = format!("connections = {connections}");
+                    for word in [&given, "bbo of deribit", "told apart", "set connections = 1"] {
+                        assert!(said.contains(word), "{said}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_stream_of_every_market_can_be_merged() {
+        for market in Exchange::ALL {
+            for stream in Stream::ALL.into_iter().filter(|stream| offers(market, *stream)) {
+                let rule = with_protocol!(market.venue(), P => P::merge(market, stream));
+                assert_ne!(rule, MergeRule::Leader, "{} {}", market.id(), stream.name());
+            }
+        }
+    }
 
     fn live(symbol: &str) -> EngineConfig {
         EngineConfig { symbols: vec![symbol.into()], ..EngineConfig::new(Venue::BinanceFutures) }

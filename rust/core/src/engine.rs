@@ -11,6 +11,7 @@ mod book_stream;
 mod carriers;
 mod connection;
 mod context;
+mod copies;
 mod gaps;
 mod input;
 mod instrument;
@@ -30,6 +31,7 @@ mod timers;
 mod top;
 mod trade_holes;
 mod trade_stream;
+mod verify;
 
 #[cfg(test)]
 mod tests;
@@ -45,7 +47,7 @@ use crate::event::{DecodedLevels, EventTimes, Scales, State, StateRow, StateRows
 use crate::exchange::reader::WireReader;
 use crate::exchange::{Decoded, EventKind, Head, Peek, Protocol, with_protocol};
 use crate::instrument::Conversion;
-use crate::report::{BookReport, IgnoreReason, Outcome};
+use crate::report::{BookReport, ConflictReport, IgnoreReason, Outcome};
 use crate::symbol::ConnId;
 use crate::table::flags;
 use crate::time::Stamp;
@@ -55,6 +57,7 @@ use gaps::Finding;
 use instrument::{InstrumentState, Instruments};
 use registry::Registry;
 use timers::Timer;
+use verify::Conflict;
 use xtrader_scan::Isa;
 
 /// The engine of one venue. Sans-I/O: see the module's contract.
@@ -509,6 +512,25 @@ impl Engine {
     #[must_use]
     pub fn counters(&self) -> serde_json::Value {
         self.cx.counters.to_json()
+    }
+
+    /// The latest conflicts of one id with two contents, the oldest first.
+    #[must_use]
+    pub fn conflicts(&self) -> Vec<ConflictReport> {
+        let told = |conflict: &Conflict| {
+            let instrument = self.instruments.iter().find(|state| state.subject.id == conflict.instrument)?;
+            Some(ConflictReport {
+                exchange: instrument.subject.exchange.id().to_owned(),
+                symbol: instrument.symbol.to_string(),
+                stream: conflict.stream.name(),
+                id: conflict.id,
+                first_msg_id: conflict.first.0,
+                first_conn_id: conflict.first.1.0,
+                second_msg_id: conflict.second.0,
+                second_conn_id: conflict.second.1.0,
+            })
+        };
+        self.cx.conflicts.iter().filter_map(told).collect()
     }
 
     /// Every book the engine knows, in the order in which their instruments were first seen.

@@ -231,6 +231,27 @@ pub struct BookReport {
     pub resyncs: u64,
 }
 
+/// Two things that were told under one id, of which the first stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ConflictReport {
+    /// Market.
+    pub exchange: String,
+    /// Unified symbol.
+    pub symbol: String,
+    /// The table that has the first.
+    pub stream: &'static str,
+    /// The id.
+    pub id: i64,
+    /// Number of the message that stands.
+    pub first_msg_id: i64,
+    /// Its connection.
+    pub first_conn_id: u16,
+    /// Number of the message that says otherwise.
+    pub second_msg_id: i64,
+    /// Its connection.
+    pub second_conn_id: u16,
+}
+
 /// A peer's words, fit for a terminal and a log: control characters escaped, at most 256 bytes of them.
 #[must_use]
 pub fn escape(text: &str) -> String {
@@ -243,6 +264,17 @@ pub fn escape(text: &str) -> String {
         if c.is_control() { out.extend(c.escape_default()) } else { out.push(c) }
     }
     out
+}
+
+/// What became of events that have no order, each remembered by all that it says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub(crate) struct DedupCounts {
+    /// Copies that were dropped.
+    pub hits: u64,
+    /// Events forgotten.
+    pub evicted: u64,
+    /// Events forgotten before their time, or never remembered: a repetition might have passed.
+    pub evicted_before_ttl: u64,
 }
 
 /// Counters of one engine. Each frame and each reply is in exactly one of its outcomes.
@@ -268,6 +300,9 @@ pub(crate) struct Counters {
     pub gaps: u64,
     /// Holes that were filled before they had to be declared; none of `gaps`.
     pub healed: u64,
+    pub dedup: DedupCounts,
+    /// Copies that said something else than the winner, of those that were compared.
+    pub conflicts: u64,
     /// Rows with a number that the chosen type cannot hold: not written.
     pub rows_out_of_range: u64,
     pub connects: u64,
@@ -337,6 +372,8 @@ impl Counters {
             "scanner_miss": self.scanner_miss,
             "gaps": self.gaps,
             "healed": self.healed,
+            "dedup": self.dedup,
+            "conflicts": self.conflicts,
             "rows_out_of_range": self.rows_out_of_range,
             "unknown_deletes": self.unknown_deletes,
             "connects": self.connects,

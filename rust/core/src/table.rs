@@ -132,6 +132,7 @@ closed_set! {
         #[doc = "A stream that should speak did not."] Silence = "silence", #[doc = "The process was not running."] ProcessDown = "process_down",
         #[doc = "A sink dropped rows."] SinkDrop = "sink_drop", #[doc = "The wall clock jumped."] ClockStep = "clock_step",
         #[doc = "The process was held up."] Stall = "stall",
+        #[doc = "Two things were told under one id: the first stands."] Conflict = "conflict",
     }
 }
 closed_set! {
@@ -141,6 +142,7 @@ closed_set! {
         #[doc = "A checksum."] Checksum = "checksum", #[doc = "A count."] Count = "count",
         #[doc = "A deadline."] Clock = "clock", #[doc = "The shell saw it (a closed socket, a dropped batch)."] Shell = "shell",
         #[doc = "Bids at or above offers at the end of an event."] Crossed = "crossed",
+        #[doc = "What two copies of one event say."] Content = "content",
     }
 }
 closed_set! {

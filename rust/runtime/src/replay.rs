@@ -27,7 +27,7 @@ use xtrader_core::config::{
     BatchLimits, BookLimits, EngineConfig, Numeric, SizeUnit, Stream, TradeSource, parse_venue,
 };
 use xtrader_core::engine::{Engine, Input};
-use xtrader_core::report::BookReport;
+use xtrader_core::report::{BookReport, ConflictReport};
 use xtrader_core::symbol::Venue;
 use xtrader_core::table::Table;
 use xtrader_core::time::Stamp;
@@ -133,6 +133,7 @@ struct Past {
     /// Every book as it stood last.
     books: Vec<BookReport>,
     arbitration: Value,
+    conflicts: Vec<ConflictReport>,
 }
 
 impl Past {
@@ -140,6 +141,7 @@ impl Past {
         self.counters = added(self.counters.take(), engine.counters());
         self.books = self.books_with(engine);
         self.arbitration = added(self.arbitration.take(), json!(engine.arbitration()));
+        self.conflicts.extend(engine.conflicts());
     }
 
     fn books_with(&self, engine: &Engine) -> Vec<BookReport> {
@@ -335,6 +337,7 @@ impl Replay {
             "counters": added(self.past.counters.clone(), self.engine.counters()),
             "books": self.past.books_with(&self.engine),
             "arbitration": added(self.past.arbitration.clone(), json!(self.engine.arbitration())),
+            "conflicts": self.past.conflicts.iter().cloned().chain(self.engine.conflicts()).collect::<Vec<_>>(),
             "elapsed_s": elapsed,
             "frames_per_s": rate,
         })

@@ -24,30 +24,25 @@ pub trait KeyStore<K: ?Sized> {
     fn clear(&mut self);
 }
 
-macro_rules! inline_key {
-    ($($key:ty),+) => { $(
-        impl DedupKey for $key {
-            type Store = Vec<$key>;
-        }
-
-        impl KeyStore<$key> for Vec<$key> {
-            fn with_capacity(keys: usize, _bytes: usize) -> Self {
-                Vec::with_capacity(keys)
-            }
-            fn push(&mut self, key: &$key) -> bool {
-                Vec::push(self, *key);
-                true
-            }
-            fn get(&self, index: usize) -> &$key {
-                &self[index]
-            }
-            fn clear(&mut self) {
-                Vec::clear(self);
-            }
-        }
-    )+ };
+impl<K: Copy + Hash + Eq> DedupKey for K {
+    type Store = Vec<K>;
 }
-inline_key!(u64, i64, u128);
+
+impl<K: Copy> KeyStore<K> for Vec<K> {
+    fn with_capacity(keys: usize, _bytes: usize) -> Self {
+        Vec::with_capacity(keys)
+    }
+    fn push(&mut self, key: &K) -> bool {
+        Vec::push(self, *key);
+        true
+    }
+    fn get(&self, index: usize) -> &K {
+        &self[index]
+    }
+    fn clear(&mut self) {
+        Vec::clear(self);
+    }
+}
 
 impl DedupKey for [u8] {
     type Store = Arena;
@@ -125,6 +120,30 @@ impl<K: DedupKey> Deduper<K> {
     pub fn new(capacity: usize, ttl_ns: u64) -> Self {
         Self::build(capacity, ttl_ns, 0)
     }
+
+    /// Makes room for `capacity` keys, if that is more. What is remembered stays so.
+    pub fn grow(&mut self, capacity: usize) {
+        let limit = (capacity / 2).clamp(1, 1 << 30);
+        if limit <= self.young.limit {
+            return;
+        }
+        let old = std::mem::replace(&mut self.old, Generation::new(limit, 0));
+        let young = std::mem::replace(&mut self.young, Generation::new(limit, 0));
+        // One that holds all of them leaves the other free.
+        let fits = old.times.len() + young.times.len() <= limit;
+        for (kept, is_old) in [(old, true), (young, false)] {
+            for (index, &at) in kept.times.iter().enumerate() {
+                if self.is_over(at) {
+                    self.metrics.evicted += 1;
+                    continue;
+                }
+                let key = kept.keys.get(index);
+                let hash = self.hasher.hash_one(key);
+                let into = if is_old && !fits { &mut self.old } else { &mut self.young };
+                into.push(key, hash, at);
+            }
+        }
+    }
 }
 
 impl Deduper<[u8]> {
@@ -168,6 +187,16 @@ impl<K: DedupKey + ?Sized> Deduper<K> {
         self.metrics.fresh += 1;
         self.metrics.evicted_before_ttl += evicted_before_ttl;
         Noted::Fresh { evicted_before_ttl }
+    }
+
+    /// True where the next key that is fresh pushes one out before its time.
+    #[must_use]
+    pub fn is_full(&self, now: u64) -> bool {
+        let is_young = |at: Option<&u64>| at.is_some_and(|at| self.now.max(now) - at < self.ttl_ns);
+        // A young generation that is over makes room by itself.
+        self.young.times.len() == self.young.limit
+            && is_young(self.young.times.first())
+            && is_young(self.old.times.last())
     }
 
     /// Keys remembered, those whose time is over included.
@@ -324,6 +353,26 @@ mod tests {
             prop_assert_eq!(metrics.fresh, model.fresh);
             prop_assert_eq!(metrics.evicted_before_ttl, model.reported);
             prop_assert_eq!(metrics.fresh - metrics.evicted, deduper.len() as u64);
+        }
+
+        #[test]
+        fn growing_forgets_nothing(keys in keys(), capacity in 2usize..20, every in 1usize..30) {
+            let mut deduper = Deduper::<u64>::new(capacity, 100);
+            let (mut model, mut now, mut room) = (Model::default(), 7, capacity);
+            for (n, (key, pass)) in keys.into_iter().enumerate() {
+                now += pass;
+                if n % every == 0 {
+                    room += n % 5;
+                    deduper.grow(room);
+                }
+                let (full, before) = (deduper.is_full(now), deduper.metrics());
+                let noted = deduper.insert(&key, now);
+                // What fits in now is found again as long as it would have been.
+                model.judge(&key.to_le_bytes(), now, 100, (capacity as u64 / 2, usize::MAX), noted)?;
+                let evicts = matches!(noted, Noted::Fresh { evicted_before_ttl: 1.. });
+                prop_assert_eq!(evicts, full && noted != Noted::Duplicate);
+                prop_assert!(deduper.len() <= room && deduper.metrics().evicted >= before.evicted);
+            }
         }
 
         #[test]

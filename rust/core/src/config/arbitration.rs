@@ -35,7 +35,7 @@ pub struct Arbitration {
 pub struct DedupLimits {
     /// Ids kept for one stream of one symbol, 16 … 1 048 576.
     pub per_symbol: usize,
-    /// Ids kept by one engine, 16 … 16 777 216. Memory: about 100 bytes each.
+    /// Ids kept by one engine, 16 … 16 777 216. Memory: about 150 bytes each.
     pub total: usize,
     /// Seconds that an id is remembered, 1 … 86 400.
     pub ttl_s: u64,

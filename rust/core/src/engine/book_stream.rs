@@ -10,12 +10,13 @@ use super::context::{Context, Origin, Subject};
 use super::gaps::{self, Finding, OpenGap};
 use super::input::RequestId;
 use super::taken;
+use super::verify::{Samples, print_of};
 use crate::book::OrderBook;
 use crate::book::checksum::Checksum;
 use crate::book::sync::{BookSync, Placed, SnapshotVerdict, SyncRules, Verdict};
 use crate::config::Stream;
 use crate::event::{BookHead, DecodedLevels, Scales};
-use crate::exchange::{Decoded, Head, SnapshotSource};
+use crate::exchange::{Decoded, Head, Key, SnapshotSource};
 use crate::report::{BookReport, Depth, IgnoreReason, Outcome, RejectReason};
 use crate::symbol::ConnId;
 use crate::table::{GapCause, GapEvidence, Repaired, Source, flags};
@@ -74,6 +75,7 @@ pub(super) struct BookStream {
     /// The speed that was taken, where frames name it; the others are ignored.
     variant: Option<Box<str>>,
     held: VecDeque<Held>,
+    samples: Samples<Key, u128>,
     gap: Option<OpenGap>,
     /// What is missing before the first event that is held behind a live book.
     hole: Option<OpenGap>,
@@ -102,6 +104,7 @@ impl BookStream {
             is_unsampled: false,
             variant: None,
             held: VecDeque::new(),
+            samples: Samples::default(),
             gap: None,
             hole: None,
             heal_until: None,
@@ -144,16 +147,26 @@ impl BookStream {
             Verdict::Duplicate | Verdict::Stale | Verdict::BeforeSnapshot => false,
         };
         self.carriers.compare(cx, origin.conn, diff.key.last, Some(diff.key.prev), is_fresh);
+        let picked = head.key.is_linked() && cx.config.arbitration.verify.picks(head.key.last);
         let outcome = match verdict {
             Verdict::BeforeSnapshot => {
                 self.sync.note(&diff);
                 return self.before_snapshot(cx, subject);
             }
-            Verdict::Duplicate => Outcome::Duplicate,
             Verdict::Stale => Outcome::Stale,
-            Verdict::Hold if !is_fresh => Outcome::Duplicate,
-            Verdict::Apply | Verdict::Hold | Verdict::Gap => match taken(decode(self.book.scales(), &mut cx.levels)) {
-                Ok(book_head) => self.take(cx, subject, origin, diff, &book_head, verdict),
+            _ if !is_fresh => {
+                if picked && let Decoded::Event(_) = decode(self.book.scales(), &mut cx.levels) {
+                    self.compare(cx, subject, origin, head.key);
+                }
+                Outcome::Duplicate
+            }
+            _ => match taken(decode(self.book.scales(), &mut cx.levels)) {
+                Ok(book_head) => {
+                    if picked {
+                        self.samples.keep(cx, origin, head.key, print_of(&cx.levels));
+                    }
+                    self.take(cx, subject, origin, diff, &book_head, verdict)
+                }
                 Err(outcome) => return outcome,
             },
         };
@@ -167,6 +180,13 @@ impl BookStream {
         self.sync.note(&diff);
         self.give_up_if_nobody_can_heal(cx, subject, origin);
         outcome
+    }
+
+    /// A copy, in the scratch, against the change of the same cut that was taken.
+    #[cold]
+    fn compare(&self, cx: &mut Context, subject: Subject, origin: Origin, key: Key) {
+        let says = print_of(&cx.levels);
+        self.samples.compare(cx, subject, origin, (Stream::L2, key.last), &key, &says, &self.carriers);
     }
 
     fn take(

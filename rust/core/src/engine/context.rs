@@ -8,6 +8,7 @@ use super::input::{Action, RequestId};
 use super::jitter::Jitter;
 use super::ledger::Ledger;
 use super::timers::{Timer, Timers};
+use super::verify::Conflict;
 use crate::batch::{Batches, RowKey, SymbolId};
 use crate::config::{ConfigError, Endpoints, EngineConfig, Stream};
 use crate::event::{DecodedLevels, EventTimes, StateRows, TradeRows};
@@ -93,8 +94,12 @@ pub(super) struct Context {
     pub fault: Option<ConfigError>,
     /// The empty text, for rows of no instrument.
     pub no_symbol: SymbolId,
+    /// The latest conflicts, the oldest first.
+    pub conflicts: VecDeque<Conflict>,
     /// The number of the newest gap.
     pub last_gap: i64,
+    /// Ids that all memories of [`super::copies`] have room for.
+    pub dedup_room: usize,
     next_request: u64,
 }
 
@@ -123,7 +128,9 @@ impl Context {
             top_armed: false,
             fault: None,
             no_symbol,
+            conflicts: VecDeque::new(),
             last_gap: 0,
+            dedup_room: 0,
             next_request: 0,
         }
     }

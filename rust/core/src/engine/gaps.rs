@@ -150,3 +150,20 @@ pub(super) fn row_refused(cx: &mut Context, subject: Subject, origin: Origin, st
     let finding = Finding { missing: Some(1), ..Finding::new(GapCause::Overflow, GapEvidence::Count) };
     OpenGap::open(cx, subject, origin, stream, finding, carriers).close(cx, subject, origin, Repaired::None);
 }
+
+/// Two things were told under one id, of which the first stands: both rows at once, since nothing is missing.
+#[cold]
+pub(super) fn conflict(
+    cx: &mut Context,
+    subject: Subject,
+    origin: Origin,
+    stream: Stream,
+    id: i64,
+    conns: Vec<ConnId>,
+    carriers: &Carriers,
+) {
+    let finding = Finding { ids: Some((id, id)), ..Finding::new(GapCause::Conflict, GapEvidence::Content) };
+    let mut gap = OpenGap::notice(origin, stream, finding, carriers);
+    gap.conns = conns;
+    gap.close(cx, subject, origin, Repaired::None);
+}

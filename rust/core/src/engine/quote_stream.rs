@@ -4,6 +4,7 @@ use super::carriers::Carriers;
 use super::context::{Context, Origin, Subject};
 use super::gaps::{self, Finding, OpenGap};
 use super::taken;
+use super::verify::Samples;
 use crate::arbiter::{Latest, LatestWins};
 use crate::config::Stream;
 use crate::decimal::Decimal;
@@ -21,6 +22,7 @@ type Says = (Option<(Decimal, Decimal)>, Option<(Decimal, Decimal)>);
 pub(super) struct QuoteStream {
     latest: LatestWins<Says>,
     last: Option<Bbo>,
+    samples: Samples<i64, Says>,
     gap: Option<OpenGap>,
     pub scales: Scales,
     pub carriers: Carriers,
@@ -39,11 +41,15 @@ impl QuoteStream {
         self.carriers.note(origin.conn, cx.now.at.mono);
         let verdict = self.latest.check(head.key.last, origin.conn);
         self.carriers.compare(cx, origin.conn, head.key.last, None, verdict == Latest::Newer);
+        let picked = cx.config.arbitration.verify.picks(head.key.last);
         let mut reset = false;
         match verdict {
             Latest::Newer | Latest::SameId => {}
             Latest::Duplicate => {
                 self.latest.drop_unseen(verdict);
+                if picked && let Decoded::Event(copy) = decode(self.scales) {
+                    self.compare(cx, subject, origin, &copy);
+                }
                 return Outcome::Duplicate;
             }
             Latest::Older => {
@@ -79,9 +85,21 @@ impl QuoteStream {
         if cx.batches.bbo(&key, &bbo, &subject.conversion).is_err() {
             gaps::row_refused(cx, subject, origin, Stream::Bbo, &self.carriers);
         }
+        if picked && let Some(id) = bbo.update_id {
+            self.samples.keep(cx, origin, id, (bbo.bid, bbo.ask));
+        }
         self.last = Some(bbo);
         self.carriers.took(origin.ts_recv);
         Outcome::Accepted
+    }
+
+    /// A copy against the quote that was taken. A time is no id: two quotes of one millisecond may well differ.
+    #[cold]
+    fn compare(&self, cx: &mut Context, subject: Subject, origin: Origin, copy: &Bbo) {
+        if let Some(id) = copy.update_id {
+            let (of, says) = ((Stream::Bbo, id), (copy.bid, copy.ask));
+            self.samples.compare(cx, subject, origin, of, &id, &says, &self.carriers);
+        }
     }
 
     /// A connection is gone. If it was the last, a gap is open until the next quote.

@@ -2,6 +2,7 @@
 
 use super::carriers::Carriers;
 use super::context::{Context, Origin, Subject};
+use super::copies::{Content, Copies};
 use super::gaps::{self, Finding, OpenGap};
 use crate::arbiter::{Latest, LatestWins};
 use crate::config::Stream;
@@ -14,13 +15,15 @@ pub(super) struct StateStream {
     stream: Stream,
     /// The last row of each feed, by its number.
     feeds: Vec<(u8, LatestWins<State>)>,
+    /// Of liquidations, which have no order.
+    copies: Copies,
     gap: Option<OpenGap>,
     pub carriers: Carriers,
 }
 
 impl StateStream {
     pub(super) fn new(stream: Stream) -> Self {
-        Self { stream, feeds: Vec::new(), gap: None, carriers: Carriers::default() }
+        Self { stream, feeds: Vec::new(), copies: Copies::default(), gap: None, carriers: Carriers::default() }
     }
 
     /// Takes a decoded row. `is_last` of its message.
@@ -33,10 +36,13 @@ impl StateStream {
         is_last: bool,
     ) -> Outcome {
         self.carriers.note(origin.conn, cx.now.at.mono);
-        // Liquidations are events: each is news. Without a time there is nothing to compare by.
-        if self.stream != Stream::Liquidations
-            && let Some(time) = row.times.event
-        {
+        // Liquidations are events: each is news, unless it is a copy. Without a time there is nothing to compare by.
+        if let State::Liquidation(liquidation) = &row.state {
+            let content = Content::of_liquidation(row.times.event, liquidation);
+            if self.copies.is_copy(cx, subject, origin, self.stream, content, &self.carriers) {
+                return Outcome::Duplicate;
+            }
+        } else if let Some(time) = row.times.event {
             let verdict = self.feed(row.feed).take(time, origin.conn, row.state);
             // Times are whole milliseconds: beside each there is room for the numbers of the feeds.
             let key = time.saturating_add(row.feed.into());

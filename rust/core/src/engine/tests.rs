@@ -4,6 +4,7 @@
 mod books;
 mod cells;
 mod chains;
+mod copies;
 mod faults;
 mod frames;
 mod harness;
@@ -17,3 +18,4 @@ mod resync;
 mod states;
 mod subscriptions;
 mod trades;
+mod verify;

@@ -2,9 +2,11 @@
 
 use super::carriers::Carriers;
 use super::context::{Context, Origin, Subject};
+use super::copies::{Content, Copies};
 use super::gaps::{self, Finding, OpenGap};
 use super::taken;
 use super::trade_holes::{self, TradeHoles};
+use super::verify::{Samples, TradeSays};
 use crate::arbiter::{SequenceWindow, Verdict};
 use crate::batch::RowKey;
 use crate::config::{Stream, TradeSource};
@@ -34,6 +36,9 @@ pub(super) struct TradeStream {
     /// Event time of the first trade of this epoch, where it is not the first of all.
     epoch_event: Option<i64>,
     heard: Vec<Heard>,
+    /// Of those without the ids of the feed, which have no order.
+    copies: Copies,
+    samples: Samples<i64, TradeSays>,
     gap: Option<OpenGap>,
     holes: TradeHoles,
     pub scales: Scales,
@@ -52,6 +57,8 @@ impl TradeStream {
             high_event: None,
             epoch_event: None,
             heard: Vec::with_capacity(4),
+            copies: Copies::default(),
+            samples: Samples::default(),
             gap: None,
             holes: TradeHoles::default(),
             scales: Scales::default(),
@@ -86,6 +93,9 @@ impl TradeStream {
             Verdict::Known => {
                 self.hear(origin.conn, first, last);
                 self.window.insert_range(first, last);
+                if cx.config.arbitration.verify.picks(last) {
+                    self.compare(cx, subject, origin, decode);
+                }
                 return Outcome::Duplicate;
             }
             Verdict::TooOld => {
@@ -103,6 +113,27 @@ impl TradeStream {
         };
         cx.trades = trades;
         outcome
+    }
+
+    /// A copy that lost against what was taken.
+    #[cold]
+    fn compare(
+        &self,
+        cx: &mut Context,
+        subject: Subject,
+        origin: Origin,
+        decode: impl FnOnce(Scales, &mut TradeRows) -> Decoded<()>,
+    ) {
+        let mut copy = std::mem::take(&mut cx.trades);
+        copy.clear();
+        if let Decoded::Event(()) = decode(self.scales, &mut copy) {
+            for row in &copy.rows {
+                let Ok(trade) = &row.trade else { continue };
+                let (of, says) = ((Stream::Trades, row.last), TradeSays::of(trade));
+                self.samples.compare(cx, subject, origin, of, &row.last, &says, &self.carriers);
+            }
+        }
+        cx.trades = copy;
     }
 
     /// Takes a single trade of a message of several instruments, that no head has judged. One without the ids of the
@@ -187,15 +218,31 @@ impl TradeStream {
                 self.reset(cx, subject, origin, event);
             }
             // A row known by its last id is known whole: folds are the same on every connection.
-            let known = row.has_ids() && self.window.check(row.last, row.last) != Verdict::Fresh;
+            let known = match &row.trade {
+                _ if row.has_ids() => self.window.check(row.last, row.last) != Verdict::Fresh,
+                Ok(trade) => {
+                    let content = Content::of_trade(trade);
+                    self.copies.is_copy(cx, subject, origin, Stream::Trades, content, &self.carriers)
+                }
+                Err(_) => false,
+            };
             let due = self.hear(origin.conn, row.first, row.last);
             self.admit(cx, subject, origin, (row.first, row.last), event, due.is_some());
             match &row.trade {
-                _ if known => {}
+                Ok(trade) if known => {
+                    if row.has_ids() && cx.config.arbitration.verify.picks(row.last) {
+                        let (of, says) = ((Stream::Trades, row.last), TradeSays::of(trade));
+                        self.samples.compare(cx, subject, origin, of, &row.last, &says, &self.carriers);
+                    }
+                }
+                Err(_) if known => {}
                 // It is no trade, and its ids are used up all the same.
                 Err(reason) if outcome == Outcome::Duplicate => outcome = Outcome::Ignored(*reason),
                 Err(_) => {}
                 Ok(trade) => {
+                    if row.has_ids() && cx.config.arbitration.verify.picks(row.last) {
+                        self.samples.keep(cx, origin, row.last, TradeSays::of(trade));
+                    }
                     self.scales.price = self.scales.price.max(trade.price.scale);
                     self.scales.size = self.scales.size.max(trade.size.scale);
                     let key = cx.key(subject, origin, trade.times, aggregated, 1);

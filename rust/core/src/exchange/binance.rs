@@ -27,6 +27,7 @@ use super::{
     Answer, Channel, Decoded, Head, Heartbeat, Limits, Name, Peek, Protocol, Recorded, RestRequest, RestTold,
     SnapshotSource,
 };
+use crate::arbiter::MergeRule;
 use crate::book::sync::SyncRules;
 use crate::config::{DepthSpeed, Endpoints, EngineConfig, Stream, TradeSource};
 use crate::event::{Bbo, BookHead, DecodedLevels, Scales, StateRows, TradeRows};
@@ -112,6 +113,15 @@ impl<D: Dialect> Protocol for D {
 
     fn streams(_market: Exchange) -> &'static [Stream] {
         D::STREAMS
+    }
+
+    fn merge(_market: Exchange, stream: Stream) -> MergeRule {
+        match stream {
+            Stream::Trades => MergeRule::Sequence,
+            Stream::L2 | Stream::L2Top => MergeRule::Chain,
+            Stream::Bbo | Stream::Derivatives | Stream::Options => MergeRule::Latest,
+            Stream::Liquidations => MergeRule::Opaque,
+        }
     }
 
     fn name(native: &str) -> Name<'_> {

@@ -13,7 +13,7 @@
 //! | `bbo` | `<s>@bookTicker` on `/public` | `bookTicker` | best bid and offer | `T`, `E` | `latest` on `u` | §5 documented |
 //! | `derivatives` | `<s>@markPrice@1s` on `/market`, or `!markPrice@arr@1s` | `markPriceUpdate` | mark, index, funding and its next time (`T`, 0 is none) | `E` | `latest` on `E` | §5 documented, recordings |
 //! | `derivatives` | open interest, last price | – | not on a socket: null | – | – | §5 |
-//! | `liquidations` | `<s>@forceOrder` on `/market`, or `!forceOrder@arr` | `forceOrder` | the latest closing order of each second, at its average price: incomplete by design | `o.T`, `E` | none: each is news | §5 documented |
+//! | `liquidations` | `<s>@forceOrder` on `/market`, or `!forceOrder@arr` | `forceOrder` | the latest closing order of each second, at its average price: incomplete by design | `o.T`, `E` | `opaque`: no id, told by all that it says but `E` | §5 documented |
 //! | `instruments` | `GET /fapi/v1/exchangeInfo` | – | reference data | – | – | §2 documented |
 //!
 //! Rows of all-market streams with `st` 2 are of another product family and left out (§1).

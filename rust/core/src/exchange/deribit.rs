@@ -7,7 +7,7 @@
 //! | `trades` | `trades.{i}.{interval}` | array of trades | single fills, several a message | `timestamp` | `sequence` on `trade_seq` | §3 documented, recordings |
 //! | `trades` | `trades.{kind}.{currency}.{interval}` | array, instruments mixed | the same, row by row | `timestamp` | `sequence` on `trade_seq` per instrument | §3 documented, recordings |
 //! | `trades` | `GET public/get_last_trades_by_instrument`, by `trade_seq` | – | the rows of the socket | `timestamp` | `trade_seq` | §3 documented |
-//! | `liquidations` | `trades.{i}.{interval}` | trade with `liquidation` | the flag is the only public sign: the engine makes the row of the trade | `timestamp` | with its trade | §3, §5 documented |
+//! | `liquidations` | `trades.{i}.{interval}` | trade with `liquidation` | the flag is the only public sign: the engine makes the row of the trade | `timestamp` | `sequence`, with its trade | §3, §5 documented |
 //! | `l2` | `book.{i}.{interval}` | `type: snapshot` | full book, first after a subscription | `timestamp` | `change_id` | §4 documented, recordings |
 //! | `l2` | `book.{i}.{interval}` | `type: change` | absolute sizes of levels changed in `(prev_change_id, change_id]` | `timestamp` | `chain` on `prev_change_id`, `change_id` | §4 documented, recordings |
 //! | – | `book.{i}.{group}.{depth}.{interval}` | image | ignored: a window without a chain | – | – | §4 documented |
@@ -37,6 +37,7 @@ use super::{
     Answer, Channel, Decoded, Head, Heartbeat, Limits, Name, Peek, Protocol, Recorded, RestRequest, RestTold,
     SnapshotSource,
 };
+use crate::arbiter::MergeRule;
 use crate::book::sync::SyncRules;
 use crate::config::{Credentials, DepthSpeed, Endpoints, EngineConfig, Stream, TradeSource};
 use crate::event::{Bbo, BookHead, DecodedLevels, Scales, StateRows, TradeRows};
@@ -82,6 +83,15 @@ impl Protocol for Deribit {
         match market {
             Exchange::DeribitSpot => &[Stream::Trades, Stream::L2, Stream::Bbo],
             _ => &[Stream::Trades, Stream::L2, Stream::Bbo, Stream::Derivatives, Stream::Options, Stream::Liquidations],
+        }
+    }
+
+    fn merge(_market: Exchange, stream: Stream) -> MergeRule {
+        match stream {
+            // A liquidation is told by its trade.
+            Stream::Trades | Stream::Liquidations => MergeRule::Sequence,
+            Stream::L2 | Stream::L2Top => MergeRule::Chain,
+            Stream::Bbo | Stream::Derivatives | Stream::Options => MergeRule::Latest,
         }
     }
 

@@ -17,7 +17,7 @@
 //! | `derivatives` | `open-interest` | push | open interest, contracts and base | `ts` | `latest` on `ts` | §5 documented |
 //! | `options` | `opt-summary` by family | push | volatilities, Black-Scholes greeks, forward | `ts` | `latest` on `ts` | §5 |
 //! | `options` | `mark-price`, `open-interest` | push | mark price, open interest of an option | `ts` | `latest` on `ts` | §5 documented |
-//! | `liquidations` | `liquidation-orders` by type | push | closing orders; a sample | `ts` | none to compare by | §5 documented |
+//! | `liquidations` | `liquidation-orders` by type | push | closing orders; a sample | `ts` | `opaque`: no id, told by all that it says | §5 documented |
 //! | `instruments` | `GET /api/v5/public/instruments` | – | reference data, a reply for each type | – | – | §2 documented |
 
 mod instruments;
@@ -39,6 +39,7 @@ use super::{
     Answer, Channel, Decoded, Head, Heartbeat, Limits, Name, Peek, Protocol, Recorded, RestRequest, RestTold,
     SnapshotSource,
 };
+use crate::arbiter::MergeRule;
 use crate::book::sync::SyncRules;
 use crate::config::{Credentials, DepthSpeed, Endpoints, EngineConfig, Stream, TradeSource};
 use crate::event::{Bbo, BookHead, DecodedLevels, Scales, StateRows, TradeRows};
@@ -90,6 +91,15 @@ impl Protocol for Okx {
             }
             Exchange::OkxOptions => &[Stream::Trades, Stream::L2, Stream::Bbo, Stream::Options, Stream::Liquidations],
             _ => &[Stream::Trades, Stream::L2, Stream::Bbo],
+        }
+    }
+
+    fn merge(_market: Exchange, stream: Stream) -> MergeRule {
+        match stream {
+            Stream::Trades => MergeRule::Sequence,
+            Stream::L2 | Stream::L2Top => MergeRule::Chain,
+            Stream::Bbo | Stream::Derivatives | Stream::Options => MergeRule::Latest,
+            Stream::Liquidations => MergeRule::Opaque,
         }
     }
 

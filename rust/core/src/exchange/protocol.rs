@@ -7,6 +7,7 @@ use xtrader_scan::Isa;
 
 use super::document::{Document, Value};
 use super::{Decoded, Head, Peek};
+use crate::arbiter::MergeRule;
 use crate::book::sync::SyncRules;
 use crate::config::{Credentials, DepthSpeed, Endpoints, EngineConfig, Stream, TradeSource};
 use crate::decimal::Decimal;
@@ -43,6 +44,9 @@ pub trait Protocol {
 
     /// Streams that this market offers publicly, `l2_top` (made from any book) left out.
     fn streams(market: Exchange) -> &'static [Stream];
+
+    /// How copies of a stream that come on several connections become one.
+    fn merge(market: Exchange, stream: Stream) -> MergeRule;
 
     // --- names
 

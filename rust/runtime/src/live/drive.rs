@@ -66,6 +66,11 @@ impl Drive for Engine {
     }
 
     fn report(&self) -> Value {
-        json!({ "counters": self.counters(), "books": self.books(), "arbitration": self.arbitration() })
+        json!({
+            "counters": self.counters(),
+            "books": self.books(),
+            "arbitration": self.arbitration(),
+            "conflicts": self.conflicts(),
+        })
     }
 }
