@@ -304,7 +304,11 @@ def test_frames_and_tables_outlive_stream_batch_and_exchange(recording: Path) ->
 def test_a_stream_that_is_cut_without_a_close_tells_it_and_comes_back(simulator: xt.Simulator, how: str) -> None:
     deadlines = {"backoff_base_ms": 1, "backoff_cap_ms": 1}
     seen: list[xt.Batch] = []
-    with xt.stream(BTC, endpoints=simulator.endpoints, streams="trades", deadlines=deadlines) as stream:
+    # What REST would tell of it stays lost.
+    lost = xt.Arbitration(recover_trades=0)
+    with xt.stream(
+        BTC, endpoints=simulator.endpoints, streams="trades", deadlines=deadlines, arbitration=lost
+    ) as stream:
         while len(table(seen, "trades")) < 5:
             seen.append(next(stream))
         fault = simulator.inject("disconnect", how=how, at_byte=40)

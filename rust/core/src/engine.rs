@@ -22,6 +22,7 @@ mod live;
 mod probe;
 mod quote_stream;
 mod raw;
+mod recovery;
 mod registry;
 mod replies;
 mod start;
@@ -134,6 +135,9 @@ impl Engine {
             Input::Command(Command::Stop) => self.on_stop(),
             Input::Command(_) => {}
             Input::Timeout => self.on_timeout(),
+        }
+        if std::mem::take(&mut self.cx.recovery.stirred) {
+            self.ask_for_trades();
         }
         if std::mem::take(&mut self.cx.recheck_reference) {
             self.recheck_reference();

@@ -158,6 +158,8 @@ closed_set! {
     StampSource { #[doc = "This program, when its read returns."] User = "user", #[doc = "The kernel."] Kernel = "kernel", #[doc = "The network card."] Hardware = "hardware" }
 }
 
+// The macro that makes the set knows no default.
+#[allow(clippy::derivable_impls)]
 impl Default for StampSource {
     fn default() -> Self {
         Self::User

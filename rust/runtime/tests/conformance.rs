@@ -13,6 +13,8 @@ mod case;
 mod connections;
 #[path = "conformance/instruments.rs"]
 mod instruments;
+#[path = "conformance/recovery.rs"]
+mod recovery;
 #[path = "conformance/seeded.rs"]
 mod seeded;
 #[path = "conformance/session.rs"]
@@ -62,6 +64,8 @@ conformance! {
         streams::an_alien_instrument_is_counted_and_left_out,
         streams::a_malformed_frame_costs_only_itself,
         streams::lost_trades_are_named_one_by_one,
+        recovery::lost_trades_come_by_rest,
+        recovery::what_rest_has_forgotten_is_named,
         books::a_lost_change_is_a_gap_and_a_resync,
         books::a_crossed_book_is_named_and_begins_anew,
         books::a_checksum_proves_the_book_where_there_is_one,

@@ -252,6 +252,30 @@ impl SequenceWindow {
         seen
     }
 
+    /// Takes an id that is missing, wherever its hole is remembered, also below the window: the only way in for what is
+    /// fetched afterwards. False where it is not known to be missing; then nothing has changed.
+    pub fn recover(&mut self, id: i64) -> bool {
+        let Some((start, high)) = self.span else { return false };
+        if id >= self.low_of(high) {
+            let is_missing = (start..=high).contains(&id) && self.check(id, id) == Verdict::Fresh;
+            return is_missing && self.insert(id) == Seen::Repaired;
+        }
+        let Some(at) = self.abandoned_holes.iter().position(|(first, last)| (*first..=*last).contains(&id)) else {
+            return false;
+        };
+        let (first, last) = self.abandoned_holes[at];
+        self.abandoned_holes.remove(at);
+        for rest in [(id + 1, last), (first, id - 1)] {
+            if rest.0 <= rest.1 {
+                self.abandoned_holes.insert(at, rest);
+            }
+        }
+        self.abandoned = self.abandoned.saturating_sub(1);
+        self.metrics.fresh += 1;
+        self.metrics.repaired += 1;
+        true
+    }
+
     /// What is missing and may still come: first and last id of each hole of the window, lowest first.
     pub fn missing(&self) -> impl Iterator<Item = (i64, i64)> + '_ {
         let window = self.span.map(|(start, high)| (start.max(self.low_of(high)), high));
@@ -355,7 +379,7 @@ impl SequenceWindow {
             // What slides out id by id is one hole all the same.
             Some(before) if before.1 + 1 == first => before.1 = last,
             _ => {
-                if self.abandoned_holes.len() == ABANDONED_HOLES {
+                while self.abandoned_holes.len() >= ABANDONED_HOLES {
                     self.abandoned_holes.pop_front();
                 }
                 self.abandoned_holes.push_back((first, last));

@@ -7,6 +7,7 @@ use hashbrown::HashMap;
 use super::input::{Action, RequestId};
 use super::jitter::Jitter;
 use super::ledger::Ledger;
+use super::recovery::Recovery;
 use super::timers::{Timer, Timers};
 use super::verify::Conflict;
 use crate::batch::{Batches, RowKey, SymbolId};
@@ -61,6 +62,7 @@ pub(super) enum Purpose {
     Snapshot(InstrumentId),
     Reference,
     Probe(InstrumentId, Stream),
+    Trades,
 }
 
 /// See the module.
@@ -94,6 +96,7 @@ pub(super) struct Context {
     pub fault: Option<ConfigError>,
     /// The empty text, for rows of no instrument.
     pub no_symbol: SymbolId,
+    pub recovery: Recovery,
     /// The latest conflicts, the oldest first.
     pub conflicts: VecDeque<Conflict>,
     /// The number of the newest gap.
@@ -128,6 +131,7 @@ impl Context {
             top_armed: false,
             fault: None,
             no_symbol,
+            recovery: Recovery::default(),
             conflicts: VecDeque::new(),
             last_gap: 0,
             dedup_room: 0,

@@ -26,6 +26,7 @@ impl Engine {
             return;
         }
         match timer {
+            Timer::Recover => self.cx.recovery.stirred = true,
             Timer::Open(conn) => {
                 if let Some(connection) = find(&mut self.connections, conn) {
                     connection.on_open_timeout(&mut self.cx);

@@ -18,6 +18,7 @@ impl Engine {
         match purpose {
             Purpose::Snapshot(id) => self.on_snapshot_reply(origin, id, reply),
             Purpose::Reference => self.on_reference_reply(origin, reply),
+            Purpose::Trades => self.on_trades_reply(origin, reply),
             Purpose::Probe(id, stream) => self.on_probe_reply(id, stream, reply),
         }
     }

@@ -12,6 +12,7 @@ mod lanes;
 mod ledger;
 mod merge;
 mod peers;
+mod recovery;
 mod replay;
 mod requests;
 mod resync;

@@ -17,6 +17,8 @@ pub(super) enum Timer {
     HealTrades(InstrumentId),
     /// What was declared missing has had its time to come late.
     LateTrades(InstrumentId),
+    /// A range of trades may be asked for by REST.
+    Recover,
     /// Open a connection.
     Open(ConnId),
     /// SUBSCRIBE should have been answered.

@@ -1,8 +1,9 @@
 //! Ids of trades that did not come: awaited from other connections, then declared, filled late, or given up.
 //!
 //! A hole is awaited for the heal window. What fills it whole until then makes it a healed one. What is missing after
-//! that is declared, run by run, and stays open for [`LATE_MS`], or until the window of ids has passed it: as long as
-//! an id may still be told from a repetition. Then the rest is closed as lost.
+//! that is declared, run by run. Where REST can tell it, it stays open until it has ([`super::recovery`]); else for
+//! [`LATE_MS`], or until the window of ids has passed it: as long as an id may still be told from a repetition. Then the
+//! rest is closed as lost.
 
 use super::carriers::Carriers;
 use super::context::{Context, Origin, Subject};
@@ -25,12 +26,18 @@ struct Hole {
     gap: OpenGap,
     /// When it is declared, and if it is, when it is given up.
     until: u64,
+    /// It is asked for by REST: that decides what becomes of it.
+    asked: bool,
+    /// Who has filled what is filled of it.
+    repaired: Repaired,
 }
 
 /// The holes of one instrument's trades that may still be filled.
 #[derive(Default)]
 pub(super) struct TradeHoles {
     holes: Vec<Hole>,
+    /// The ids count aggregates, not single fills.
+    pub aggregated: bool,
 }
 
 impl TradeHoles {
@@ -52,14 +59,42 @@ impl TradeHoles {
         self.keep(cx, ids, gap, wait, Timer::HealTrades(subject.id));
     }
 
-    /// Ids that are declared missing may come late.
-    fn keep_open(&mut self, cx: &mut Context, subject: Subject, ids: Ids, gap: OpenGap) {
-        self.keep(cx, ids, gap, LATE_MS, Timer::LateTrades(subject.id));
+    /// What becomes of ids that are declared missing: REST may tell them, or they may come late, else they are lost.
+    pub(super) fn declared(
+        &mut self,
+        cx: &mut Context,
+        subject: Subject,
+        origin: Origin,
+        ids: Ids,
+        gap: OpenGap,
+        may_come_late: bool,
+    ) {
+        if cx.recover(subject, self.aggregated, ids) {
+            self.holes.push(Hole { ids, gap, until: u64::MAX, asked: true, repaired: Repaired::Connection });
+        } else if may_come_late {
+            self.keep(cx, ids, gap, LATE_MS, Timer::LateTrades(subject.id));
+        } else {
+            gap.close(cx, subject, origin, Repaired::None);
+        }
+    }
+
+    /// All that REST could tell of these ids is there: what is still missing is lost.
+    pub(super) fn fetched(
+        &mut self,
+        cx: &mut Context,
+        subject: Subject,
+        origin: Origin,
+        ids: Ids,
+        window: &SequenceWindow,
+        carriers: &Carriers,
+    ) {
+        let is_over = |hole: &Hole| hole.asked && hole.ids.0 <= ids.1 && ids.0 <= hole.ids.1;
+        self.settle(cx, subject, origin, window, carriers, is_over);
     }
 
     fn keep(&mut self, cx: &mut Context, ids: Ids, gap: OpenGap, wait_ms: u64, timer: Timer) {
         let until = cx.now.at.mono.saturating_add(wait_ms.saturating_mul(NS_PER_MS.unsigned_abs()));
-        self.holes.push(Hole { ids, gap, until });
+        self.holes.push(Hole { ids, gap, until, asked: false, repaired: Repaired::Connection });
         cx.arm_in_ms(wait_ms, timer);
     }
 
@@ -92,11 +127,14 @@ impl TradeHoles {
         let repaired = if origin.conn == ConnId::NONE { Repaired::Rest } else { Repaired::Connection };
         let mut is_known = false;
         let mut at = 0;
-        while let Some(hole) = self.holes.get(at) {
+        while let Some(hole) = self.holes.get_mut(at) {
             let concerned = hole.ids.0 <= ids.1 && ids.0 <= hole.ids.1;
             is_known |= concerned;
+            if concerned && repaired == Repaired::Rest {
+                hole.repaired = repaired;
+            }
             if concerned && window.missing_in(hole.ids.0, hole.ids.1).next().is_none() {
-                let Hole { gap, .. } = self.holes.remove(at);
+                let Hole { gap, repaired, .. } = self.holes.remove(at);
                 if gap.is_declared() || gap.is_lacked() {
                     gap.close(cx, subject, origin, repaired);
                 }
@@ -132,7 +170,7 @@ impl TradeHoles {
         carriers: &Carriers,
     ) {
         let low = window.low().unwrap_or(i64::MIN);
-        self.settle(cx, subject, origin, window, carriers, |hole| hole.ids.1 < low);
+        self.settle(cx, subject, origin, window, carriers, |hole| hole.ids.1 < low && !hole.asked);
     }
 
     /// A new epoch: none of it can come any more.
@@ -164,10 +202,10 @@ impl TradeHoles {
             }
             tell(cx, subject, origin, hole, window, |was_declared, ids, mut gap, cx| {
                 gap.declare(cx, subject, origin, carriers);
-                if was_declared || ids.1 < low || !may_come_late(carriers) {
+                if was_declared {
                     gap.close(cx, subject, origin, Repaired::None);
                 } else {
-                    self.keep_open(cx, subject, ids, gap);
+                    self.declared(cx, subject, origin, ids, gap, ids.1 >= low && may_come_late(carriers));
                 }
             });
         }
@@ -184,12 +222,12 @@ fn tell(
     window: &SequenceWindow,
     mut lost: impl FnMut(bool, Ids, OpenGap, &mut Context),
 ) {
-    let Hole { ids: (first, last), gap, .. } = hole;
+    let Hole { ids: (first, last), gap, repaired, .. } = hole;
     let was_declared = gap.is_declared();
     let part = |ids| gap.part(Finding { ids: Some(ids), missing: Some(len(ids)), ..gap.finding });
     let healed = |cx: &mut Context, ids| {
         if was_declared || gap.is_lacked() {
-            part(ids).close(cx, subject, origin, Repaired::Connection);
+            part(ids).close(cx, subject, origin, repaired);
         }
     };
     let mut own = Some(gap.clone());
@@ -208,8 +246,11 @@ fn tell(
         lost(was_declared, run, told, cx);
         next = run.1.saturating_add(1);
     }
-    if next <= last {
-        healed(cx, (next, last));
+    match own {
+        // Nothing of it is missing any more.
+        Some(own) if was_declared => own.close(cx, subject, origin, repaired),
+        _ if next <= last => healed(cx, (next, last)),
+        _ => {}
     }
 }
 

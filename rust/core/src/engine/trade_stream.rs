@@ -4,9 +4,9 @@ use super::carriers::Carriers;
 use super::context::{Context, Origin, Subject};
 use super::copies::{Content, Copies};
 use super::gaps::{self, Finding, OpenGap};
-use super::taken;
 use super::trade_holes::{self, TradeHoles};
 use super::verify::{Samples, TradeSays};
+use super::{own_origin, taken};
 use crate::arbiter::{SequenceWindow, Verdict};
 use crate::batch::RowKey;
 use crate::config::{Stream, TradeSource};
@@ -15,7 +15,7 @@ use crate::exchange::{Decoded, EventKind, Head, Key};
 use crate::report::IgnoreReason;
 use crate::report::Outcome;
 use crate::symbol::ConnId;
-use crate::table::{GapCause, GapEvidence, Repaired, Side, flags};
+use crate::table::{GapCause, GapEvidence, Repaired, Side, Source, flags};
 
 /// How far a connection has delivered, fresh or not.
 #[derive(Clone, Copy, Debug)]
@@ -217,9 +217,11 @@ impl TradeStream {
             if row.has_ids() && self.window.check(row.first, row.last) == Verdict::TooOld && self.is_later(event) {
                 self.reset(cx, subject, origin, event);
             }
-            // A row known by its last id is known whole: folds are the same on every connection.
+            // Folds are the same on every connection: one that is partly known has been told fill by fill, by REST.
+            let verdict = self.window.check(row.first, row.last);
+            let is_told_otherwise = row.has_ids() && verdict == Verdict::PartlyKnown;
             let known = match &row.trade {
-                _ if row.has_ids() => self.window.check(row.last, row.last) != Verdict::Fresh,
+                _ if row.has_ids() => verdict != Verdict::Fresh,
                 Ok(trade) => {
                     let content = Content::of_trade(trade);
                     self.copies.is_copy(cx, subject, origin, Stream::Trades, content, &self.carriers)
@@ -227,7 +229,9 @@ impl TradeStream {
                 Err(_) => false,
             };
             let due = self.hear(origin.conn, row.first, row.last);
-            self.admit(cx, subject, origin, (row.first, row.last), event, due.is_some());
+            if !is_told_otherwise {
+                self.admit(cx, subject, origin, (row.first, row.last), event, due.is_some());
+            }
             match &row.trade {
                 Ok(trade) if known => {
                     if row.has_ids() && cx.config.arbitration.verify.picks(row.last) {
@@ -316,6 +320,7 @@ impl TradeStream {
         if first > last {
             return;
         }
+        self.holes.aggregated = !self.counts_fills();
         let seen = self.window.insert_range(first, last);
         if self.window.high() == Some(last) {
             self.high_event = event.or(self.high_event);
@@ -323,8 +328,11 @@ impl TradeStream {
         if let Some(mut gap) = self.gap.take() {
             gap.finding.missing = Some(seen.jump.map_or(0, trade_holes::len));
             gap.finding.ids = seen.jump;
-            // Connections that have come back since bring what is from then on.
-            gap.close(cx, subject, origin, Repaired::None);
+            match seen.jump {
+                // Connections that have come back since bring what is from then on.
+                Some(ids) => self.holes.declared(cx, subject, origin, ids, gap, false),
+                None => gap.close(cx, subject, origin, Repaired::None),
+            }
         } else if let Some(ids) = seen.jump {
             if self.carriers.others(origin.conn) {
                 let lacked_by = had_spoken.then_some(origin.conn);
@@ -332,7 +340,7 @@ impl TradeStream {
             } else {
                 let finding = trade_holes::finding(ids);
                 let gap = OpenGap::open(cx, subject, origin, Stream::Trades, finding, &self.carriers);
-                gap.close(cx, subject, origin, Repaired::None);
+                self.holes.declared(cx, subject, origin, ids, gap, false);
             }
         }
         if seen.repaired > 0 {
@@ -341,6 +349,54 @@ impl TradeStream {
         if !self.holes.is_empty() {
             self.holes.give_up_passed(cx, subject, origin, &self.window, &self.carriers);
         }
+    }
+
+    /// Takes a page of past trades, lowest first: those of `ids` that are still missing. Says the highest of `ids` that it
+    /// has.
+    pub(super) fn on_page(
+        &mut self,
+        cx: &mut Context,
+        subject: Subject,
+        origin: Origin,
+        ids: (i64, i64),
+        page: &TradeRows,
+    ) -> Option<i64> {
+        let within = |row: &&TradeRow| row.has_ids() && ids.0 <= row.first && row.last <= ids.1;
+        let mut waiting: Option<(RowKey, Trade)> = None;
+        let mut highest = None;
+        for row in page.rows.iter().filter(within) {
+            highest = Some(row.last);
+            // REST tells a row for each id. What came late meanwhile is not missing any more.
+            if row.first != row.last || !self.window.recover(row.last) {
+                continue;
+            }
+            let Ok(mut trade) = row.trade else { continue };
+            trade.source = Source::Rest;
+            let folded = trade.first_id.is_some() && !self.counts_fills();
+            let key = cx.key(subject, origin, trade.times, if folded { flags::AGGREGATED } else { 0 }, 1);
+            if let Some((key, trade)) = waiting.replace((key, trade)) {
+                self.emit(cx, subject, origin, &key, &trade, &page.texts);
+            }
+        }
+        if let Some((mut key, trade)) = waiting {
+            key.flags |= flags::LAST;
+            self.emit(cx, subject, origin, &key, &trade, &page.texts);
+        }
+        if let Some(highest) = highest {
+            self.holes.filled(cx, subject, origin, (ids.0, highest), &self.window, &self.carriers);
+        }
+        highest
+    }
+
+    /// REST has told all that it can of these ids.
+    pub(super) fn on_fetched(&mut self, cx: &mut Context, subject: Subject, ids: (i64, i64)) {
+        let origin = own_origin(cx);
+        self.holes.fetched(cx, subject, origin, ids, &self.window, &self.carriers);
+    }
+
+    /// The first of these ids that is missing.
+    pub(super) fn first_missing(&self, (first, last): (i64, i64)) -> Option<i64> {
+        self.window.missing_in(first, last).map(|(first, _)| first).next()
     }
 
     /// When the first of the holes that it waits to be filled is declared.
@@ -356,6 +412,7 @@ impl TradeStream {
 
     /// Ids fell: a new epoch, named.
     fn reset(&mut self, cx: &mut Context, subject: Subject, origin: Origin, event: Option<i64>) {
+        cx.recovery.cancel(subject.id);
         self.holes.give_up_all(cx, subject, origin, &self.window);
         self.window.reset();
         self.carriers.restart_race();

@@ -56,6 +56,8 @@ impl Session {
         engine.streams = vec![Stream::Trades, Stream::L2, Stream::Bbo];
         engine.size_unit = SizeUnit::Native;
         engine.endpoints = Some(Endpoints { ws: simulator.ws_url(), rest: simulator.rest_url() });
+        // What is lost stays lost, so that it can be compared, unless a behaviour is about that.
+        engine.arbitration.recover_trades = 0;
         engine.deadlines.backoff_base_ms = 20;
         engine.deadlines.backoff_cap_ms = 100;
         let mut options = LiveOptions::new(engine);

@@ -41,6 +41,7 @@ pub struct TradeRow {
     pub first_id: Option<i64>,
     pub last_id: Option<i64>,
     pub seq: Option<i64>,
+    pub source: String,
 }
 
 #[derive(Clone, Debug)]
@@ -53,6 +54,8 @@ pub struct GapRow {
     pub missing: Option<i64>,
     pub ids: Option<(i64, i64)>,
     pub is_closed: bool,
+    /// Who filled it.
+    pub repaired: String,
 }
 
 #[derive(Clone, Debug)]
@@ -98,6 +101,7 @@ impl Tables {
                     first_id: read.maybe::<Int64Type>("first_id", i),
                     last_id: read.maybe::<Int64Type>("last_id", i),
                     seq: read.maybe::<Int64Type>("seq", i),
+                    source: read.word("source", i),
                     key,
                 }),
                 Table::Gaps => self.gaps.push(GapRow {
@@ -107,6 +111,7 @@ impl Tables {
                     evidence: read.word("evidence", i),
                     missing: read.maybe::<Int64Type>("missing", i),
                     ids: read.maybe::<Int64Type>("first_missing", i).zip(read.maybe::<Int64Type>("last_missing", i)),
+                    repaired: read.word("repaired", i),
                     is_closed: read.maybe::<TimestampNanosecondType>("ts_resumed", i).is_some(),
                     key,
                 }),

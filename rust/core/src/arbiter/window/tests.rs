@@ -180,3 +180,18 @@ fn a_jump_from_end_to_end_of_the_ids_takes_no_longer_than_any_other() {
     assert_eq!(window.abandoned(), 0);
     assert_eq!(window.check(i64::MIN, i64::MAX), Verdict::Known);
 }
+
+#[test]
+fn what_slid_out_unseen_can_be_fetched_afterwards_and_once() {
+    let mut window = SequenceWindow::new(64);
+    window.insert(1);
+    window.insert(1000);
+    for id in [0, 1, 1000, 1001, i64::MIN, i64::MAX] {
+        assert!(!window.recover(id), "{id} is not missing");
+    }
+    for id in [2, 5, 936, 937, 950] {
+        assert!(window.recover(id) && !window.recover(id), "{id}");
+    }
+    assert_eq!(window.missing_in(1, 1000).collect::<Vec<_>>(), [(3, 4), (6, 935), (938, 949), (951, 999)]);
+    assert_eq!((window.abandoned(), window.high()), (932, Some(1000)));
+}

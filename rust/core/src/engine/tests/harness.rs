@@ -4,7 +4,7 @@ use super::cells::cell;
 pub use super::cells::value;
 pub use super::frames::{agg_trade_at, depth_at, snapshot};
 use crate::batch::Batch;
-use crate::config::{EngineConfig, Mode, SizeUnit, Stream};
+use crate::config::{Arbitration, EngineConfig, Mode, SizeUnit, Stream};
 use crate::engine::{Action, ConnDown, DownReason, Engine, HttpReply, Input, RequestId};
 use crate::symbol::{ConnId, Venue};
 use crate::table::Table;
@@ -18,11 +18,17 @@ pub const NOON: i64 = 1_795_348_800 * 1_000_000_000;
 /// Streams of every exchange.
 pub const MARKET: [Stream; 3] = [Stream::Trades, Stream::L2, Stream::Bbo];
 
+/// What is lost stays lost, unless a test is about that.
+fn nothing_fetched() -> Arbitration {
+    Arbitration { recover_trades: 0, ..Arbitration::default() }
+}
+
 pub fn config(streams: &[Stream]) -> EngineConfig {
     EngineConfig {
         symbols: vec!["BTCUSDT".into()],
         streams: streams.to_vec(),
         tables: vec![Table::Trades, Table::L2, Table::Bbo, Table::Gaps, Table::Instruments, Table::Raw],
+        arbitration: nothing_fetched(),
         ..EngineConfig::new(Venue::BinanceFutures)
     }
 }
@@ -33,6 +39,7 @@ pub fn live_config(venue: Venue, symbols: &[&str], streams: &[Stream]) -> Engine
         symbols: symbols.iter().map(|&symbol| symbol.into()).collect(),
         streams: streams.to_vec(),
         tables: Table::ALL.into_iter().filter(|table| *table != Table::Levels).collect(),
+        arbitration: nothing_fetched(),
         ..EngineConfig::new(venue)
     }
 }

@@ -15,7 +15,7 @@ use crate::table::Table;
 use crate::time::Stamp;
 
 /// Feeds the rows of `raw` to a new engine.
-fn replay(world: &mut World) -> World {
+pub fn replay(world: &mut World) -> World {
     world.engine.close_batches();
     while let Some(batch) = world.engine.poll_batch() {
         world.batches.push(batch);

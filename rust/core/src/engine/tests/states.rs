@@ -143,12 +143,12 @@ fn a_block_trade_has_no_place_among_the_ids() {
             r#"{{"stream":"bnbbtc@aggTrade","data":{{"e":"aggTrade","E":1795348700400,"s":"BNBBTC","a":{id},"p":"0.05","q":"1","f":{id},"l":{id},"T":1795348700400,"m":false,"M":true}}}}"#
         )
     };
-    for frame in [block, &trade(1), block, &trade(2)] {
+    for frame in [block, &trade(1), &block.replace("582", "583"), &trade(2)] {
         world.frame(A, frame);
     }
     assert_eq!(
         world.rows(Table::Trades, &["trade_id", "condition"]),
-        ["582|block", "1|regular", "582|block", "2|regular"]
+        ["582|block", "1|regular", "583|block", "2|regular"]
     );
     assert!(world.rows(Table::Gaps, &GAPS).is_empty());
     assert_eq!(world.count("/frames/ignored/other_trade_source"), 0);

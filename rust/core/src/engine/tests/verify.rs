@@ -38,7 +38,7 @@ fn of_two_trades_under_one_id_the_first_stands_and_both_messages_are_told() {
     }
     assert_eq!(world.rows(Table::Trades, &["trade_id", "price", "conn_id"]), ["1|100|1", "2|101|2", "3|1|1"]);
     assert_eq!(world.rows(Table::Gaps, &GAPS), ["trades|conflict|content|2|2|1|[2,1]"; 2]);
-    assert_eq!(conflicts(&world), [("trades", 2, (6, 2), (7, 1))]);
+    assert_eq!(conflicts(&world), [("trades", 2, (5, 2), (6, 1))]);
     assert_eq!((world.count("/conflicts"), world.count("/frames/duplicate")), (1, 3));
 }
 
@@ -58,7 +58,7 @@ fn a_book_is_never_mixed_of_two_changes_under_one_id() {
         world.frame(conn, &depth("BTCUSDT", ids, bids, ""));
     }
     assert_eq!(world.rows(Table::Gaps, &GAPS), ["l2|conflict|content|14|14|2|[1,2]"; 2]);
-    assert_eq!(conflicts(&world), [("l2", 14, (7, 1), (8, 2))]);
+    assert_eq!(conflicts(&world), [("l2", 14, (6, 1), (7, 2))]);
     let bids = world.engine.books()[0].top10_bid.clone();
     assert_eq!(bids, [("100".to_owned(), "5".to_owned()), ("99".to_owned(), "3".to_owned())]);
 }
@@ -71,7 +71,7 @@ fn of_two_quotes_under_one_id_the_first_stands() {
         world.frame(conn, &quote(id, bid, "102"));
     }
     assert_eq!(world.rows(Table::Bbo, &["update_id", "bid_price"]), ["5|100", "6|101"]);
-    assert_eq!(conflicts(&world), [("bbo", 6, (6, 2), (7, 1))]);
+    assert_eq!(conflicts(&world), [("bbo", 6, (5, 2), (6, 1))]);
 }
 
 #[test]
