@@ -202,7 +202,8 @@ fn ids_of_a_book_that_fall_are_named_once_whoever_is_behind() {
 #[test]
 fn a_late_event_of_the_connection_that_is_left_is_no_fall_of_ids() {
     let mut world = World::replaying_at(Venue::BinanceSpot, 2);
-    let at = |(prev, last), time: i64| spot_depth("BTCUSDT", (prev + 1, last), T0 + time, &[("98.0", "1")], &[]);
+    let at =
+        |(prev, last): (i64, i64), time: i64| spot_depth("BTCUSDT", (prev + 1, last), T0 + time, &[("98.0", "1")], &[]);
     world.frame(A, &at((10, 20), 0));
     let url = "https://x/api/v3/depth?symbol=BTCUSDT&limit=5000";
     world.reply(None, url, 200, &spot_snapshot(15, &[("99.0", "1")], &[("101.0", "1")]));
