@@ -19,8 +19,10 @@ fn world(verify: Verify) -> World {
     world
 }
 
-/// Of each conflict the stream, the id, and message and connection of both.
-fn conflicts(world: &World) -> Vec<(&'static str, i64, (i64, u16), (i64, u16))> {
+/// Stream, id, and message and connection of both.
+type Told = (&'static str, i64, (i64, u16), (i64, u16));
+
+fn conflicts(world: &World) -> Vec<Told> {
     let told = world.engine.conflicts();
     assert!(told.iter().all(|c| (&*c.exchange, &*c.symbol) == ("binance-futures", "BTCUSDT")));
     let of = |c: &crate::report::ConflictReport| {
