@@ -147,11 +147,6 @@ FAULTS = {
         "A snapshot from a cache, or of another symbol", "It is not taken, and the reply is counted with its reason."
     ),
     "X11": Fault("A snapshot that lags behind the stream", "What was held bridges it; no resync."),
-    "X04": Fault(
-        "One id with two contents",
-        "The first stands. Of the copies that lost, those that `verify` picks are compared with it: a difference is a gap "
-        "`conflict`, counted, and in the report with the numbers of both messages.",
-    ),
     "X12": Fault(
         "A snapshot with a level that no change ever takes back: the book stays crossed",
         "Found at the end of the event: a gap with evidence `crossed`; the book is asked for again and never mended.",
