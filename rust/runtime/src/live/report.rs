@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::sum::added;
 
 /// Parts of a shard's report that stand in [`merged`] once, each entry with the number of its shard.
-const LISTED: [&str; 2] = ["books", "connections"];
+const LISTED: [&str; 3] = ["books", "connections", "arbitration"];
 /// What only means something of one shard.
 const OF_ONE: [&str; 3] = ["exchange", "shard", "streams"];
 
@@ -43,11 +43,13 @@ mod tests {
     fn counts_add_up_and_lists_stand_once() {
         let one = |shard: u16, frames: u64, problem: Value| {
             json!({"shard": shard, "exchange": "x", "streams": ["l2"], "at": 5 + shard, "books": [{"shard": shard}],
+                   "arbitration": {"lanes": [{"shard": shard, "best": 1}]},
                    "counters": {"frames": {"total": frames}}, "rest": {"last_problem": problem}})
         };
         let whole = merged(vec![one(0, 2, Value::Null), one(1, 3, json!("timed out"))]);
         assert_eq!(whole["counters"]["frames"]["total"], 5);
         assert_eq!(whole["books"], json!([{"shard": 0}, {"shard": 1}]));
+        assert_eq!(whole["arbitration"]["lanes"], json!([{"shard": 0, "best": 1}, {"shard": 1, "best": 1}]));
         assert_eq!(whole["rest"]["last_problem"], "timed out");
         assert_eq!(whole["at"], 6);
         assert_eq!(whole.get("exchange"), None);
