@@ -59,7 +59,10 @@ def collected(report: Mapping[str, Any]) -> None:
 
 def arbitration(report: Mapping[str, Any]) -> None:
     """What several connections to one stream gained against the best single one; nothing where there was one."""
-    for lane in report["arbitration"]["lanes"]:
+    told = report["arbitration"]
+    if told["lanes"]:
+        screen.print(f"\n{told['holes_healed']:,} holes healed, {told['conflicts']:,} conflicts found")
+    for lane in told["lanes"]:
         gain = lane["gain_ms"]
         screen.print(
             f"\n[bold]{lane['exchange']}, {len(lane['connections'])} connections[/bold]: events came "

@@ -81,11 +81,15 @@ pub struct LaneReport {
     pub holes_of_best: u64,
 }
 
-/// What redundancy gained. Empty where nothing was carried twice.
+/// What redundancy gained.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ArbitrationReport {
-    /// Lanes that several connections have carried.
+    /// Lanes that several connections have carried; none where nothing was carried twice.
     pub lanes: Vec<LaneReport>,
+    /// Holes of one connection that another filled in time.
+    pub holes_healed: u64,
+    /// Copies, of those that were compared, that said something else under the same id.
+    pub conflicts: u64,
 }
 
 impl Ledger {
@@ -154,7 +158,8 @@ impl Engine {
                 holes_of_best: gain.missed(),
             })
         });
-        ArbitrationReport { lanes: lanes.collect() }
+        let counters = &self.cx.counters;
+        ArbitrationReport { lanes: lanes.collect(), holes_healed: counters.healed, conflicts: counters.conflicts }
     }
 }
 
