@@ -90,6 +90,16 @@ FAULTS = {
         "No event twice, and trades in the order of the first arrivals; the lag of each connection stands in "
         "`connections` (`behind_p50_us`, `behind_p99_us`).",
     ),
+    "N11": Fault(
+        "One of two connections dies, the other one a moment later",
+        "The gap of the merged stream is as long as both are down, and no longer; what was held for a bridge that can no "
+        "longer come is a gap at once.",
+    ),
+    "N12": Fault(
+        "One connection misses what another brings late",
+        "Within `heal_window_ms` it is a healed hole, two rows with `repaired = connection` and none of `gaps` in the "
+        "counters; after it, a gap that the late copy closes.",
+    ),
     "N13": Fault(
         "Connections are accepted and closed at once, for ten minutes",
         "Full-jitter backoff that grows, attempts under the exchange's cap, one outage in `gaps`.",
@@ -119,6 +129,11 @@ FAULTS = {
         "One message of a book is lost",
         "A gap with the exchange's own ids stands before the next row of that book; nothing of it is handed out before "
         "a fresh snapshot made it live again, and no other book is disturbed.",
+    ),
+    "X02": Fault(
+        "What was missing arrives later",
+        "A trade is delivered once, in order of arrival, and its gap closed with `repaired`; a book is never patched "
+        "backwards.",
     ),
     "X03": Fault("An exact copy of an event", "It is dropped before it is parsed, and counted as `duplicate`."),
     "X04": Fault(
@@ -177,6 +192,10 @@ FAULTS = {
         "New types and fields change nothing and are counted; a field that drives state and is not as it must be "
         "rejects the frame as `schema`. The frame stands in `raw`, so a later parser can read it.",
     ),
+    "X20": Fault(
+        "Recent trades are sent again after a subscription or a reconnect",
+        "No trade twice.",
+    ),
     "X21": Fault(
         "Trade ids go backwards, or begin anew",
         "A late copy is dropped by its window; ids that fall while time goes on are a gap `id_reset`, and every trade "
@@ -202,6 +221,15 @@ FAULTS = {
         "The last message before a long silence is lost",
         "REST finds it, and the gap begins at the last trade that came.",
         run="N",
+    ),
+    "X27": Fault(
+        "Two connections send different content under one id",
+        "The first counts whole; a book is never a mixture.",
+    ),
+    "X28": Fault(
+        "Each connection gets its own cut of the changes of a book",
+        "The overlap rule: after every row the book is the exchange's book at that id, and what is held waits for the "
+        "bridge at most `heal_window_ms`, whatever is filled meanwhile.",
     ),
     "X29": Fault(
         "Very large events and snapshots, a flood of pings, fragments with control frames between them",
