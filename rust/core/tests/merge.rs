@@ -54,9 +54,10 @@ fn copy(reconnects: bool) -> impl Strategy<Value = Copy> {
         .prop_map(|(lag, fates, cuts, outages)| Copy { lag, fates, cuts, outages })
 }
 
-fn case(reconnects: bool, own_cuts: bool) -> impl Strategy<Value = Case> {
+fn case(reconnects: bool, own_cuts: bool, ids_fall: bool) -> impl Strategy<Value = Case> {
     (exchange(), ticks(), prop::collection::vec(copy(reconnects), 2..5)).prop_map(
-        move |(exchange, ticks, mut copies)| {
+        move |(exchange, mut ticks, mut copies)| {
+            ticks.retain(|(_, tick)| ids_fall || matches!(tick, Tick::Change(..) | Tick::Trade(_)));
             for copy in copies.iter_mut().filter(|_| !own_cuts) {
                 copy.cuts = vec![1];
             }
@@ -76,19 +77,19 @@ proptest! {
 
     // Fault: N12, X01, X02, X03, X07
     #[test]
-    fn copies_that_are_cut_alike_make_the_clean_stream(case in case(false, false)) {
+    fn copies_that_are_cut_alike_make_the_clean_stream(case in case(false, false, false)) {
         judge::all(&case, &carry(&case));
     }
 
     // Fault: X05, X28
     #[test]
-    fn copies_that_are_cut_as_each_connection_likes_make_the_clean_stream(case in case(false, true)) {
+    fn copies_that_are_cut_as_each_connection_likes_make_the_clean_stream(case in case(false, true, false)) {
         judge::all(&case, &carry(&case));
     }
 
     // Fault: N10, N11, X20
     #[test]
-    fn connections_that_come_and_go_make_the_clean_stream(case in case(true, true)) {
+    fn connections_that_come_and_go_make_the_clean_stream(case in case(true, true, false)) {
         judge::all(&case, &carry(&case));
     }
 }
@@ -98,7 +99,7 @@ proptest! {
 #[ignore = "takes minutes: make test-long"]
 fn any_number_of_copies_in_any_state() {
     let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig { cases: 20_000, ..cases() });
-    let any = (any::<bool>(), any::<bool>()).prop_flat_map(|(reconnects, own_cuts)| case(reconnects, own_cuts));
+    let any = (any::<bool>(), any::<bool>()).prop_flat_map(|(reconnects, own_cuts)| case(reconnects, own_cuts, true));
     let checked = runner.run(&any, |case| {
         judge::all(&case, &carry(&case));
         Ok(())
