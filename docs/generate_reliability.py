@@ -125,6 +125,18 @@ FAULTS = {
     "N19": Fault(
         "Our own bytes cannot leave", "What waits is bounded in bytes and in time; then the connection is given up."
     ),
+    "N18": Fault(
+        "The exchange cuts a connection at a certain age",
+        "Another carries its streams before that: no gap, no repetition, quiet streams included.",
+    ),
+    "N20": Fault(
+        "The link is down for an hour, and the address may be another afterwards",
+        "All connections are back within the longest backoff; one gap of each stream.",
+    ),
+    "N21": Fault(
+        "Connections stop and come back in any order",
+        "In the end all are up; what one of them brought is there once; every gap is closed.",
+    ),
     "X01": Fault(
         "One message of a book is lost",
         "A gap with the exchange's own ids stands before the next row of that book; nothing of it is handed out before "
@@ -216,6 +228,11 @@ FAULTS = {
         "Maintenance: every stream stops, and the exchange says so once",
         "One planned change of connection or one outage, not a fault of each stream; it comes back by itself.",
         run="N",
+    ),
+    "X25": Fault(
+        "The exchange closes the older of our connections whenever another comes up",
+        "After the second time in a row the place is given up for ten minutes, then for twice as long; the report "
+        "says how many are wanted, up and given up; nothing is missing.",
     ),
     "X26": Fault(
         "The last message before a long silence is lost",
@@ -322,6 +339,10 @@ FAULTS = {
     "G03": Fault(
         "A symbol, kind or stream that the exchange does not list",
         "Refused before anything is dialled, with what there is; never replaced by something like it.",
+    ),
+    "G05": Fault(
+        "The same is subscribed twice, by name and by patterns that overlap",
+        "It is asked for once and counted once; it ends when the last that means it is removed.",
     ),
     "G06": Fault(
         "More subscriptions than one connection, request or address may carry",

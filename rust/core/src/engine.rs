@@ -9,6 +9,7 @@
 
 mod book_stream;
 mod carriers;
+mod commands;
 mod connection;
 mod context;
 mod copies;
@@ -19,11 +20,14 @@ mod jitter;
 mod lanes;
 mod ledger;
 mod live;
+mod parking;
 mod probe;
 mod quote_stream;
 mod raw;
 mod recovery;
+mod redundancy;
 mod registry;
+pub(crate) mod replacement;
 mod replies;
 mod start;
 mod state_stream;
@@ -52,7 +56,7 @@ use crate::report::{BookReport, ConflictReport, IgnoreReason, Outcome};
 use crate::symbol::ConnId;
 use crate::table::flags;
 use crate::time::Stamp;
-use connection::Connection;
+use connection::{Connection, Ended};
 use context::{Context, Now, Origin};
 use gaps::Finding;
 use instrument::{InstrumentState, Instruments};
@@ -71,6 +75,8 @@ pub struct Engine {
     registry: Registry,
     /// The selections have been resolved once.
     resolved: bool,
+    /// Symbols that were added before that: should they not be listed, they wait until they are.
+    added: Vec<String>,
     /// The last receive time known: inputs whose time was not recorded take it.
     last_wall: Option<i64>,
     /// Wall time of the next full-book rows.
@@ -132,8 +138,7 @@ impl Engine {
                 let outcome = self.on_reply(origin, &reply);
                 self.cx.counters.reply(outcome);
             }
-            Input::Command(Command::Stop) => self.on_stop(),
-            Input::Command(_) => {}
+            Input::Command(command) => self.on_command(command),
             Input::Timeout => self.on_timeout(),
         }
         if std::mem::take(&mut self.cx.recovery.stirred) {
@@ -434,31 +439,44 @@ impl Engine {
         if let Some(connection) = find(connections, conn) {
             connection.on_up(cx);
         }
+        if self.cx.live {
+            self.draw_age(conn);
+        }
         self.ledger_up(conn, url, link);
     }
 
     fn on_conn_down(&mut self, origin: Origin, conn: ConnId, down: &ConnDown) {
         self.cx.counters.disconnects += 1;
-        let Self { cx, connections, instruments, .. } = self;
+        let Self { cx, connections, .. } = self;
         let Some(connection) = find(connections, conn) else { return };
-        let (cause, delay) = connection.on_down(cx, down);
-        if cx.live && connection.is_in_use() {
-            lanes::open(cx, connections, conn, Some(delay));
+        let ended = connection.on_down(cx, down);
+        if self.cx.live {
+            self.on_down_in_trial(conn);
+            self.open_again(conn, ended);
         }
-        let finding = Finding::new(cause, crate::table::GapEvidence::Shell);
-        for instrument in instruments.iter_mut() {
-            instrument.on_conn_down(cx, origin, finding);
+        let finding = Finding::new(ended.cause, crate::table::GapEvidence::Shell);
+        for instrument in self.instruments.iter_mut() {
+            instrument.on_conn_down(&mut self.cx, origin, finding);
         }
         self.ledger_down(conn, down);
     }
 
-    /// Judges what the owner of a running engine wants changed and, unless it is refused, takes it as an input.
-    ///
-    /// # Errors
-    /// What cannot be done, with the remedy; then nothing has happened.
-    pub fn command(&mut self, at: Stamp, command: &Command) -> Result<(), ConfigError> {
-        let _ = (at, command);
-        Err(ConfigError::Contradiction("a running engine takes no changes; start another".to_owned()))
+    /// Who still belongs to a lane comes back: after its backoff, or much later if that only cost another its life.
+    fn open_again(&mut self, conn: ConnId, ended: Ended) {
+        let Self { cx, connections, .. } = self;
+        let Some(own) = find(connections, conn).filter(|own| own.is_in_use()) else { return };
+        let (lane, since, now) = (own.lane, own.up_since(), cx.now.at.mono);
+        let others = || connections.iter().filter(|c| c.is_open() && c.id != conn);
+        let (latest, is_carried) = (others().map(Connection::up_since).max(), others().any(|c| c.lane == lane));
+        let mut delay_ms = ended.delay_ms;
+        if ended.is_cut
+            && is_carried
+            && let Some(own) = find(connections, conn)
+            && let Some(until) = own.parking.on_closed(now, since, latest)
+        {
+            delay_ms = until.saturating_sub(now).div_ceil(crate::time::NS_PER_MS.unsigned_abs());
+        }
+        lanes::open(cx, connections, conn, Some(delay_ms));
     }
 
     /// The next thing wanted from the shell.
@@ -515,7 +533,7 @@ impl Engine {
     /// Counters: every frame and reply in exactly one.
     #[must_use]
     pub fn counters(&self) -> serde_json::Value {
-        self.cx.counters.to_json()
+        self.cx.counters.to_json(self.redundancy())
     }
 
     /// The latest conflicts of one id with two contents, the oldest first.
@@ -612,6 +630,9 @@ fn admit_one<'i>(
         }
     }
     let state = instruments.find(native).ok_or(Outcome::Ignored(IgnoreReason::Unsolicited))?;
+    if state.has_ended {
+        return Err(Outcome::Ignored(IgnoreReason::Ended));
+    }
     if state.subject.conversion == Conversion::Unknown && cx.config.size_unit == SizeUnit::Base {
         let (exchange, symbol) = (state.subject.exchange.id(), state.native.to_string());
         cx.fault.get_or_insert(ConfigError::MissingReference { exchange, symbol });

@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use crate::engine::replacement::Replacements;
+
 /// What became of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
@@ -110,6 +112,8 @@ reasons! {
         NoReference = "no_reference",
         /// A state that is older than the last one.
         OlderState = "older_state",
+        /// An instrument that is not subscribed any more.
+        Ended = "ended",
     }
 }
 
@@ -252,6 +256,56 @@ pub struct ConflictReport {
     pub second_conn_id: u16,
 }
 
+/// One connection of a lane in a report.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct LinkState {
+    /// Its number.
+    pub conn_id: u16,
+    /// Its number among those that carry the same, from 0.
+    pub place: u16,
+    /// `down`, `opening`, `up`, `on_trial` (it is to take another's place), `closing`, or `parked`: the exchange has
+    /// ended it each time that another came up, and it comes back later.
+    pub state: &'static str,
+}
+
+/// A lane in a report: a set of channels that several connections carry, each of them all.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct LaneState {
+    /// How many connections are to carry it.
+    pub wanted: u16,
+    /// How many are up.
+    pub up: u16,
+    /// How many have been given up for a while.
+    pub parked: u16,
+    /// Its connections.
+    pub links: Vec<LinkState>,
+    /// Streams that one connection alone carries, where several should.
+    pub on_one: Vec<String>,
+    /// Streams that no connection carries.
+    pub on_none: Vec<String>,
+}
+
+/// All lanes of an engine together, in numbers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Redundancy {
+    /// Connections that are wanted.
+    pub wanted: u64,
+    /// Connections that are up.
+    pub up: u64,
+    /// Places that have been given up for a while.
+    pub parked: u64,
+    /// Streams that one connection alone carries, where several should.
+    pub streams_on_one: u64,
+    /// Streams that no connection carries.
+    pub streams_on_none: u64,
+    /// Connections that were replaced by others that carried everything by then.
+    pub replaced: u64,
+    /// Connections that were closed first, since the exchange allows no more.
+    pub replaced_without_overlap: u64,
+    /// Connections that did not come to carry what those do that they were to replace.
+    pub replacements_given_up: u64,
+}
+
 /// A peer's words, fit for a terminal and a log: control characters escaped, at most 256 bytes of them.
 #[must_use]
 pub fn escape(text: &str) -> String {
@@ -309,6 +363,7 @@ pub(crate) struct Counters {
     pub disconnects: u64,
     /// Channels that the exchange refused, or silently left out.
     pub refused_channels: u64,
+    pub replacements: Replacements,
     pub timeouts: u64,
     /// Deletes of levels that the book did not have: normal where the snapshot is cut (§4 step 6).
     pub unknown_deletes: u64,
@@ -346,7 +401,7 @@ impl Counters {
         }
     }
 
-    pub(crate) fn to_json(&self) -> serde_json::Value {
+    pub(crate) fn to_json(&self, redundancy: Redundancy) -> serde_json::Value {
         let ignored =
             |counts: &ReasonCounts| by_reason(IgnoreReason::ALL.iter().map(|r| (r.name(), counts.get(*r as u8))));
         let rejected =
@@ -379,6 +434,7 @@ impl Counters {
             "connects": self.connects,
             "disconnects": self.disconnects,
             "refused_channels": self.refused_channels,
+            "redundancy": redundancy,
             "timeouts": self.timeouts,
         })
     }

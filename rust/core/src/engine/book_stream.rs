@@ -451,6 +451,12 @@ impl BookStream {
         self.request = None;
     }
 
+    /// Nobody asks for the book any more: it begins anew when somebody does again.
+    pub(super) fn end(&mut self, cx: &mut Context) {
+        self.drop_held(cx);
+        *self = Self::new(&self.native.clone(), self.sync.rules());
+    }
+
     /// Writes the whole book, so that every stored day rebuilds its books alone.
     pub(super) fn checkpoint(&mut self, cx: &mut Context, subject: Subject, boundary: i64) {
         if self.sync.id().is_none() {

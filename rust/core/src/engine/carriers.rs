@@ -14,6 +14,8 @@ pub(super) struct Carriers {
     pub seen: Option<u64>,
     /// Receive time of the last event that was taken.
     pub last_good: Option<i64>,
+    /// Monotonic time of that.
+    pub fresh: Option<u64>,
     /// Who of them is first; none where one alone has ever carried the stream.
     race: Option<Box<Race>>,
 }
@@ -97,6 +99,7 @@ impl Carriers {
     #[inline]
     pub(super) fn took(&mut self, ts_recv: i64) {
         self.last_good = Some(ts_recv);
+        self.fresh = self.seen;
     }
 
     /// Nobody carries the stream.

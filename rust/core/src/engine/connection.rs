@@ -5,6 +5,8 @@ use std::collections::VecDeque;
 use super::context::{Context, Now};
 use super::input::{Action, ConnDown, DownReason};
 use super::lanes::limits;
+use super::parking::Parking;
+use super::replacement::Trial;
 use super::subscription::Channel;
 use super::timers::Timer;
 use crate::exchange::{Heartbeat, Protocol, with_protocol};
@@ -32,6 +34,8 @@ enum State {
 pub(super) enum Role {
     /// It holds its place.
     Holder,
+    /// It is to take the place of another.
+    Trial(Trial),
     /// It is closed for good; once it is down its number is free.
     Leaving,
 }
@@ -66,6 +70,11 @@ pub(super) struct Connection {
     due: Option<u64>,
     /// When it was opened last.
     opened: Option<u64>,
+    pub parking: Parking,
+    /// When it will be old enough to be replaced; 0 where it never is.
+    pub ends: u64,
+    /// Times that another failed to take its place.
+    pub failed_trials: u32,
     up_since: u64,
     /// How often it came up: timers of an earlier session are void.
     session: u64,
@@ -90,6 +99,17 @@ pub(super) struct Connection {
     announced: bool,
 }
 
+/// How a connection ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Ended {
+    /// The cause for the gaps of its streams.
+    pub cause: GapCause,
+    /// After how many milliseconds it may be opened again.
+    pub delay_ms: u64,
+    /// It was up, and the peer ended it.
+    pub is_cut: bool,
+}
+
 /// What an answer leaves to be done for the channels of a request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Settled {
@@ -112,6 +132,9 @@ impl Connection {
             state: State::Down,
             due: None,
             opened: None,
+            parking: Parking::default(),
+            ends: 0,
+            failed_trials: 0,
             up_since: 0,
             session: 0,
             last_frame: 0,
@@ -146,6 +169,24 @@ impl Connection {
         self.role == Role::Leaving && self.state == State::Down
     }
 
+    /// What it is to take over, where it is on trial.
+    pub(super) fn trial(&self) -> Option<Trial> {
+        match self.role {
+            Role::Trial(trial) => Some(trial),
+            Role::Holder | Role::Leaving => None,
+        }
+    }
+
+    /// Its end was announced.
+    pub(super) fn is_announced(&self) -> bool {
+        self.announced
+    }
+
+    /// How often it came up.
+    pub(super) fn session(&self) -> u64 {
+        self.session
+    }
+
     /// It has been up.
     pub(super) fn has_been_up(&self) -> bool {
         self.session > 0
@@ -158,7 +199,7 @@ impl Connection {
 
     /// It is up, and has been since the session of that number began.
     pub(super) fn is_in_session(&self, session: u64) -> bool {
-        self.state == State::Up && self.session == session
+        self.is_up() && self.session == session
     }
 
     /// Monotonic time of the last upgrade.
@@ -201,7 +242,7 @@ impl Connection {
         let limits = limits(cx);
         self.tokens = (u64::from(limits.request_burst), now);
         for channel in &mut self.channels {
-            (channel.is_asked, channel.is_granted) = (false, false);
+            *channel = Channel { refused: channel.refused, ..channel.anew() };
         }
         self.state = State::Up;
         if !cx.live {
@@ -247,8 +288,8 @@ impl Connection {
     pub(super) fn subscribe_new(&mut self, cx: &mut Context) {
         if self.state == State::Up {
             let mut names = Vec::new();
-            for channel in self.channels.iter_mut().filter(|channel| !channel.is_asked) {
-                channel.is_asked = true;
+            for channel in self.channels.iter_mut().filter(|channel| channel.asked.is_none()) {
+                channel.asked = Some(cx.now.at.mono);
                 names.push(channel.name.clone());
             }
             self.subscribe(cx, names);
@@ -256,10 +297,12 @@ impl Connection {
     }
 
     /// Asks for channels, if the connection is up.
-    fn subscribe(&mut self, cx: &mut Context, names: Vec<String>) {
+    fn subscribe(&mut self, cx: &mut Context, mut names: Vec<String>) {
         if self.state != State::Up {
             return;
         }
+        // What was put off may have ended meanwhile.
+        names.retain(|name| self.channels.iter().any(|channel| channel.name == *name));
         for chunk in names.chunks(limits(cx).channels_per_request) {
             let id = self.request_id();
             let list: Vec<&str> = chunk.iter().map(String::as_str).collect();
@@ -276,6 +319,16 @@ impl Connection {
         if !names.is_empty() {
             self.subscribe(cx, names);
         }
+    }
+
+    /// Ends channels for good.
+    pub(super) fn end_channels(&mut self, cx: &mut Context, names: &[String]) {
+        let (ended, left) = std::mem::take(&mut self.channels).into_iter().partition(|c| names.contains(&c.name));
+        self.channels = left;
+        let asked: Vec<Channel> = ended;
+        let asked: Vec<String> =
+            asked.into_iter().filter(|c| c.asked.is_some() && !c.refused).map(|c| c.name).collect();
+        self.unsubscribe(cx, &asked);
     }
 
     /// Ends channels.
@@ -343,8 +396,8 @@ impl Connection {
         }
     }
 
-    /// It is down. Yields the cause for the gaps of its streams, and after how many milliseconds it is opened again.
-    pub(super) fn on_down(&mut self, cx: &mut Context, down: &ConnDown) -> (GapCause, u64) {
+    /// It is down.
+    pub(super) fn on_down(&mut self, cx: &mut Context, down: &ConnDown) -> Ended {
         let now = cx.now.at.mono;
         let was_up = !matches!(self.state, State::Down | State::Opening);
         let stable = was_up && now.saturating_sub(self.up_since) >= STABLE_MS * NS_PER_MS.unsigned_abs();
@@ -357,7 +410,9 @@ impl Connection {
         let floor = down.retry_after_ms.unwrap_or(if too_much { PENALTY_MS } else { 0 });
         let announced = self.announced && self.attempt == 0 && floor == 0;
         let delay = if announced { 0 } else { cx.backoff_ms(self.attempt, floor) };
-        (self.closing.take().unwrap_or(GapCause::Disconnect), delay)
+        let by_peer = matches!(down.reason, DownReason::Closed | DownReason::Eof | DownReason::Reset);
+        let is_cut = was_up && by_peer && self.closing.is_none();
+        Ended { cause: self.closing.take().unwrap_or(GapCause::Disconnect), delay_ms: delay, is_cut }
     }
 
     /// A frame of any kind came.
@@ -557,20 +612,33 @@ impl Connection {
         }
     }
 
-    /// What it is doing.
-    pub(super) fn stands(&self) -> ConnState {
-        match (self.state, self.role) {
-            (_, Role::Leaving) => ConnState::Leaving,
-            (State::Up | State::LoggingIn(_), _) => ConnState::Up,
-            (State::Opening, _) => ConnState::Opening,
-            (State::Closing, _) => ConnState::Closing,
-            (State::Down, _) => ConnState::Down,
-        }
-    }
-
     /// Its address.
     pub(super) fn url(&self) -> &str {
         &self.url
+    }
+
+    /// It is not wanted any more: closed for good.
+    pub(super) fn leave(&mut self, cx: &mut Context, reason: &'static str) {
+        self.role = Role::Leaving;
+        self.due = None;
+        if !matches!(self.state, State::Down | State::Closing) {
+            self.state = State::Closing;
+            self.closing = Some(GapCause::Disconnect);
+            cx.actions.push_back(Action::Close { conn: self.id, reason });
+        }
+    }
+
+    /// What it is doing.
+    pub(super) fn stands(&self, now: u64) -> ConnState {
+        match (self.state, self.role) {
+            (_, Role::Leaving) => ConnState::Leaving,
+            (State::Up | State::LoggingIn(_), Role::Trial(_)) => ConnState::OnTrial,
+            (State::Up | State::LoggingIn(_), Role::Holder) => ConnState::Up,
+            (State::Opening, _) => ConnState::Opening,
+            (State::Closing, _) => ConnState::Closing,
+            (State::Down, _) if self.parking.is_parked(now) => ConnState::Parked,
+            (State::Down, _) => ConnState::Down,
+        }
     }
 
     /// It is up and logged in.

@@ -29,6 +29,8 @@ pub(super) struct InstrumentState {
     pub liquidations: StateStream,
     /// The index it follows, by the exchange's name.
     pub index: Option<Box<str>>,
+    /// Nobody asks for it any more.
+    pub has_ended: bool,
     /// The connection that its book was asked of last, where that comes on the stream itself.
     pub asked_of: Option<ConnId>,
     probes: [Probe; Stream::ALL.len()],
@@ -81,6 +83,19 @@ impl InstrumentState {
         }
     }
 
+    /// Nobody asks for it any more: its streams end, without a gap, and begin anew when it is asked for again. Which
+    /// trades were seen is kept, so that none comes twice.
+    pub(super) fn end(&mut self, cx: &mut Context) {
+        self.has_ended = true;
+        self.trades.end();
+        self.book.end(cx);
+        self.quotes = QuoteStream::default();
+        self.derivatives = StateStream::new(Stream::Derivatives);
+        self.options = StateStream::new(Stream::Options);
+        self.liquidations = StateStream::new(Stream::Liquidations);
+        (self.probes, self.asked_of) = (Default::default(), None);
+    }
+
     /// A connection is gone, and with it what it carried.
     pub(super) fn on_conn_down(&mut self, cx: &mut Context, origin: super::context::Origin, finding: Finding) {
         let subject = self.subject;
@@ -128,8 +143,14 @@ impl Instruments {
         self.states.get_mut(self.last)
     }
 
-    /// Takes a new one in; `None` where the configuration allows no more.
+    /// Takes a new one in, or one that has ended; `None` where the configuration allows no more.
     pub(super) fn add(&mut self, cx: &mut Context, registry: &Registry, native: &str) -> Option<&mut InstrumentState> {
+        if let Some(id) = self.names.get(native).copied() {
+            let state = self.get(id)?;
+            state.has_ended = false;
+            describe(cx, registry, state);
+            return Some(state);
+        }
         if self.states.len() >= cx.config.max_instruments {
             return None;
         }
@@ -156,14 +177,19 @@ impl Instruments {
             options: StateStream::new(Stream::Options),
             liquidations: StateStream::new(Stream::Liquidations),
             index,
+            has_ended: false,
             asked_of: None,
             probes: Default::default(),
         });
         let state = self.states.last_mut()?;
-        // Where auctions cross the book, only reference data tell them apart from a book that is wrong.
-        state.book.may_cross = with_protocol!(venue, P => P::CROSSES_IN_AUCTIONS);
-        registry.describe(state);
+        describe(cx, registry, state);
         Some(state)
+    }
+
+    /// An instrument of this name is taken in and has not ended.
+    pub(super) fn is_running(&self, native: &str) -> bool {
+        let state = self.names.get(native).and_then(|id| self.states.get(id.0 as usize));
+        state.is_some_and(|state| !state.has_ended)
     }
 
     pub(super) fn get(&mut self, id: InstrumentId) -> Option<&mut InstrumentState> {
@@ -172,7 +198,7 @@ impl Instruments {
 
     /// All that follow this index.
     pub(super) fn followers_of(&self, index: &str) -> Vec<InstrumentId> {
-        let follows = |state: &&InstrumentState| state.index.as_deref() == Some(index);
+        let follows = |state: &&InstrumentState| state.index.as_deref() == Some(index) && !state.has_ended;
         self.states.iter().filter(follows).map(|state| state.subject.id).collect()
     }
 
@@ -183,4 +209,11 @@ impl Instruments {
     pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut InstrumentState> {
         self.states.iter_mut()
     }
+}
+
+/// What is known of an instrument whose streams begin.
+fn describe(cx: &Context, registry: &Registry, state: &mut InstrumentState) {
+    // Where auctions cross the book, only reference data tell them apart from a book that is wrong.
+    state.book.may_cross = with_protocol!(cx.config.venue, P => P::CROSSES_IN_AUCTIONS);
+    registry.describe(state);
 }

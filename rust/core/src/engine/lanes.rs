@@ -13,12 +13,17 @@ const RAMP_JITTER: u64 = 4;
 /// By how much faster connections come back where no other of their lane is left.
 const HURRY: u64 = 10;
 
-/// A lane of the family that can carry one more channel; a new one where there is none.
-pub(super) fn with_room(cx: &mut Context, connections: &mut Vec<Connection>, family: u8) -> Result<u16, ConfigError> {
+/// A lane of the family that can carry one more channel.
+pub(super) fn room(cx: &Context, connections: &[Connection], family: u8) -> Option<u16> {
     let most = limits(cx).channels_per_connection;
     let has_room = |c: &&Connection| c.is_in_use() && c.family == family && c.channels.len() < most;
-    if let Some(connection) = connections.iter().find(has_room) {
-        return Ok(connection.lane);
+    connections.iter().find(has_room).map(|connection| connection.lane)
+}
+
+/// The same, and a new one where there is none.
+pub(super) fn with_room(cx: &mut Context, connections: &mut Vec<Connection>, family: u8) -> Result<u16, ConfigError> {
+    if let Some(lane) = room(cx, connections, family) {
+        return Ok(lane);
     }
     let each = cx.config.connections;
     if seats(cx, connections).is_some_and(|free| free < usize::from(each)) {
@@ -47,6 +52,14 @@ pub(super) fn seats(cx: &Context, connections: &[Connection]) -> Option<usize> {
     (allowed > 0).then(|| allowed.saturating_sub(connections.iter().filter(|c| !c.is_free()).count()))
 }
 
+/// The numbers of the lanes that there are.
+pub(super) fn numbers(connections: &[Connection]) -> Vec<u16> {
+    let mut numbers: Vec<u16> = connections.iter().filter(|c| c.is_in_use()).map(|c| c.lane).collect();
+    numbers.sort_unstable();
+    numbers.dedup();
+    numbers
+}
+
 /// Makes a connection for a place of a lane, with the channels of the others of that lane, and gives it a number:
 /// that of one that is gone for good where there is such. `None` where all numbers are taken.
 pub(super) fn create(
@@ -67,6 +80,7 @@ pub(super) fn create(
     match connections.get_mut(at) {
         Some(gone) => {
             connection.follow(gone);
+            cx.ledger.renew(id);
             *gone = connection;
         }
         None => connections.push(connection),

@@ -97,6 +97,13 @@ impl Ledger {
         self.meter(conn)
     }
 
+    /// The number is given to another connection.
+    pub(super) fn renew(&mut self, conn: ConnId) {
+        if let Some(meter) = self.meter(conn) {
+            *meter = Meter::default();
+        }
+    }
+
     /// A message came.
     #[inline]
     pub(super) fn on_message(&mut self, conn: ConnId, bytes: usize) {

@@ -4,6 +4,7 @@ use super::connection::Connection;
 use super::context::Purpose;
 use super::gaps::Finding;
 use super::probe::{is_ahead, position};
+use super::replacement::Why;
 use super::timers::Timer;
 use super::{Engine, find, own_origin};
 use crate::config::{ConfigError, Stream};
@@ -20,6 +21,9 @@ const CATCH_UP_MS: u64 = 2_000;
 /// Nanoseconds between two fetches of the reference data that something unusual asked for.
 const RECHECK: u64 = 60_000_000_000;
 
+/// Nanoseconds between two fetches of the reference data that the exchange asked for.
+pub(super) const SOON: u64 = 10_000_000_000;
+
 impl Engine {
     pub(super) fn on_judging_timeout(&mut self, timer: Timer) {
         if !self.cx.live {
@@ -32,6 +36,8 @@ impl Engine {
                     connection.on_open_timeout(&mut self.cx);
                 }
             }
+            Timer::Trial(conn) => self.on_trial_timeout(conn),
+            Timer::Age(conn, session) => self.on_age_timeout(conn, session),
             Timer::Ack(conn, id) => {
                 if let Some(connection) = find(&mut self.connections, conn) {
                     let settled = connection.on_ack_timeout(&mut self.cx, id);
@@ -57,6 +63,7 @@ impl Engine {
             }
             Timer::Reference if self.cx.now.at.mono < self.registry.due => {}
             Timer::Reference => self.fetch_reference(),
+            Timer::Closed => self.end_closed(),
             Timer::Recheck(id, stream) => self.on_recheck_timeout(id, stream),
             Timer::Checkpoint
             | Timer::Heal(_)
@@ -87,6 +94,21 @@ impl Engine {
         }
     }
 
+    /// The exchange says that the reference data have changed: they are fetched at once, or soon where that has just
+    /// been done or is on its way. Many options expire in one moment.
+    fn on_reference_changed(&mut self) {
+        let now = self.cx.now.at.mono;
+        if self.registry.awaited > 0 {
+            self.registry.is_stale = true;
+        } else if self.registry.rechecked.is_some_and(|then| now.saturating_sub(then) < SOON) {
+            self.registry.due = now.saturating_add(SOON);
+            self.cx.timers.arm(self.registry.due, Timer::Reference);
+        } else {
+            self.registry.rechecked = Some(now);
+            self.fetch_reference();
+        }
+    }
+
     /// Fetches the reference data before its time, though not more than once a minute: some replies are large.
     pub(super) fn recheck_reference(&mut self) {
         let now = self.cx.now.at.mono;
@@ -97,41 +119,85 @@ impl Engine {
         }
     }
 
-    /// Streams that have not spoken since they were asked for, or not for long, are compared with REST.
+    /// Streams that have not spoken since they were asked for, or not for long, are compared with what others of the
+    /// lane brought; those that came on none of them, with REST.
     fn on_watch_timeout(&mut self, conn: ConnId, session: u64) {
-        let Some(connection) = find(&mut self.connections, conn) else { return };
-        if !connection.is_in_session(session) {
-            return;
-        }
-        let (now, since) = (self.cx.now.at.mono, connection.up_since());
+        let Some(own) = find(&mut self.connections, conn).filter(|own| own.is_in_session(session)) else { return };
+        let (lane, now) = (own.lane, self.cx.now.at.mono);
+        let siblings: Vec<ConnId> = self.siblings(conn, lane).map(|sibling| sibling.id).collect();
         let deadlines = self.cx.config.deadlines;
-        let overdue: Vec<(InstrumentId, Stream)> = connection
-            .channels
-            .iter()
-            .filter(|channel| !channel.refused)
-            .flat_map(|channel| channel.serves.iter().copied())
-            .filter(|(id, stream)| {
-                let seen = self.instruments.get(*id).and_then(|state| state.seen(*stream));
-                let (last, limit) = match seen {
-                    Some(seen) if seen >= since => (seen, deadlines.stream_silence_ms),
-                    _ => (since, deadlines.first_data_ms),
+        let [first_data, silence] = [deadlines.first_data_ms, deadlines.stream_silence_ms]
+            .map(|ms| ms.saturating_mul(NS_PER_MS.unsigned_abs()));
+        let (mut overdue, mut mute, mut is_hopeless) = (Vec::new(), Vec::new(), false);
+        let Self { instruments, connections, .. } = self;
+        let Some(own) = find(connections, conn) else { return };
+        for channel in own.channels.iter_mut().filter(|channel| !channel.refused) {
+            let Some(asked) = channel.asked else { continue };
+            let (mut here, mut there) = (None, None);
+            for (id, stream) in &channel.serves {
+                // What several channels feed may be told by another lane: silence of one of them says nothing.
+                if matches!(stream, Stream::Trades | Stream::L2 | Stream::Bbo)
+                    && let Some(carriers) = instruments.get(*id).and_then(|state| state.carriers(*stream))
+                {
+                    here = here.max(carriers.spoke(conn));
+                    // What another spoke after the newest event may have been a late copy of it.
+                    let others = siblings.iter().filter_map(|sibling| carriers.spoke(*sibling)).max();
+                    there = there.max(carriers.fresh.min(others));
+                }
+                let (last, limit) = match instruments.get(*id).and_then(|state| state.seen(*stream)) {
+                    Some(seen) if seen >= asked => (seen, silence),
+                    _ => (asked, first_data),
                 };
-                now.saturating_sub(last) >= limit.saturating_mul(NS_PER_MS.unsigned_abs())
-            })
-            .collect();
-        for (id, stream) in overdue {
-            self.start_probe(id, stream);
+                if now.saturating_sub(last) >= limit {
+                    overdue.push((*id, *stream));
+                }
+            }
+            let (last, limit) = match here {
+                Some(here) if here >= asked => (here, silence),
+                _ => (asked, first_data),
+            };
+            channel.is_mute &= last == asked;
+            channel.behind = there.filter(|there| *there > last).map(|there| {
+                let known = channel.behind.filter(|behind| *behind > last);
+                known.unwrap_or(there)
+            });
+            if channel.behind.is_some_and(|behind| now.saturating_sub(behind) >= limit) {
+                // Once it is asked for anew, here alone. If that does not help, the connection is no good.
+                is_hopeless |= std::mem::replace(&mut channel.is_mute, true);
+                (channel.asked, channel.behind) = (Some(now), None);
+                mute.push(channel.name.clone());
+            }
+        }
+        if is_hopeless {
+            self.replace(conn, Why::Mute);
+        } else if !mute.is_empty() {
+            own.resubscribe(&mut self.cx, mute);
+        }
+        // Of those that carry a stream one asks for all.
+        if siblings.iter().all(|sibling| *sibling > conn) {
+            for (id, stream) in overdue {
+                self.start_probe(id, stream);
+            }
         }
         let every = deadlines.first_data_ms.min(deadlines.stream_silence_ms);
         self.cx.arm_in_ms(every, Timer::Watch(conn, session));
     }
 
-    /// A connection without data: it must answer, and its streams are probed at once.
+    /// The other connections of a lane that are up.
+    fn siblings(&self, conn: ConnId, lane: u16) -> impl Iterator<Item = &Connection> {
+        self.connections.iter().filter(move |c| c.is_in_use() && c.is_up() && c.lane == lane && c.id != conn)
+    }
+
+    /// A connection without data: it must answer, and its streams are probed at once, unless another brings them.
     fn on_silence_timeout(&mut self, conn: ConnId, session: u64) {
         let Some(connection) = find(&mut self.connections, conn) else { return };
-        if connection.is_in_session(session) && connection.on_silence_timeout(&mut self.cx) {
-            let carried = connection.channels.iter().filter(|channel| !channel.refused);
-            let streams: Vec<_> = carried.flat_map(|channel| channel.serves.iter().copied()).collect();
+        let lane = connection.lane;
+        if !connection.is_in_session(session) || !connection.on_silence_timeout(&mut self.cx) {
+            return;
+        }
+        let carried = connection.channels.iter().filter(|channel| !channel.refused);
+        let streams: Vec<_> = carried.flat_map(|channel| channel.serves.iter().copied()).collect();
+        if self.siblings(conn, lane).all(|sibling| sibling.is_silent(&self.cx) && sibling.id > conn) {
             for (id, stream) in streams {
                 self.start_probe(id, stream);
             }
@@ -188,11 +254,8 @@ impl Engine {
     fn on_recheck_timeout(&mut self, id: InstrumentId, stream: Stream) {
         let Some(state) = self.instruments.get(id) else { return };
         let own = position(state, stream);
-        let probe = state.probe(stream);
-        let told = std::mem::take(probe).rest;
-        if let (Some(told), Some(own)) = (told, own)
-            && !is_ahead(told, own)
-        {
+        let Some(told) = std::mem::take(state.probe(stream)).rest else { return };
+        if own.is_some_and(|own| !is_ahead(told, own)) {
             return;
         }
         self.on_dead(id, stream);
@@ -285,8 +348,11 @@ impl Engine {
             Answer::LoggedIn { .. } => connection.on_logged_in(cx),
             Answer::Beat(Beat::Alive) => connection.on_alive(),
             Answer::Beat(Beat::Wanted(text)) => connection.answer(cx, text),
-            Answer::Closing => connection.on_closing(),
-            Answer::ReferenceChanged => self.fetch_reference(),
+            Answer::Closing => {
+                connection.on_closing();
+                self.replace(conn, Why::Announced);
+            }
+            Answer::ReferenceChanged => self.on_reference_changed(),
             Answer::Note => {}
         }
         Outcome::Ignored(IgnoreReason::Answer)

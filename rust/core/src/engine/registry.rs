@@ -6,6 +6,7 @@ use hashbrown::HashMap;
 
 use super::context::{Context, Origin, Subject};
 use super::instrument::InstrumentState;
+use super::live::SOON;
 use super::timers::Timer;
 use super::{Engine, NO_TIMES};
 use crate::config::{Selection, What};
@@ -38,12 +39,19 @@ pub(super) struct Registry {
     /// When they are due again: an earlier timer is void.
     pub due: u64,
     attempts: u32,
+    /// They have changed again while they were on their way.
+    pub is_stale: bool,
 }
 
 impl Registry {
     /// What is known of an instrument.
     pub(super) fn get(&self, native: &str) -> Option<&Instrument> {
         self.known.get(native).map(|known| &known.instrument)
+    }
+
+    /// Whether this request has been answered.
+    pub(super) fn has_told(&self, url: &str) -> bool {
+        self.told.contains_key(url)
     }
 
     /// Tells an instrument its tick, lot and unit, where they are known.
@@ -132,7 +140,10 @@ impl Engine {
             None => {
                 self.registry.attempts = 0;
                 self.resolve();
-                self.cx.config.reference_interval_s.saturating_mul(1000)
+                match std::mem::take(&mut self.registry.is_stale) {
+                    true => SOON / NS_PER_MS.unsigned_abs(),
+                    false => self.cx.config.reference_interval_s.saturating_mul(1000),
+                }
             }
         };
         self.registry.due = self.cx.now.at.mono.saturating_add(delay.saturating_mul(NS_PER_MS.unsigned_abs()));

@@ -74,6 +74,7 @@ impl Engine {
             connections: Vec::new(),
             registry: Registry::default(),
             resolved: false,
+            added: Vec::new(),
             reader: WireReader::default(),
             isa: Isa::best(),
             last_wall: live.then_some(at.wall),

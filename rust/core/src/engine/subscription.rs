@@ -2,14 +2,14 @@
 
 use super::connection::{Connection, Settled};
 use super::gaps::Finding;
-use super::lanes::with_room;
+use super::lanes::{room, with_room};
 use super::{Engine, find, own_origin};
 use crate::config::{ConfigError, Selection, SizeUnit, Stream, What, offers};
-use crate::exchange::{Protocol, with_protocol};
+use crate::exchange::{self, Protocol, with_protocol};
 use crate::instrument::Conversion;
 use crate::report::escape;
 use crate::symbol::{ConnId, InstrumentId};
-use crate::table::{GapCause, GapEvidence};
+use crate::table::{GapCause, GapEvidence, Status};
 
 /// A channel that a connection carries, and what it is for. One may serve several streams (Deribit `ticker`) and
 /// several instruments (an index).
@@ -17,17 +17,26 @@ use crate::table::{GapCause, GapEvidence};
 pub(super) struct Channel {
     pub name: String,
     pub serves: Vec<(InstrumentId, Stream)>,
-    /// It has been asked for in this session.
-    pub is_asked: bool,
+    /// Monotonic time at which it was asked for in this session.
+    pub asked: Option<u64>,
     /// It has been granted in this session.
     pub is_granted: bool,
     /// The exchange has refused it.
     pub refused: bool,
+    /// Something new of it came at this time, and has not come on this connection since.
+    pub behind: Option<u64>,
+    /// It was asked for anew, because others brought what did not come here.
+    pub is_mute: bool,
 }
 
 impl Channel {
     fn new(name: String, serves: Vec<(InstrumentId, Stream)>) -> Self {
-        Self { name, serves, is_asked: false, is_granted: false, refused: false }
+        Self { name, serves, asked: None, is_granted: false, refused: false, behind: None, is_mute: false }
+    }
+
+    /// Its connection carries it, as far as anybody knows.
+    pub(super) fn serves(&self) -> bool {
+        self.is_granted && !self.refused && !self.is_mute
     }
 
     /// The same channel, on a connection that has not asked for it.
@@ -39,29 +48,35 @@ impl Channel {
 impl Engine {
     /// Subscribes what needs no reference data to be understood, and leaves the rest to [`Self::resolve`].
     pub(super) fn subscribe_names(&mut self) -> Result<(), ConfigError> {
-        let venue = self.cx.config.venue;
         for text in self.cx.config.symbols.clone() {
-            let selection = Selection::parse(venue, &text)?;
-            let What::Name(name) = &selection.what else { continue };
-            let market = selection.market.unwrap_or_else(|| venue.word());
-            let native = with_protocol!(venue, P => P::native(market, name)).map(std::borrow::Cow::into_owned);
-            let Some(native) = native else { continue };
-            let told = with_protocol!(venue, P => P::name(&native));
-            if selection.market.is_some_and(|market| market != told.market) {
-                return Err(ConfigError::NotListed {
-                    given: name.clone(),
-                    exchange: market.id(),
-                    hint: format!("; {native} is of {}", told.market.id()),
-                });
-            }
-            // Contracts wait until somebody has told what one is worth; in native units, whether there is funding.
-            let is_native = self.cx.config.size_unit == SizeUnit::Native;
-            let is_plain = told.kind.is_some() || !self.cx.config.streams.contains(&Stream::Derivatives);
-            if told.conversion != Conversion::Unknown || is_native && is_plain {
+            let selection = Selection::parse(self.cx.config.venue, &text)?;
+            if let Some(native) = self.named(&selection)? {
                 self.add(&native)?;
             }
         }
         Ok(())
+    }
+
+    /// The instrument that a selection means by its name, if that tells all that must be known of it.
+    pub(super) fn named(&self, selection: &Selection) -> Result<Option<String>, ConfigError> {
+        let venue = self.cx.config.venue;
+        let What::Name(name) = &selection.what else { return Ok(None) };
+        let market = selection.market.unwrap_or_else(|| venue.word());
+        let native = with_protocol!(venue, P => P::native(market, name)).map(std::borrow::Cow::into_owned);
+        let Some(native) = native else { return Ok(None) };
+        let told = with_protocol!(venue, P => P::name(&native));
+        if selection.market.is_some_and(|market| market != told.market) {
+            return Err(ConfigError::NotListed {
+                given: name.clone(),
+                exchange: market.id(),
+                hint: format!("; {native} is of {}", told.market.id()),
+            });
+        }
+        // Contracts wait until somebody has told what one is worth; in native units, whether there is funding.
+        let is_native = self.cx.config.size_unit == SizeUnit::Native;
+        let is_plain = told.kind.is_some() || !self.cx.config.streams.contains(&Stream::Derivatives);
+        let is_told = told.conversion != Conversion::Unknown || is_native && is_plain;
+        Ok(is_told.then_some(native))
     }
 
     /// The reference data is complete: names that are not listed are an error, patterns become instruments, what has
@@ -80,38 +95,66 @@ impl Engine {
         for text in self.cx.config.symbols.clone() {
             let selection = Selection::parse(venue, &text)?;
             let natives = self.registry.natives_of(&selection);
-            if natives.is_empty()
-                && let What::Name(name) = &selection.what
-                && !self.resolved
-            {
-                return Err(ConfigError::NotListed {
-                    given: name.clone(),
-                    exchange: selection.market.unwrap_or_else(|| venue.word()).id(),
-                    hint: self.registry.hint(&selection, name),
-                });
-            }
-            if natives.is_empty() && !self.resolved {
-                return Err(ConfigError::Contradiction(format!("subscription {text:?} fits no listed instrument")));
+            if natives.is_empty() && !self.resolved && !self.added.contains(&text) {
+                return Err(self.not_listed(&selection, &text));
             }
             for native in natives {
                 self.add_listed(&selection, &native)?;
             }
         }
         self.resolved = true;
+        self.added.clear();
+        self.subscribe_notices();
+        self.subscribe_new();
+        self.end_closed();
+        Ok(())
+    }
+
+    /// Listings are to be seen at once. Where no connection has room for that, the reference data tell them.
+    fn subscribe_notices(&mut self) {
+        let Self { cx, connections, .. } = self;
+        for notice in with_protocol!(cx.config.venue, P => P::notices(&cx.config.markets())) {
+            let is_known = |c: &Connection| c.channels.iter().any(|channel| channel.name == notice.name);
+            if connections.iter().any(|c| c.is_in_use() && is_known(c)) {
+                continue;
+            }
+            let Some(lane) = room(cx, connections, notice.family) else { continue };
+            for connection in connections.iter_mut().filter(|c| c.is_in_use() && c.lane == lane) {
+                connection.channels.push(Channel::new(notice.name.clone(), Vec::new()));
+            }
+        }
+    }
+
+    /// No instrument is meant.
+    pub(super) fn not_listed(&self, selection: &Selection, text: &str) -> ConfigError {
+        match &selection.what {
+            What::Name(name) => ConfigError::NotListed {
+                given: name.clone(),
+                exchange: selection.market.unwrap_or_else(|| self.cx.config.venue.word()).id(),
+                hint: self.registry.hint(selection, name),
+            },
+            What::Pattern(_) | What::Conditions(_) => {
+                ConfigError::Contradiction(format!("subscription {text:?} fits no listed instrument"))
+            }
+        }
+    }
+
+    /// Every connection that is up asks for what it has not asked for.
+    pub(super) fn subscribe_new(&mut self) {
         let Self { cx, connections, .. } = self;
         for connection in connections {
             connection.subscribe_new(cx);
         }
-        Ok(())
     }
 
     /// Takes in an instrument that a selection means. What cannot be told in base units or has no more room is an error
     /// at the beginning where it is meant by its name, and left out where it only fits or has been listed since.
-    fn add_listed(&mut self, selection: &Selection, native: &str) -> Result<(), ConfigError> {
-        if self.instruments.find(native).is_some() {
+    pub(super) fn add_listed(&mut self, selection: &Selection, native: &str) -> Result<(), ConfigError> {
+        let listed = self.registry.get(native);
+        if self.instruments.is_running(native) || listed.is_some_and(|listed| listed.status == Status::Closed) {
             return Ok(());
         }
-        let unit = self.registry.get(native).map(|listed| (listed.exchange, listed.conversion));
+        let unit = listed.map(|listed| (listed.exchange, listed.conversion));
         if let Some((market, Conversion::Unknown)) = unit
             && self.cx.config.size_unit == SizeUnit::Base
         {
@@ -131,51 +174,66 @@ impl Engine {
     }
 
     /// Takes an instrument in and gives its channels to connections.
-    fn add(&mut self, native: &str) -> Result<(), ConfigError> {
+    pub(super) fn add(&mut self, native: &str) -> Result<(), ConfigError> {
         let full = ConfigError::Bounds {
             key: "symbols",
             value: self.cx.config.symbols.len() as u64,
             bounds: "max_instruments at most",
         };
-        if self.instruments.find(native).is_some() {
+        if self.instruments.is_running(native) {
             return Ok(());
         }
+        let wanted = self.channels_of(native);
         let Self { cx, instruments, registry, connections, .. } = self;
-        let state = instruments.add(cx, registry, native).ok_or(full)?;
-        let (id, market) = (state.subject.id, state.subject.exchange);
-        let venue = cx.config.venue;
-        let told = || with_protocol!(venue, P => P::name(native).kind);
-        let kind = registry.get(native).map(|listed| listed.kind).or_else(told);
-        let mut is_carried = false;
-        for stream in cx.config.streams.clone() {
-            // Sampled from the book, which needs its own channel.
-            let carried = if stream == Stream::L2Top { Stream::L2 } else { stream };
-            // Of a venue as a whole every stream may be wanted that one of its markets offers.
-            if !offers(market, carried) {
+        let id = instruments.add(cx, registry, native).ok_or(full)?.subject.id;
+        if wanted.is_empty() {
+            return Err(self.without_streams(native));
+        }
+        for (wanted, stream) in wanted {
+            let serves = (id, stream);
+            if join(connections, &wanted.name, serves) {
                 continue;
             }
-            for wanted in with_protocol!(venue, P => P::channels(native, market, kind, carried, &cx.config)) {
-                is_carried = true;
-                let serves = (id, carried);
-                if join(connections, &wanted.name, serves) {
-                    continue;
-                }
-                let lane = with_room(cx, connections, wanted.family)?;
-                let channel = Channel::new(wanted.name, vec![serves]);
-                for connection in connections.iter_mut().filter(|c| c.is_in_use() && c.lane == lane) {
-                    connection.channels.push(channel.anew());
-                }
+            let lane = with_room(cx, connections, wanted.family)?;
+            let channel = Channel::new(wanted.name, vec![serves]);
+            for connection in connections.iter_mut().filter(|c| c.is_in_use() && c.lane == lane) {
+                connection.channels.push(channel.anew());
             }
         }
-        if is_carried {
-            return Ok(());
+        Ok(())
+    }
+
+    /// The channels of an instrument, and the stream that each is for.
+    pub(super) fn channels_of(&self, native: &str) -> Vec<(exchange::Channel, Stream)> {
+        let venue = self.cx.config.venue;
+        let (told, kind) = with_protocol!(venue, P => { let name = P::name(native); (name.market, name.kind) });
+        let listed = self.registry.get(native);
+        let market = listed.map_or(told, |listed| listed.exchange);
+        let kind = listed.map(|listed| listed.kind).or(kind);
+        let mut channels = Vec::new();
+        for stream in &self.cx.config.streams {
+            // Sampled from the book, which needs its own channel.
+            let carried = if *stream == Stream::L2Top { Stream::L2 } else { *stream };
+            // Of a venue as a whole every stream may be wanted that one of its markets offers.
+            if offers(market, carried) {
+                let wanted = with_protocol!(venue, P => P::channels(native, market, kind, carried, &self.cx.config));
+                channels.extend(wanted.into_iter().map(|channel| (channel, carried)));
+            }
         }
+        channels
+    }
+
+    /// An instrument that has none of the streams.
+    pub(super) fn without_streams(&self, native: &str) -> ConfigError {
+        let venue = self.cx.config.venue;
+        let named = with_protocol!(venue, P => P::name(native).market);
+        let market = self.registry.get(native).map_or(named, |listed| listed.exchange);
         let streams: Vec<&str> = self.cx.config.streams.iter().map(|stream| stream.name()).collect();
-        Err(ConfigError::Contradiction(format!(
+        ConfigError::Contradiction(format!(
             "{}:{native} has none of the streams {}; ask for another, or leave the instrument out",
             market.id(),
             streams.join(", ")
-        )))
+        ))
     }
 
     /// What an answer to a subscription leaves to be done.
@@ -203,7 +261,8 @@ impl Engine {
         if newly.is_empty() {
             return;
         }
-        // Of a channel that another connection carries nothing is missing.
+        // Of a channel that another connection carries nothing is missing, nor of a notice.
+        newly.retain(|refused| !refused.serves.is_empty());
         newly.retain(|refused| !self.all_channels().any(|channel| channel.name == refused.name && !channel.refused));
         let origin = own_origin(&self.cx);
         // Nothing will come: the streams say so themselves.
@@ -213,7 +272,7 @@ impl Engine {
                 state.suspend(&mut self.cx, origin, stream, finding);
             }
         }
-        if self.all_channels().all(|channel| channel.refused) {
+        if !newly.is_empty() && self.all_channels().all(|channel| channel.refused || channel.serves.is_empty()) {
             let exchange = self.cx.config.venue.id();
             self.cx.fault.get_or_insert(ConfigError::Refused { exchange, text: escape(text), code });
         }

@@ -4,7 +4,9 @@
 mod books;
 mod cells;
 mod chains;
+mod commands;
 mod copies;
+mod exchange;
 mod faults;
 mod frames;
 mod harness;
@@ -13,6 +15,7 @@ mod ledger;
 mod merge;
 mod peers;
 mod recovery;
+mod replacement;
 mod replay;
 mod requests;
 mod resync;

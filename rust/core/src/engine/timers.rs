@@ -21,6 +21,10 @@ pub(super) enum Timer {
     Recover,
     /// Open a connection.
     Open(ConnId),
+    /// A connection that is to take another's place may carry by now what that does.
+    Trial(ConnId),
+    /// A connection is old enough to be replaced; in this session.
+    Age(ConnId, u64),
     /// SUBSCRIBE should have been answered.
     Ack(ConnId, u64),
     /// Streams should have spoken, or have not for long; of this session of the connection.
@@ -39,6 +43,8 @@ pub(super) enum Timer {
     Scores,
     /// Ask for a book's snapshot (again).
     Snapshot(InstrumentId),
+    /// What is listed no more may have gone silent.
+    Closed,
     /// Ask for the reference data (again).
     Reference,
     /// A probed stream has had its time to catch up with REST.

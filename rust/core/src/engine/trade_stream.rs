@@ -41,6 +41,8 @@ pub(super) struct TradeStream {
     samples: Samples<i64, TradeSays>,
     gap: Option<OpenGap>,
     holes: TradeHoles,
+    /// Nobody asked for what was traded before the next trade.
+    begins_anew: bool,
     pub scales: Scales,
     pub carriers: Carriers,
 }
@@ -61,6 +63,7 @@ impl TradeStream {
             samples: Samples::default(),
             gap: None,
             holes: TradeHoles::default(),
+            begins_anew: false,
             scales: Scales::default(),
             carriers: Carriers::default(),
         }
@@ -321,7 +324,10 @@ impl TradeStream {
             return;
         }
         self.holes.aggregated = !self.counts_fills();
-        let seen = self.window.insert_range(first, last);
+        let mut seen = self.window.insert_range(first, last);
+        if std::mem::take(&mut self.begins_anew) {
+            seen.jump = None;
+        }
         if self.window.high() == Some(last) {
             self.high_event = event.or(self.high_event);
         }
@@ -444,6 +450,15 @@ impl TradeStream {
         if self.gap.is_none() && (self.window.high().is_some() || finding.cause == GapCause::Silence) {
             self.gap = Some(OpenGap::open(cx, subject, origin, Stream::Trades, finding, &self.carriers));
         }
+    }
+
+    /// Nobody asks for the trades any more. Those that were seen are known when somebody does again.
+    pub(super) fn end(&mut self) {
+        self.begins_anew = true;
+        self.gap = None;
+        self.holes = TradeHoles::default();
+        self.heard.clear();
+        self.carriers = Carriers::default();
     }
 
     /// Its ids count single fills, not aggregates.

@@ -171,6 +171,10 @@ impl Protocol for Deribit {
         route::channel(native, market, stream, config).into_iter().collect()
     }
 
+    fn notices(_markets: &[Exchange]) -> Vec<Channel> {
+        vec![route::notice_channel()]
+    }
+
     fn url(ws: &str, _family: u8) -> String {
         route::url(ws)
     }

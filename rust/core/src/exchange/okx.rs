@@ -183,6 +183,10 @@ impl Protocol for Okx {
         route::channels(native, (market, kind), stream, config.trade_source, config.depth_speed)
     }
 
+    fn notices(markets: &[Exchange]) -> Vec<Channel> {
+        route::notices(markets)
+    }
+
     fn url(ws: &str, family: u8) -> String {
         route::url(ws, family)
     }

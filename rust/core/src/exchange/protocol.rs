@@ -141,6 +141,11 @@ pub trait Protocol {
         config: &EngineConfig,
     ) -> Vec<Channel>;
 
+    /// Channels that say when the reference data of these markets change ([`Answer::ReferenceChanged`]).
+    fn notices(_markets: &[Exchange]) -> Vec<Channel> {
+        Vec::new()
+    }
+
     /// Address of the connections of a family of channels.
     fn url(ws: &str, family: u8) -> String;
 

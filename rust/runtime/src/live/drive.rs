@@ -69,6 +69,7 @@ impl Drive for Engine {
         json!({
             "counters": self.counters(),
             "books": self.books(),
+            "lanes": self.lanes(),
             "arbitration": self.arbitration(),
             "conflicts": self.conflicts(),
         })

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::sum::added;
 
 /// Parts of a shard's report that stand in [`merged`] once, each entry with the number of its shard.
-const LISTED: [&str; 3] = ["books", "connections", "arbitration"];
+const LISTED: [&str; 4] = ["books", "lanes", "connections", "arbitration"];
 /// What only means something of one shard.
 const OF_ONE: [&str; 3] = ["exchange", "shard", "streams"];
 

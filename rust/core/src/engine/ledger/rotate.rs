@@ -3,6 +3,7 @@
 use super::super::Engine;
 use super::super::connection::Connection;
 use super::super::input::Advice;
+use super::super::replacement::Why;
 use super::super::timers::Timer;
 use super::Ledger;
 use crate::arbiter::rotation::tick_ns;
@@ -87,8 +88,7 @@ impl Engine {
 
     /// Begins to replace a connection. False where nothing was begun.
     fn replace_worse(&mut self, conn: ConnId) -> bool {
-        let _ = conn;
-        false
+        self.replace(conn, Why::Worse)
     }
 
     /// The connection of a lane that is to be replaced, if there is one and it may be.

@@ -76,7 +76,7 @@ impl Engine {
 /// Writes the row of a connection, and begins its next interval.
 fn write(cx: &mut Context, connection: &Connection, close_reason: Option<&str>) {
     let now = cx.now.at;
-    let state = connection.stands();
+    let state = connection.stands(now.mono);
     cx.ledger.carry_over(connection.id);
     let origin = Origin { ts_recv: now.wall, suspect: 0, conn: connection.id };
     let (exchange, symbol) = (cx.config.venue.word(), cx.no_symbol);

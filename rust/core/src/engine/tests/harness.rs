@@ -4,8 +4,8 @@ use super::cells::cell;
 pub use super::cells::value;
 pub use super::frames::{agg_trade_at, depth_at, snapshot};
 use crate::batch::Batch;
-use crate::config::{Arbitration, EngineConfig, Mode, SizeUnit, Stream};
-use crate::engine::{Action, ConnDown, DownReason, Engine, HttpReply, Input, RequestId};
+use crate::config::{Arbitration, ConfigError, EngineConfig, Mode, SizeUnit, Stream};
+use crate::engine::{Action, Command, ConnDown, DownReason, Engine, HttpReply, Input, RequestId};
 use crate::symbol::{ConnId, Venue};
 use crate::table::Table;
 use crate::time::{NS_PER_MS, Stamp};
@@ -153,6 +153,12 @@ impl World {
     pub fn input(&mut self, input: Input<'_>) {
         self.engine.handle(self.now, input);
         self.drain();
+    }
+
+    pub fn command(&mut self, command: &Command) -> Result<(), ConfigError> {
+        let result = self.engine.command(self.now, command);
+        self.drain();
+        result
     }
 
     pub fn frame(&mut self, conn: ConnId, text: &str) {

@@ -41,7 +41,7 @@ fn what_was_refused_is_named_once_and_asked_for_again_with_the_reference_data() 
         World::new(EngineConfig { symbols, streams: vec![Stream::L2], ..EngineConfig::new(Venue::Deribit) });
     let answer = |world: &mut World, channels: &str| {
         let asked = world.actions.iter().rev().find_map(|action| match action {
-            Action::Send { text, .. } if text.contains("public/subscribe") => {
+            Action::Send { text, .. } if text.contains("public/subscribe") && text.contains("book.") => {
                 serde_json::from_str::<serde_json::Value>(text).ok()
             }
             _ => None,

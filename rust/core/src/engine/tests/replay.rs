@@ -8,7 +8,7 @@ use super::frames::{
     T0, binance_instruments, deribit_book, deribit_trade, deribit_trades, okx_book, okx_trade, spot_depth,
 };
 use super::harness::{A, B, World, agg_trade, all_rows, depth, live_config, quote, snapshot, trade, value};
-use crate::config::{EngineConfig, Stream};
+use crate::config::Stream;
 use crate::engine::{Action, Command, ConnDown, DownReason, Engine, Headers, HttpReply, Input, RequestId, StartRecord};
 use crate::symbol::{ConnId, Venue};
 use crate::table::Table;
@@ -41,8 +41,7 @@ pub fn replay(world: &mut World) -> World {
             }
             let again = again.as_mut().expect("start comes first");
             let (url, headers) = (text("url"), Headers::read(&text("headers")));
-            let down: ConnDown;
-            let command: Command;
+            let (down, command): (ConnDown, Command);
             let input = match kind.as_str() {
                 "conn_up" => Input::ConnUp { conn, url: &url, link: crate::engine::Link::default() },
                 "conn_down" => {
@@ -79,6 +78,7 @@ enum Step {
     Granted,
     Pass(u64),
     Clock(i64),
+    Command(Command),
 }
 
 fn futures() -> BoxedStrategy<String> {
@@ -148,6 +148,17 @@ fn step(frame: BoxedStrategy<String>) -> impl Strategy<Value = Step> {
         1 => Just(Step::Granted),
         2 => (0u64..40_000).prop_map(Step::Pass),
         1 => (-5_000_000_000i64..5_000_000_000).prop_map(Step::Clock),
+        1 => command().prop_map(Step::Command),
+    ]
+}
+
+fn command() -> impl Strategy<Value = Command> {
+    let names = ["BTCUSDT", "ETHUSDT", "ETH-USDT", "ETH_USDC", "ETH*"];
+    let name = (0usize..names.len()).prop_map(move |n| vec![names[n].to_owned()]);
+    prop_oneof![
+        2 => name.clone().prop_map(Command::Add),
+        2 => name.prop_map(Command::Remove),
+        1 => (0u16..4).prop_map(Command::Connections),
     ]
 }
 
@@ -175,8 +186,10 @@ fn begin(venue: Venue, connections: u16) -> World {
         Venue::Deribit => "BTC_USDC",
     };
     let streams = [Stream::Trades, Stream::L2, Stream::Bbo, Stream::L2Top];
-    let config = live_config(venue, &[symbol], &streams);
-    let mut world = World::new(EngineConfig { connections, ..config });
+    let mut config = live_config(venue, &[symbol], &streams);
+    config.connections = connections;
+    config.arbitration.max_age_s = Some(60);
+    let mut world = World::new(config);
     world.connect_all();
     world
 }
@@ -212,6 +225,8 @@ fn run(world: &mut World, steps: &[Step]) {
             }
             Step::Pass(ms) => world.pass_ms(*ms),
             Step::Clock(by) => world.now.wall += by,
+            // What cannot be done is refused, and is no input.
+            Step::Command(command) => drop(world.command(command)),
         }
     }
 }

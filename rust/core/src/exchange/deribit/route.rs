@@ -48,6 +48,11 @@ pub(super) fn channel(native: &str, market: Exchange, stream: Stream, config: &E
     Some(Channel { family: 0, name })
 }
 
+/// The channel that tells of changes of the reference data (§2).
+pub(super) fn notice_channel() -> Channel {
+    Channel { family: 0, name: "instrument.state.any.any".into() }
+}
+
 /// The interval of books, trades and tickers alike: `raw` is for who is logged in (§1).
 fn interval(config: &EngineConfig) -> &'static str {
     match config.depth_speed {

@@ -66,6 +66,12 @@ pub(super) fn channels(
     }
 }
 
+/// The channels that tell of changes of the reference data, and only of changes (§2).
+pub(super) fn notices(markets: &[Exchange]) -> Vec<Channel> {
+    let kinds = markets.iter().filter_map(|market| instrument_type(*market));
+    kinds.map(|kind| Channel { family: PUBLIC, name: format!("instruments:{kind}") }).collect()
+}
+
 /// The exchange's word for a market.
 fn instrument_type(market: Exchange) -> Option<&'static str> {
     Some(match market {
@@ -80,7 +86,7 @@ fn instrument_type(market: Exchange) -> Option<&'static str> {
 /// Which argument of a channel stands behind the colon of its name.
 fn argument(channel: &str) -> &'static str {
     match channel {
-        "liquidation-orders" => "instType",
+        "liquidation-orders" | "instruments" => "instType",
         "opt-summary" => "instFamily",
         _ => "instId",
     }

@@ -1,0 +1,247 @@
+//! An exchange in the test's hands: it accepts connections, grants what is asked for, sends what happens on each of
+//! them, and ends them as it likes. One symbol, its trades and its book.
+
+use super::frames::{
+    T0, deribit_book, deribit_trade, deribit_trades, grants, okx_book, okx_trade, spot_depth, spot_snapshot,
+};
+use super::harness::{World, agg_trade, depth, live_config, snapshot};
+use crate::config::{EngineConfig, Stream};
+use crate::engine::{Action, Command, DownReason, Input, Link, RequestId};
+use crate::symbol::{ConnId, Venue};
+use crate::table::Table;
+
+pub const VENUES: [Venue; 4] = [Venue::BinanceFutures, Venue::BinanceSpot, Venue::Okx, Venue::Deribit];
+
+/// A symbol that each venue knows by its name.
+pub fn symbol(venue: Venue) -> &'static str {
+    match venue {
+        Venue::BinanceFutures | Venue::BinanceSpot => "BTCUSDT",
+        Venue::Okx => "BTC-USDT",
+        Venue::Deribit => "BTC_USDC",
+    }
+}
+
+/// A trade of that symbol.
+pub fn trade(venue: Venue, id: i64) -> String {
+    match venue {
+        Venue::BinanceFutures | Venue::BinanceSpot => agg_trade(id, "100.5", "2"),
+        Venue::Okx => okx_trade("BTC-USDT", id, 1, T0 + id),
+        Venue::Deribit => deribit_trades("BTC_USDC", &[deribit_trade("BTC_USDC", id, T0 + id, "")]),
+    }
+}
+
+/// A book message of that symbol; `prev` `None` is a snapshot.
+pub fn book(venue: Venue, prev: Option<i64>, id: i64) -> String {
+    let (bids, asks) = (&[("100", "1")], &[("101", "2")]);
+    match (venue, prev) {
+        (Venue::Deribit, _) => deribit_book("BTC_USDC", (prev, id), T0 + id, bids, asks),
+        (Venue::Okx, _) => okx_book("BTC-USDT", (prev.unwrap_or(-1), id), T0 + id, bids, asks, 0),
+        (Venue::BinanceFutures, None) => snapshot(id, r#"["100","1"]"#, r#"["101","2"]"#),
+        (Venue::BinanceFutures, Some(prev)) => {
+            depth("BTCUSDT", (prev, prev + 1, id), r#"["100","1"]"#, r#"["101","2"]"#)
+        }
+        (Venue::BinanceSpot, None) => spot_snapshot(id, bids, asks),
+        (Venue::BinanceSpot, Some(prev)) => spot_depth("BTCUSDT", (prev + 1, id), T0 + id, bids, asks),
+    }
+}
+
+/// One of its connections.
+#[derive(Clone, Copy, Debug)]
+pub struct Line {
+    pub conn: ConnId,
+    /// Monotonic time of the upgrade.
+    pub since: u64,
+    /// It carries the trades, the book.
+    pub trades: bool,
+    pub book: bool,
+}
+
+/// See the module.
+pub struct Exchange {
+    pub venue: Venue,
+    pub world: World,
+    pub lines: Vec<Line>,
+    /// It ends the oldest connection beyond so many of one kind.
+    pub limit: usize,
+    /// It ends a connection that is so old, in milliseconds.
+    pub lifetime_ms: u64,
+    /// It lets nobody in.
+    pub is_closed: bool,
+    /// Connections that get their grants and no trades.
+    pub mute: Vec<ConnId>,
+    /// The newest trade and state of the book.
+    pub id: i64,
+    /// Connections opened, and ended by the exchange.
+    pub opened: usize,
+    pub cut: usize,
+    /// Whatever was sent to it, the latest last.
+    pub asked: Vec<(ConnId, String)>,
+    /// Requests by REST other than for snapshots and reference data.
+    pub probes: usize,
+}
+
+impl Exchange {
+    pub fn new(venue: Venue, streams: &[Stream], change: impl FnOnce(&mut EngineConfig)) -> Self {
+        let mut config = live_config(venue, &[symbol(venue)], streams);
+        change(&mut config);
+        let mut exchange = Self {
+            venue,
+            world: World::new(config),
+            lines: Vec::new(),
+            limit: usize::MAX,
+            lifetime_ms: u64::MAX,
+            is_closed: false,
+            mute: Vec::new(),
+            id: 1,
+            opened: 0,
+            cut: 0,
+            asked: Vec::new(),
+            probes: 0,
+        };
+        exchange.serve();
+        exchange
+    }
+
+    /// Does whatever the engine wants, until it wants nothing.
+    pub fn serve(&mut self) {
+        loop {
+            for action in std::mem::take(&mut self.world.actions) {
+                self.carry_out(action);
+            }
+            let now = self.world.now.mono;
+            let old = self.lines.iter().find(|l| (now - l.since) / 1_000_000 >= self.lifetime_ms).map(|line| line.conn);
+            let excess = (self.lines.len() > self.limit).then(|| self.lines[0].conn);
+            if !self.world.actions.is_empty() {
+                continue;
+            }
+            let Some(conn) = old.or(excess) else { return };
+            self.cut += 1;
+            self.end(conn, DownReason::Closed);
+        }
+    }
+
+    /// A connection ends.
+    pub fn end(&mut self, conn: ConnId, reason: DownReason) {
+        self.lines.retain(|line| line.conn != conn);
+        self.world.down(conn, reason);
+    }
+
+    fn carry_out(&mut self, action: Action) {
+        match action {
+            Action::Open { conn, .. } if self.is_closed => self.world.down(conn, DownReason::ConnectFailed),
+            Action::Open { conn, url, .. } => {
+                self.opened += 1;
+                assert!(self.lines.iter().all(|line| line.conn != conn), "a number is given to one at a time");
+                self.lines.push(Line { conn, since: self.world.now.mono, trades: false, book: false });
+                self.world.input(Input::ConnUp { conn, url: &url, link: Link::default() });
+            }
+            Action::Close { conn, .. } => self.end(conn, DownReason::Local),
+            Action::Send { conn, text } => self.on_request(conn, text),
+            Action::Http { request, url, .. } => self.on_rest(request, &url),
+            Action::Login { .. } => {}
+        }
+    }
+
+    fn on_request(&mut self, conn: ConnId, text: String) {
+        for answer in grants(&text) {
+            self.world.frame(conn, &answer);
+        }
+        let lower = text.to_lowercase();
+        let (is_end, is_own) = (lower.contains("unsubscribe"), lower.contains(&symbol(self.venue).to_lowercase()));
+        let trades = is_own && lower.contains("trade");
+        let book = is_own && ["book", "depth"].iter().any(|word| lower.contains(word));
+        self.asked.push((conn, text));
+        let Some(line) = self.lines.iter_mut().find(|line| line.conn == conn) else { return };
+        line.trades = if trades { !is_end } else { line.trades };
+        line.book = if book { !is_end } else { line.book };
+        if book && !is_end && matches!(self.venue, Venue::Okx | Venue::Deribit) {
+            self.world.frame(conn, &self::book(self.venue, None, self.id * 10));
+        }
+    }
+
+    fn on_rest(&mut self, request: RequestId, url: &str) {
+        if url.contains("nstruments") || url.contains("exchangeInfo") {
+            return;
+        }
+        if url.contains("depth") && !url.contains("limit=5&") && !url.ends_with("limit=5") {
+            let body = book(self.venue, None, self.id * 10);
+            self.world.reply(Some(request), url, 200, &body);
+        } else {
+            self.probes += 1;
+            self.world.reply(Some(request), url, 503, "");
+        }
+    }
+
+    /// Something happens on the market: a trade, and a change of the book.
+    pub fn happens(&mut self) {
+        self.id += 1;
+        for line in self.lines.clone() {
+            if line.trades && !self.mute.contains(&line.conn) {
+                self.world.frame(line.conn, &trade(self.venue, self.id));
+            }
+            if line.book {
+                self.world.frame(line.conn, &book(self.venue, Some(self.id * 10 - 10), self.id * 10));
+            }
+        }
+        self.serve();
+    }
+
+    /// Time passes, and heartbeats come.
+    pub fn pass_ms(&mut self, ms: u64) {
+        for part in (0..ms).step_by(10_000) {
+            self.pass_quietly_ms((ms - part).min(10_000));
+            if self.venue == Venue::Deribit {
+                for line in self.lines.clone() {
+                    self.world
+                        .frame(line.conn, r#"{"params":{"type":"heartbeat"},"method":"heartbeat","jsonrpc":"2.0"}"#);
+                }
+            }
+        }
+    }
+
+    fn pass_quietly_ms(&mut self, ms: u64) {
+        let end = self.world.now.after(ms * 1_000_000);
+        while let Some(due) = self.world.engine.next_timeout().filter(|due| due.mono <= end.mono) {
+            self.world.now = if due.mono > self.world.now.mono { due } else { self.world.now };
+            self.world.input(Input::Timeout);
+            self.serve();
+        }
+        self.world.now = end;
+        self.serve();
+    }
+
+    /// Time passes, and something happens every so often.
+    pub fn run_ms(&mut self, ms: u64, every_ms: u64) {
+        for _ in 0..ms / every_ms {
+            self.pass_ms(every_ms);
+            self.happens();
+        }
+    }
+
+    pub fn command(&mut self, command: &Command) -> Result<(), crate::config::ConfigError> {
+        let result = self.world.command(command);
+        self.serve();
+        result
+    }
+
+    /// Ids of the trades so far.
+    pub fn trades(&mut self) -> Vec<String> {
+        let column = if self.venue == Venue::Deribit { "seq" } else { "trade_id" };
+        self.world.rows(Table::Trades, &[column])
+    }
+
+    /// Causes of the gaps so far.
+    pub fn gaps(&mut self) -> Vec<String> {
+        self.world.rows(Table::Gaps, &["symbol", "stream", "cause", "evidence"])
+    }
+
+    /// So many connections are up.
+    pub fn up(&self) -> usize {
+        self.lines.len()
+    }
+
+    /// A number of the report on redundancy.
+    pub fn redundancy(&self, key: &str) -> u64 {
+        self.world.count(&format!("/redundancy/{key}"))
+    }
+}
