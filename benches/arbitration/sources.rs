@@ -7,7 +7,7 @@ use std::path::Path;
 use flate2::read::GzDecoder;
 use serde::Deserialize;
 use xtrader_core::config::{EngineConfig, Mode, SizeUnit, Stream};
-use xtrader_core::engine::{Engine, HttpReply, Input};
+use xtrader_core::engine::{Engine, HttpReply, Input, Link};
 use xtrader_core::symbol::{ConnId, Venue};
 use xtrader_core::time::Stamp;
 
@@ -93,7 +93,7 @@ pub fn engine(venue: Venue, streams: &[Stream], connections: u16, at: Stamp) -> 
     };
     let mut engine = Engine::start(config, "bench", at).unwrap();
     for conn in 1..=connections {
-        engine.handle(at, Input::ConnUp { conn: ConnId(conn), url: "" });
+        engine.handle(at, Input::ConnUp { conn: ConnId(conn), url: "", link: Link::default() });
     }
     engine
 }

@@ -46,11 +46,12 @@ pub use ledger::{ArbitrationReport, LaneReport, PlaceReport, Quantiles};
 pub use raw::Headers;
 pub use start::StartRecord;
 
+use crate::arbiter::Latest;
 use crate::batch::Batch;
 use crate::config::{ConfigError, SizeUnit, Stream};
 use crate::event::{DecodedLevels, EventTimes, Scales, State, StateRow, StateRows, TradeRows};
 use crate::exchange::reader::WireReader;
-use crate::exchange::{Decoded, EventKind, Head, Peek, Protocol, with_protocol};
+use crate::exchange::{Decoded, EventKind, Head, Peek, Protocol, StateHead, with_protocol};
 use crate::instrument::Conversion;
 use crate::report::{BookReport, ConflictReport, IgnoreReason, Outcome};
 use crate::symbol::ConnId;
@@ -124,9 +125,9 @@ impl Engine {
                 if let Some(connection) = find(&mut self.connections, origin.conn) {
                     connection.on_frame(self.cx.now);
                 }
-                let outcome = match peeked {
-                    Some(Peek::Event(head)) => self.on_event::<P>(origin, payload, &head),
-                    Some(Peek::Ignored(reason)) => Outcome::Ignored(reason),
+                let outcome = match &peeked {
+                    Some(Peek::Event(head)) => self.on_event::<P>(origin, payload, head),
+                    Some(Peek::Ignored(reason)) => Outcome::Ignored(*reason),
                     Some(Peek::Answer) => self.on_answer::<P>(origin.conn, payload),
                     Some(Peek::Miss) | None => self.on_odd_frame::<P>(origin, payload),
                 };
@@ -168,7 +169,7 @@ impl Engine {
     /// A frame of a dominant shape: arbitrated by its head, decoded only if it brings something new.
     fn on_event<P: Protocol>(&mut self, origin: Origin, payload: &[u8], head: &Head<'_>) -> Outcome {
         if head.kind == EventKind::State {
-            return self.on_state_frame::<P>(origin, payload);
+            return self.on_state_frame::<P>(origin, payload, head);
         }
         let Self { cx, instruments, connections, reader, registry, isa, .. } = self;
         let instrument = match admit(cx, instruments, connections, registry, origin, head) {
@@ -228,19 +229,30 @@ impl Engine {
         outcome
     }
 
-    /// A frame of states, which no scanner decodes: not read at all unless somebody asked for one of its streams.
-    fn on_state_frame<P: Protocol>(&mut self, origin: Origin, payload: &[u8]) -> Outcome {
+    /// A frame of states, which no scanner decodes: not read at all unless somebody asked for one of its streams, and one
+    /// of its rows is new by its head.
+    fn on_state_frame<P: Protocol>(&mut self, origin: Origin, payload: &[u8], head: &Head<'_>) -> Outcome {
         let Self { cx, connections, .. } = self;
         let Some(connection) = find(connections, origin.conn) else {
             return Outcome::Ignored(IgnoreReason::ConnectionNotUp);
         };
         connection.on_data(cx.now);
         let of_states = [Stream::Derivatives, Stream::Options, Stream::Liquidations];
-        if of_states.iter().any(|stream| cx.config.streams.contains(stream)) {
-            self.on_odd_frame::<P>(origin, payload)
-        } else {
-            Outcome::Ignored(IgnoreReason::UnrequestedStream)
+        if !of_states.iter().any(|stream| cx.config.streams.contains(stream)) {
+            return Outcome::Ignored(IgnoreReason::UnrequestedStream);
         }
+        self.on_known_states::<P>(origin, payload, head).unwrap_or_else(|| self.on_odd_frame::<P>(origin, payload))
+    }
+
+    /// What a frame of states comes to that repeats what is known; `None` where a row of it may be news.
+    fn on_known_states<P: Protocol>(&mut self, origin: Origin, payload: &[u8], head: &Head<'_>) -> Option<Outcome> {
+        let Self { cx, instruments, .. } = self;
+        let mut outcome = Some(Outcome::Duplicate);
+        P::state_heads(payload, head, |row| {
+            outcome = outcome.zip(known_state(cx, instruments, origin, &row)).map(|(all, one)| all.and(one));
+            outcome.is_some()
+        })?;
+        outcome
     }
 
     /// A frame that no scanner knows: read whole by simd-json.
@@ -360,12 +372,7 @@ impl Engine {
             Ok(instrument) => {
                 cx.ledger.on_event(origin, row.times.event);
                 let subject = instrument.subject;
-                let states = match stream {
-                    Stream::Options => &mut instrument.options,
-                    Stream::Liquidations => &mut instrument.liquidations,
-                    _ => &mut instrument.derivatives,
-                };
-                states.take(cx, subject, origin, row, is_last)
+                instrument.states(stream).take(cx, subject, origin, row, is_last)
             }
             Err(outcome) => outcome,
         }
@@ -581,6 +588,39 @@ fn taken<T>(decoded: Decoded<T>) -> Result<T, Outcome> {
     }
 }
 
+/// What a row of states comes to that another connection was faster with; `None` where it may be news.
+fn known_state(
+    cx: &mut Context,
+    instruments: &mut Instruments,
+    origin: Origin,
+    row: &StateHead<'_>,
+) -> Option<Outcome> {
+    let mut known = None;
+    let mut judge = |instrument: &mut InstrumentState| {
+        let mut found = None;
+        for (stream, feed) in row.feeds.into_iter().flatten().filter(|(stream, _)| cx.config.streams.contains(stream)) {
+            let states = instrument.states(stream);
+            // A row is of one of its streams or of all: where one never spoke, the others tell.
+            let outcome = match states.check(feed, row.time, origin.conn) {
+                None => continue,
+                Some(Latest::Newer | Latest::SameId) => return false,
+                Some(Latest::Duplicate) => Outcome::Duplicate,
+                Some(Latest::Older) => Outcome::Ignored(IgnoreReason::OlderState),
+            };
+            states.carriers.note(origin.conn, cx.now.at.mono);
+            found = Some(outcome);
+            known = known.map_or(found, |known: Outcome| Some(known.and(outcome)));
+        }
+        found.is_some()
+    };
+    let is_known = if row.is_index {
+        instruments.iter_mut().filter(|state| state.index.as_deref() == Some(row.native)).all(judge)
+    } else {
+        instruments.find(row.native).is_some_and(&mut judge)
+    };
+    known.filter(|_| is_known)
+}
+
 /// The instrument of a data frame, if its stream was asked for.
 #[inline]
 fn admit<'i>(
@@ -621,15 +661,15 @@ fn admit_one<'i>(
     if !is_asked_for {
         return Err(Outcome::Ignored(IgnoreReason::UnrequestedStream));
     }
-    if instruments.find(native).is_none() {
-        if cx.live {
-            return Err(Outcome::Ignored(IgnoreReason::Unsolicited));
-        }
-        if instruments.add(cx, registry, native).is_none() {
-            return Err(Outcome::Ignored(IgnoreReason::TooManyInstruments));
-        }
-    }
-    let state = instruments.find(native).ok_or(Outcome::Ignored(IgnoreReason::Unsolicited))?;
+    let id = match instruments.id_of(native) {
+        Some(id) => id,
+        None if cx.live => return Err(Outcome::Ignored(IgnoreReason::Unsolicited)),
+        None => match instruments.add(cx, registry, native) {
+            Some(state) => state.subject.id,
+            None => return Err(Outcome::Ignored(IgnoreReason::TooManyInstruments)),
+        },
+    };
+    let state = instruments.get(id).ok_or(Outcome::Ignored(IgnoreReason::Unsolicited))?;
     if state.has_ended {
         return Err(Outcome::Ignored(IgnoreReason::Ended));
     }

@@ -46,6 +46,7 @@ macro_rules! with_protocol {
 }
 pub use with_protocol;
 
+use crate::config::Stream;
 use crate::event::EventTimes;
 use crate::report::{IgnoreReason, RejectReason};
 
@@ -66,7 +67,8 @@ pub enum EventKind {
     /// Best bid and offer.
     Bbo,
     /// States of instruments: mark prices, funding, volatility, liquidations; each row with its own instrument. No
-    /// scanner decodes it, and its head says no more than that ([`Head::of_states`]).
+    /// scanner decodes it; its head says the instrument where all rows are of one ([`Head::of_states`]), and
+    /// [`Protocol::state_heads`] what tells its copies.
     State,
 }
 
@@ -121,12 +123,26 @@ pub struct Head<'a> {
 }
 
 impl<'a> Head<'a> {
-    /// The head of a frame of [`EventKind::State`]: who and when, its rows say.
+    /// The head of a frame of [`EventKind::State`]: who and when, its rows say. `symbol` is empty where they may be of
+    /// several instruments.
     #[must_use]
-    pub fn of_states(variant: Option<&'a str>) -> Self {
+    pub fn of_states(symbol: &'a str, variant: Option<&'a str>) -> Self {
         let (key, times) = (Key::default(), EventTimes::default());
-        Self { kind: EventKind::State, symbol: "", variant, key, times, resume: 0 }
+        Self { kind: EventKind::State, symbol, variant, key, times, resume: 0 }
     }
+}
+
+/// What the head of a row of states says: all it takes to tell a copy of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StateHead<'a> {
+    /// The exchange's name of the instrument, or of the index.
+    pub native: &'a str,
+    /// The name is that of an index.
+    pub is_index: bool,
+    /// The streams of the instrument that the row may be of, and the feed of each.
+    pub feeds: [Option<(Stream, u8)>; 2],
+    /// When it happened.
+    pub time: i64,
 }
 
 /// The verdict of a scanner on a frame.

@@ -109,7 +109,7 @@ impl Exchange {
 }
 
 /// An instrument, by its dense number in one engine. Interned once; the hot path indexes arrays with it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct InstrumentId(pub u32);
 
 /// A connection, by its number in one engine. 0 is no connection (REST, checkpoint, timer, command).

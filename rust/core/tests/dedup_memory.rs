@@ -36,9 +36,9 @@ const TTL: u64 = 1_000_000;
 const CAPACITY: usize = 1 << 16;
 /// Longest key below.
 const KEY_BYTES: usize = 40;
-/// Memory of a key, its bytes left out: its time, where it ends, and four slots in a table of a power of two, at worst
+/// Memory of a key, its bytes left out: its time, where it ends, and two slots in a table of a power of two, at worst
 /// twice as many.
-const PER_KEY: usize = 8 + 8 + 2 * 4 * 4;
+const PER_KEY: usize = 8 + 8 + 2 * 2 * 8;
 
 /// Takes every event three times, as three connections would bring it, and checks what lives on the heap against a bound.
 fn holds(events: u64, bound: usize, mut fresh: impl FnMut(u64, u64) -> bool) {

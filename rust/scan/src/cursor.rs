@@ -246,6 +246,15 @@ impl<'a> Cursor<'a> {
         }
     }
 
+    /// The bytes up to the next `END`, whatever they are, and it.
+    #[inline(always)]
+    #[must_use]
+    pub fn until<const END: u8>(&mut self) -> Option<&'a [u8]> {
+        let (bytes, rest) = self.rest.split_at_checked(memchr::memchr(END, self.rest)?)?;
+        self.rest = rest.get(1..)?;
+        Some(bytes)
+    }
+
     /// The bytes up to the next quote, and the quote. No byte of them may be a backslash or a control character, so
     /// they are what a JSON text of that length holds.
     #[inline]

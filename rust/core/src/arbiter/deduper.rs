@@ -238,13 +238,14 @@ struct Generation<K: DedupKey + ?Sized> {
     limit: usize,
     keys: K::Store,
     times: Vec<u64>,
-    /// Number of a key, plus one; 0 is free. At most a quarter are taken: searches are short, and end.
-    slots: Box<[u32]>,
+    /// Number of a key, plus one, below the upper half of its hash, which spares most looks at other keys; 0 is free. At
+    /// most half are taken: searches are short, and end.
+    slots: Box<[u64]>,
 }
 
 impl<K: DedupKey + ?Sized> Generation<K> {
     fn new(keys: usize, bytes: usize) -> Self {
-        let slots = vec![0; (keys * 4).next_power_of_two()].into_boxed_slice();
+        let slots = vec![0; (keys * 2).next_power_of_two()].into_boxed_slice();
         Self { limit: keys, keys: K::Store::with_capacity(keys, bytes), times: Vec::with_capacity(keys), slots }
     }
 
@@ -257,8 +258,9 @@ impl<K: DedupKey + ?Sized> Generation<K> {
     /// When the key came.
     fn find(&self, key: &K, hash: u64) -> Option<u64> {
         for slot in self.probe(hash) {
-            let index = (self.slots[slot] as usize).checked_sub(1)?;
-            if self.keys.get(index) == key {
+            let taken = self.slots[slot];
+            let index = (taken as u32 as usize).checked_sub(1)?;
+            if taken >> 32 == hash >> 32 && self.keys.get(index) == key {
                 return Some(self.times[index]);
             }
         }
@@ -272,7 +274,7 @@ impl<K: DedupKey + ?Sized> Generation<K> {
         }
         self.times.push(now);
         if let Some(slot) = self.probe(hash).find(|&slot| self.slots[slot] == 0) {
-            self.slots[slot] = self.times.len() as u32;
+            self.slots[slot] = hash >> 32 << 32 | self.times.len() as u64;
         }
         true
     }

@@ -155,6 +155,11 @@ impl SequenceWindow {
         if last < low {
             return Verdict::TooOld;
         }
+        if first == last {
+            let (word, bit) = self.place(last);
+            let is_known = last <= high && self.words[word] >> bit & 1 == 1;
+            return if is_known { Verdict::Known } else { Verdict::Fresh };
+        }
         let seen = self.ones(first.max(low), last.min(high));
         let judged = last.abs_diff(first.max(low)).saturating_add(1);
         match (seen == judged, seen == 0 && first >= low) {
@@ -205,6 +210,18 @@ impl SequenceWindow {
     pub fn insert_range(&mut self, first: i64, last: i64) -> RangeSeen {
         let (first, last) = (first.min(last), first.max(last));
         let mut seen = RangeSeen::default();
+        if first == last {
+            match self.insert(last) {
+                Seen::New => seen.fresh = 1,
+                Seen::Jump { first_missing, last_missing } => {
+                    (seen.fresh, seen.jump) = (1, Some((first_missing, last_missing)));
+                }
+                Seen::Repaired => (seen.fresh, seen.repaired) = (1, 1),
+                Seen::Duplicate => seen.duplicates = 1,
+                Seen::TooOld => seen.too_old = 1,
+            }
+            return seen;
+        }
         let (start, high) = match self.span {
             Some(span) => span,
             None => {

@@ -256,14 +256,14 @@ impl BookSync {
             }
             (SyncState::Live | SyncState::Holding, _) => {}
         }
-        let early = if self.may_heal(diff.conn) { Verdict::Hold } else { Verdict::Gap };
+        let early = || if self.may_heal(diff.conn) { Verdict::Hold } else { Verdict::Gap };
         if !self.bridged {
             return if self.is_stale(diff.key, self.at.id) {
                 Verdict::Stale
             } else if Self::bridges(diff.key, self.at.id) {
                 Verdict::Apply
             } else {
-                early
+                early()
             };
         }
         if !diff.linked {
@@ -279,7 +279,7 @@ impl BookSync {
         if diff.last <= self.at {
             Verdict::Duplicate
         } else if diff.prev > self.at || !diff.is_sure {
-            early
+            early()
         } else if own {
             // The connection that brought the book's last diff now contradicts itself (`pu == last u`,
             // `U == last u + 1`, `prev_change_id == last change_id`).
@@ -293,14 +293,14 @@ impl BookSync {
     /// Sizes of ids say nothing of a diff whose connection brought the book where it is, or is the only one left: it
     /// follows, it repeats the last one, or something is missing. What is left over of before the book is known by its
     /// time.
-    fn judge_by_chain(&self, diff: &Placed, own: bool, early: Verdict) -> Verdict {
+    fn judge_by_chain(&self, diff: &Placed, own: bool, early: impl Fn() -> Verdict) -> Verdict {
         let is_old = !own && matches!((diff.event, self.last_event), (Some(now), Some(then)) if now < then);
         if diff.key.last == self.at.id || is_old {
             Verdict::Duplicate
         } else if diff.key.prev == self.at.id {
             Verdict::Apply
         } else {
-            early
+            early()
         }
     }
 

@@ -37,6 +37,15 @@ pub(super) struct InstrumentState {
 }
 
 impl InstrumentState {
+    /// Where its states of a stream are kept.
+    pub(super) fn states(&mut self, stream: Stream) -> &mut StateStream {
+        match stream {
+            Stream::Options => &mut self.options,
+            Stream::Liquidations => &mut self.liquidations,
+            _ => &mut self.derivatives,
+        }
+    }
+
     pub(super) fn probe(&mut self, stream: Stream) -> &mut Probe {
         &mut self.probes[stream as usize]
     }
@@ -130,17 +139,24 @@ pub(super) struct Instruments {
     states: Vec<InstrumentState>,
     names: HashMap<Box<str>, InstrumentId, foldhash::fast::FixedState>,
     /// Most frames are of the instrument of the frame before.
-    last: usize,
+    last: InstrumentId,
 }
 
 impl Instruments {
+    /// The number of this native name, if it is known.
+    #[inline]
+    pub(super) fn id_of(&mut self, native: &str) -> Option<InstrumentId> {
+        if self.get(self.last).is_none_or(|state| &*state.native != native) {
+            self.last = *self.names.get(native)?;
+        }
+        Some(self.last)
+    }
+
     /// The instrument of this native name, if it is known.
     #[inline]
     pub(super) fn find(&mut self, native: &str) -> Option<&mut InstrumentState> {
-        if self.states.get(self.last).is_none_or(|state| &*state.native != native) {
-            self.last = self.names.get(native)?.0 as usize;
-        }
-        self.states.get_mut(self.last)
+        let id = self.id_of(native)?;
+        self.get(id)
     }
 
     /// Takes a new one in, or one that has ended; `None` where the configuration allows no more.
@@ -192,6 +208,7 @@ impl Instruments {
         state.is_some_and(|state| !state.has_ended)
     }
 
+    #[inline]
     pub(super) fn get(&mut self, id: InstrumentId) -> Option<&mut InstrumentState> {
         self.states.get_mut(id.0 as usize)
     }

@@ -8,6 +8,7 @@ use crate::arbiter::{Latest, LatestWins};
 use crate::config::Stream;
 use crate::event::{State, StateRow};
 use crate::report::{IgnoreReason, Outcome};
+use crate::symbol::ConnId;
 use crate::table::{GapCause, Repaired, flags};
 
 /// One of the streams `derivatives`, `options` and `liquidations` of one instrument.
@@ -67,6 +68,11 @@ impl StateStream {
         }
         self.carriers.took(origin.ts_recv);
         Outcome::Accepted
+    }
+
+    /// What the head of a row tells against the last row of its feed; `None` where that never spoke.
+    pub(super) fn check(&self, feed: u8, time: i64, conn: ConnId) -> Option<Latest> {
+        self.feeds.iter().find(|(number, _)| *number == feed).map(|(_, latest)| latest.check(time, conn))
     }
 
     fn feed(&mut self, number: u8) -> &mut LatestWins<State> {

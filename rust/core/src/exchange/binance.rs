@@ -25,7 +25,7 @@ use xtrader_scan::Isa;
 use super::document::{Document, Object, Value};
 use super::{
     Answer, Channel, Decoded, Head, Heartbeat, Limits, Name, Peek, Protocol, Recorded, RestRequest, RestTold,
-    SnapshotSource,
+    SnapshotSource, StateHead,
 };
 use crate::arbiter::MergeRule;
 use crate::book::sync::SyncRules;
@@ -85,6 +85,11 @@ pub trait Dialect {
 
     /// Address of the connections of a family.
     fn url(ws: &str, family: u8) -> String;
+
+    /// [`Protocol::state_heads`].
+    fn state_heads(_frame: &[u8], _each: impl FnMut(StateHead<'_>) -> bool) -> Option<()> {
+        None
+    }
 
     /// Reads an event of one of [`Self::STATES`].
     ///
@@ -157,6 +162,11 @@ impl<D: Dialect> Protocol for D {
     #[inline(always)]
     fn decode_bbo(isa: Isa, frame: &[u8], head: &Head<'_>, scales: Scales) -> Decoded<Bbo> {
         normalize::bbo::<D>(isa, frame, head, scales)
+    }
+
+    #[inline(always)]
+    fn state_heads(frame: &[u8], _head: &Head<'_>, each: impl FnMut(StateHead<'_>) -> bool) -> Option<()> {
+        <D as Dialect>::state_heads(frame, each)
     }
 
     fn judge<'a>(document: &Document<'a>) -> Result<(Peek<'a>, usize), RejectReason> {

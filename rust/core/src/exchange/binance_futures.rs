@@ -26,7 +26,7 @@ use std::borrow::Cow;
 
 use super::binance::{Dialect, Weights};
 use super::document::Object;
-use super::{Channel, Decoded, Limits};
+use super::{Channel, Decoded, Limits, StateHead};
 use crate::config::{DepthSpeed, Stream, TradeSource};
 use crate::event::StateRows;
 use crate::instrument::Instrument;
@@ -92,6 +92,11 @@ impl Dialect for BinanceFutures {
 
     fn url(ws: &str, family: u8) -> String {
         route::url(ws, family)
+    }
+
+    #[inline(always)]
+    fn state_heads(frame: &[u8], each: impl FnMut(StateHead<'_>) -> bool) -> Option<()> {
+        states::heads(frame, each)
     }
 
     fn read_state(body: Object<'_, '_>, out: &mut StateRows) -> Result<Decoded<()>, RejectReason> {

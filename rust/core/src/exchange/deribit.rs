@@ -35,7 +35,7 @@ use xtrader_scan::Isa;
 use super::document::{Document, Value};
 use super::{
     Answer, Channel, Decoded, Head, Heartbeat, Limits, Name, Peek, Protocol, Recorded, RestRequest, RestTold,
-    SnapshotSource,
+    SnapshotSource, StateHead,
 };
 use crate::arbiter::MergeRule;
 use crate::book::sync::SyncRules;
@@ -130,6 +130,11 @@ impl Protocol for Deribit {
         normalize::bbo(frame, head, scales)
     }
 
+    #[inline(always)]
+    fn state_heads(frame: &[u8], head: &Head<'_>, each: impl FnMut(StateHead<'_>) -> bool) -> Option<()> {
+        peek::state_heads(frame, head, each)
+    }
+
     fn judge<'a>(document: &Document<'a>) -> Result<(Peek<'a>, usize), RejectReason> {
         wire::judge(document)
     }
@@ -157,8 +162,8 @@ impl Protocol for Deribit {
         wire::bbo(body, head, scales)
     }
 
-    fn read_states(body: Value<'_, '_>, _head: &Head<'_>, out: &mut StateRows) -> Result<Decoded<()>, RejectReason> {
-        wire::states(body, out)
+    fn read_states(body: Value<'_, '_>, head: &Head<'_>, out: &mut StateRows) -> Result<Decoded<()>, RejectReason> {
+        wire::states(body, head, out)
     }
 
     fn channels(

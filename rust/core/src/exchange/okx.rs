@@ -37,7 +37,7 @@ use xtrader_scan::Isa;
 use super::document::{Document, Value};
 use super::{
     Answer, Channel, Decoded, Head, Heartbeat, Limits, Name, Peek, Protocol, Recorded, RestRequest, RestTold,
-    SnapshotSource,
+    SnapshotSource, StateHead,
 };
 use crate::arbiter::MergeRule;
 use crate::book::sync::SyncRules;
@@ -122,7 +122,7 @@ impl Protocol for Okx {
 
     #[inline(always)]
     fn decode_trades(isa: Isa, frame: &[u8], head: &Head<'_>, scales: Scales, out: &mut TradeRows) -> Decoded<()> {
-        normalize::trade(isa, frame, head, scales, out)
+        normalize::trades(isa, frame, head, scales, out)
     }
 
     #[inline(always)]
@@ -140,6 +140,11 @@ impl Protocol for Okx {
     #[inline(always)]
     fn decode_bbo(isa: Isa, frame: &[u8], head: &Head<'_>, scales: Scales) -> Decoded<Bbo> {
         normalize::bbo(isa, frame, head, scales)
+    }
+
+    #[inline(always)]
+    fn state_heads(frame: &[u8], head: &Head<'_>, each: impl FnMut(StateHead<'_>) -> bool) -> Option<()> {
+        states::heads(frame, head, each)
     }
 
     fn judge<'a>(document: &Document<'a>) -> Result<(Peek<'a>, usize), RejectReason> {
@@ -170,7 +175,7 @@ impl Protocol for Okx {
     }
 
     fn read_states(body: Value<'_, '_>, head: &Head<'_>, out: &mut StateRows) -> Result<Decoded<()>, RejectReason> {
-        states::read(body, head.variant.unwrap_or_default(), out)
+        states::read(body, head, out)
     }
 
     fn channels(

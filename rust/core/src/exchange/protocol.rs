@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use xtrader_scan::Isa;
 
 use super::document::{Document, Value};
-use super::{Decoded, Head, Peek};
+use super::{Decoded, Head, Peek, StateHead};
 use crate::arbiter::MergeRule;
 use crate::book::sync::SyncRules;
 use crate::config::{Credentials, DepthSpeed, Endpoints, EngineConfig, Stream, TradeSource};
@@ -85,6 +85,13 @@ pub trait Protocol {
 
     /// The quote of a frame of [`super::EventKind::Bbo`].
     fn decode_bbo(isa: Isa, frame: &[u8], head: &Head<'_>, scales: Scales) -> Decoded<Bbo>;
+
+    /// Hands the heads of the rows of a frame of [`super::EventKind::State`] to `each`, until that says no. `None` where
+    /// nothing tells a copy of a row (liquidations), or the frame is of another shape: then what was handed over does
+    /// not count.
+    fn state_heads(_frame: &[u8], _head: &Head<'_>, _each: impl FnMut(StateHead<'_>) -> bool) -> Option<()> {
+        None
+    }
 
     // --- frames: any shape, by the reference reader
 

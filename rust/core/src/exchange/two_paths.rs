@@ -9,7 +9,8 @@ use proptest::strategy::BoxedStrategy;
 use proptest::test_runner::{TestCaseResult, TestRunner};
 use xtrader_scan::Isa;
 
-use crate::event::{Bbo, BookHead, DecodedLevels, Scales, StateRows, TradeRows};
+use crate::config::Stream;
+use crate::event::{Bbo, BookHead, DecodedLevels, Scales, State, StateRows, TradeRows};
 use crate::exchange::reader::{Message, WireReader};
 use crate::exchange::{Decoded, EventKind, Head, Peek, Protocol};
 
@@ -169,6 +170,7 @@ fn verdict<P: Protocol>(path: &Path<'_, '_>, peek: Peek<'_>, scales: Scales) -> 
         Peek::Miss => return Verdict::Miss,
         // No scanner decodes states.
         Peek::Event(head) if head.kind != EventKind::State || matches!(path, Path::Reader(_)) => head,
+        Peek::Event(head) => return Verdict::Head(format!("{:?}", Peek::Event(Head { resume: 0, ..head }))),
         other => return Verdict::Head(format!("{other:?}")),
     };
     let decoded = decode::<P>(path, &head, scales);
@@ -212,6 +214,35 @@ fn agree<P: Protocol>(reader: &mut WireReader, frame: &[u8], scales: Scales) -> 
     Ok(true)
 }
 
+/// Whoever drops a frame of states by its heads knows every row of it: none is left out, and none is told otherwise.
+/// `true` where the heads were told.
+fn heads_tell_all<P: Protocol>(reader: &mut WireReader, frame: &[u8]) -> Result<bool, TestCaseError> {
+    let Peek::Event(head) = P::peek(frame) else { return Ok(false) };
+    if head.kind != EventKind::State {
+        return Ok(false);
+    }
+    let mut told = Vec::new();
+    let all = P::state_heads(frame, &head, |row| {
+        let of = |(stream, feed)| (row.native.to_owned(), row.is_index, stream, feed, Some(row.time));
+        told.extend(row.feeds.into_iter().flatten().map(of));
+        true
+    });
+    let Ok(message) = reader.read::<P>(frame) else { return Ok(false) };
+    let mut out = StateRows::default();
+    if let (Some(()), Decoded::Event(())) = (all, message.states::<P>(&mut out)) {
+        for row in &out.rows {
+            let stream = match row.state {
+                State::Derivative(_) => Stream::Derivatives,
+                State::Option(_) => Stream::Options,
+                State::Liquidation(_) => Stream::Liquidations,
+            };
+            let row = (out.texts.get(row.native).to_owned(), row.is_index, stream, row.feed, row.times.event);
+            prop_assert!(told.contains(&row), "{:?} is none of {:?}", row, told);
+        }
+    }
+    Ok(all.is_some())
+}
+
 /// Lets the exchange hold what the reader takes of `frame` against a second parser. Says the head where it was taken.
 fn check<S: Specimens>(reader: &mut WireReader, frame: &str, scales: Scales) -> Option<EventKind> {
     let message = reader.read::<S::P>(frame.as_bytes()).ok()?;
@@ -236,6 +267,7 @@ pub(crate) fn taken_by_the_scanner<S: Specimens>() {
     run((S::dominant(), 0u8..5, 0u8..5), |(frame, price, size)| {
         let taken = agree::<S::P>(&mut WireReader::default(), frame.as_bytes(), Scales { price, size })?;
         prop_assert!(taken, "{}", frame);
+        heads_tell_all::<S::P>(&mut WireReader::default(), frame.as_bytes())?;
         Ok(())
     });
 }
@@ -246,6 +278,7 @@ pub(crate) fn says_the_same_in_other_clothes<S: Specimens>() {
         let plain = read::<S::P>(&mut reader, frame.as_bytes(), SCALES);
         let dressed = dress::dressed(&frame, seed);
         agree::<S::P>(&mut reader, dressed.as_bytes(), SCALES)?;
+        heads_tell_all::<S::P>(&mut reader, dressed.as_bytes())?;
         // Whitespace, escapes, order of keys and new keys change nothing for the reader either.
         prop_assert_eq!(read::<S::P>(&mut reader, dressed.as_bytes(), SCALES), plain, "{}", dressed);
         Ok(())

@@ -383,7 +383,7 @@ fn rare_type<'a, D: Dialect>(c: &mut Cursor<'_>) -> Option<Peek<'a>> {
     let kind = c.text()?;
     let is_of = |types: &[&str]| types.iter().any(|known| known.as_bytes() == kind);
     let verdict = if is_of(D::STATES) {
-        Peek::Event(Head::of_states(None))
+        Peek::Event(Head::of_states("", None))
     } else if is_of(&UNREQUESTED) {
         Peek::Ignored(IgnoreReason::UnrequestedKind)
     } else if is_of(&[SHUTDOWN]) {

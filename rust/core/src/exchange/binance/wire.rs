@@ -173,7 +173,7 @@ pub(super) fn judge<'a, D: Dialect>(document: &Document<'a>) -> Result<(Peek<'a>
             return Ok((Peek::Event(head), data.position()));
         }
         SHUTDOWN => return Ok((Peek::Answer, 0)),
-        state if D::STATES.contains(&state) => return Ok((Peek::Event(Head::of_states(None)), data.position())),
+        state if D::STATES.contains(&state) => return Ok((Peek::Event(Head::of_states("", None)), data.position())),
         known if UNREQUESTED.contains(&known) => return ignored(IgnoreReason::UnrequestedKind),
         _ => return ignored(IgnoreReason::UnknownType),
     };
@@ -197,7 +197,7 @@ fn judge_array<'a, D: Dialect>(value: Value<'_, 'a>) -> Result<(Peek<'a>, usize)
     let first = value.elements().next().and_then(Value::object);
     let reason = match first.and_then(|row| row.get("e")).and_then(Value::text) {
         Some(kind) if D::STATES.contains(&kind) => {
-            return Ok((Peek::Event(Head::of_states(None)), value.position()));
+            return Ok((Peek::Event(Head::of_states("", None)), value.position()));
         }
         Some(kind) if UNREQUESTED.contains(&kind) => IgnoreReason::UnrequestedKind,
         _ => IgnoreReason::UnknownType,

@@ -1,17 +1,21 @@
 //! Mark prices, funding and liquidations (§5), by the reference reader: they come once a second.
 
+use xtrader_scan::Cursor;
+
 use super::BinanceFutures;
+use crate::config::Stream;
 use crate::decimal::Decimal;
 use crate::event::{Derivative, EventTimes, Liquidation, State, StateRow, StateRows};
-use crate::exchange::Decoded;
 use crate::exchange::binance::{self, Product, product};
 use crate::exchange::document::{Object, Value};
+use crate::exchange::{Decoded, StateHead};
 use crate::report::{IgnoreReason, RejectReason};
 use crate::table::Side;
 use crate::time::ms_to_ns;
 
 /// Type of the events of `@markPrice`.
 pub(super) const MARK_PRICE: &str = "markPriceUpdate";
+const MARK_PRICE_FEED: u8 = 0;
 /// Type of the events of `@forceOrder`.
 pub(super) const FORCE_ORDER: &str = "forceOrder";
 
@@ -25,6 +29,40 @@ pub(super) fn read(body: Object<'_, '_>, out: &mut StateRows) -> Result<Decoded<
         Some(FORCE_ORDER) => force_order(body, out),
         _ => Err(RejectReason::Schema),
     }
+}
+
+/// The heads of mark prices, alone or in the array of all symbols, whose rows hold no objects. What is of another product
+/// family leaves no row. Liquidations are events, of which each is news.
+#[inline(always)]
+pub(super) fn heads(frame: &[u8], mut each: impl FnMut(StateHead<'_>) -> bool) -> Option<()> {
+    let mut c = Cursor::new(frame, 0);
+    let is_combined = c.eat(br#"{"stream":""#);
+    if is_combined {
+        c.until::<b'"'>()?;
+        c.expect(br#","data":"#)?;
+    }
+    let is_array = c.eat(b"[");
+    loop {
+        c.expect(br#"{"e":"markPriceUpdate","E":"#)?;
+        let time = ms_to_ns(c.millis()?)?;
+        c.expect(br#","s":""#)?;
+        let native = c.symbol()?;
+        let is_ours = !c.until::<b'}'>()?.ends_with(br#","st":2"#);
+        let feeds = [Some((Stream::Derivatives, MARK_PRICE_FEED)), None];
+        if is_ours && !each(StateHead { native, is_index: false, feeds, time }) {
+            return Some(());
+        }
+        if !(is_array && c.eat(b",")) {
+            break;
+        }
+    }
+    if is_array {
+        c.expect(b"]")?;
+    }
+    if is_combined {
+        c.expect(b"}")?;
+    }
+    c.is_at_end().then_some(())
 }
 
 fn mark_price(body: Object<'_, '_>, out: &mut StateRows) -> Result<Decoded<()>, RejectReason> {
@@ -41,7 +79,7 @@ fn mark_price(body: Object<'_, '_>, out: &mut StateRows) -> Result<Decoded<()>, 
     // `T` is no time of this event.
     let times = binance::sent::<BinanceFutures>(body)?;
     let state = State::Derivative(derivative);
-    out.rows.push(StateRow { native, is_index: false, feed: 0, times, state });
+    out.rows.push(StateRow { native, is_index: false, feed: MARK_PRICE_FEED, times, state });
     Ok(Decoded::Event(()))
 }
 

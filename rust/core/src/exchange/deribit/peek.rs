@@ -4,12 +4,15 @@
 //! each of the known ones at most once; unknown plain values are stepped over. The envelope, and that levels come last,
 //! has never changed: whatever differs there is a [`Peek::Miss`] and simd-json reads it.
 
-use xtrader_scan::Cursor;
+use xtrader_scan::{Cursor, memrchr};
 
 use super::normalize::times;
+use super::wire::{DERIVATIVE, OPTION};
+use crate::config::Stream;
 use crate::exchange::names::MAX_SYMBOL_BYTES;
-use crate::exchange::{EventKind, Head, Key, Peek};
+use crate::exchange::{EventKind, Head, Key, Peek, StateHead};
 use crate::report::IgnoreReason;
+use crate::time::ms_to_ns;
 
 /// First words of channels that nobody here asks for (§5).
 const UNREQUESTED: [&str; 14] = [
@@ -41,8 +44,8 @@ pub(super) enum Feed<'a> {
     /// Trades of all instruments of a kind.
     TradesOfMany(&'a str),
     Quote,
-    /// States of one instrument at an interval.
-    Ticker(&'a str),
+    /// States of an instrument, at an interval.
+    Ticker(&'a str, &'a str),
     /// The exchange speaks of itself: locks, listings, states of instruments.
     Notice,
     Unrequested,
@@ -59,7 +62,7 @@ impl<'a> Feed<'a> {
             ("book", Some(_), Some(_), Some(_)) => Self::PartialDepth,
             ("trades", Some(_), Some(interval), None) => Self::Trades(interval),
             ("trades", Some(_), Some(_), Some(interval)) => Self::TradesOfMany(interval),
-            ("ticker", Some(_), Some(interval), None) => Self::Ticker(interval),
+            ("ticker", Some(name), Some(interval), None) => Self::Ticker(name, interval),
             ("quote", Some(_), None, _) => Self::Quote,
             ("platform_state", ..) | ("instrument", Some("state" | "creation"), ..) => Self::Notice,
             _ if UNREQUESTED.contains(&first) => Self::Unrequested,
@@ -91,10 +94,10 @@ fn scan(frame: &[u8]) -> Option<Peek<'_>> {
             trades(&mut c, frame, symbol, interval)?
         }
         b't' if c.eat(b"ticker.") => {
-            c.name_before::<b'.'>()?;
+            let symbol = c.name_before::<b'.'>()?;
             let interval = c.name()?;
             c.expect(br#","data":{"#)?;
-            Head::of_states(Some(interval))
+            Head { resume: c.at(), ..Head::of_states(symbol, Some(interval)) }
         }
         b'q' if c.eat(b"quote.") => {
             let symbol = c.name()?;
@@ -172,14 +175,13 @@ fn trades<'a>(c: &mut Cursor<'a>, frame: &'a [u8], symbol: &'a str, interval: &'
     let resume = c.at();
     c.expect(b"{")?;
     let first = trade(c, symbol)?;
-    let last = if c.next()? == b']' {
-        first
-    } else {
-        // Rows hold no objects, so the last brace that opens is that of the last row.
-        c.set(frame.iter().rposition(|b| *b == b'{')? + 1);
-        let last = trade(c, symbol)?;
-        c.expect(b"]")?;
-        last
+    // Rows hold no objects, so the last brace that opens is that of the last row.
+    let last = match memrchr(b'{', frame)? {
+        row if row == resume => first,
+        row => {
+            c.set(row + 1);
+            trade(c, symbol)?
+        }
     };
     let (key, time) = trades_key(first, last);
     Some(Head { kind: EventKind::Trade, symbol, variant: Some(interval), key, times: times(Some(time)), resume })
@@ -191,7 +193,7 @@ pub(super) fn trades_key<T>(first: (i64, T), last: (i64, T)) -> (Key, T) {
     (Key { prev: low.saturating_sub(1), first: low, last: high }, time)
 }
 
-/// `…}`: `trade_seq` and time of a row of this instrument.
+/// `trade_seq` and time of a row of this instrument, wherever they stand; what is behind them decoding reads.
 #[inline(always)]
 fn trade(c: &mut Cursor<'_>, symbol: &str) -> Option<(i64, i64)> {
     let (mut time, mut seq, mut named) = (None, None, None);
@@ -211,9 +213,8 @@ fn trade(c: &mut Cursor<'_>, symbol: &str) -> Option<(i64, i64)> {
             b'c' if c.eat(br#"contracts":"#) => c.skip_scalar()?,
             _ => skip_unknown(c, &[b"instrument_name"])?,
         }
-        if c.eat(b"}") {
-            named?;
-            return Some((seq?, time?));
+        if let (Some(seq), Some(time), Some(())) = (seq, time, named) {
+            return Some((seq, time));
         }
         c.expect(b",")?;
     }
@@ -249,6 +250,25 @@ fn quote<'a>(c: &mut Cursor<'a>, symbol: &'a str) -> Option<Head<'a>> {
 
 pub(super) fn quote_key(ms: i64) -> Key {
     Key { prev: Key::UNLINKED, first: ms, last: ms }
+}
+
+/// The head of a ticker: whose it is its channel says, and when, a key among its first. What it may be a state of tells
+/// the kind of its instrument.
+#[inline(always)]
+pub(super) fn state_heads(frame: &[u8], head: &Head<'_>, mut each: impl FnMut(StateHead<'_>) -> bool) -> Option<()> {
+    let mut c = Cursor::new(frame, head.resume);
+    loop {
+        c.expect(b"\"")?;
+        if c.eat(br#"timestamp":"#) {
+            break;
+        }
+        skip_unknown(&mut c, &[])?;
+        c.expect(b",")?;
+    }
+    let time = ms_to_ns(c.millis()?)?;
+    let feeds = [Some((Stream::Derivatives, DERIVATIVE)), Some((Stream::Options, OPTION))];
+    each(StateHead { native: head.symbol, is_index: false, feeds, time });
+    Some(())
 }
 
 /// `book.{i}.{group}.{depth}.{interval}`: the interval was no name up to its quote.

@@ -36,8 +36,8 @@ pub(super) fn judge<'a>(document: &Document<'a>) -> Result<(Peek<'a>, usize), Re
         Feed::Trades(interval) => trades_of(data, interval)?,
         Feed::TradesOfMany(interval) => mixed_trades_of(data, interval)?,
         Feed::Quote => quote_of(data)?,
-        Feed::Ticker(interval) if data.object().is_some() => Head::of_states(Some(interval)),
-        Feed::Ticker(_) => return Err(RejectReason::Schema),
+        Feed::Ticker(name, interval) if data.object().is_some() => Head::of_states(name, Some(interval)),
+        Feed::Ticker(..) => return Err(RejectReason::Schema),
         Feed::PartialDepth => return ignored(IgnoreReason::PartialDepth),
         Feed::Notice => return Ok((Peek::Answer, 0)),
         Feed::Unrequested => return ignored(IgnoreReason::UnrequestedKind),
@@ -208,13 +208,17 @@ pub(super) fn bbo(body: Value<'_, '_>, head: &Head<'_>, scales: Scales) -> Resul
 }
 
 /// Which feed of an instrument a row belongs to: both come of one message and have one time.
-const DERIVATIVE: u8 = 0;
-const OPTION: u8 = 1;
+pub(super) const DERIVATIVE: u8 = 0;
+pub(super) const OPTION: u8 = 1;
 
-/// The state of an instrument, and of an option that too (§5).
-pub(super) fn states(body: Value<'_, '_>, out: &mut StateRows) -> Result<Decoded<()>, RejectReason> {
+/// The state of the channel's instrument, and of an option that too (§5).
+pub(super) fn states(body: Value<'_, '_>, head: &Head<'_>, out: &mut StateRows) -> Result<Decoded<()>, RejectReason> {
     let body = body.object().ok_or(RejectReason::Schema)?;
-    let native = out.texts.add(instrument(body)?);
+    let name = instrument(body)?;
+    if name != head.symbol {
+        return Err(RejectReason::Schema);
+    }
+    let native = out.texts.add(name);
     let times = times(body)?;
     let (mut derivative, mut option, mut is_option) = (Derivative::default(), OptionState::default(), false);
     for (key, value) in body.fields() {

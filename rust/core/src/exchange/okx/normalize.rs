@@ -5,7 +5,7 @@
 
 use xtrader_scan::{Cursor, Isa, LevelScales, Stop, levels_with};
 
-use super::peek::Tail;
+use super::peek::{Tail, trade_id};
 use crate::decimal::Decimal;
 use crate::event::{
     Bbo, BookHead, DecodedLevels, EventTimes, PaddedLevel, Scales, TextRange, Trade, TradeId, TradeRow, TradeRows,
@@ -161,21 +161,18 @@ pub(super) fn padding(is_bid: bool, index: u32, price: &[u8], size: &[u8]) -> Op
     padded.then_some(PaddedLevel { is_bid, index, price_digits, size_digits })
 }
 
-/// The trade of a frame with one row, numbers at `scales` or finer.
+/// The trades of a frame, numbers at `scales` or finer.
 #[inline(always)]
-pub(super) fn trade(isa: Isa, frame: &[u8], head: &Head<'_>, scales: Scales, out: &mut TradeRows) -> Decoded<()> {
-    match trade_body(isa, frame, head, scales) {
-        Some(fill) => {
-            out.rows.push(fill.row(head.key.first, head.key.last, head.times));
-            Decoded::Event(())
-        }
+pub(super) fn trades(isa: Isa, frame: &[u8], head: &Head<'_>, scales: Scales, out: &mut TradeRows) -> Decoded<()> {
+    match trades_body(isa, frame, head, scales, out) {
+        Some(()) => Decoded::Event(()),
         None => Decoded::Miss,
     }
 }
 
-/// `P","sz":"Q",…` and the end of the frame.
+/// `{"instId":"S","tradeId":"1","px":"P","sz":"Q",…},…` and the end of the frame.
 #[inline(always)]
-fn trade_body(isa: Isa, frame: &[u8], head: &Head<'_>, scales: Scales) -> Option<Fill> {
+fn trades_body(isa: Isa, frame: &[u8], head: &Head<'_>, scales: Scales, out: &mut TradeRows) -> Option<()> {
     let folded = match head.kind {
         EventKind::AggTrade => true,
         EventKind::Trade => false,
@@ -183,11 +180,20 @@ fn trade_body(isa: Isa, frame: &[u8], head: &Head<'_>, scales: Scales) -> Option
     };
     let mut c = Cursor::new(frame, head.resume);
     let Scales { price, size } = scales;
-    let (price, size) = match c.pair2::<b's', b'z'>(isa, LevelScales { price, size }) {
-        Some((p, q)) => (Decimal::new(i128::from(p), price), Decimal::new(i128::from(q), size)),
-        None => odd_price_and_size(&mut c, scales)?,
-    };
-    Some(Fill { price, size, fold: Fold::scan(&mut c)?, folded })
+    loop {
+        let last = trade_id(&mut c, head.symbol)?;
+        let (price, size) = match c.pair2::<b's', b'z'>(isa, LevelScales { price, size }) {
+            Some((p, q)) => (Decimal::new(i128::from(p), price), Decimal::new(i128::from(q), size)),
+            None => odd_price_and_size(&mut c, scales)?,
+        };
+        let fold = Fold::scan(&mut c)?;
+        out.rows.push(Fill { price, size, fold, folded }.row(fold.first(last)?, last, times(fold.ts)));
+        if !c.eat(b",") {
+            break;
+        }
+    }
+    c.expect(b"]}")?;
+    c.is_at_end().then_some(())
 }
 
 #[cold]
@@ -210,7 +216,7 @@ pub(super) struct Fold {
 }
 
 impl Fold {
-    /// `,"side":"buy","ts":"T","count":"3","source":"0","seqId":1}]}` to the end of the frame; on `trades-all` the source
+    /// `,"side":"buy","ts":"T","count":"3","source":"0","seqId":1}` to the end of the row; on `trades-all` the source
     /// stands before the time and there is no count, and old recordings end behind the time.
     #[inline(always)]
     pub(super) fn scan(c: &mut Cursor<'_>) -> Option<Self> {
@@ -234,9 +240,9 @@ impl Fold {
             source = Self::source(c)?;
         }
         let seq = if c.eat(br#","seqId":"#) { Some(c.integer()?) } else { None };
-        c.expect(b"}]}")?;
+        c.expect(b"}")?;
         let condition = source.unwrap_or(Condition::Regular);
-        c.is_at_end().then_some(Self { side, ts, count, condition, seq })
+        Some(Self { side, ts, count, condition, seq })
     }
 
     #[inline(always)]

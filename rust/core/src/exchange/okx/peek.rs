@@ -63,8 +63,8 @@ fn scan(frame: &[u8]) -> Option<Peek<'_>> {
         b'b' if c.eat(br#"books-l2-tbt","instId":""#) => book(&mut c, frame, "books-l2-tbt")?,
         b'b' if c.eat(br#"books50-l2-tbt","instId":""#) => book(&mut c, frame, "books50-l2-tbt")?,
         b'b' if c.eat(br#"bbo-tbt","instId":""#) => bbo(&mut c, frame)?,
-        b't' if c.eat(br#"trades","instId":""#) => trade(&mut c, EventKind::AggTrade)?,
-        b't' if c.eat(br#"trades-all","instId":""#) => trade(&mut c, EventKind::Trade)?,
+        b't' if c.eat(br#"trades","instId":""#) => trades(&mut c, EventKind::AggTrade)?,
+        b't' if c.eat(br#"trades-all","instId":""#) => trades(&mut c, EventKind::Trade)?,
         _ => return other(&mut c),
     };
     (head.symbol.len() <= MAX_SYMBOL_BYTES).then_some(Peek::Event(head))
@@ -95,28 +95,61 @@ fn bbo<'a>(c: &mut Cursor<'a>, frame: &'a [u8]) -> Option<Head<'a>> {
     Some(Head { kind: EventKind::Bbo, symbol, variant: Some(""), key: tail.bbo_key(), times: tail.times(), resume })
 }
 
-/// `S"},"data":[{"instId":"S","tradeId":"1","px":"` and there decoding resumes. One row; more are for the reader.
+/// `S"},"data":[` and there decoding resumes. The rows tell which ids there are.
 #[inline(always)]
-fn trade<'a>(c: &mut Cursor<'a>, kind: EventKind) -> Option<Head<'a>> {
+fn trades<'a>(c: &mut Cursor<'a>, kind: EventKind) -> Option<Head<'a>> {
     let symbol = c.name()?;
-    c.expect(br#"},"data":[{"instId":""#)?;
+    c.expect(br#"},"data":["#)?;
+    let resume = c.at();
+    let mut ids = Ids::default();
+    loop {
+        let last = trade_id(c, symbol)?;
+        c.skip_number()?;
+        c.expect(br#","sz":""#)?;
+        c.skip_number()?;
+        let fold = Fold::scan(c)?;
+        ids.add(fold.first(last)?, last, times(fold.ts));
+        if !c.eat(b",") {
+            break;
+        }
+    }
+    c.expect(b"]}")?;
+    let (key, times) = ids.0.filter(|_| c.is_at_end())?;
+    Some(Head { kind, symbol, variant: Some(""), key, times, resume })
+}
+
+/// `{"instId":"S","tradeId":"1","px":"`
+#[inline(always)]
+pub(super) fn trade_id(c: &mut Cursor<'_>, symbol: &str) -> Option<i64> {
+    c.expect(br#"{"instId":""#)?;
     if c.name()? != symbol {
         return None;
     }
     c.expect(br#","tradeId":""#)?;
     let id = c.integer()?;
     c.expect(br#"","px":""#)?;
-    let resume = c.at();
-    c.skip_number()?;
-    c.expect(br#","sz":""#)?;
-    c.skip_number()?;
-    let fold = Fold::scan(c)?;
-    let key = key_of(fold.first(id)?, id);
-    Some(Head { kind, symbol, variant: Some(""), key, times: times(fold.ts), resume })
+    Some(id)
+}
+
+/// The ids that all trades of a message cover, and the times of the one with the highest.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Ids(pub(super) Option<(Key, EventTimes)>);
+
+impl Ids {
+    #[inline(always)]
+    pub(super) fn add(&mut self, first: i64, last: i64, at: EventTimes) {
+        self.0 = Some(match self.0 {
+            Some((key, times)) => {
+                let times = if last > key.last { at } else { times };
+                (key_of(first.min(key.first), last.max(key.last)), times)
+            }
+            None => (key_of(first, last), at),
+        });
+    }
 }
 
 /// The key of trades.
-pub(super) fn key_of(first: i64, last: i64) -> Key {
+fn key_of(first: i64, last: i64) -> Key {
     Key { prev: first.saturating_sub(1), first, last }
 }
 
@@ -193,10 +226,17 @@ fn signed(c: &mut Cursor<'_>) -> Option<i64> {
 /// A channel without a scanner: states, and what no row is made of. What is unknown is for the reader.
 #[inline(never)]
 fn other<'a>(c: &mut Cursor<'a>) -> Option<Peek<'a>> {
-    let channel = std::str::from_utf8(c.text()?).ok()?;
+    let channel = c.name()?;
+    let mut symbol = None;
     // What else its `arg` says are plain texts.
     while c.eat(b",\"") {
-        if c.text()? == b"channel" {
+        if c.eat(br#"instId":""#) {
+            if symbol.replace(c.name()?).is_some() {
+                return None;
+            }
+            continue;
+        }
+        if [&b"channel"[..], b"instId"].contains(&c.text()?) {
             return None;
         }
         c.expect(b":\"")?;
@@ -211,7 +251,8 @@ fn other<'a>(c: &mut Cursor<'a>) -> Option<Peek<'a>> {
         return None;
     }
     if states::Feed::of(channel).is_some() {
-        return Some(Peek::Event(Head::of_states(Some(channel))));
+        let head = Head::of_states(symbol.unwrap_or_default(), Some(channel));
+        return Some(Peek::Event(Head { resume: c.at(), ..head }));
     }
     match ignored(channel) {
         _ if channel == "instruments" => Some(Peek::Answer),

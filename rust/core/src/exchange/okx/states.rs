@@ -1,15 +1,19 @@
 //! What instruments are worth beside their books (§5). Rare, so read by simd-json alone.
 
+use xtrader_scan::Cursor;
+
 use super::instruments::name;
 use super::wire::{moment, side, time};
+use crate::config::Stream;
 use crate::decimal::Decimal;
 use crate::event::{Derivative, EventTimes, Liquidation, OptionState, State, StateRow, StateRows, TextRange};
-use crate::exchange::Decoded;
 use crate::exchange::document::{Object, Value};
 use crate::exchange::levels::decimal;
 use crate::exchange::names::is_symbol;
+use crate::exchange::{Decoded, Head, StateHead};
 use crate::report::RejectReason;
 use crate::symbol::Exchange;
+use crate::time::ms_to_ns;
 
 /// A feed of states. Within each the newer one wins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,12 +41,50 @@ impl Feed {
     }
 }
 
-/// The rows of a message of `channel` into `out`.
-pub(super) fn read(data: Value<'_, '_>, channel: &str, out: &mut StateRows) -> Result<Decoded<()>, RejectReason> {
-    let feed = Feed::of(channel).ok_or(RejectReason::Schema)?;
+/// The heads of rows that end with their time, as all do that are no events (§5). Where the subscription names their
+/// instrument the row need not be searched for it. Which stream a mark price is of tells the instrument's kind.
+#[inline(always)]
+pub(super) fn heads(frame: &[u8], head: &Head<'_>, mut each: impl FnMut(StateHead<'_>) -> bool) -> Option<()> {
+    let feed = Feed::of(head.variant?).filter(|feed| *feed != Feed::LiquidationOrders)?;
+    let of = |stream| Some((stream, feed as u8));
+    let feeds = match feed {
+        Feed::OptionSummary => [of(Stream::Options), None],
+        Feed::MarkPrice | Feed::OpenInterest => [of(Stream::Derivatives), of(Stream::Options)],
+        _ => [of(Stream::Derivatives), None],
+    };
+    let is_index = feed == Feed::IndexTickers;
+    let mut c = Cursor::new(frame, head.resume);
+    loop {
+        let mut native = head.symbol;
+        if native.is_empty() {
+            c.expect(br#"{"instType":"OPTION","instId":""#)?;
+            native = c.name()?;
+        }
+        let row = c.until::<b'}'>()?;
+        let mut tail = Cursor::new(row, row.len().checked_sub(br#","ts":"1597026383085""#.len())?);
+        tail.expect(br#","ts":""#)?;
+        let time = ms_to_ns(tail.millis()?)?;
+        tail.expect(b"\"")?;
+        if !(tail.is_at_end() && each(StateHead { native, is_index, feeds, time })) {
+            return tail.is_at_end().then_some(());
+        }
+        if !c.eat(b",") {
+            break;
+        }
+    }
+    c.expect(b"]}")?;
+    c.is_at_end().then_some(())
+}
+
+/// The rows of a message into `out`. Those of a subscription to one instrument are its own.
+pub(super) fn read(data: Value<'_, '_>, head: &Head<'_>, out: &mut StateRows) -> Result<Decoded<()>, RejectReason> {
+    let feed = head.variant.and_then(Feed::of).ok_or(RejectReason::Schema)?;
     for row in data.elements() {
         let row = row.object().ok_or(RejectReason::Schema)?;
         let symbol = row.get("instId").and_then(Value::text).filter(|s| is_symbol(s)).ok_or(RejectReason::Schema)?;
+        if !head.symbol.is_empty() && head.symbol != symbol {
+            return Err(RejectReason::Schema);
+        }
         let native = out.texts.add(symbol);
         let mut push = |times: EventTimes, state| out.rows.push(state_row(native, feed, times, state));
         let is_option = name(symbol).market == Exchange::OkxOptions;

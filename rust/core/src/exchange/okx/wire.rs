@@ -1,7 +1,7 @@
 //! The exchange's own messages, in any shape, by way of simd-json (§3, §4).
 
 use super::normalize::{self, Fill, Fold};
-use super::peek::{BOOKS, Tail, ignored, key_of};
+use super::peek::{BOOKS, Ids, Tail, ignored};
 use super::states;
 use crate::event::{Bbo, BookHead, DecodedLevels, EventTimes, Scales, TradeRows};
 use crate::exchange::document::{Document, Object, Value};
@@ -38,7 +38,8 @@ pub(super) fn judge<'a>(document: &Document<'a>) -> Result<(Peek<'a>, usize), Re
     };
     let data = frame.get("data").filter(|data| data.is_array()).ok_or(RejectReason::Schema)?;
     if kind == EventKind::State {
-        return Ok((Peek::Event(Head::of_states(Some(channel))), data.position()));
+        let symbol = arg.get("instId").map_or(Ok(""), |id| id.text().ok_or(RejectReason::Schema))?;
+        return Ok((Peek::Event(Head::of_states(symbol, Some(channel))), data.position()));
     }
     let symbol = arg.get("instId").and_then(Value::text).filter(|s| is_symbol(s)).ok_or(RejectReason::Schema)?;
     let (variant, (key, times), body) = match kind {
@@ -68,22 +69,16 @@ fn only_row<'d, 'a>(data: Value<'d, 'a>) -> Result<(Value<'d, 'a>, Object<'d, 'a
 
 /// The ids that all trades of a message cover, and the time of the last one.
 fn last_trade(data: Value<'_, '_>, symbol: &str) -> Result<(Key, EventTimes), RejectReason> {
-    let mut found: Option<(Key, EventTimes)> = None;
+    let mut found = Ids::default();
     for row in data.elements() {
         let row = row.object().ok_or(RejectReason::Schema)?;
         if row.get("instId").is_some_and(|id| id.text() != Some(symbol)) {
             return Err(RejectReason::Schema);
         }
         let (first, last) = ids(row)?;
-        found = Some(match found {
-            Some((key, times)) => {
-                let times = if last > key.last { time(row)? } else { times };
-                (key_of(first.min(key.first), last.max(key.last)), times)
-            }
-            None => (key_of(first, last), time(row)?),
-        });
+        found.add(first, last, time(row)?);
     }
-    found.ok_or(RejectReason::Schema)
+    found.0.ok_or(RejectReason::Schema)
 }
 
 /// First and last fill of a trade.

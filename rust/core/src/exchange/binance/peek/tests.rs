@@ -170,7 +170,7 @@ fn states_are_told_by_their_type() {
         r#"{"stream":"!markPrice@arr@1s","data":[{"e":"markPriceUpdate","E":1617308820003}]}"#,
         r#"{"e":"forceOrder","E":1568014460893,"o":{"s":"BTCUSDT"}}"#,
     ] {
-        assert_eq!(peek(frame.as_bytes()), Peek::Event(Head::of_states(None)), "{frame}");
+        assert_eq!(peek(frame.as_bytes()), Peek::Event(Head::of_states("", None)), "{frame}");
         assert_eq!(super::peek::<BinanceSpot>(frame.as_bytes()), Peek::Miss, "spot has none");
     }
 }

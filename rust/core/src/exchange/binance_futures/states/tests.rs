@@ -5,11 +5,11 @@ use crate::exchange::{Head, Peek, Protocol};
 
 /// What the reader makes of a frame: the verdict, and of each row the name and the rest.
 fn read(frame: &str) -> (Decoded<()>, Vec<(String, StateRow)>) {
-    assert_eq!(<BinanceFutures as Protocol>::peek(frame.as_bytes()), Peek::Event(Head::of_states(None)), "{frame}");
+    assert_eq!(<BinanceFutures as Protocol>::peek(frame.as_bytes()), Peek::Event(Head::of_states("", None)), "{frame}");
     let mut reader = WireReader::default();
     let message = reader.read::<BinanceFutures>(frame.as_bytes()).unwrap();
     let Peek::Event(head) = message.peek() else { panic!("{:?}: {frame}", message.peek()) };
-    assert_eq!(head, Head::of_states(None));
+    assert_eq!(head, Head::of_states("", None));
     let mut out = StateRows::default();
     let decoded = message.states::<BinanceFutures>(&mut out);
     (decoded, out.rows.iter().map(|row| (out.texts.get(row.native).to_owned(), *row)).collect())

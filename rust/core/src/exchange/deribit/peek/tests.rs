@@ -98,7 +98,8 @@ fn what_is_not_as_it_should_be_is_left_to_the_reader() {
 #[test]
 fn states_are_told_by_their_channel() {
     let frame = frame("ticker.A-PERPETUAL.100ms", "{}");
-    assert_eq!(peek(frame.as_bytes()), Peek::Event(Head::of_states(Some("100ms"))));
+    let Peek::Event(head) = peek(frame.as_bytes()) else { panic!("{frame}") };
+    assert_eq!(Head { resume: 0, ..head }, Head::of_states("A-PERPETUAL", Some("100ms")));
 }
 
 #[test]

@@ -72,7 +72,7 @@ fn too_many_levels_are_for_the_reader_to_refuse() {
 
 fn only_row(frame: &str) -> TradeRow {
     let mut out = TradeRows::default();
-    assert_eq!(trade(Isa::best(), frame.as_bytes(), &head(frame), SCALES, &mut out), Decoded::Event(()), "{frame}");
+    assert_eq!(trades(Isa::best(), frame.as_bytes(), &head(frame), SCALES, &mut out), Decoded::Event(()), "{frame}");
     assert_eq!(out.rows.len(), 1);
     out.rows[0]
 }

@@ -159,10 +159,10 @@ fn others() -> impl Strategy<Value = String> {
 
 /// What the scanners take, if only by its head.
 pub(super) fn dominant() -> impl Strategy<Value = String> {
-    prop_oneof![4 => book(), 2 => trades(1..=1), 1 => bbo(), 1 => state(), 1 => liquidations(), 1 => greeks()]
+    prop_oneof![4 => book(), 2 => trades(1..=4), 1 => bbo(), 1 => state(), 1 => liquidations(), 1 => greeks()]
 }
 
 /// What is left to the reader, or makes no row.
 pub(super) fn rare() -> impl Strategy<Value = String> {
-    prop_oneof![trades(2..=4), others()]
+    prop_oneof![others()]
 }
