@@ -88,37 +88,25 @@ pub struct Engine {
 
 impl Engine {
     /// Takes one input. Rows go into the builders, wishes into the queue of actions.
+    #[inline]
     pub fn handle(&mut self, at: Stamp, input: Input<'_>) {
         self.handle_recorded(Some(at.wall), at.mono, input);
     }
 
     /// As [`Self::handle`], for an input whose wall time may not have been recorded: then the last known one stands
     /// in, at the start the time of the first event, and every row says so (flag 8).
+    #[inline]
     pub fn handle_recorded(&mut self, recorded: Option<i64>, mono: u64, input: Input<'_>) {
-        with_protocol!(self.cx.config.venue, P => self.handle_as::<P>(recorded, mono, input));
+        with_protocol!(self.cx.config.venue, P => self.handle_as::<P>(recorded, mono, &input));
     }
 
-    fn handle_as<P: Protocol>(&mut self, recorded: Option<i64>, mono: u64, input: Input<'_>) {
-        let peeked = match input {
-            Input::Frame { payload, .. } => Some(P::peek(payload)),
-            _ => None,
-        };
-        let (wall, suspect) = match (recorded, self.last_wall, &peeked) {
-            (Some(wall), _, _) => (wall, 0),
-            (None, Some(last), _) => (last, flags::RECV_SUSPECT),
-            (None, None, Some(Peek::Event(head))) => (head.times.event.unwrap_or(0), flags::RECV_SUSPECT),
-            (None, None, _) => (0, flags::RECV_SUSPECT),
-        };
-        if wall != 0 || suspect == 0 {
-            self.last_wall = Some(wall);
-        }
-        let mono = mono.max(self.cx.now.at.mono);
-        self.cx.now = Now { msg_id: self.cx.now.msg_id + 1, row: 1, at: Stamp { wall, mono } };
-        self.arm_checkpoint();
-        let origin = self.origin(&input, wall, suspect);
-        self.record(origin, recorded, &input);
-        match input {
+    fn handle_as<P: Protocol>(&mut self, recorded: Option<i64>, mono: u64, input: &Input<'_>) {
+        match *input {
             Input::Frame { payload, .. } => {
+                // A head is large: it stays where it was made.
+                let peeked = P::peek(payload);
+                let event = if let Peek::Event(head) = &peeked { head.times.event } else { None };
+                let origin = self.take_in(recorded, mono, input, event);
                 self.cx.counters.frames += 1;
                 self.cx.counters.bytes += payload.len() as u64;
                 self.cx.ledger.on_message(origin.conn, payload.len());
@@ -126,21 +114,14 @@ impl Engine {
                     connection.on_frame(self.cx.now);
                 }
                 let outcome = match &peeked {
-                    Some(Peek::Event(head)) => self.on_event::<P>(origin, payload, head),
-                    Some(Peek::Ignored(reason)) => Outcome::Ignored(*reason),
-                    Some(Peek::Answer) => self.on_answer::<P>(origin.conn, payload),
-                    Some(Peek::Miss) | None => self.on_odd_frame::<P>(origin, payload),
+                    Peek::Event(head) => self.on_event::<P>(origin, payload, head),
+                    Peek::Ignored(reason) => Outcome::Ignored(*reason),
+                    Peek::Answer => self.on_answer::<P>(origin.conn, payload),
+                    Peek::Miss => self.on_odd_frame::<P>(origin, payload),
                 };
                 self.cx.counters.frame(outcome);
             }
-            Input::ConnUp { conn, url, link } => self.on_conn_up(conn, url, link),
-            Input::ConnDown { conn, down } => self.on_conn_down(origin, conn, down),
-            Input::Http(reply) => {
-                let outcome = self.on_reply(origin, &reply);
-                self.cx.counters.reply(outcome);
-            }
-            Input::Command(command) => self.on_command(command),
-            Input::Timeout => self.on_timeout(),
+            _ => self.on_rare_input(recorded, mono, input),
         }
         if std::mem::take(&mut self.cx.recovery.stirred) {
             self.ask_for_trades();
@@ -152,11 +133,48 @@ impl Engine {
             self.resubscribe_books();
         }
         if self.oldest_open.is_none() && self.cx.batches.open_rows() > 0 {
-            self.oldest_open = Some(mono);
+            self.oldest_open = Some(self.cx.now.at.mono);
         }
     }
 
+    /// Whatever is no frame.
+    fn on_rare_input(&mut self, recorded: Option<i64>, mono: u64, input: &Input<'_>) {
+        let origin = self.take_in(recorded, mono, input, None);
+        match *input {
+            Input::ConnUp { conn, url, link } => self.on_conn_up(conn, url, link),
+            Input::ConnDown { conn, down } => self.on_conn_down(origin, conn, down),
+            Input::Http(reply) => {
+                let outcome = self.on_reply(origin, &reply);
+                self.cx.counters.reply(outcome);
+            }
+            Input::Command(command) => self.on_command(command),
+            Input::Timeout => self.on_timeout(),
+            Input::Frame { .. } => {}
+        }
+    }
+
+    /// Numbers the input, dates it and records it, before anything comes of it. `event` is when its event happened, as
+    /// far as its head says.
+    #[inline]
+    fn take_in(&mut self, recorded: Option<i64>, mono: u64, input: &Input<'_>, event: Option<i64>) -> Origin {
+        let (wall, suspect) = match (recorded, self.last_wall) {
+            (Some(wall), _) => (wall, 0),
+            (None, Some(last)) => (last, flags::RECV_SUSPECT),
+            (None, None) => (event.unwrap_or(0), flags::RECV_SUSPECT),
+        };
+        if wall != 0 || suspect == 0 {
+            self.last_wall = Some(wall);
+        }
+        let mono = mono.max(self.cx.now.at.mono);
+        self.cx.now = Now { msg_id: self.cx.now.msg_id + 1, row: 1, at: Stamp { wall, mono } };
+        self.arm_checkpoint();
+        let origin = self.origin(input, wall, suspect);
+        self.record(origin, recorded, input);
+        origin
+    }
+
     /// Where this input's rows come from: its receive time never falls on one connection.
+    #[inline]
     fn origin(&mut self, input: &Input<'_>, wall: i64, suspect: u8) -> Origin {
         let conn = match input {
             Input::Frame { conn, .. } | Input::ConnUp { conn, .. } | Input::ConnDown { conn, .. } => *conn,
@@ -379,6 +397,7 @@ impl Engine {
     }
 
     /// Full-book rows are due at every UTC day and at every whole interval; armed as soon as a time is known.
+    #[inline]
     fn arm_checkpoint(&mut self) {
         let Stamp { wall, mono } = self.cx.now.at;
         if self.checkpoint_at.is_none() && self.last_wall.is_some() {

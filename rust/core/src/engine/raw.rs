@@ -45,10 +45,14 @@ impl Headers {
 }
 
 impl Engine {
+    #[inline]
     pub(super) fn record(&mut self, origin: Origin, wall: Option<i64>, input: &Input<'_>) {
-        if !self.cx.batches.is_wanted(crate::table::Table::Raw) {
-            return;
+        if self.cx.batches.is_wanted(crate::table::Table::Raw) {
+            self.record_input(origin, wall, input);
         }
+    }
+
+    fn record_input(&mut self, origin: Origin, wall: Option<i64>, input: &Input<'_>) {
         let headers = Headers {
             retry_after_ms: if let Input::Http(reply) = input { reply.retry_after_ms } else { None },
             wall: (wall != Some(origin.ts_recv)).then_some(wall),

@@ -48,6 +48,58 @@ fn newer_wins_within_each_feed_and_copies_are_dropped() {
     assert_eq!((world.count("/frames/duplicate"), world.count("/frames/ignored/older_state")), (1, 1));
 }
 
+/// The frames as the exchanges write them: heads are told by the order of their keys.
+#[test]
+fn a_copy_of_states_is_dropped_by_its_heads_and_a_frame_with_news_is_read() {
+    let mark_price = |symbol: &str, ms: i64| {
+        format!(
+            r#"{{"e":"markPriceUpdate","E":{ms},"s":"{symbol}","p":"1.5","P":"1","i":"1","r":"0.0001","T":{NOON},"st":1}}"#
+        )
+    };
+    let marks = |of: &[(&str, i64)]| {
+        let rows: Vec<_> = of.iter().map(|(symbol, ms)| mark_price(symbol, *ms)).collect();
+        format!(r#"{{"stream":"!markPrice@arr@1s","data":[{}]}}"#, rows.join(","))
+    };
+    let summary = |ts: i64| {
+        format!(
+            r#"{{"arg":{{"channel":"opt-summary","instFamily":"BTC-USD"}},"data":[{{"instType":"OPTION","instId":"BTC-USD-270326-90000-C","deltaBS":"0.5","markVol":"0.6","ts":"{ts}"}}]}}"#
+        )
+    };
+    let funding = |ts: i64| {
+        format!(
+            r#"{{"arg":{{"channel":"funding-rate","instId":"BTC-USDT-SWAP"}},"data":[{{"fundingRate":"0.0001","fundingTime":"1795350000000","instId":"BTC-USDT-SWAP","instType":"SWAP","ts":"{ts}"}}]}}"#
+        )
+    };
+    let option = |ts| deribit_ticker("BTC-25DEC26-100000-C", ts, "0.05", r#","mark_iv":61.5,"greeks":{"delta":0.5}"#);
+    let of_each: [(Venue, Table, String, String, String); 4] = [
+        (
+            Venue::BinanceFutures,
+            Table::Derivatives,
+            marks(&[("A", T0), ("B", T0)]),
+            marks(&[("B", T0), ("A", T0 - 1)]),
+            marks(&[("A", T0), ("B", T0 + 1)]),
+        ),
+        (Venue::Okx, Table::Options, summary(T0), summary(T0 - 1), summary(T0 + 1)),
+        (Venue::Okx, Table::Derivatives, funding(T0), funding(T0), funding(T0 + 1)),
+        (Venue::Deribit, Table::Options, option(T0), option(T0), option(T0 + 1)),
+    ];
+    for (venue, table, first, known, news) in of_each {
+        let mut world = World::replaying_at(venue, 2);
+        world.frame(A, &first);
+        let rows = world.rows(table, &["conn_id"]).len();
+        let read = world.count("/scanner_miss");
+        world.frame(B, &first);
+        world.frame(B, &known);
+        assert_eq!(world.count("/scanner_miss"), read, "a copy was read: {known}");
+        assert_eq!(world.rows(table, &["conn_id"]).len(), rows, "a copy is a row: {known}");
+        world.frame(B, &news);
+        let told = world.rows(table, &["conn_id"]);
+        assert_eq!(told.last().map(String::as_str), Some("2"), "{news}");
+        assert_eq!(told.len(), rows + 1, "the row that is new, and no other: {news}");
+        assert_eq!(world.count("/frames/total"), world.count("/frames/accepted") + 2);
+    }
+}
+
 #[test]
 fn an_index_is_a_row_of_everyone_who_follows_it() {
     let mut world = World::replaying_at(Venue::Okx, 1);

@@ -247,6 +247,9 @@ impl Fold {
 
     #[inline(always)]
     fn source(c: &mut Cursor<'_>) -> Option<Option<Condition>> {
+        if c.eat(br#","source":"0""#) {
+            return Some(Some(Condition::Regular));
+        }
         if !c.eat(br#","source":""#) {
             return Some(None);
         }

@@ -104,9 +104,10 @@ fn trades<'a>(c: &mut Cursor<'a>, kind: EventKind) -> Option<Head<'a>> {
     let mut ids = Ids::default();
     loop {
         let last = trade_id(c, symbol)?;
-        c.skip_number()?;
+        // Whether these are numbers decoding says.
+        c.until::<b'"'>()?;
         c.expect(br#","sz":""#)?;
-        c.skip_number()?;
+        c.until::<b'"'>()?;
         let fold = Fold::scan(c)?;
         ids.add(fold.first(last)?, last, times(fold.ts));
         if !c.eat(b",") {

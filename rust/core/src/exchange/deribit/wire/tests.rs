@@ -14,12 +14,12 @@ fn frame(channel: &str, data: &str) -> String {
     )
 }
 
-fn states_of(data: &str) -> (Decoded<()>, StateRows) {
-    let frame = frame("ticker.BTC-PERPETUAL.100ms", data);
+fn states_of(name: &str, data: &str) -> (Decoded<()>, StateRows) {
+    let frame = frame(&format!("ticker.{name}.100ms"), data);
     let mut reader = WireReader::default();
     let message = reader.read::<P>(frame.as_bytes()).unwrap();
     let Peek::Event(head) = message.peek() else { panic!("{frame}") };
-    assert_eq!((head.kind, head.symbol, head.variant), (EventKind::State, "", Some("100ms")));
+    assert_eq!((head.kind, head.symbol, head.variant), (EventKind::State, name, Some("100ms")));
     let mut out = StateRows::default();
     (message.states::<P>(&mut out), out)
 }
@@ -27,6 +27,7 @@ fn states_of(data: &str) -> (Decoded<()>, StateRows) {
 #[test]
 fn a_ticker_of_a_perpetual() {
     let (decoded, out) = states_of(
+        "BTC-PERPETUAL",
         r#"{"timestamp":1700000000123,"state":"open","stats":{"high":null},"index_price":92263.55,
         "instrument_name":"BTC-PERPETUAL","last_price":null,"open_interest":1.1323e9,"mark_price":92281.78,
         "current_funding":-1.2e-7,"funding_8h":0.00001}"#,
@@ -48,6 +49,7 @@ fn a_ticker_of_a_perpetual() {
 #[test]
 fn a_ticker_of_an_option_says_volatility_as_a_fraction() {
     let (_, out) = states_of(
+        "BTC-25DEC26-100000-C",
         r#"{"timestamp":1,"instrument_name":"BTC-25DEC26-100000-C","underlying_price":73597.69,"mark_price":0.02954041,
         "mark_iv":96.02,"bid_iv":0.0,"ask_iv":1.0e2,"open_interest":45.4,"last_price":0.0355,"index_price":58900.5,
         "greeks":{"vega":121.14214,"theta":-16.44879,"rho":45.7,"gamma":0.0,"delta":0.09364}}"#,
@@ -74,9 +76,11 @@ fn a_ticker_of_an_option_says_volatility_as_a_fraction() {
 // Fault: B04
 #[test]
 fn a_ticker_with_a_field_of_another_type_is_refused() {
-    let (decoded, _) = states_of(r#"{"timestamp":1,"instrument_name":"BTC-PERPETUAL","mark_price":true}"#);
+    let (decoded, _) = states_of("A-B", r#"{"timestamp":1,"instrument_name":"A-B","mark_price":true}"#);
     assert_eq!(decoded, Decoded::Rejected(RejectReason::Schema));
-    let (decoded, _) = states_of(r#"{"timestamp":1,"instrument_name":"A-B","mark_iv":1e-38}"#);
+    let (decoded, _) = states_of("A-B", r#"{"timestamp":1,"instrument_name":"A-C","mark_price":1.0}"#);
+    assert_eq!(decoded, Decoded::Rejected(RejectReason::Schema), "another than the channel's");
+    let (decoded, _) = states_of("A-B", r#"{"timestamp":1,"instrument_name":"A-B","mark_iv":1e-38}"#);
     assert_eq!(decoded, Decoded::Rejected(RejectReason::Range));
 }
 
