@@ -16,7 +16,7 @@ INSTALLED := $(VENV)/.installed
 # Which build is in .venv: the package has one place there, so either stamp removes the other.
 CI_BUILD := $(VENV)/.built-ci
 RELEASE_BUILD := $(VENV)/.built-release
-BENCH := target/bench/pipeline
+BENCH := target/bench/.built
 
 RUST_SOURCES := Cargo.toml Cargo.lock $(shell find rust benches -name '*.rs' -o -name Cargo.toml 2>/dev/null)
 SOURCES := $(RUST_SOURCES) pyproject.toml README.md LICENSE $(shell find python -name '*.py' -o -name '*.pyi' -o -name py.typed)
@@ -41,7 +41,7 @@ $(INSTALLED): requirements-dev.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $@
 
-build: $(RELEASE_BUILD) $(BENCH) ## Release build with LTO into .venv (.venv/bin/xtrader), and the Rust bench binary.
+build: $(RELEASE_BUILD) $(BENCH) ## Release build with LTO into .venv (.venv/bin/xtrader), and the Rust bench binaries.
 
 $(RELEASE_BUILD): $(INSTALLED) $(SOURCES)
 	@rm -rf target/dist-release
@@ -49,11 +49,13 @@ $(RELEASE_BUILD): $(INSTALLED) $(SOURCES)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --force-reinstall target/dist-release/*.whl
 	@rm -f $(CI_BUILD) && touch $@
 
-# Cargo names the binary by a hash; where it is, its messages say.
+# Cargo names a binary by a hash; where it is, its messages say.
 $(BENCH): $(INSTALLED) $(RUST_SOURCES)
 	@mkdir -p $(dir $@)
-	@cp "$$(cargo build --release --locked --workspace --bench pipeline --message-format json-render-diagnostics \
-		| $(BIN)/python -c 'import json, sys; print(*filter(None, (json.loads(line).get("executable") for line in sys.stdin)))')" $@
+	@cargo build --release --locked --workspace --bench pipeline --bench arbitration --message-format json-render-diagnostics \
+		| $(BIN)/python -c 'import json, shutil, sys; [shutil.copy(at, "target/bench/" + m["target"]["name"]) \
+		for m in map(json.loads, sys.stdin) if (at := m.get("executable")) and "bench" in m["target"]["kind"]]'
+	@touch $@
 
 develop: $(CI_BUILD) ## Quick build (profile ci) into .venv: what lint, test and demo use.
 
@@ -94,8 +96,10 @@ test-long: $(CI_BUILD) ## The tests that take minutes.
 	RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Zsanitizer=address cargo test --profile ci --locked -p xtrader-scan \
 		--target $$(rustc -vV | sed -n 's/^host: //p') --target-dir target/sanitized
 
-bench: $(RELEASE_BUILD) $(BENCH) ## Speed by stage and over loopback, against Python clients in the same run.
+bench: $(RELEASE_BUILD) $(BENCH) ## Speed by stage, of arbitration and over loopback, against orjson and Python clients in the same run.
 	@$(BIN)/python benches/pipeline.py
+	@$(BIN)/python benches/arbitration.py
+	@$(BIN)/python benches/gain.py
 	@$(BIN)/python benches/loopback.py
 
 wheel: $(RELEASE_BUILD) ## Wheel with LTO in dist/, proved in an empty environment without pyarrow and polars.

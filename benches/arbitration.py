@@ -1,5 +1,7 @@
-"""What arbitration costs: losing copies beside winning ones and `orjson.loads` of the same frames, the throughput with
-three connections beside that with one, and the arbiters' memories beside the `lru` crate and plain hash sets.
+"""What arbitration costs, each figure beside its yardstick in the same run.
+
+Losing copies beside winning ones and `orjson.loads` of the same frames, the throughput with three connections beside
+that with one, and the arbiters' memories beside the `lru` crate and plain hash sets.
 
     .venv/bin/python benches/arbitration.py [--json] [--rounds N] [--core N] [--events N] [CAPTURE…]
 

@@ -37,13 +37,13 @@ def chart(results: dict[str, Any]) -> str:
         '<g font-family="system-ui, sans-serif" font-size="13">',
         "<title>Nanoseconds per frame, by stage</title>",
         f'<rect width="{WIDTH}" height="{height}" fill="white"/>',
-        _text(16, 26, "Nanoseconds per frame: text of a frame to rows of Arrow columns", weight="600", size=15),
+        text(16, 26, "Nanoseconds per frame: text of a frame to rows of Arrow columns", weight="600", size=15),
         *_legend(),
     ]
     top = TOP
     for capture in captures:
         frames = f"{capture['frames']:,} frames, {capture['bytes'] / capture['frames']:,.0f} bytes each on average"
-        parts.append(_text(16, top + 22, f"{_name(capture['capture'])}: {frames}", weight="600"))
+        parts.append(text(16, top + 22, f"{_name(capture['capture'])}: {frames}", weight="600"))
         y = top + 34
         for key, (label, colour) in YARDSTICKS.items():
             parts += _bar(y, label, [(float(capture[key]), colour)], scale, float(capture[key]), None)
@@ -54,7 +54,7 @@ def chart(results: dict[str, Any]) -> str:
         parts += _bar(y, "XTrader", segments, scale, totals[-1], totals[-1] / float(capture["orjson_loads"]))
         top += group
     parts.append(
-        _text(16, height - 12, "Measured by `make bench`, one core, best of several rounds, one run.", fill="#666")
+        text(16, height - 12, "Measured by `make bench`, one core, best of several rounds, one run.", fill="#666")
     )
     return "\n".join([*parts, "</g>", "</svg>"]) + "\n"
 
@@ -62,26 +62,27 @@ def chart(results: dict[str, Any]) -> str:
 def _bar(  # noqa: PLR0917 - all of them are the bar
     y: float, label: str, segments: list[tuple[float, str]], scale: float, total: float, ratio: float | None
 ) -> list[str]:
-    parts = [_text(LEFT - 10, y + BAR - 5, label, anchor="end")]
+    parts = [text(LEFT - 10, y + BAR - 5, label, anchor="end")]
     x = float(LEFT)
     for ns, colour in segments:
         parts.append(f'<rect x="{x:.1f}" y="{y}" width="{ns * scale:.1f}" height="{BAR}" fill="{colour}"/>')
         x += ns * scale
     told = f"{total:,.0f} ns" + (f" ({ratio:.2f} of it)" if ratio is not None else "")
-    return [*parts, _text(x + 6, y + BAR - 5, told)]
+    return [*parts, text(x + 6, y + BAR - 5, told)]
 
 
 def _legend() -> list[str]:
     parts, x = [], float(LEFT)
     for stage, colour in STAGES.items():
-        parts += [f'<rect x="{x:.0f}" y="40" width="12" height="12" fill="{colour}"/>', _text(x + 17, 51, stage)]
+        parts += [f'<rect x="{x:.0f}" y="40" width="12" height="12" fill="{colour}"/>', text(x + 17, 51, stage)]
         x += 90
     return parts
 
 
-def _text(
+def text(
     x: float, y: float, text: str, *, anchor: str = "start", weight: str = "400", size: int = 13, fill: str = "#222"
 ) -> str:
+    """A text as SVG."""
     style = f'text-anchor="{anchor}" font-weight="{weight}" font-size="{size}" fill="{fill}"'
     return f'<text x="{x:.1f}" y="{y:.1f}" {style}>{escape(text)}</text>'
 

@@ -15,6 +15,8 @@ import pytest
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "benches"))
 
+import arbitration  # noqa: E402
+import gain  # noqa: E402
 import loopback  # noqa: E402
 import pipeline  # noqa: E402
 
@@ -67,6 +69,24 @@ def test_a_missing_binary_says_how_to_build_it(monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.setattr(pipeline, "BINARY", tmp_path / "pipeline")
     with pytest.raises(SystemExit, match="make build"):
         pipeline.main(["capture.jsonl"])
+
+
+@pytest.mark.parametrize("module", [arbitration, gain])
+def test_so_do_the_others(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, module: ModuleType) -> None:
+    monkeypatch.setattr(module, "BINARY", tmp_path / "arbitration")
+    with pytest.raises(SystemExit, match="make build"):
+        module.main([])
+
+
+@pytest.mark.parametrize(
+    ("module", "given"),
+    [(arbitration, ["--rounds", "0"]), (arbitration, ["--core", "9999"]), (gain, ["--seconds", "0"])],
+)
+def test_nor_do_these(module: ModuleType, given: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        module.main(given)
+    assert stopped.value.code == 2
+    assert f"usage: {module.__name__}.py" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("arguments", [["--rounds", "0", "a"], ["--core", "9999", "a"], ["--rounds", "x", "a"]])
@@ -127,6 +147,83 @@ def test_the_table_shows_the_ratios() -> None:
     assert "0 a frame between batch closes" in text
 
 
+KIND = {"source": "x/a", "kind": "bbo", "frames": 2, "bytes": 200, "peek": 20.0, "winning": 400.0, "losing": 40.0}
+MEMORY = {"name": "lru", "ns_per_key": 40.0, "bytes": 4_000_000}
+GAIN = {
+    "events": 100,
+    "events_per_s": 500.0,
+    "seconds": 1,
+    "seed": 1,
+    "gain": [
+        {"connections": 1, "latency_us": {"p50": 1000.0, "p99_9": 12_000.0}},
+        {"connections": 2, "latency_us": {"p50": 800.0, "p99_9": 3000.0}},
+    ],
+}
+
+
+def stand_in(tmp_path: Path, script: str) -> Path:
+    binary = tmp_path / "binary"
+    binary.write_text(f"#!/bin/sh\n{script}\n")
+    binary.chmod(0o755)
+    return binary
+
+
+def test_losing_copies_are_shown_beside_the_same_frames_in_orjson(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    kind = json.dumps({"copies": [KIND | {"file": "FILE"}], "throughput": [{"source": "x/a", "one": 80, "three": 100}]})
+    dedup = {"keys": "ids", "events": 10, "copies": 3, "capacity": 1000}
+    block = json.dumps({"dedup": [dedup | {"memories": [MEMORY | {"name": "Deduper", "ns_per_key": 10.0}, MEMORY]}]})
+    write = f"""for last in "$@"; do [ "$before" = --frames ] && folder=$last; before=$last; done
+case $1 in copies) printf '%s\\n%s\\n' '{FRAME}' '{FRAME}' > $folder/0.frames
+cat <<'END' | sed "s|FILE|$folder/0.frames|"
+{kind}
+END
+;; dedup) cat <<'END'
+{block}
+END
+;; esac"""
+    monkeypatch.setattr(arbitration, "BINARY", stand_in(tmp_path, write))
+    results = arbitration.measure(["capture"], rounds=1, events=10)
+    [told] = results["copies"]
+    assert told["orjson_loads"] > 0
+    results["copies"] = [told | {"orjson_loads": 500.0}]
+    text = [line.split() for line in arbitration.table(results).splitlines()]
+    assert ["x/a,", "bbo", "2", "20", "40", "0.100", "0.080"] in text
+    assert ["x/a", "80", "100", "0.80"] in text
+    assert ["Deduper", "(0.25", "of", "lru)", "10.0", "4.0"] in text
+
+
+def test_what_the_binary_complains_of_is_shown(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(arbitration, "BINARY", stand_in(tmp_path, "echo no exchange is called x >&2; exit 1"))
+    with pytest.raises(pipeline.BenchError, match="no exchange is called x"):
+        arbitration.native("copies", "x/a.jsonl")
+
+
+def test_the_gain_is_drawn_and_told(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    binary = stand_in(tmp_path, f"cat <<'END'\n{json.dumps(GAIN)}\nEND")
+    monkeypatch.setattr(gain, "BINARY", binary)
+    monkeypatch.setattr(arbitration, "BINARY", binary)
+    monkeypatch.setattr(gain, "RESULTS", tmp_path / "gain.json")
+    gain.main(["--write"])
+    assert [line.split() for line in capsys.readouterr().out.splitlines()] == [
+        ["latency,", "ms", "p50", "p99.9"],
+        ["1", "connection", "1.00", "12.00"],
+        ["2", "connections", "0.80", "3.00"],
+    ]
+    assert json.loads((tmp_path / "gain.json").read_text()) == GAIN
+    drawn = (tmp_path / "gain.svg").read_text()
+    assert drawn.count("<rect") == 1 + 4
+    assert "3.00 ms (0.25 of one&apos;s)" in drawn or "3.00 ms (0.25 of one's)" in drawn
+    assert "virtual time" in drawn
+
+
+def test_the_published_chart_is_that_of_the_published_figures() -> None:
+    assert gain.RESULTS.with_suffix(".svg").read_text() == gain.chart(json.loads(gain.RESULTS.read_text()))
+
+
 @pytest.mark.parametrize(("q", "value"), [(0.5, 50.0), (0.99, 99.0), (0.999, 100.0), (1.0, 100.0)])
 def test_quantiles_are_values_that_occurred(q: float, value: float) -> None:
     assert loopback.quantile([float(n) for n in range(1, 101)], q) == value
@@ -153,7 +250,7 @@ def test_the_tables_of_loopback() -> None:
     assert "Spinning was forced" in text
 
 
-@pytest.mark.parametrize("module", [pipeline, loopback])
+@pytest.mark.parametrize("module", [pipeline, loopback, arbitration, gain])
 def test_help_says_what_it_measures(module: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         module.main(["--help"])

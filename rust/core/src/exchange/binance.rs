@@ -87,7 +87,7 @@ pub trait Dialect {
     fn url(ws: &str, family: u8) -> String;
 
     /// [`Protocol::state_heads`].
-    fn state_heads(_frame: &[u8], _each: impl FnMut(StateHead<'_>) -> bool) -> Option<()> {
+    fn state_heads(_frame: &[u8], _head: &Head<'_>, _each: impl FnMut(StateHead<'_>) -> bool) -> Option<()> {
         None
     }
 
@@ -165,8 +165,8 @@ impl<D: Dialect> Protocol for D {
     }
 
     #[inline(always)]
-    fn state_heads(frame: &[u8], _head: &Head<'_>, each: impl FnMut(StateHead<'_>) -> bool) -> Option<()> {
-        <D as Dialect>::state_heads(frame, each)
+    fn state_heads(frame: &[u8], head: &Head<'_>, each: impl FnMut(StateHead<'_>) -> bool) -> Option<()> {
+        <D as Dialect>::state_heads(frame, head, each)
     }
 
     fn judge<'a>(document: &Document<'a>) -> Result<(Peek<'a>, usize), RejectReason> {

@@ -26,7 +26,7 @@ use std::borrow::Cow;
 
 use super::binance::{Dialect, Weights};
 use super::document::Object;
-use super::{Channel, Decoded, Limits, StateHead};
+use super::{Channel, Decoded, Head, Limits, StateHead};
 use crate::config::{DepthSpeed, Stream, TradeSource};
 use crate::event::StateRows;
 use crate::instrument::Instrument;
@@ -95,8 +95,8 @@ impl Dialect for BinanceFutures {
     }
 
     #[inline(always)]
-    fn state_heads(frame: &[u8], each: impl FnMut(StateHead<'_>) -> bool) -> Option<()> {
-        states::heads(frame, each)
+    fn state_heads(frame: &[u8], head: &Head<'_>, each: impl FnMut(StateHead<'_>) -> bool) -> Option<()> {
+        states::heads(frame, head, each)
     }
 
     fn read_state(body: Object<'_, '_>, out: &mut StateRows) -> Result<Decoded<()>, RejectReason> {

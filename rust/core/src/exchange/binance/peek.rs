@@ -90,11 +90,13 @@ pub(super) fn peek<D: Dialect>(frame: &[u8]) -> Peek<'_> {
 #[inline(always)]
 fn scan<D: Dialect>(frame: &[u8]) -> Option<Peek<'_>> {
     let mut c = Cursor::new(frame, 0);
+    let mut at = 0;
     let feed = if c.eat(br#"{"stream":""#) {
         let feed = feed(&mut c)?;
         c.expect(br#","data":"#)?;
+        at = c.at();
         if !c.eat(b"{") {
-            return array::<D>(&mut c);
+            return array::<D>(&mut c, at);
         }
         if feed == Feed::PartialDepth {
             return Some(Peek::Ignored(IgnoreReason::PartialDepth));
@@ -103,7 +105,7 @@ fn scan<D: Dialect>(frame: &[u8]) -> Option<Peek<'_>> {
         Some(feed)
     } else {
         if !c.eat(br#"{""#) {
-            return array::<D>(&mut c);
+            return array::<D>(&mut c, at);
         }
         None
     };
@@ -114,7 +116,7 @@ fn scan<D: Dialect>(frame: &[u8]) -> Option<Peek<'_>> {
             b't' if c.eat(br#"trade","E":"#) => EventKind::Trade,
             b'd' if c.eat(br#"depthUpdate","E":"#) => EventKind::Depth,
             b'a' if c.eat(br#"aggTrade","E":"#) => EventKind::AggTrade,
-            _ => return rare_type::<D>(&mut c),
+            _ => return rare_type::<D>(&mut c, at),
         }
     } else if c.eat(br#"u":"#) {
         EventKind::Bbo
@@ -350,6 +352,7 @@ fn feed(c: &mut Cursor<'_>) -> Option<Feed<'static>> {
         b'd' if c.eat(br#"depth@100ms""#) => Feed::Depth("@100ms"),
         b'd' if c.eat(br#"depth@0ms""#) => Feed::Depth("@0ms"),
         b'a' if c.eat(br#"aggTrade""#) => Feed::AggTrade,
+        b'm' if c.eat(br#"markPrice@1s""#) => Feed::Other,
         _ => rare_feed(c)?,
     })
 }
@@ -372,18 +375,19 @@ fn rare_feed(c: &mut Cursor<'_>) -> Option<Feed<'static>> {
 
 /// All-market streams send arrays of one type of event: the first one tells.
 #[cold]
-fn array<'a, D: Dialect>(c: &mut Cursor<'_>) -> Option<Peek<'a>> {
+fn array<'a, D: Dialect>(c: &mut Cursor<'_>, at: usize) -> Option<Peek<'a>> {
     c.expect(br#"[{"e":""#)?;
-    rare_type::<D>(c).filter(|peek| *peek != Peek::Answer)
+    rare_type::<D>(c, at).filter(|peek| *peek != Peek::Answer)
 }
 
-/// An event type without a scanner: a state, a notice, or one that is known and that nobody asked for.
-#[cold]
-fn rare_type<'a, D: Dialect>(c: &mut Cursor<'_>) -> Option<Peek<'a>> {
+/// An event type without a scanner: a state, a notice, or one that is known and that nobody asked for. The event, or the
+/// list of them, stands at `at`.
+#[inline(never)]
+fn rare_type<'a, D: Dialect>(c: &mut Cursor<'_>, at: usize) -> Option<Peek<'a>> {
     let kind = c.text()?;
     let is_of = |types: &[&str]| types.iter().any(|known| known.as_bytes() == kind);
     let verdict = if is_of(D::STATES) {
-        Peek::Event(Head::of_states("", None))
+        Peek::Event(Head { resume: at, ..Head::of_states("", None) })
     } else if is_of(&UNREQUESTED) {
         Peek::Ignored(IgnoreReason::UnrequestedKind)
     } else if is_of(&[SHUTDOWN]) {

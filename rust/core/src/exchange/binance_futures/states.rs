@@ -8,7 +8,7 @@ use crate::decimal::Decimal;
 use crate::event::{Derivative, EventTimes, Liquidation, State, StateRow, StateRows};
 use crate::exchange::binance::{self, Product, product};
 use crate::exchange::document::{Object, Value};
-use crate::exchange::{Decoded, StateHead};
+use crate::exchange::{Decoded, Head, StateHead};
 use crate::report::{IgnoreReason, RejectReason};
 use crate::table::Side;
 use crate::time::ms_to_ns;
@@ -34,13 +34,10 @@ pub(super) fn read(body: Object<'_, '_>, out: &mut StateRows) -> Result<Decoded<
 /// The heads of mark prices, alone or in the array of all symbols, whose rows hold no objects. What is of another product
 /// family leaves no row. Liquidations are events, of which each is news.
 #[inline(always)]
-pub(super) fn heads(frame: &[u8], mut each: impl FnMut(StateHead<'_>) -> bool) -> Option<()> {
-    let mut c = Cursor::new(frame, 0);
-    let is_combined = c.eat(br#"{"stream":""#);
-    if is_combined {
-        c.until::<b'"'>()?;
-        c.expect(br#","data":"#)?;
-    }
+pub(super) fn heads(frame: &[u8], head: &Head<'_>, mut each: impl FnMut(StateHead<'_>) -> bool) -> Option<()> {
+    let mut c = Cursor::new(frame, head.resume);
+    // Behind the name of the stream.
+    let is_combined = head.resume > 0;
     let is_array = c.eat(b"[");
     loop {
         c.expect(br#"{"e":"markPriceUpdate","E":"#)?;
