@@ -262,15 +262,27 @@ impl Engine {
         self.on_known_states::<P>(origin, payload, head).unwrap_or_else(|| self.on_odd_frame::<P>(origin, payload))
     }
 
-    /// What a frame of states comes to that repeats what is known; `None` where a row of it may be news.
+    /// What a frame of states comes to that repeats what is known; `None` where a row of it may be news, which is then
+    /// taken whole.
     fn on_known_states<P: Protocol>(&mut self, origin: Origin, payload: &[u8], head: &Head<'_>) -> Option<Outcome> {
         let Self { cx, instruments, .. } = self;
         let mut outcome = Some(Outcome::Duplicate);
+        let (mut rows, mut last) = (0_u32, None);
         P::state_heads(payload, head, |row| {
             outcome = outcome.zip(known_state(cx, instruments, origin, &row)).map(|(all, one)| all.and(one));
+            rows = rows.saturating_add(1);
+            last = Some(row);
             outcome.is_some()
         })?;
-        outcome
+        let outcome = outcome?;
+        match last {
+            Some(row) if rows == 1 => note_state(cx, instruments, origin, &row),
+            _ => P::state_heads(payload, head, |row| {
+                note_state(cx, instruments, origin, &row);
+                true
+            })?,
+        }
+        Some(outcome)
     }
 
     /// A frame that no scanner knows: read whole by simd-json.
@@ -608,36 +620,47 @@ fn taken<T>(decoded: Decoded<T>) -> Result<T, Outcome> {
 }
 
 /// What a row of states comes to that another connection was faster with; `None` where it may be news.
-fn known_state(
-    cx: &mut Context,
-    instruments: &mut Instruments,
-    origin: Origin,
-    row: &StateHead<'_>,
-) -> Option<Outcome> {
+fn known_state(cx: &Context, instruments: &mut Instruments, origin: Origin, row: &StateHead<'_>) -> Option<Outcome> {
     let mut known = None;
-    let mut judge = |instrument: &mut InstrumentState| {
-        let mut found = None;
+    let judge = |instrument: &mut InstrumentState| {
+        let mut is_known = false;
         for (stream, feed) in row.feeds.into_iter().flatten().filter(|(stream, _)| cx.config.streams.contains(stream)) {
-            let states = instrument.states(stream);
             // A row is of one of its streams or of all: where one never spoke, the others tell.
-            let outcome = match states.check(feed, row.time, origin.conn) {
+            let outcome = match instrument.states(stream).check(feed, row.time, origin.conn) {
                 None => continue,
                 Some(Latest::Newer | Latest::SameId) => return false,
                 Some(Latest::Duplicate) => Outcome::Duplicate,
                 Some(Latest::Older) => Outcome::Ignored(IgnoreReason::OlderState),
             };
-            states.carriers.note(origin.conn, cx.now.at.mono);
-            found = Some(outcome);
-            known = known.map_or(found, |known: Outcome| Some(known.and(outcome)));
+            is_known = true;
+            known = Some(known.map_or(outcome, |known: Outcome| known.and(outcome)));
         }
-        found.is_some()
+        is_known
     };
-    let is_known = if row.is_index {
-        instruments.iter_mut().filter(|state| state.index.as_deref() == Some(row.native)).all(judge)
-    } else {
-        instruments.find(row.native).is_some_and(&mut judge)
-    };
+    let is_known = instruments_of(instruments, row).all(judge);
     known.filter(|_| is_known)
+}
+
+/// Counts a row that [`known_state`] knows.
+fn note_state(cx: &mut Context, instruments: &mut Instruments, origin: Origin, row: &StateHead<'_>) {
+    for instrument in instruments_of(instruments, row) {
+        for (stream, feed) in row.feeds.into_iter().flatten() {
+            if cx.config.streams.contains(&stream) {
+                instrument.states(stream).note_copy(cx, origin, feed, row.time);
+            }
+        }
+    }
+}
+
+/// Whose row it is: that of an index is everybody's who follows it.
+fn instruments_of<'i>(
+    instruments: &'i mut Instruments,
+    row: &StateHead<'i>,
+) -> impl Iterator<Item = &'i mut InstrumentState> {
+    let native = row.native;
+    let (followers, own) = if row.is_index { (Some(instruments), None) } else { (None, instruments.find(native)) };
+    let follows = move |state: &&mut InstrumentState| state.index.as_deref() == Some(native);
+    followers.into_iter().flat_map(Instruments::iter_mut).filter(follows).chain(own)
 }
 
 /// The instrument of a data frame, if its stream was asked for.

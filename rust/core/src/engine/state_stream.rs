@@ -45,9 +45,7 @@ impl StateStream {
             }
         } else if let Some(time) = row.times.event {
             let verdict = self.feed(row.feed).take(time, origin.conn, row.state);
-            // Times are whole milliseconds: beside each there is room for the numbers of the feeds.
-            let key = time.saturating_add(row.feed.into());
-            self.carriers.compare(cx, origin.conn, key, None, verdict == Latest::Newer);
+            self.carriers.compare(cx, origin.conn, Self::key(row.feed, time), None, verdict == Latest::Newer);
             match verdict {
                 Latest::Newer | Latest::SameId => {}
                 Latest::Duplicate => return Outcome::Duplicate,
@@ -73,6 +71,20 @@ impl StateStream {
     /// What the head of a row tells against the last row of its feed; `None` where that never spoke.
     pub(super) fn check(&self, feed: u8, time: i64, conn: ConnId) -> Option<Latest> {
         self.feeds.iter().find(|(number, _)| *number == feed).map(|(_, latest)| latest.check(time, conn))
+    }
+
+    /// Counts a row that was dropped on the verdict of [`Self::check`].
+    pub(super) fn note_copy(&mut self, cx: &mut Context, origin: Origin, feed: u8, time: i64) {
+        if let Some(verdict) = self.check(feed, time, origin.conn) {
+            self.carriers.note(origin.conn, cx.now.at.mono);
+            self.feed(feed).drop_unseen(verdict);
+            self.carriers.compare(cx, origin.conn, Self::key(feed, time), None, false);
+        }
+    }
+
+    /// Times are whole milliseconds: beside each there is room for the numbers of the feeds.
+    fn key(feed: u8, time: i64) -> i64 {
+        time.saturating_add(feed.into())
     }
 
     fn feed(&mut self, number: u8) -> &mut LatestWins<State> {

@@ -87,7 +87,7 @@ pub trait Dialect {
     fn url(ws: &str, family: u8) -> String;
 
     /// [`Protocol::state_heads`].
-    fn state_heads(_frame: &[u8], _head: &Head<'_>, _each: impl FnMut(StateHead<'_>) -> bool) -> Option<()> {
+    fn state_heads<'a>(_frame: &'a [u8], _head: &Head<'a>, _each: impl FnMut(StateHead<'a>) -> bool) -> Option<()> {
         None
     }
 
@@ -165,7 +165,7 @@ impl<D: Dialect> Protocol for D {
     }
 
     #[inline(always)]
-    fn state_heads(frame: &[u8], head: &Head<'_>, each: impl FnMut(StateHead<'_>) -> bool) -> Option<()> {
+    fn state_heads<'a>(frame: &'a [u8], head: &Head<'a>, each: impl FnMut(StateHead<'a>) -> bool) -> Option<()> {
         <D as Dialect>::state_heads(frame, head, each)
     }
 

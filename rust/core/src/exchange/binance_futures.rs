@@ -95,7 +95,7 @@ impl Dialect for BinanceFutures {
     }
 
     #[inline(always)]
-    fn state_heads(frame: &[u8], head: &Head<'_>, each: impl FnMut(StateHead<'_>) -> bool) -> Option<()> {
+    fn state_heads<'a>(frame: &'a [u8], head: &Head<'a>, each: impl FnMut(StateHead<'a>) -> bool) -> Option<()> {
         states::heads(frame, head, each)
     }
 

@@ -131,7 +131,7 @@ impl Protocol for Deribit {
     }
 
     #[inline(always)]
-    fn state_heads(frame: &[u8], head: &Head<'_>, each: impl FnMut(StateHead<'_>) -> bool) -> Option<()> {
+    fn state_heads<'a>(frame: &'a [u8], head: &Head<'a>, each: impl FnMut(StateHead<'a>) -> bool) -> Option<()> {
         peek::state_heads(frame, head, each)
     }
 

@@ -89,7 +89,7 @@ pub trait Protocol {
     /// Hands the heads of the rows of a frame of [`super::EventKind::State`] to `each`, until that says no. `None` where
     /// nothing tells a copy of a row (liquidations), or the frame is of another shape: then what was handed over does
     /// not count.
-    fn state_heads(_frame: &[u8], _head: &Head<'_>, _each: impl FnMut(StateHead<'_>) -> bool) -> Option<()> {
+    fn state_heads<'a>(_frame: &'a [u8], _head: &Head<'a>, _each: impl FnMut(StateHead<'a>) -> bool) -> Option<()> {
         None
     }
 

@@ -34,7 +34,7 @@ pub(super) fn read(body: Object<'_, '_>, out: &mut StateRows) -> Result<Decoded<
 /// The heads of mark prices, alone or in the array of all symbols, whose rows hold no objects. What is of another product
 /// family leaves no row. Liquidations are events, of which each is news.
 #[inline(always)]
-pub(super) fn heads(frame: &[u8], head: &Head<'_>, mut each: impl FnMut(StateHead<'_>) -> bool) -> Option<()> {
+pub(super) fn heads<'a>(frame: &'a [u8], head: &Head<'a>, mut each: impl FnMut(StateHead<'a>) -> bool) -> Option<()> {
     let mut c = Cursor::new(frame, head.resume);
     // Behind the name of the stream.
     let is_combined = head.resume > 0;

@@ -255,7 +255,11 @@ pub(super) fn quote_key(ms: i64) -> Key {
 /// The head of a ticker: whose it is its channel says, and when, a key among its first. What it may be a state of tells
 /// the kind of its instrument.
 #[inline(always)]
-pub(super) fn state_heads(frame: &[u8], head: &Head<'_>, mut each: impl FnMut(StateHead<'_>) -> bool) -> Option<()> {
+pub(super) fn state_heads<'a>(
+    frame: &'a [u8],
+    head: &Head<'a>,
+    mut each: impl FnMut(StateHead<'a>) -> bool,
+) -> Option<()> {
     let mut c = Cursor::new(frame, head.resume);
     loop {
         c.expect(b"\"")?;

@@ -44,7 +44,7 @@ impl Feed {
 /// The heads of rows that end with their time, as all do that are no events (§5). Where the subscription names their
 /// instrument the row need not be searched for it. Which stream a mark price is of tells the instrument's kind.
 #[inline(always)]
-pub(super) fn heads(frame: &[u8], head: &Head<'_>, mut each: impl FnMut(StateHead<'_>) -> bool) -> Option<()> {
+pub(super) fn heads<'a>(frame: &'a [u8], head: &Head<'a>, mut each: impl FnMut(StateHead<'a>) -> bool) -> Option<()> {
     let feed = Feed::of(head.variant?).filter(|feed| *feed != Feed::LiquidationOrders)?;
     let of = |stream| Some((stream, feed as u8));
     let feeds = match feed {
