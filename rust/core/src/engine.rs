@@ -659,7 +659,7 @@ fn instruments_of<'i>(
 ) -> impl Iterator<Item = &'i mut InstrumentState> {
     let native = row.native;
     let (followers, own) = if row.is_index { (Some(instruments), None) } else { (None, instruments.find(native)) };
-    let follows = move |state: &&mut InstrumentState| state.index.as_deref() == Some(native);
+    let follows = move |state: &&mut InstrumentState| state.index.as_deref() == Some(native) && !state.has_ended;
     followers.into_iter().flat_map(Instruments::iter_mut).filter(follows).chain(own)
 }
 
