@@ -210,7 +210,7 @@ pub fn measure(arguments: &Arguments) -> Value {
             run::<Sequential, _>(&mut deduper, events, || Deduper::<u64>::new(capacity, TTL_NS));
             run::<Sequential, _>(&mut lru, events, || LruCache::<u64, u64>::new(size));
             run::<Sequential, _>(&mut folded, events, || HashSet::<u64, _>::with_hasher(FixedState::default()));
-            run::<Sequential, _>(&mut plain, events, || HashSet::<u64, RandomState>::new());
+            run::<Sequential, _>(&mut plain, events, HashSet::<u64, RandomState>::new);
         }
         all.push(told::<Sequential>(capacity, events, &[window, deduper, lru, folded, plain]));
 
@@ -221,7 +221,7 @@ pub fn measure(arguments: &Arguments) -> Value {
             run::<Opaque, _>(&mut deduper, events, || Deduper::with_key_bytes(capacity, TTL_NS, bytes));
             run::<Opaque, _>(&mut lru, events, || LruCache::<Box<[u8]>, u64>::new(size));
             run::<Opaque, _>(&mut folded, events, || HashSet::<Box<[u8]>, _>::with_hasher(FixedState::default()));
-            run::<Opaque, _>(&mut plain, events, || HashSet::<Box<[u8]>, RandomState>::new());
+            run::<Opaque, _>(&mut plain, events, HashSet::<Box<[u8]>, RandomState>::new);
         }
         all.push(told::<Opaque>(capacity, events, &[deduper, lru, folded, plain]));
     }

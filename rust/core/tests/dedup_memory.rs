@@ -43,7 +43,7 @@ const PER_KEY: usize = 8 + 8 + 2 * 2 * 8;
 /// Takes every event three times, as three connections would bring it, and checks what lives on the heap against a bound.
 fn holds(events: u64, bound: usize, mut fresh: impl FnMut(u64, u64) -> bool) {
     let start = LIVE.get();
-    assert!(start <= isize::try_from(bound).unwrap(), "{start} bytes at the start, {bound} allowed");
+    assert!(start <= isize::try_from(bound).expect("a bound is small"), "{start} bytes at the start, {bound} allowed");
     let mut taken = 0;
     for event in 0..events {
         for behind in [0, 5, 37] {
