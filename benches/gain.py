@@ -26,8 +26,8 @@ COLOURS = ("#b8b8b8", "#81b4d8", "#3a7ca5", "#1b4965")
 GROUP, TOP, BOTTOM = 30, 48, 88
 MODEL = (
     "Engine in virtual time. The exchange's part, common to all connections: lognormal, median 0.3 ms, sigma 0.5.",
-    "Of each its own: lognormal, median 0.5 ms, sigma 0.8, and every 2 s on average a stall (Pareto from 2 ms, exponent",
-    "1.5, at most 250 ms). Nothing overtakes on one connection.",
+    "Of each its own: lognormal, median 0.5 ms, sigma 0.8, and every 2 s on average a stall (Pareto from 2 ms,",
+    "exponent 1.5, at most 250 ms). Nothing overtakes on one connection.",
 )
 
 
