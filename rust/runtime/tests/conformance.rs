@@ -5,6 +5,8 @@
 //! by subject. A behaviour that stands in no list below is dead code, and an exchange without a case does not compile.
 #![allow(clippy::unwrap_used)]
 
+#[path = "conformance/arbitration.rs"]
+mod arbitration;
 #[path = "conformance/books.rs"]
 mod books;
 #[path = "conformance/case.rs"]
@@ -73,6 +75,10 @@ conformance! {
         books::levels_beyond_the_snapshot_are_as_the_manual_says,
         instruments::what_is_listed_while_running_is_taken_in,
         instruments::a_halt_is_a_row_and_no_gap,
+        arbitration::what_is_missing_is_what_no_connection_carried,
+        arbitration::a_planned_replacement_leaves_no_gap,
+        #[ignore = "takes minutes: make test-long"]
+        arbitration::what_is_missing_is_what_no_connection_carried_for_long,
         seeded::books_and_trades_survive_seconds_of_faults,
         #[ignore = "takes minutes: make test-long"]
         seeded::books_and_trades_survive_minutes_of_faults,

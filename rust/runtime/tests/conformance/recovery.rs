@@ -74,7 +74,7 @@ pub fn lost_trades_come_by_rest(case: &'static Case) {
 pub fn what_rest_has_forgotten_is_named(case: &'static Case) {
     let s = after_losses(case, 1);
     let key = case.subject().key;
-    let closed = s.tables.gaps_of("trades", key).filter(|gap| gap.is_closed && gap.repaired == "none");
+    let closed = s.tables.gaps_of("trades", key).filter(|gap| gap.is_lasting());
     let named: BTreeSet<i64> = closed.filter_map(|gap| gap.ids).flat_map(|(first, last)| first..=last).collect();
     assert!(!named.is_empty());
     assert_eq!(named, missing(case, &s), "{:?}", s.tables.gaps);

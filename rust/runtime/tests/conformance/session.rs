@@ -146,6 +146,12 @@ impl Session {
         self.report()["counters"].pointer(path).and_then(Value::as_u64).unwrap_or_default()
     }
 
+    /// How many connections are up.
+    pub fn up(&self) -> usize {
+        let report = self.report();
+        report["connections"].as_array().unwrap().iter().filter(|connection| connection["state"] == "up").count()
+    }
+
     /// What the report says of a book.
     pub fn book(&self, subject: &Subject) -> Value {
         let report = self.report();

@@ -54,8 +54,15 @@ pub struct GapRow {
     pub missing: Option<i64>,
     pub ids: Option<(i64, i64)>,
     pub is_closed: bool,
-    /// Who filled it.
+    /// Who filled it: `none`, `connection` or `rest`.
     pub repaired: String,
+}
+
+impl GapRow {
+    /// The second row of a gap that nobody has filled.
+    pub fn is_lasting(&self) -> bool {
+        self.is_closed && self.repaired == "none"
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -111,8 +118,8 @@ impl Tables {
                     evidence: read.word("evidence", i),
                     missing: read.maybe::<Int64Type>("missing", i),
                     ids: read.maybe::<Int64Type>("first_missing", i).zip(read.maybe::<Int64Type>("last_missing", i)),
-                    repaired: read.word("repaired", i),
                     is_closed: read.maybe::<TimestampNanosecondType>("ts_resumed", i).is_some(),
+                    repaired: read.word("repaired", i),
                     key,
                 }),
                 Table::Instruments => self.instruments.push(InstrumentRow {

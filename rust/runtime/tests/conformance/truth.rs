@@ -1,6 +1,6 @@
 //! The rows against what the simulator wrote down: books rebuilt by the plainest of means, trades one by one.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use xtrader_simulator::{BookImage, Simulator};
 
@@ -112,9 +112,36 @@ pub fn compare_trades(case: &Case, simulator: &Simulator, tables: &Tables) -> us
             (reached, missing, skipped) = (Some(to), missing + skipped, 0);
         }
         assert!(rows.is_empty(), "{}: nobody issued {rows:?}", subject.key);
-        let closed = tables.gaps_of("trades", subject.key).filter(|gap| gap.is_closed);
+        let closed = tables.gaps_of("trades", subject.key).filter(|gap| gap.is_lasting());
         let named: BTreeSet<i64> = closed.filter_map(|gap| gap.ids).flat_map(|(first, last)| first..=last).collect();
         assert_eq!(named, holes, "{}: the gaps are not what is missing", subject.key);
     }
     missing
+}
+
+/// What is missing is exactly what no connection was handed whole: of trades each one, of books a change in every gap.
+pub fn compare_with_the_carried(case: &Case, simulator: &Simulator, tables: &Tables) {
+    let carried: HashSet<u64> =
+        simulator.with_truth(|truth| truth.frames(None).filter(|frame| frame.whole).filter_map(|f| f.event).collect());
+    for subject in &case.subjects {
+        let ours: BTreeSet<i64> =
+            tables.trades.iter().filter(|row| row.key.name == subject.key).map(|row| row.id).collect();
+        let (first, last) = (*ours.first().unwrap(), *ours.last().unwrap());
+        for trade in simulator.with_truth(|truth| truth.trades(case.trades, Some(subject.native))) {
+            let id = i64::try_from(trade.id).unwrap();
+            if (first..=last).contains(&id) {
+                assert_eq!(ours.contains(&id), carried.contains(&trade.event), "{}: trade {id}", subject.key);
+            }
+        }
+        let stream = (case.book_stream)(subject.native);
+        let lost: Vec<(u64, u64)> = simulator.with_truth(|truth| {
+            let lost = truth.events_of(&stream).filter(|event| !carried.contains(&event.seq));
+            lost.map(|event| (event.first_id, event.last_id)).collect()
+        });
+        for gap in tables.gaps_of("l2", subject.key).filter(|gap| gap.is_lasting() && gap.cause == "missed") {
+            let (first, last) = gap.ids.unwrap();
+            let is_in = |(from, to): &(u64, u64)| *from <= last.unsigned_abs() && first.unsigned_abs() <= *to;
+            assert!(lost.iter().any(is_in), "{}: some connection carried all of {gap:?}", subject.key);
+        }
+    }
 }

@@ -1,0 +1,94 @@
+//! Several connections to each stream: what one lacks another brings, what none brings is named, and a connection that
+//! is replaced by plan leaves no trace.
+
+use std::time::Duration;
+
+use serde_json::json;
+use xtrader_runtime::live::LiveOptions;
+
+use crate::case::Case;
+use crate::session::Session;
+use crate::truth::compare_with_the_carried;
+
+/// Connections to each stream.
+const CONNECTIONS: u16 = 3;
+
+/// Three connections, each of which loses one frame of a hundred and is cut now and then, for seconds.
+pub fn what_is_missing_is_what_no_connection_carried(case: &'static Case) {
+    merge(case, 5, 12, 4);
+}
+
+/// As above for a minute, each cut ten times: ten minutes in one.
+pub fn what_is_missing_is_what_no_connection_carried_for_long(case: &'static Case) {
+    merge(case, 13, 60, 6);
+}
+
+fn redundant(options: &mut LiveOptions) {
+    options.engine.connections = CONNECTIONS;
+    options.engine.arbitration.ramp_ms = 50;
+    // A machine under load may hold a thread up for longer than an exchange would.
+    options.engine.book.heal_window_ms = 3000;
+}
+
+fn merge(case: &'static Case, seed: u64, seconds: u64, cut_every: u64) {
+    let mut s = Session::with(case, |config| config.seed = seed, redundant);
+    s.until_live();
+    s.until("every connection is up", |s| s.up() >= usize::from(CONNECTIONS));
+    s.inject(json!({"kind": "drop"}), json!({}), json!({"times": 0, "probability": 0.01}));
+    for subject in &case.subjects {
+        // Rarer than a frame of a hundred on all three: otherwise seconds would not show it.
+        for stream in [case.book_stream, case.trade_stream] {
+            let target = json!({"stream": stream(subject.native)});
+            let when = json!({"times": 0, "probability": 0.4, "after_s": seconds / 2, "for_s": 1.5});
+            s.inject(json!({"kind": "drop"}), target, when);
+        }
+    }
+    let cuts: Vec<u64> = (0..seconds.div_ceil(cut_every) * u64::from(CONNECTIONS))
+        .map(|n| {
+            let after = n as f64 * cut_every as f64 / f64::from(CONNECTIONS);
+            // Everything that was handed over arrives before the end.
+            s.inject(json!({"kind": "disconnect", "how": "fin"}), json!({}), json!({ "after_s": after }))
+        })
+        .collect();
+    s.read_for(Duration::from_secs(seconds));
+    s.simulator.clear_faults();
+    assert!(cuts.iter().filter(|cut| s.simulator.fault_fired(**cut) > 0).count() > 2, "connections are cut");
+    s.until_live();
+    for subject in &case.subjects {
+        s.until_more("trades", subject, 2);
+        s.until_more("l2", subject, 2);
+    }
+    assert!(s.compare() > 0, "some trades came on no connection");
+    compare_with_the_carried(case, &s.simulator, &s.tables);
+    let healed = s.tables.gaps.iter().filter(|gap| gap.repaired == "connection").count();
+    assert!(healed > 0, "no hole was filled: {:?}", s.tables.gaps);
+    let (open, closed): (Vec<_>, Vec<_>) = s.tables.gaps.iter().partition(|gap| !gap.is_closed);
+    assert_eq!(open.len(), closed.len(), "no gap is left open");
+    s.stream.stop().unwrap();
+}
+
+/// A connection whose time is over is replaced before it ends: no gap, nothing twice, nothing missing. Alone or beside
+/// others.
+// Fault: N18
+pub fn a_planned_replacement_leaves_no_gap(case: &'static Case) {
+    for connections in [1, CONNECTIONS] {
+        let mut s = Session::with(
+            case,
+            |_| {},
+            |options| {
+                redundant(options);
+                options.engine.connections = connections;
+                options.engine.arbitration.max_age_s = Some(2);
+            },
+        );
+        s.until_live();
+        let wanted = 3 * usize::from(connections);
+        s.until("each has been replaced twice", |s| {
+            s.simulator.with_truth(|truth| truth.connections().iter().filter(|c| c.closed_ns.is_some()).count()) >= wanted
+        });
+        s.until_more("l2", case.subject(), 3);
+        s.until_more("trades", case.subject(), 1);
+        assert_eq!(s.compare(), 0);
+        assert!(s.tables.gaps.is_empty(), "{:?}", s.tables.gaps);
+    }
+}
