@@ -11,6 +11,8 @@ mod arbitration;
 mod books;
 #[path = "conformance/case.rs"]
 mod case;
+#[path = "conformance/compound.rs"]
+mod compound;
 #[path = "conformance/connections.rs"]
 mod connections;
 #[path = "conformance/instruments.rs"]
@@ -79,6 +81,9 @@ conformance! {
         arbitration::a_planned_replacement_leaves_no_gap,
         #[ignore = "takes minutes: make test-long"]
         arbitration::what_is_missing_is_what_no_connection_carried_for_long,
+        compound::every_known_seed_is_survived,
+        #[ignore = "takes minutes: make test-long"]
+        compound::new_seeds_are_survived,
         seeded::books_and_trades_survive_seconds_of_faults,
         #[ignore = "takes minutes: make test-long"]
         seeded::books_and_trades_survive_minutes_of_faults,

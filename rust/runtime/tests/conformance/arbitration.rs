@@ -84,7 +84,8 @@ pub fn a_planned_replacement_leaves_no_gap(case: &'static Case) {
         s.until_live();
         let wanted = 3 * usize::from(connections);
         s.until("each has been replaced twice", |s| {
-            s.simulator.with_truth(|truth| truth.connections().iter().filter(|c| c.closed_ns.is_some()).count()) >= wanted
+            s.simulator.with_truth(|truth| truth.connections().iter().filter(|c| c.closed_ns.is_some()).count())
+                >= wanted
         });
         s.until_more("l2", case.subject(), 3);
         s.until_more("trades", case.subject(), 1);

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use xtrader_simulator::{BookImage, Simulator};
 
 use crate::case::{Case, Subject};
-use crate::tables::{BookRow, Tables};
+use crate::tables::{BookRow, GapRow, Tables};
 
 /// How much of its book a client can know.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -112,8 +112,20 @@ pub fn compare_trades(case: &Case, simulator: &Simulator, tables: &Tables) -> us
             (reached, missing, skipped) = (Some(to), missing + skipped, 0);
         }
         assert!(rows.is_empty(), "{}: nobody issued {rows:?}", subject.key);
-        let closed = tables.gaps_of("trades", subject.key).filter(|gap| gap.is_lasting());
-        let named: BTreeSet<i64> = closed.filter_map(|gap| gap.ids).flat_map(|(first, last)| first..=last).collect();
+        // What came after its gap had been closed was missing when that was said.
+        let came_later = |id: &i64, gap: &GapRow| {
+            let mut rows =
+                tables.trades.iter().filter(|row| row.key.name == subject.key && row.key.place > gap.key.place);
+            rows.any(|row| {
+                let (from, to) = (case.trade_ids)(row);
+                (from..=to).contains(id)
+            })
+        };
+        let lasting = tables.gaps_of("trades", subject.key).filter(|gap| gap.is_lasting());
+        let named: BTreeSet<i64> = lasting
+            .filter_map(|gap| gap.ids.map(|(first, last)| (gap, first..=last)))
+            .flat_map(|(gap, ids)| ids.filter(|id| holes.contains(id) || !came_later(id, gap)).collect::<Vec<_>>())
+            .collect();
         assert_eq!(named, holes, "{}: the gaps are not what is missing", subject.key);
     }
     missing
