@@ -131,9 +131,15 @@ fn fault(case: &Case, draw: &mut Draw, connections: u16) -> Value {
         12 => (json!({"kind": "close", "code": draw.one_of(&[1000, 1001, 1006, 1008, 1011, 1013])}), anybody, once),
         13 => (json!({"kind": "half_open"}), anybody, once),
         14 => (json!({"kind": "silence"}), stream, json!({"after_s": after, "for_s": 1.0})),
-        15 => (json!({"kind": "refuse_upgrade", "status": draw.one_of(&[429, 503])}), json!({}), once),
+        15 => {
+            (json!({"kind": "refuse_upgrade", "status": draw.one_of(&[429, 503]), "retry_after_s": 1}), json!({}), once)
+        }
         16 => (json!({"kind": "shutdown"}), anybody, once),
-        17 => (json!({"kind": "rest_status", "status": draw.one_of(&[429, 500, 503])}), json!({}), some),
+        17 => (
+            json!({"kind": "rest_status", "status": draw.one_of(&[429, 500, 503]), "retry_after_s": 1}),
+            json!({}),
+            some,
+        ),
         18 => (json!({"kind": "rest_slow", "seconds": draw.within(0.1, 1.0)}), json!({}), some),
         _ => (json!({"kind": "stale_snapshot", "age_s": draw.within(0.1, 2.0)}), json!({}), some),
     };
