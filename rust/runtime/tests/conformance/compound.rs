@@ -65,7 +65,6 @@ fn survive(case: &'static Case, seed: u64) {
             engine.seed = seed;
             engine.connections = connections;
             engine.arbitration.ramp_ms = 20;
-            engine.arbitration.recover_trades = 0;
             engine.book.heal_window_ms = heal_window_ms;
             engine.deadlines.first_data_ms = 2000;
             engine.deadlines.silence_ms = 1500;

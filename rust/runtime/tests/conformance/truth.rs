@@ -1,10 +1,10 @@
 //! The rows against what the simulator wrote down: books rebuilt by the plainest of means, trades one by one.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
-use xtrader_simulator::{BookImage, Simulator};
+use xtrader_simulator::{BookImage, Simulator, TradeRecord};
 
-use crate::case::{Case, Subject};
+use crate::case::{Case, StreamName, Subject};
 use crate::tables::{BookRow, GapRow, Tables};
 
 /// How much of its book a client can know.
@@ -133,34 +133,27 @@ pub fn compare_trades(case: &Case, simulator: &Simulator, tables: &Tables) -> us
 
 /// What is missing is exactly what no connection was handed whole: of trades each one, of books a change in every gap.
 pub fn compare_with_the_carried(case: &Case, simulator: &Simulator, tables: &Tables) {
-    // By stream and last id: what a subscription pushes at its start is an event of its own.
-    let (of, carried) = simulator.with_truth(|truth| {
-        let of: HashMap<u64, (String, u64)> =
-            truth.events().iter().map(|event| (event.seq, (event.stream.to_string(), event.last_id))).collect();
-        let whole = truth.frames(None).filter(|frame| frame.whole).filter_map(|frame| frame.event);
-        let carried: HashSet<(String, u64)> = whole.filter_map(|seq| of.get(&seq).cloned()).collect();
-        (of, carried)
-    });
-    let is_carried = |event: &u64| carried.contains(&of[event]);
     for subject in &case.subjects {
+        let uncarried = |stream: StreamName| {
+            simulator.with_truth(|truth| truth.uncarried(&stream(subject.native), Some(subject.native)))
+        };
         let ours: BTreeSet<i64> =
             tables.trades.iter().filter(|row| row.key.name == subject.key).map(|row| row.id).collect();
         let (first, last) = (*ours.first().unwrap(), *ours.last().unwrap());
-        for trade in simulator.with_truth(|truth| truth.trades(case.trades, Some(subject.native))) {
-            let id = i64::try_from(trade.id).unwrap();
-            if (first..=last).contains(&id) {
-                assert_eq!(ours.contains(&id), is_carried(&trade.event), "{}: {trade:?}", subject.key);
-            }
-        }
-        let stream = (case.book_stream)(subject.native);
-        let lost: Vec<(u64, u64)> = simulator.with_truth(|truth| {
-            let lost = truth.events_of(&stream).filter(|event| !is_carried(&event.seq));
-            lost.map(|event| (event.first_id, event.last_id)).collect()
-        });
+        let is_between = |id: &i64| (first..=last).contains(id);
+        let issued = simulator.with_truth(|truth| truth.trades(case.trades, Some(subject.native)));
+        let ids = |trades: &[TradeRecord]| -> BTreeSet<i64> {
+            trades.iter().map(|trade| i64::try_from(trade.id).unwrap()).filter(is_between).collect()
+        };
+        let lost: Vec<TradeRecord> = uncarried(case.trade_stream).into_iter().flat_map(|event| event.trades).collect();
+        let missing: BTreeSet<i64> = ids(&issued).difference(&ours).copied().collect();
+        assert_eq!(missing, ids(&lost), "{}: trades that nobody was handed", subject.key);
+        let lost = uncarried(case.book_stream);
         for gap in tables.gaps_of("l2", subject.key).filter(|gap| gap.is_lasting() && gap.cause == "missed") {
             let (first, last) = gap.ids.unwrap();
-            let is_in = |(from, to): &(u64, u64)| *from <= last.unsigned_abs() && first.unsigned_abs() <= *to;
-            assert!(lost.iter().any(is_in), "{}: some connection carried all of {gap:?}", subject.key);
+            let overlaps =
+                lost.iter().any(|event| event.first_id <= last.unsigned_abs() && first.unsigned_abs() <= event.last_id);
+            assert!(overlaps, "{}: some connection was handed all of {gap:?}", subject.key);
         }
     }
 }
