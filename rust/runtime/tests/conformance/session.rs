@@ -182,6 +182,14 @@ impl Session {
         });
     }
 
+    /// No gap of a book is left open. Those of trades wait a while for what may come late.
+    pub fn assert_books_are_whole(&self) {
+        for subject in &self.case.subjects {
+            let gaps: Vec<_> = self.tables.gaps_of("l2", subject.key).collect();
+            assert_eq!(gaps.iter().filter(|gap| gap.is_closed).count() * 2, gaps.len(), "{gaps:#?}");
+        }
+    }
+
     /// Settles, and compares everything that came with the truth. Yields how many trades are missing, and named.
     pub fn compare(&mut self) -> usize {
         self.compare_at(Depth::Whole)

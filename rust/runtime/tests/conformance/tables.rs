@@ -1,6 +1,6 @@
 //! The rows that came, read out of their Arrow batches.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{ArrowPrimitiveType, Float64Type, Int32Type, Int64Type, TimestampNanosecondType};
@@ -136,6 +136,12 @@ impl Tables {
     /// How many rows a table has of an instrument.
     pub fn count(&self, table: &'static str, name: &str) -> usize {
         self.rows.get(&(table, name.to_owned())).copied().unwrap_or_default()
+    }
+
+    /// What stays missing of a stream of an instrument: gaps that nobody has filled, closed or not yet.
+    pub fn lasting_gaps_of<'a>(&'a self, stream: &'a str, name: &'a str) -> impl Iterator<Item = &'a GapRow> {
+        let closed: BTreeSet<i64> = self.gaps.iter().filter(|gap| gap.is_closed).map(|gap| gap.gap_id).collect();
+        self.gaps_of(stream, name).filter(move |gap| gap.is_lasting() || !closed.contains(&gap.gap_id))
     }
 
     /// The gap rows of a stream of an instrument.

@@ -121,8 +121,8 @@ pub fn compare_trades(case: &Case, simulator: &Simulator, tables: &Tables) -> us
                 (from..=to).contains(id)
             })
         };
-        let lasting = tables.gaps_of("trades", subject.key).filter(|gap| gap.is_lasting());
-        let named: BTreeSet<i64> = lasting
+        let named: BTreeSet<i64> = tables
+            .lasting_gaps_of("trades", subject.key)
             .filter_map(|gap| gap.ids.map(|(first, last)| (gap, first..=last)))
             .flat_map(|(gap, ids)| ids.filter(|id| holes.contains(id) || !came_later(id, gap)).collect::<Vec<_>>())
             .collect();
