@@ -166,7 +166,9 @@ def test_collect_ends_cleanly_when_told(
     assert process.returncode == 0, errors
     report = json.loads(output)
     assert {table: rows for table, rows in report["rows"].items() if rows} == stored(tmp_path)
-    assert list(report["rows"]) == ["trades", "l2", "gaps", "instruments", "connections"], "those of the streams, also where empty"
+    assert list(report["rows"]) == ["trades", "l2", "gaps", "instruments", "connections"], (
+        "those of the streams, also where empty"
+    )
 
 
 def test_a_collection_without_any_connection_has_failed(run: Any, here: Path) -> None:
