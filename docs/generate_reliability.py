@@ -92,8 +92,8 @@ FAULTS = {
     ),
     "N11": Fault(
         "One of two connections dies, the other one a moment later",
-        "The gap of the merged stream is as long as both are down, and no longer; what was held for a bridge that can no "
-        "longer come is a gap at once.",
+        "The gap of the merged stream is as long as both are down, and no longer; what was held for a bridge that "
+        "can no longer come is a gap at once.",
     ),
     "N12": Fault(
         "One connection misses what another brings late",
@@ -326,10 +326,6 @@ FAULTS = {
         "An Arrow buffer outlives the engine",
         "It stays valid and unchanged.",
         run="N",
-    ),
-    "X27": Fault(
-        "Two connections tell different things under one id",
-        "As one id with two contents: the first to arrive stands, and a book is never mixed of both.",
     ),
     "T07": Fault(
         "The exchange's clock is off by ten seconds, or changes its unit",

@@ -66,8 +66,8 @@ def arbitration(report: Mapping[str, Any]) -> None:
         gain = lane["gain_ms"]
         screen.print(
             f"\n[bold]{lane['exchange']}, {len(lane['connections'])} connections[/bold]: events came "
-            f"{gain['p50']:.3f} ms (p50), {gain['p99']:.3f} ms (p99), {gain['p999']:.3f} ms (p99.9) earlier than on the "
-            f"best single one, which missed {lane['holes_of_best']:,} of {lane['events']:,}"
+            f"{gain['p50']:.3f} ms (p50), {gain['p99']:.3f} ms (p99), {gain['p999']:.3f} ms (p99.9) earlier than on "
+            f"the best single one, which missed {lane['holes_of_best']:,} of {lane['events']:,}"
         )
         table(
             f"connections of lane {lane['lane']}",

@@ -131,6 +131,7 @@ impl BookStream {
             return Outcome::Ignored(IgnoreReason::OtherVariant);
         }
         self.carriers.note(origin.conn, cx.now.at.mono);
+        self.samples.ready(cx, &self.carriers);
         let Some(mut diff) = self.sync.place(head.key, head.times.event, origin.conn) else {
             return self.before_snapshot(cx, subject);
         };

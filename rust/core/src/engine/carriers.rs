@@ -55,6 +55,12 @@ impl Carriers {
         }
     }
 
+    /// More than one connection carries it, or has.
+    #[inline]
+    pub(super) fn has_raced(&self) -> bool {
+        self.race.is_some()
+    }
+
     /// Ids begin anew.
     pub(super) fn restart_race(&mut self) {
         if let Some(race) = &mut self.race {

@@ -39,6 +39,7 @@ impl QuoteStream {
         decode: impl FnOnce(Scales) -> Decoded<Bbo>,
     ) -> Outcome {
         self.carriers.note(origin.conn, cx.now.at.mono);
+        self.samples.ready(cx, &self.carriers);
         let verdict = self.latest.check(head.key.last, origin.conn);
         self.carriers.compare(cx, origin.conn, head.key.last, None, verdict == Latest::Newer);
         let picked = cx.config.arbitration.verify.picks(head.key.last);

@@ -82,6 +82,7 @@ impl TradeStream {
             return Outcome::Ignored(IgnoreReason::OtherTradeSource);
         }
         self.carriers.note(origin.conn, cx.now.at.mono);
+        self.samples.ready(cx, &self.carriers);
         let Key { first, last, .. } = head.key;
         if self.is_of_before(origin.conn, first, last, head.times.event) {
             return Outcome::Ignored(IgnoreReason::TooOld);

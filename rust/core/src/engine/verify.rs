@@ -8,7 +8,7 @@ use foldhash::fast::FixedState;
 use super::carriers::Carriers;
 use super::context::{Context, Origin, Subject};
 use super::gaps;
-use crate::config::Stream;
+use crate::config::{Stream, Verify};
 use crate::decimal::Decimal;
 use crate::event::{DecodedLevels, Level, Trade};
 use crate::symbol::{ConnId, InstrumentId};
@@ -49,8 +49,19 @@ impl<K, C> Default for Samples<K, C> {
 }
 
 impl<K: PartialEq, C: PartialEq> Samples<K, C> {
+    /// Makes room once there is somebody to compare with: a stream on one connection costs nothing.
+    #[inline]
+    pub(super) fn ready(&mut self, cx: &Context, carriers: &Carriers) {
+        if carriers.has_raced() && self.kept.capacity() == 0 && cx.config.arbitration.verify != Verify::OFF {
+            self.kept.reserve_exact(KEPT);
+        }
+    }
+
     /// A winner.
     pub(super) fn keep(&mut self, cx: &Context, origin: Origin, key: K, content: C) {
+        if self.kept.capacity() == 0 {
+            return;
+        }
         if self.kept.len() == KEPT {
             self.kept.pop_front();
         }
