@@ -19,6 +19,13 @@ fn world(verify: Verify) -> World {
     world
 }
 
+/// A trade that both tell alike: from the second connection on there is somebody to compare with.
+fn both_speak(world: &mut World) {
+    for conn in [A, B] {
+        world.frame(conn, &agg_trade(0, "100", "1"));
+    }
+}
+
 /// Stream, id, and message and connection of both.
 type Told = (&'static str, i64, (i64, u16), (i64, u16));
 
@@ -81,19 +88,21 @@ fn only_what_is_picked_is_compared() {
     let tenth = Verify::try_from("1/10".to_owned()).expect("a share");
     for verify in [Verify::OFF, tenth, Verify::ALL] {
         let mut world = world(verify);
+        both_speak(&mut world);
         for id in 1..=60 {
             world.frame(A, &agg_trade(id, "100", "1"));
             world.frame(B, &agg_trade(id, "101", "1"));
         }
         let told: Vec<i64> = conflicts(&world).iter().map(|conflict| conflict.1).collect();
         assert_eq!(told, (1..=60).filter(|id| verify.picks(*id)).collect::<Vec<_>>());
-        assert_eq!(world.rows(Table::Trades, &["price"]), ["100"; 60]);
+        assert_eq!(world.rows(Table::Trades, &["price"]), ["100"; 61]);
     }
 }
 
 #[test]
 fn the_latest_conflicts_are_told_and_all_are_counted() {
     let mut world = world(Verify::ALL);
+    both_speak(&mut world);
     for id in 1..=100 {
         world.frame(A, &agg_trade(id, "100", "1"));
         world.frame(ConnId(2), &agg_trade(id, "101", "1"));
