@@ -370,7 +370,9 @@ impl BookSync {
 
     /// Notes that a connection delivered a snapshot on the stream itself that the book did not take.
     pub fn note_snapshot(&mut self, id: i64, conn: ConnId) {
-        self.set_chain(Chain { conn, id, epoch: None });
+        // At the book's own id it is known how often ids have fallen.
+        let epoch = (id == self.at.id).then_some(self.at.epoch);
+        self.set_chain(Chain { conn, id, epoch });
     }
 
     fn set_chain(&mut self, chain: Chain) {
