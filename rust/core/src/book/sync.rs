@@ -3,6 +3,8 @@
 //! Freshness is judged on the merged book, loss on each connection's own chain. The machine sees keys, never bodies:
 //! it decides before anything is decoded. It holds no levels and owns no clock; the engine carries out its verdicts.
 
+use std::cmp::Ordering;
+
 use crate::exchange::{Key, SnapshotSource};
 use crate::symbol::ConnId;
 
@@ -101,14 +103,16 @@ pub struct Placed {
     is_sure: bool,
     /// Its ids are ids, not times.
     linked: bool,
+    /// Its time, where sizes of ids tell no order.
+    clock: Option<i64>,
 }
 
 impl Placed {
     /// In the order of the exchange, by what they follow: where the first cannot be applied, none of the others can,
-    /// however the connections cut.
+    /// however the connections cut. Where ids fall, by their time: on which side of a fall they lie was but a guess.
     #[must_use]
     pub fn order(&self) -> impl Ord + use<> {
-        (self.prev, self.last)
+        (self.clock, self.prev, self.last)
     }
 
     /// The connection that brought it.
@@ -120,7 +124,7 @@ impl Placed {
     /// The same diff, on whichever connection.
     #[must_use]
     pub fn is_copy_of(&self, other: &Self) -> bool {
-        self.key == other.key && self.last == other.last
+        self.key == other.key && (self.last == other.last || self.clock.is_some() && self.clock == other.clock)
     }
 
     /// It follows itself: a proof of life, where it brings no levels (OKX §4 step 3).
@@ -143,6 +147,8 @@ struct Chain {
     /// `None` where ids may have fallen unseen: on joining, after a loss, and while another connection's snapshot
     /// replaced the book.
     epoch: Option<i64>,
+    /// When its last message was made.
+    event: Option<i64>,
 }
 
 /// The sync machine of one book.
@@ -230,6 +236,7 @@ impl BookSync {
             prev: Position { epoch, id: prev },
             last: Position { epoch: epoch + fell, id: key.last },
             linked,
+            clock: event.filter(|_| self.rules.ids_may_fall && linked),
         })
     }
 
@@ -276,6 +283,11 @@ impl BookSync {
         if self.rules.ids_may_fall && (own || !self.is_shared(diff.conn)) {
             return self.judge_by_chain(diff, own, early);
         }
+        if !diff.is_sure
+            && let Some(by_time) = self.judge_by_time(diff, early)
+        {
+            return by_time;
+        }
         if diff.last <= self.at {
             Verdict::Duplicate
         } else if diff.prev > self.at || !diff.is_sure {
@@ -301,6 +313,19 @@ impl BookSync {
             Verdict::Apply
         } else {
             early()
+        }
+    }
+
+    /// Ids that fall may have fallen more than once between the book and a diff: only its time tells on which side it
+    /// lies. `None` where that does not.
+    fn judge_by_time(&self, diff: &Placed, early: impl Fn() -> Verdict) -> Option<Verdict> {
+        let (now, then) = diff.clock.zip(self.last_event)?;
+        match now.cmp(&then) {
+            Ordering::Less => Some(Verdict::Duplicate),
+            Ordering::Equal => None,
+            Ordering::Greater if diff.key.prev == self.at.id => Some(Verdict::Apply),
+            Ordering::Greater if diff.key.last == self.at.id => Some(Verdict::Duplicate),
+            Ordering::Greater => Some(early()),
         }
     }
 
@@ -339,12 +364,15 @@ impl BookSync {
         self.forget(conn);
     }
 
-    /// True where another connection than `conn` has not yet come past the book's id and so may fill a hole behind it.
-    /// [`ConnId::NONE`] asks for any connection.
+    /// True where another connection than `conn` is not known to have come past the book's id and so may fill a hole
+    /// behind it. [`ConnId::NONE`] asks for any connection.
     #[must_use]
     pub fn may_heal(&self, conn: ConnId) -> bool {
-        let is_behind =
-            |chain: &Chain| Position { epoch: chain.epoch.unwrap_or(self.at.epoch), id: chain.id } <= self.at;
+        let is_behind = |chain: &Chain| match chain.epoch {
+            Some(epoch) => Position { epoch, id: chain.id } <= self.at,
+            // Then its time tells.
+            None => chain.event.zip(self.last_event).is_none_or(|(now, then)| now <= then),
+        };
         self.chains.iter().any(|chain| chain.conn != conn && is_behind(chain))
     }
 
@@ -365,14 +393,14 @@ impl BookSync {
         let brought_the_book_here = self.led_by == Some(diff.conn) && diff.key.last == self.at.id;
         let epoch = if brought_the_book_here { self.at.epoch } else { diff.last.epoch };
         let epoch = (brought_the_book_here || diff.is_sure).then_some(epoch);
-        self.set_chain(Chain { conn: diff.conn, id: diff.key.last, epoch });
+        self.set_chain(Chain { conn: diff.conn, id: diff.key.last, epoch, event: diff.event });
     }
 
     /// Notes that a connection delivered a snapshot on the stream itself that the book did not take.
-    pub fn note_snapshot(&mut self, id: i64, conn: ConnId) {
+    pub fn note_snapshot(&mut self, id: i64, event: Option<i64>, conn: ConnId) {
         // At the book's own id it is known how often ids have fallen.
         let epoch = (id == self.at.id).then_some(self.at.epoch);
-        self.set_chain(Chain { conn, id, epoch });
+        self.set_chain(Chain { conn, id, epoch, event });
     }
 
     fn set_chain(&mut self, chain: Chain) {
@@ -486,7 +514,7 @@ impl BookSync {
             chain.epoch = None;
         }
         self.at.id = id;
-        self.set_chain(Chain { conn, id, epoch: Some(self.at.epoch) });
+        self.set_chain(Chain { conn, id, epoch: Some(self.at.epoch), event });
         self.led_by = Some(conn);
         self.bridged = true;
         self.last_event = event;

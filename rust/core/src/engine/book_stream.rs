@@ -346,7 +346,7 @@ impl BookStream {
         let id = head.key.last;
         let verdict = self.sync.judge_channel_snapshot(id, head.times.event, origin.conn);
         if verdict == SnapshotVerdict::Known {
-            self.sync.note_snapshot(id, origin.conn);
+            self.sync.note_snapshot(id, head.times.event, origin.conn);
             return Outcome::Ignored(IgnoreReason::SnapshotKnown);
         }
         let book_head = match taken(decode(self.book.scales(), &mut cx.levels)) {

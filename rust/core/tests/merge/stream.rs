@@ -125,6 +125,12 @@ impl Stream {
         stream
     }
 
+    /// The first of the states that only proofs of life tell apart: who lacks one of those lacks nothing.
+    pub fn settled(&self, state: usize) -> usize {
+        let id = self.states[state].id;
+        self.states.iter().position(|state| state.id == id).unwrap_or(state)
+    }
+
     /// The last state that was by then.
     pub fn state_at(&self, at: u64) -> usize {
         self.states.iter().rposition(|state| state.at <= at).unwrap_or(0)

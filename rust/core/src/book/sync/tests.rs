@@ -159,11 +159,50 @@ fn okx_a_reset_that_one_connection_missed_is_bridged_by_the_other() {
 }
 
 #[test]
+fn okx_a_connection_that_left_something_out_and_lags_behind_a_reset_may_still_heal() {
+    let mut sync = okx_at(15, 0, &[A, B]);
+    for (event, (prev, last)) in (1..).zip([(15, 20), (20, 25), (25, 3)]) {
+        assert_eq!(take(&mut sync, link(prev, last), event, A), Verdict::Apply);
+    }
+    assert_eq!(take(&mut sync, link(20, 25), 2, B), Verdict::Duplicate, "it left out 15/20");
+    assert_eq!(take(&mut sync, link(5, 7), 5, A), Verdict::Hold, "B may bring 3/5, though its ids are higher");
+    assert_eq!(take(&mut sync, link(25, 3), 3, B), Verdict::Duplicate);
+    assert!(sync.may_heal(ConnId::NONE));
+    let mut healed = sync.clone();
+    assert_eq!(take(&mut healed, link(3, 5), 4, B), Verdict::Apply);
+    assert_eq!(take(&mut healed, link(5, 7), 5, A), Verdict::Apply);
+    assert_eq!(take(&mut sync, link(7, 9), 6, B), Verdict::Gap, "both are past it");
+    assert!(!sync.may_heal(ConnId::NONE));
+}
+
+#[test]
+fn okx_what_waits_behind_several_resets_is_taken_in_the_order_of_time() {
+    let mut sync = okx_at(30, 0, &[A, B]);
+    let chain: Vec<_> = (1..).zip([(30, 31), (31, 32), (32, 20), (20, 21), (21, 10), (10, 11)]).collect();
+    assert_eq!(take(&mut sync, link(31, 32), 2, A), Verdict::Hold, "it left out 30/31");
+    let mut held = Vec::new();
+    for (event, (prev, last)) in &chain[1..] {
+        let diff = sync.place(link(*prev, *last), Some(*event), A).expect("placed");
+        assert_eq!(sync.judge(&diff), Verdict::Hold, "{prev}/{last}");
+        sync.note(&diff);
+        held.push(diff);
+    }
+    held.reverse();
+    held.sort_by_key(Placed::order);
+    assert_eq!(take(&mut sync, link(30, 31), 1, B), Verdict::Apply);
+    for diff in &held {
+        assert_eq!(sync.judge(diff), Verdict::Apply, "{diff:?}");
+        sync.applied(diff);
+    }
+    assert_eq!((sync.id(), sync.at.epoch), (Some(11), 2));
+}
+
+#[test]
 fn okx_who_joins_across_a_reset_is_not_locked_out() {
     let mut sync = okx_at(15, 5, &[A]);
     // B is ahead: it joined behind a reset that A has not brought yet.
     assert_eq!(sync.judge_channel_snapshot(3, Some(7), B), SnapshotVerdict::Known);
-    sync.note_snapshot(3, B);
+    sync.note_snapshot(3, Some(7), B);
     assert_eq!(take(&mut sync, link(3, 5), 8, B), Verdict::Hold);
     assert_eq!(take(&mut sync, link(15, 3), 6, A), Verdict::Apply);
     assert_eq!(take(&mut sync, link(3, 5), 8, A), Verdict::Apply);
@@ -171,7 +210,7 @@ fn okx_who_joins_across_a_reset_is_not_locked_out() {
     // C is behind: its snapshot and its first diffs are of before the reset, with higher ids.
     let c = ConnId(3);
     assert_eq!(sync.judge_channel_snapshot(12, Some(4), c), SnapshotVerdict::Known);
-    sync.note_snapshot(12, c);
+    sync.note_snapshot(12, Some(4), c);
     for (event, (prev, last)) in [(5, (12, 15)), (6, (15, 3)), (8, (3, 5)), (9, (5, 9))] {
         assert_eq!(take(&mut sync, link(prev, last), event, c), Verdict::Duplicate, "{prev}/{last}");
     }
@@ -196,7 +235,7 @@ fn without_ids_the_leader_is_followed_in_its_own_order_and_others_only_beyond_it
     let mut sync = BookSync::new(OKX);
     assert_eq!(sync.place(ts(1), Some(1), A), None, "nobody tells what it follows");
     sync.channel_snapshot_taken(100, Some(100), A);
-    sync.note_snapshot(90, B);
+    sync.note_snapshot(90, Some(90), B);
     for (at, conn, verdict) in [
         (110, A, Verdict::Apply),
         (110, A, Verdict::Apply),
