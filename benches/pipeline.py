@@ -4,8 +4,8 @@
 
 The Rust stages are measured by a binary that `make build` leaves. Both sides are pinned to one core, time the second
 half of a capture's frames (with the first, books are opened and buffers grow) and take the best of N rounds. Stages are
-cumulative; `columns` is what a row costs from text to Arrow. Without captures it takes those of every exchange that lie
-beside the repository.
+cumulative; `columns` is what a row costs from text to Arrow. The two figures called `whole` are of all frames, beginning
+with an engine that knows nothing. Without captures it takes those of every exchange that lie beside the repository.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ CAPTURES = ROOT.parent / "shared" / "captures"
 EXCHANGES = ("binance", "binance_usdm", "okx", "deribit")
 
 STAGES = ("orjson_loads", "simd_json_tape", "peek", "decode", "book", "columns")
+WHOLE = ("frames_whole", "orjson_loads_whole", "columns_whole")
 ALLOCATIONS = ("allocations_per_frame", "allocations_per_batch")
 
 
@@ -74,8 +75,8 @@ def orjson_loads(texts: list[bytes], rounds: int) -> float:
 
 def measure(capture: str, rounds: int, core: int) -> dict[str, Any]:
     """One capture; this process is pinned already."""
-    texts = frames(Path(capture))
-    texts = texts[len(texts) // 2 :]
+    whole = frames(Path(capture))
+    texts = whole[len(whole) // 2 :]
     command = [str(BINARY), "--rounds", str(rounds), "--core", str(core), capture]
     run = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own binary
     if run.returncode != 0:
@@ -83,8 +84,12 @@ def measure(capture: str, rounds: int, core: int) -> dict[str, Any]:
     [native] = json.loads(run.stdout)["captures"]
     if native["frames"] != len(texts):
         raise BenchError(f"{capture}: {native['frames']} frames were read there and {len(texts)} here")
-    native |= {"capture": capture, "orjson_loads": orjson_loads(texts, rounds)}
-    return {key: native[key] for key in ("capture", "frames", "bytes", *STAGES, *ALLOCATIONS)}
+    native |= {
+        "capture": capture,
+        "orjson_loads": orjson_loads(texts, rounds),
+        "orjson_loads_whole": orjson_loads(whole, rounds),
+    }
+    return {key: native[key] for key in ("capture", "frames", "bytes", *STAGES, *WHOLE, *ALLOCATIONS)}
 
 
 def table(results: dict[str, Any]) -> str:
@@ -100,6 +105,11 @@ def table(results: dict[str, Any]) -> str:
             f"  {'stage':<16}{'ns/frame':>10}{'of orjson':>11}",
         ]
         lines += [f"  {stage:<16}{capture[stage]:>10,.0f}{capture[stage] / yardstick:>11.2f}" for stage in STAGES]
+        whole_yardstick = float(capture["orjson_loads_whole"]) or 1.0
+        lines.append(
+            f"  whole, {capture['frames_whole']:,} frames: orjson {whole_yardstick:,.0f}, columns "
+            f"{capture['columns_whole']:,.0f} ns/frame, {capture['columns_whole'] / whole_yardstick:.2f}"
+        )
         simd = float(capture["simd_json_tape"]) or 1.0
         lines.append(f"  columns / simd-json tape: {capture['columns'] / simd:.2f}")
         per_frame, per_batch = (capture[key] for key in ALLOCATIONS)

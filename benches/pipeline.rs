@@ -6,7 +6,8 @@
 //! Stages are cumulative: `peek` reads the head, `decode` every frame of trades, books and quotes to its end (without
 //! arbitration), `book` is the engine with no table to fill, `columns` the engine with trades, l2 and bbo in `float`.
 //! Only frames are timed, and of these the second half: with the first, books are opened and buffers grow. REST replies
-//! are handed over in between. Each figure is the best of N rounds.
+//! are handed over in between. `columns_whole` is all frames, from an engine that knows nothing on. Each figure is the best
+//! of N rounds.
 #![allow(clippy::print_stdout, clippy::unwrap_used, missing_docs)]
 
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -219,16 +220,17 @@ impl Capture {
         spent
     }
 
-    /// The engine over the whole capture; of its second half, frames alone are timed.
-    fn engine_time(&self, tables: &[Table]) -> Duration {
+    /// Time that a new engine takes for all frames, and for those of the second half.
+    fn engine_time(&self, tables: &[Table]) -> (Duration, Duration) {
         let mut engine = self.engine(tables);
-        let mut spent = Duration::ZERO;
+        let (mut first, mut spent) = (Duration::ZERO, Duration::ZERO);
         let mut begin = Instant::now();
         let mut frames = 0;
         for line in &self.lines {
             match line {
                 Line::Frame { conn, at, text } => {
                     if frames == self.untimed {
+                        first = spent + begin.elapsed();
                         (spent, begin) = (Duration::ZERO, Instant::now());
                     }
                     frames += 1;
@@ -244,7 +246,8 @@ impl Capture {
                 }
             }
         }
-        spent + begin.elapsed()
+        let second = spent + begin.elapsed();
+        (first + second, second)
     }
 
     /// Allocations per frame between batch closes, and per batch close, in the second half of the capture.
@@ -321,11 +324,12 @@ fn main() {
         .iter()
         .map(|path| {
             let capture = Capture::read(path);
-            let frames = capture.frames.max(1) as f64;
-            let best = |stage: &dyn Fn() -> Duration| {
+            let whole = capture.frames + capture.untimed;
+            let best_of = |frames: usize, stage: &dyn Fn() -> Duration| {
                 let nanos = (0..rounds.max(1)).map(|_| stage().as_nanos()).min().unwrap_or(0);
-                (nanos as f64 / frames * 10.0).round() / 10.0
+                (nanos as f64 / frames.max(1) as f64 * 10.0).round() / 10.0
             };
+            let best = |stage: &dyn Fn() -> Duration| best_of(capture.frames, stage);
             let (per_frame, per_batch) = capture.allocation_counts(&TABLES);
             serde_json::json!({
                 "capture": path,
@@ -334,8 +338,10 @@ fn main() {
                 "simd_json_tape": best(&|| capture.simd_json_tape()),
                 "peek": best(&|| with_protocol!(capture.venue, P => capture.peek::<P>())),
                 "decode": best(&|| with_protocol!(capture.venue, P => capture.decode::<P>())),
-                "book": best(&|| capture.engine_time(&[])),
-                "columns": best(&|| capture.engine_time(&TABLES)),
+                "book": best(&|| capture.engine_time(&[]).1),
+                "columns": best(&|| capture.engine_time(&TABLES).1),
+                "frames_whole": whole,
+                "columns_whole": best_of(whole, &|| capture.engine_time(&TABLES).0),
                 "allocations_per_frame": per_frame,
                 "allocations_per_batch": per_batch,
             })

@@ -15,6 +15,7 @@ import polars as pl
 import pytest
 
 import xtrader as xt
+from xtrader.cli import options
 from xtrader.cli.storing import finishing
 
 # Handed to sockets before a collector is told to stop: enough for every table.
@@ -131,6 +132,16 @@ def test_replay_writes_what_it_says_and_never_over_something(run: Any, recording
         (["collect", "binance-futures:BTCUSDT", "--out", ""], 2, "it is empty: name a folder"),
         (["replay", "x", "--tables", ""], 2, "it is empty: name at least one"),
         (["replay", "x", "--out", ""], 2, "it is empty: name a folder"),
+        (
+            ["collect", "okx:BTC-USDT", "--out", "x", "--set", "book.heal_window_ms=soon"],
+            2,
+            "book.heal_window_ms: input should",
+        ),
+        (["collect", "okx:BTC-USDT", "--out", "x", "--set", "l2_top.depht=5"], 2, "l2_top.depht: there is no such key"),
+        (["collect", "okx:BTC-USDT", "--out", "x", "--set", "batch=1", "--set", "batch.max_rows=1"], 2, "given twice"),
+        (["replay", "x", "--set", "book.max_levels=0"], 2, "book.max_levels: input should be greater"),
+        (["replay", "x", "--numeric", "fixed", "--set", "numeric=float"], 2, "--set numeric: it is given twice"),
+        (["replay", "x", "--set", "book.max_levels"], 2, "--set takes KEY=VALUE"),
         (["simulate", "--symbols", "btc"], 2, '"btc" is no symbol'),
         (["simulate", "--exchange", "okex"], 2, "binance-spot"),
         (["simulate", "--config", "/nowhere.json"], 2, "/nowhere.json"),
@@ -146,6 +157,24 @@ def test_what_is_wrong_is_said_and_leaves_nothing_behind(
     assert text in " ".join(done.stderr.replace("│", " ").split())
     assert "Traceback" not in done.stderr
     assert not list(here.iterdir())
+
+
+def test_every_setting_can_be_given_by_its_path() -> None:
+    more = [
+        "l2_top.depth=5",
+        "reference_interval_s=60",
+        "arbitration.dwell_s=none",
+        "endpoints.okx.ws=ws://[::1]:1/a=b",
+    ]
+    more += ["endpoints.okx.rest=http://[::1]:2", "batch.max_rows=10", "eager=true"]
+    preferred = {"eager": False, "policy": "block", "batch": {"max_delay_ms": 250}, "tables": "l2"}
+    values = options.settings({"subscriptions": ["okx:BTC-USDT"], "numeric": "fixed"}, more, preferred)
+    config = xt.StreamConfig.checked(**values)
+    assert (config.l2_top.depth, config.reference_interval_s, config.arbitration.dwell_s) == (5, 60, None)
+    assert config.endpoints == {"okx": xt.Endpoints(ws="ws://[::1]:1/a=b", rest="http://[::1]:2")}
+    # What a command prefers to the defaults gives way to what is asked for, and to nothing else.
+    assert (config.eager, config.policy, config.tables) == (True, "block", ("l2",))
+    assert (config.batch.max_rows, config.batch.max_delay_ms, config.numeric) == (10, 250, "fixed")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -87,13 +87,17 @@ def collect(
             help="REST base of a testnet or simulator. Of several exchanges, once for each.", metavar="[EXCHANGE=]URL"
         ),
     ] = None,
+    more: options.Set = None,
     json: options.Json = False,
 ) -> None:
-    """Collect live market data into Parquet, until told to stop. Nothing is dropped: a slow disk slows the sockets."""
+    """Collect live market data into Parquet, until told to stop. Nothing is dropped: a slow disk slows the sockets.
+
+    Every setting that has no option of its own takes --set, as --set l2_top.depth=5.
+    """
     given = options.given(
         subscriptions=subscriptions,
         streams=streams,
-        tables=f"{streams},gaps,instruments,connections" if tables is None else tables,
+        tables=tables,
         numeric=numeric,
         size_unit=size_unit,
         trade_source=trade_source,
@@ -101,11 +105,14 @@ def collect(
         connections=connections,
         login=None if login is None else options.login(login),
         endpoints=options.endpoints(ws or [], rest or []),
-        policy="block",
-        eager=False,
-        batch={"max_delay_ms": BATCH_MS},
     )
-    config = StreamConfig.checked(**given)
+    preferred = {
+        "tables": f"{streams},gaps,instruments,connections",
+        "policy": "block",
+        "eager": False,
+        "batch": {"max_delay_ms": BATCH_MS},
+    }
+    config = StreamConfig.checked(**options.settings(given, more, preferred))
     counts = Counter(dict.fromkeys(config.tables, 0))
     began = time.monotonic()
     # The stream first: what it refuses leaves no folder behind.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -43,13 +43,53 @@ Numbers = Annotated[Numeric | None, typer.Option("--numeric", help="How prices a
 Units = Annotated[SizeUnit | None, typer.Option("--size-unit", help="What a size counts.")]
 Trades = Annotated[TradeSource | None, typer.Option("--trade-source", help="Which of two trade feeds.")]
 Depth = Annotated[DepthSpeed | None, typer.Option("--depth-speed", help="Which book stream.")]
+Set = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        help="Any other setting, by its path in the configuration: book.heal_window_ms=500. As often as needed; 'none' "
+        "is none.",
+        metavar="KEY=VALUE",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 Out = Annotated[Path | None, Folder]
 
 
-def given(**options: object) -> dict[str, object]:
+def given(**options: object) -> dict[str, Any]:
     """The options that were given: what was not is left to its default."""
     return {key: value for key, value in options.items() if value is not None}
+
+
+def settings(
+    given: dict[str, Any], more: Sequence[str] | None, preferred: Mapping[str, object] | None = None
+) -> dict[str, Any]:
+    """What was given by options of their own and, by path, with `--set`. What the values may be, the models say.
+
+    `preferred` is what a command would rather have than the defaults.
+    """
+    for text in more or []:
+        path, is_value, value = text.partition("=")
+        *groups, key = path.split(".")
+        if not is_value or not all((*groups, key)):
+            # What was given may be a secret in the wrong place: it is not repeated.
+            raise ConfigError("--set takes KEY=VALUE, with the whole path of the key: book.heal_window_ms=500")
+        place: Any = given
+        for group in groups:
+            place = place.setdefault(group, {}) if isinstance(place, dict) else None
+        if not isinstance(place, dict) or key in place:
+            raise ConfigError(f"--set {path}: it is given twice, here or by an option of its own")
+        place[key] = None if value == "none" else value
+    _fill(given, preferred or {})
+    return given
+
+
+def _fill(values: dict[str, Any], preferred: Mapping[str, Any]) -> None:
+    for key, value in preferred.items():
+        if isinstance(value, Mapping) and isinstance(values.get(key), dict):
+            _fill(values[key], value)
+        else:
+            values.setdefault(key, value)
 
 
 def endpoints(ws: Sequence[str], rest: Sequence[str]) -> Mapping[str, object] | None:

@@ -35,6 +35,7 @@ def replay(
         str | None, typer.Option(help="Id of the exchange, where the recording does not tell.", metavar="ID")
     ] = None,
     trade_source: options.Trades = None,
+    more: options.Set = None,
     json: options.Json = False,
 ) -> None:
     """Replay recorded frames through the engine; nothing is sent."""
@@ -48,7 +49,7 @@ def replay(
         exchange=exchange,
         trade_source=trade_source,
     )
-    config = ReplayConfig.checked(**given)
+    config = ReplayConfig.checked(**options.settings(given, more))
     replayed = Replay(config.native())
     store = None if out is None else ParquetStore(out, config.tables or ())
     with finishing(store) as files:

@@ -89,6 +89,10 @@ pub(super) struct BookStream {
     /// Since when a snapshot is awaited on the stream itself.
     awaited_since: Option<u64>,
     attempts: u32,
+    /// Monotonic time of the last snapshot that was taken.
+    taken_at: u64,
+    /// Books in a row that soon after their snapshot were not the exchange's.
+    refuted: u32,
     stats: Stats,
     pub carriers: Carriers,
 }
@@ -113,6 +117,8 @@ impl BookStream {
             retry_at: None,
             awaited_since: None,
             attempts: 0,
+            taken_at: 0,
+            refuted: 0,
             stats: Stats::default(),
             carriers: Carriers::default(),
         }
@@ -206,7 +212,7 @@ impl BookStream {
                     Err(Broken::Range) => return Outcome::Rejected(RejectReason::Range),
                     Err(broken) => {
                         cx.recheck_reference |= broken == Broken::Crossed;
-                        self.fail(cx, subject, origin, broken.finding());
+                        self.refute(cx, subject, origin, broken.finding());
                         return self.keep_or_leave(cx, subject, origin, diff, book_head);
                     }
                 }
@@ -376,6 +382,7 @@ impl BookStream {
         }
         self.sync.channel_snapshot_taken(id, head.times.event, origin.conn);
         self.attempts = 0;
+        self.taken_at = cx.now.at.mono;
         self.retry_at = None;
         self.awaited_since = None;
         self.stats.snapshots += 1;
@@ -396,6 +403,23 @@ impl BookStream {
     fn fail(&mut self, cx: &mut Context, subject: Subject, origin: Origin, finding: Finding) {
         self.break_off(cx, subject, origin, finding, None);
         self.ask_snapshot(cx, subject);
+    }
+
+    /// The book does not stand its test: names the gap and asks for a snapshot. At once, since that may be chance; one that
+    /// fails again soon after each snapshot is asked for with the backoff of other retries.
+    fn refute(&mut self, cx: &mut Context, subject: Subject, origin: Origin, finding: Finding) {
+        self.break_off(cx, subject, origin, finding, None);
+        let has_lasted = cx.config.deadlines.backoff_cap_ms.saturating_mul(NS_PER_MS.unsigned_abs());
+        if cx.now.at.mono.saturating_sub(self.taken_at) >= has_lasted {
+            self.refuted = 0;
+        }
+        if self.refuted == 0 {
+            self.ask_snapshot(cx, subject);
+        } else {
+            self.attempts = self.refuted;
+            self.retry_snapshot(cx, subject, 0);
+        }
+        self.refuted = self.refuted.saturating_add(1);
     }
 
     /// Names the gap, `noticed` before or now. What is held waits for the next snapshot, or is dropped where that will

@@ -172,6 +172,11 @@ impl Context {
         }
     }
 
+    /// Of what gaps among trades are: these may be taken for their liquidations alone.
+    pub(super) fn stream_of_trades(&self) -> Stream {
+        if self.config.streams.contains(&Stream::Trades) { Stream::Trades } else { Stream::Liquidations }
+    }
+
     /// The number of a new gap.
     pub(super) fn gap_id(&mut self) -> i64 {
         self.last_gap += 1;

@@ -124,8 +124,9 @@ impl OpenGap {
                 cause: self.finding.cause,
                 evidence: self.finding.evidence,
                 missing: self.finding.missing,
-                missing_unit: self.finding.missing.map(|_| match self.stream {
-                    Stream::Trades => GapUnit::Trades,
+                // Liquidations that are told by trades are missing among so many of these.
+                missing_unit: self.finding.missing.map(|_| match (self.stream, self.finding.evidence) {
+                    (Stream::Trades, _) | (Stream::Liquidations, GapEvidence::Sequence) => GapUnit::Trades,
                     _ => GapUnit::Updates,
                 }),
                 first_missing: self.finding.ids.map(|(first, _)| first),

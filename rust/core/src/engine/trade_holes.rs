@@ -51,7 +51,7 @@ impl TradeHoles {
         lacked_by: Option<ConnId>,
         carriers: &Carriers,
     ) {
-        let mut gap = OpenGap::notice(origin, Stream::Trades, finding(ids), carriers);
+        let mut gap = OpenGap::notice(origin, cx.stream_of_trades(), finding(ids), carriers);
         if let Some(conn) = lacked_by {
             gap.lacked_by(conn);
         }
@@ -143,7 +143,7 @@ impl TradeHoles {
             }
         }
         if !is_known {
-            OpenGap::notice(origin, Stream::Trades, finding(ids), carriers).close(cx, subject, origin, repaired);
+            OpenGap::notice(origin, cx.stream_of_trades(), finding(ids), carriers).close(cx, subject, origin, repaired);
         }
     }
 

@@ -133,7 +133,7 @@ impl TradeStream {
         if let Decoded::Event(()) = decode(self.scales, &mut copy) {
             for row in &copy.rows {
                 let Ok(trade) = &row.trade else { continue };
-                let (of, says) = ((Stream::Trades, row.last), TradeSays::of(trade));
+                let (of, says) = ((cx.stream_of_trades(), row.last), TradeSays::of(trade));
                 self.samples.compare(cx, subject, origin, of, &row.last, &says, &self.carriers);
             }
         }
@@ -228,7 +228,8 @@ impl TradeStream {
                 _ if row.has_ids() => verdict != Verdict::Fresh,
                 Ok(trade) => {
                     let content = Content::of_trade(trade);
-                    self.copies.is_copy(cx, subject, origin, Stream::Trades, content, &self.carriers)
+                    let stream = cx.stream_of_trades();
+                    self.copies.is_copy(cx, subject, origin, stream, content, &self.carriers)
                 }
                 Err(_) => false,
             };
@@ -239,7 +240,7 @@ impl TradeStream {
             match &row.trade {
                 Ok(trade) if known => {
                     if row.has_ids() && cx.config.arbitration.verify.picks(row.last) {
-                        let (of, says) = ((Stream::Trades, row.last), TradeSays::of(trade));
+                        let (of, says) = ((cx.stream_of_trades(), row.last), TradeSays::of(trade));
                         self.samples.compare(cx, subject, origin, of, &row.last, &says, &self.carriers);
                     }
                 }
@@ -346,7 +347,8 @@ impl TradeStream {
                 self.holes.await_ids(cx, subject, origin, ids, lacked_by, &self.carriers);
             } else {
                 let finding = trade_holes::finding(ids);
-                let gap = OpenGap::open(cx, subject, origin, Stream::Trades, finding, &self.carriers);
+                let stream = cx.stream_of_trades();
+                let gap = OpenGap::open(cx, subject, origin, stream, finding, &self.carriers);
                 self.holes.declared(cx, subject, origin, ids, gap, false);
             }
         }
@@ -434,7 +436,7 @@ impl TradeStream {
         let gap = self
             .gap
             .take()
-            .unwrap_or_else(|| OpenGap::open(cx, subject, origin, Stream::Trades, finding, &self.carriers));
+            .unwrap_or_else(|| OpenGap::open(cx, subject, origin, stream, finding, &self.carriers));
         gap.close(cx, subject, origin, Repaired::None);
     }
 
@@ -449,7 +451,7 @@ impl TradeStream {
     /// Opens a gap that closes with the next trade. A stream that is silent has one though it never spoke.
     pub(super) fn suspend(&mut self, cx: &mut Context, subject: Subject, origin: Origin, finding: Finding) {
         if self.gap.is_none() && (self.window.high().is_some() || finding.cause == GapCause::Silence) {
-            self.gap = Some(OpenGap::open(cx, subject, origin, Stream::Trades, finding, &self.carriers));
+            self.gap = Some(OpenGap::open(cx, subject, origin, stream, finding, &self.carriers));
         }
     }
 

@@ -60,7 +60,10 @@ impl BookStream {
                         self.settle(cx, subject, &held);
                         continue;
                     }
-                    Err(broken) => Some(broken.finding()),
+                    Err(broken) => {
+                        self.held.push_front(held);
+                        return self.refute(cx, subject, origin, broken.finding());
+                    }
                 },
                 Verdict::Gap => Some(self.hole_before(&held.diff)),
                 Verdict::Hold | Verdict::BeforeSnapshot => None,

@@ -94,6 +94,7 @@ impl BookStream {
         }
         self.sync.snapshot_taken(id);
         self.attempts = 0;
+        self.taken_at = cx.now.at.mono;
         self.stats.snapshots += 1;
         self.emit(cx, subject, origin, head, None, Source::Rest);
         self.carriers.took(origin.ts_recv);

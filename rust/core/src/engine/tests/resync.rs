@@ -107,6 +107,41 @@ fn a_checksum_that_is_another_breaks_the_book_and_zero_or_none_is_no_checksum() 
 
 // Fault: X15
 #[test]
+fn a_book_that_fails_after_every_snapshot_is_asked_for_ever_more_rarely_until_one_lasts() {
+    let mut world = synced();
+    let mut id = 10;
+    // For ten minutes every snapshot is good and every change after it is not.
+    let mut asked = 0;
+    for second in 0..600 {
+        update(&mut world, (id, id + 1), &[("99.0", "1")], 12_345);
+        id += 1;
+        let now = world.sent(A).iter().filter(|text| text.contains("unsubscribe")).count();
+        assert!(second > 0 || now == 1, "the first time at once");
+        world.acknowledge(A);
+        world.actions.clear();
+        if now > 0 {
+            asked += now;
+            id += 10;
+            world.frame(A, &okx_book("BTC-USDT", (-1, id), T0 + id, BIDS, ASKS, 0));
+        }
+        world.pass_ms(1_000);
+    }
+    assert!((15..=120).contains(&asked), "{asked} times in ten minutes");
+    id += 100;
+    world.frame(A, &okx_book("BTC-USDT", (-1, id), T0 + id, BIDS, ASKS, 0));
+    for _ in 0..40 {
+        update(&mut world, (id, id + 1), &[("99.0", "1")], 0);
+        id += 1;
+        world.pass_ms(1_000);
+        world.acknowledge(A);
+        world.actions.clear();
+    }
+    update(&mut world, (id, id + 1), &[("99.0", "1")], 12_345);
+    assert_eq!(ops(&world), ["unsubscribe", "subscribe"], "one that has lasted is asked for at once");
+}
+
+// Fault: X15
+#[test]
 fn a_snapshot_with_a_wrong_checksum_is_not_taken_and_the_book_before_it_is_broken() {
     let mut world = synced();
     world.frame(A, &okx_old_book("BTC-USDT", true, T0 + 9, BIDS, ASKS, 77));

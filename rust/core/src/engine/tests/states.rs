@@ -8,6 +8,7 @@ use super::frames::{
 };
 use super::harness::{A, B, NOON, World, live_config, recording_of};
 use crate::config::{EngineConfig, Stream};
+use crate::engine::DownReason;
 use crate::symbol::Venue;
 use crate::table::Table;
 
@@ -130,6 +131,24 @@ fn a_liquidation_is_a_row_of_each_position_that_was_closed() {
     }
     assert_eq!(world.rows(Table::Liquidations, &["id", "side"]), ["1|sell", "2|buy", "3|sell", "3|buy"]);
     assert_eq!(world.rows(Table::Trades, &["condition"]), ["liquidation"; 3]);
+}
+
+#[test]
+fn trades_that_are_taken_for_their_liquidations_leave_gaps_of_liquidations() {
+    for (streams, name) in
+        [(&[Stream::Liquidations][..], "liquidations"), (&[Stream::Trades, Stream::Liquidations], "trades")]
+    {
+        let mut world = World::new(live_config(Venue::Deribit, &["BTC-PERPETUAL"], streams));
+        world.connect_all();
+        for seq in [1, 5] {
+            let trade = deribit_trade("BTC-PERPETUAL", seq, T0 + seq, "");
+            world.frame(A, &deribit_trades("BTC-PERPETUAL", &[trade]));
+        }
+        world.down(A, DownReason::Closed);
+        let gaps = world.rows(Table::Gaps, &["stream", "missing", "missing_unit", "scope"]);
+        assert_eq!(gaps[..2], [format!("{name}|3|trades|stream"), format!("{name}|3|trades|stream")]);
+        assert_eq!(gaps[2], format!("{name}|||stream"), "the connection is gone");
+    }
 }
 
 #[test]
