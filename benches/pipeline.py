@@ -4,8 +4,9 @@
 
 The Rust stages are measured by a binary that `make build` leaves. Both sides are pinned to one core, time the second
 half of a capture's frames (with the first, books are opened and buffers grow) and take the best of N rounds. Stages are
-cumulative; `columns` is what a row costs from text to Arrow. The two figures called `whole` are of all frames, beginning
-with an engine that knows nothing. Without captures it takes those of every exchange that lie beside the repository.
+cumulative; `columns` is what a row costs from text to Arrow. The two figures called `whole` are of all frames: they
+begin with an engine that knows nothing and end with batches that are closed. Without captures it takes those of every
+exchange that lie beside the repository.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ EXCHANGES = ("binance", "binance_usdm", "okx", "deribit")
 
 STAGES = ("orjson_loads", "simd_json_tape", "peek", "decode", "book", "columns")
 WHOLE = ("frames_whole", "orjson_loads_whole", "columns_whole")
-ALLOCATIONS = ("allocations_per_frame", "allocations_per_batch")
+ALLOCATIONS = ("allocations_per_frame", "allocations_per_batch", "allocations_per_first")
 
 
 class BenchError(Exception):
@@ -112,8 +113,11 @@ def table(results: dict[str, Any]) -> str:
         )
         simd = float(capture["simd_json_tape"]) or 1.0
         lines.append(f"  columns / simd-json tape: {capture['columns'] / simd:.2f}")
-        per_frame, per_batch = (capture[key] for key in ALLOCATIONS)
-        lines.append(f"  allocations: {per_frame:g} a frame between batch closes, {per_batch:,.0f} a batch close")
+        per_frame, per_batch, per_first = (capture[key] for key in ALLOCATIONS)
+        lines.append(
+            f"  allocations: {per_frame:g} a frame between batch closes, {per_batch:,.0f} a batch close, "
+            f"{per_first:,.1f} a frame that is the first of its instrument and kind"
+        )
         blocks.append("\n".join(lines))
     return "\n\n".join(blocks)
 

@@ -6,12 +6,13 @@
 //! Stages are cumulative: `peek` reads the head, `decode` every frame of trades, books and quotes to its end (without
 //! arbitration), `book` is the engine with no table to fill, `columns` the engine with trades, l2 and bbo in `float`.
 //! Only frames are timed, and of these the second half: with the first, books are opened and buffers grow. REST replies
-//! are handed over in between. `columns_whole` is all frames, from an engine that knows nothing on. Each figure is the best
-//! of N rounds.
+//! are handed over in between. `columns_whole` is all frames, from an engine that knows nothing on, and the closing of
+//! the batches that are open at the end. Each figure is the best of N rounds.
 #![allow(clippy::print_stdout, clippy::unwrap_used, missing_docs)]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
+use std::collections::HashSet;
 use std::hint::black_box;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -220,7 +221,8 @@ impl Capture {
         spent
     }
 
-    /// Time that a new engine takes for all frames, and for those of the second half.
+    /// Time that a new engine takes for all frames and to close what is open behind them, and for the frames of the
+    /// second half alone.
     fn engine_time(&self, tables: &[Table]) -> (Duration, Duration) {
         let mut engine = self.engine(tables);
         let (mut first, mut spent) = (Duration::ZERO, Duration::ZERO);
@@ -247,18 +249,29 @@ impl Capture {
             }
         }
         let second = spent + begin.elapsed();
-        (first + second, second)
+        let begin = Instant::now();
+        engine.close_batches();
+        while let Some(batch) = engine.poll_batch() {
+            black_box(batch);
+        }
+        (first + second + begin.elapsed(), second)
     }
 
-    /// Allocations per frame between batch closes, and per batch close, in the second half of the capture.
-    fn allocation_counts(&self, tables: &[Table]) -> (f64, f64) {
+    /// Allocations per frame between batch closes, per batch close, and per frame that is the first of its instrument and
+    /// kind, in the second half of the capture.
+    fn allocation_counts<P: Protocol>(&self, tables: &[Table]) -> [f64; 3] {
         let mut engine = self.engine(tables);
         let (mut quiet, mut quiet_frames, mut closing, mut batches) = (0, 0_u64, 0, 0_u64);
+        let (mut first, mut firsts, mut known) = (0, 0_u64, HashSet::new());
         let mut frames = 0;
         for line in &self.lines {
             match line {
                 Line::Reply { at, url, body } => reply(&mut engine, *at, url, body),
                 Line::Frame { conn, at, text } => {
+                    let is_first = match P::peek(text) {
+                        Peek::Event(head) => known.insert((*conn, head.symbol, head.kind as u8)),
+                        _ => false,
+                    };
                     let before = allocations();
                     engine.handle(*at, Input::Frame { conn: *conn, payload: text });
                     let mut closed = 0;
@@ -274,6 +287,9 @@ impl Capture {
                     if closed > 0 {
                         closing += during;
                         batches += closed;
+                    } else if is_first {
+                        first += during;
+                        firsts += 1;
                     } else {
                         quiet += during;
                         quiet_frames += 1;
@@ -290,7 +306,8 @@ impl Capture {
             }
             closing = allocations() - before;
         }
-        (quiet as f64 / quiet_frames.max(1) as f64, closing as f64 / batches.max(1) as f64)
+        [(quiet, quiet_frames), (closing, batches), (first, firsts)]
+            .map(|(all, times)| all as f64 / times.max(1) as f64)
     }
 }
 
@@ -330,7 +347,8 @@ fn main() {
                 (nanos as f64 / frames.max(1) as f64 * 10.0).round() / 10.0
             };
             let best = |stage: &dyn Fn() -> Duration| best_of(capture.frames, stage);
-            let (per_frame, per_batch) = capture.allocation_counts(&TABLES);
+            let [per_frame, per_batch, per_first] =
+                with_protocol!(capture.venue, P => capture.allocation_counts::<P>(&TABLES));
             serde_json::json!({
                 "capture": path,
                 "frames": capture.frames,
@@ -344,6 +362,7 @@ fn main() {
                 "columns_whole": best_of(whole, &|| capture.engine_time(&TABLES).0),
                 "allocations_per_frame": per_frame,
                 "allocations_per_batch": per_batch,
+                "allocations_per_first": per_first,
             })
         })
         .collect();

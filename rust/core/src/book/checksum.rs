@@ -108,6 +108,14 @@ struct Written {
     line: Option<Line>,
 }
 
+impl Written {
+    /// All mantissas are of one scale.
+    #[inline]
+    fn says(&self, price: Decimal, size: Decimal, digits: (u8, u8)) -> bool {
+        self.price.mantissa == price.mantissa && self.size.mantissa == size.mantissa && self.digits == digits
+    }
+}
+
 /// Brings what is written of one side in line with its best levels. Of levels that stayed nothing is written again, though
 /// others came and went before them.
 fn write(side: &mut Vec<Written>, is_bid: bool, levels: impl Iterator<Item = (Decimal, Decimal)>, padded: &Padded) {
@@ -115,6 +123,10 @@ fn write(side: &mut Vec<Written>, is_bid: bool, levels: impl Iterator<Item = (De
     for (price, size) in levels.take(DEPTH) {
         let digits = if padded.is_empty() { None } else { padded.get(&key(is_bid, price)) };
         let digits = digits.copied().unwrap_or_default();
+        if side.get(count).is_some_and(|old| old.says(price, size, digits)) {
+            count += 1;
+            continue;
+        }
         // All mantissas are of one scale.
         let is_better = |old: &Written| {
             let (old, new) = (old.price.mantissa, price.mantissa);
@@ -124,11 +136,8 @@ fn write(side: &mut Vec<Written>, is_bid: bool, levels: impl Iterator<Item = (De
         side.drain(count..count + gone);
         let new = || Written { price, size, digits, line: Line::new(price, size, digits) };
         match side.get_mut(count) {
-            Some(old) if old.price.mantissa == price.mantissa => {
-                if old.size.mantissa != size.mantissa || old.digits != digits {
-                    *old = new();
-                }
-            }
+            Some(old) if old.says(price, size, digits) => {}
+            Some(old) if old.price.mantissa == price.mantissa => *old = new(),
             _ => {
                 side.truncate(DEPTH - 1);
                 side.insert(count, new());

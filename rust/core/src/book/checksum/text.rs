@@ -10,6 +10,8 @@ const DIGITS: usize = 16;
 const TOO_LONG: u64 = 10_000_000_000_000_000;
 /// Room for the text of a level. All but the oddest numbers fit.
 const ROOM: usize = 64;
+/// Room that most of them need.
+const USUAL: usize = 32;
 /// What a number may take: its digits, a point, as many zeros again, and what a copy leaves behind its end.
 const NUMBER: usize = 2 * DIGITS + 2;
 
@@ -100,7 +102,12 @@ impl Text {
 
     pub(super) fn line(&mut self, line: &Line) {
         self.separate();
-        self.buffer[self.len..self.len + ROOM].copy_from_slice(&line.bytes);
+        // At one of two fixed lengths; what stands behind the end is overwritten by what follows.
+        if line.len <= USUAL {
+            self.buffer[self.len..self.len + USUAL].copy_from_slice(&line.bytes[..USUAL]);
+        } else {
+            self.buffer[self.len..self.len + ROOM].copy_from_slice(&line.bytes);
+        }
         self.len += line.len;
     }
 

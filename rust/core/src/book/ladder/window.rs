@@ -1,6 +1,7 @@
 //! The levels around the best price: a ring of sizes indexed by tick, and one bit for each that is taken.
 
-/// Ticks in the window. 64 KiB of sizes a side; only the lines that levels live on are ever touched.
+/// Ticks in the window. 64 KiB of sizes a side; only the lines that levels live on are ever touched, so the rest is
+/// hardly ever memory.
 pub(super) const TICKS: usize = 8192;
 const WORDS: usize = TICKS / 64;
 const SPAN: i64 = TICKS as i64;
@@ -9,7 +10,7 @@ const SPAN: i64 = TICKS as i64;
 /// moves no level. "Best" is the highest tick: offers come in with their ticks inverted.
 #[derive(Clone, Debug)]
 pub(super) struct Window {
-    sizes: [i64; TICKS],
+    sizes: Box<[i64; TICKS]>,
     taken: [u64; WORDS],
     /// Lowest tick; a multiple of 64, so that no word of bits holds both ends.
     low: i64,
@@ -32,7 +33,9 @@ fn slot(tick: i64) -> usize {
 impl Window {
     /// An empty window placed for this best price.
     pub(super) fn new(best: i64) -> Box<Self> {
-        Box::new(Self { sizes: [0; TICKS], taken: [0; WORDS], low: low_for(best), best: i64::MIN, count: 0 })
+        // Zeros that the system hands out: none is written here.
+        let sizes = vec![0; TICKS].into_boxed_slice().try_into().expect("so many were made");
+        Box::new(Self { sizes, taken: [0; WORDS], low: low_for(best), best: i64::MIN, count: 0 })
     }
 
     pub(super) fn count(&self) -> usize {
@@ -93,7 +96,22 @@ impl Window {
 
     /// Taken ticks, best first.
     pub(super) fn ticks(&self) -> impl Iterator<Item = i64> + '_ {
-        std::iter::successors(self.best(), |&tick| if tick > self.low { self.at_or_below(tick - 1) } else { None })
+        let mut left = self.count;
+        let mut base = self.best & !63;
+        let mut word = if left > 0 { self.taken[slot(base) / 64] } else { 0 };
+        std::iter::from_fn(move || {
+            left = left.checked_sub(1)?;
+            while word == 0 {
+                if base <= self.low {
+                    return None;
+                }
+                base -= 64;
+                word = self.taken[slot(base) / 64];
+            }
+            let bit = 63 - word.leading_zeros();
+            word ^= 1 << bit;
+            Some(base + i64::from(bit))
+        })
     }
 
     /// True where `best` is so near to an end that the window should follow it.
@@ -123,15 +141,24 @@ impl Window {
 
     /// Multiplies every size; the caller knows that they fit.
     pub(super) fn scale_sizes(&mut self, by: i64) {
-        for size in &mut self.sizes {
-            *size = size.wrapping_mul(by);
+        for (_, sizes) in self.in_use() {
+            for size in sizes {
+                *size = size.wrapping_mul(by);
+            }
         }
     }
 
     pub(super) fn clear(&mut self) {
-        self.sizes.fill(0);
-        self.taken.fill(0);
+        for (word, sizes) in self.in_use() {
+            sizes.fill(0);
+            *word = 0;
+        }
         self.best = i64::MIN;
         self.count = 0;
+    }
+
+    /// The words with a taken tick, each with its sizes.
+    fn in_use(&mut self) -> impl Iterator<Item = (&mut u64, &mut [i64])> {
+        self.taken.iter_mut().zip(self.sizes.chunks_exact_mut(64)).filter(|(word, _)| **word != 0)
     }
 }
