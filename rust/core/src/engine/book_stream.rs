@@ -20,6 +20,7 @@ use crate::exchange::{Decoded, Head, Key, SnapshotSource};
 use crate::report::{BookReport, Depth, IgnoreReason, Outcome, RejectReason};
 use crate::symbol::ConnId;
 use crate::table::{GapCause, GapEvidence, Repaired, Source, flags};
+use crate::time::NS_PER_MS;
 use held::Held;
 
 /// Counters of one book.

@@ -10,7 +10,6 @@ use super::context::{Context, Origin, Subject};
 use super::gaps::{Finding, OpenGap};
 use super::timers::Timer;
 use crate::arbiter::SequenceWindow;
-use crate::config::Stream;
 use crate::symbol::ConnId;
 use crate::table::{GapCause, GapEvidence, Repaired};
 use crate::time::NS_PER_MS;

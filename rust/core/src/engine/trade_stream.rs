@@ -433,10 +433,9 @@ impl TradeStream {
         // It is the one that brings the new epoch.
         self.heard.retain(|heard| heard.conn != origin.conn);
         let finding = Finding::new(GapCause::IdReset, GapEvidence::Sequence);
-        let gap = self
-            .gap
-            .take()
-            .unwrap_or_else(|| OpenGap::open(cx, subject, origin, stream, finding, &self.carriers));
+        let stream = cx.stream_of_trades();
+        let gap =
+            self.gap.take().unwrap_or_else(|| OpenGap::open(cx, subject, origin, stream, finding, &self.carriers));
         gap.close(cx, subject, origin, Repaired::None);
     }
 
@@ -451,6 +450,7 @@ impl TradeStream {
     /// Opens a gap that closes with the next trade. A stream that is silent has one though it never spoke.
     pub(super) fn suspend(&mut self, cx: &mut Context, subject: Subject, origin: Origin, finding: Finding) {
         if self.gap.is_none() && (self.window.high().is_some() || finding.cause == GapCause::Silence) {
+            let stream = cx.stream_of_trades();
             self.gap = Some(OpenGap::open(cx, subject, origin, stream, finding, &self.carriers));
         }
     }
