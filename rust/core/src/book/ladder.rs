@@ -190,9 +190,6 @@ impl Side {
 
     /// Applies levels whose scaled mantissas are known to fit; returns how many deletes were of unknown levels.
     fn apply(&mut self, levels: &[Level], by: Level, grid: Grid) -> usize {
-        if self.window.is_none() && levels.len() > FEW {
-            self.open_window(levels, by, grid);
-        }
         let mut unknown = 0;
         for level in levels {
             let (price, size) = (level.price.wrapping_mul(by.price), level.size.wrapping_mul(by.size));
@@ -201,17 +198,6 @@ impl Side {
         }
         self.settle(grid);
         unknown
-    }
-
-    /// So many levels will need a window: they need not go through the spill to it.
-    #[cold]
-    fn open_window(&mut self, levels: &[Level], by: Level, grid: Grid) {
-        let set = || levels.iter().filter(|level| level.size != 0);
-        let keys = set().map(|level| level.price.wrapping_mul(by.price) ^ self.flip);
-        let best = keys.chain(self.spill.best().map(|level| level.price)).max();
-        let Some(best) = best.filter(|_| set().count() > FEW) else { return };
-        self.window = Some(Window::new(grid.floor(best ^ self.flip) ^ self.flip));
-        self.fill_window(grid);
     }
 
     #[inline]
