@@ -108,9 +108,9 @@ impl Carriers {
         self.fresh = self.seen;
     }
 
-    /// Nobody carries the stream.
-    pub(super) fn is_empty(&self) -> bool {
-        self.conns.is_empty()
+    /// None of those that carry it has spoken yet.
+    pub(super) fn are_mute(&self) -> bool {
+        self.spoke.iter().all(|mono| *mono == 0)
     }
 
     /// A connection other than `conn` carries it too.

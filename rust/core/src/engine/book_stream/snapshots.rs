@@ -46,7 +46,7 @@ impl BookStream {
             return ReplyOutcome::Ignored(IgnoreReason::UnknownReply);
         };
         let head = &BookHead { last_id: Some(id), ..*head };
-        if cx.live && self.carriers.is_empty() {
+        if cx.live && self.carriers.are_mute() {
             // Nobody would bring what follows it.
             return ReplyOutcome::Ignored(IgnoreReason::UnknownReply);
         }
@@ -145,7 +145,7 @@ impl BookStream {
             return;
         }
         self.retry_at = None;
-        if !self.carriers.is_empty() || self.sync.rules().snapshot == SnapshotSource::Channel {
+        if !self.carriers.are_mute() || self.sync.rules().snapshot == SnapshotSource::Channel {
             self.ask_snapshot(cx, subject);
         }
     }
