@@ -232,9 +232,9 @@ impl LiveStream {
         let parts = match command {
             Command::Add(texts) => self.parts(texts, Command::Add)?,
             Command::Remove(texts) => self.parts(texts, Command::Remove)?,
-            Command::Connections(_) | Command::Stop => {
-                self.shards.iter().map(|shard| (shard, command.clone())).collect()
-            }
+            Command::Connections(_) => self.shards.iter().map(|shard| (shard, command.clone())).collect(),
+            // Its shards tell their engines themselves.
+            Command::Stop => return self.stop(),
         };
         let mut asked = Vec::new();
         for (shard, command) in parts {

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
-use xtrader_core::engine::{Action, DownReason};
+use xtrader_core::engine::{Action, Command, DownReason};
 use xtrader_core::symbol::ConnId;
 use xtrader_core::time::Stamp;
 use xtrader_runtime::RuntimeError;
@@ -35,7 +35,8 @@ fn stopping_closes_politely_hands_over_the_rest_and_frees_the_socket() {
     assert!(matches!(run.stream.next_batch(PATIENCE), Next::Closed), "and stays closed");
     run.stream.stop().unwrap();
     assert_eq!(run.stream.report().unwrap()["frames"], 1, "the last report stays");
-    assert!(run.inputs.recv_timeout(PATIENCE).is_err(), "stopping is no input");
+    assert!(matches!(run.inputs.recv_timeout(PATIENCE), Ok(Seen::Command(_, Command::Stop))), "stopping is an input");
+    assert!(run.inputs.recv_timeout(PATIENCE).is_err(), "and the last one");
 }
 
 #[test]
