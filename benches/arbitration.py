@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-from pipeline import CAPTURES, BenchError, captures
+from pipeline import BenchError, captures, check_core, parser_of
 
 ROOT = Path(__file__).parent.parent
 BINARY = ROOT / "target" / "bench" / "arbitration"
@@ -102,22 +102,12 @@ def table(results: dict[str, Any]) -> str:
 
 
 def _arguments(given: list[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="arbitration.py", description="Time per losing copy, beside orjson.loads.")
-    parser.add_argument(
-        "captures",
-        nargs="*",
-        metavar="CAPTURE",
-        help=f"a .jsonl or .jsonl.gz in the capture format (default: those of every exchange in {CAPTURES})",
-    )
-    parser.add_argument("--json", action="store_true", help="print one JSON document and nothing else")
-    parser.add_argument("--rounds", type=int, default=5, help="rounds of which the best counts (default 5)")
+    parser = parser_of("arbitration.py", "Time per losing copy, beside orjson.loads.")
     parser.add_argument("--events", type=int, default=1 << 21, help="events whose keys are remembered (default 2^21)")
-    parser.add_argument("--core", type=int, default=max(os.sched_getaffinity(0)), help="the core to be pinned to")
     arguments = parser.parse_args(given)
     if arguments.rounds < 1 or arguments.events < 1:
         parser.error("--rounds and --events: at least 1")
-    if arguments.core not in os.sched_getaffinity(0):
-        parser.error(f"--core: there is no core {arguments.core} here; take one of {sorted(os.sched_getaffinity(0))}")
+    check_core(parser, arguments.core)
     arguments.captures = arguments.captures or captures()
     return arguments
 

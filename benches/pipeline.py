@@ -122,8 +122,9 @@ def table(results: dict[str, Any]) -> str:
     return "\n\n".join(blocks)
 
 
-def _arguments(given: list[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="pipeline.py", description="Time per frame by stage, beside orjson.loads.")
+def parser_of(prog: str, description: str) -> argparse.ArgumentParser:
+    """What every program over captures takes."""
+    parser = argparse.ArgumentParser(prog=prog, description=description)
     parser.add_argument(
         "captures",
         nargs="*",
@@ -133,11 +134,21 @@ def _arguments(given: list[str]) -> argparse.Namespace:
     parser.add_argument("--json", action="store_true", help="print one JSON document and nothing else")
     parser.add_argument("--rounds", type=int, default=5, help="rounds of which the best counts (default 5)")
     parser.add_argument("--core", type=int, default=max(os.sched_getaffinity(0)), help="the core to be pinned to")
+    return parser
+
+
+def check_core(parser: argparse.ArgumentParser, core: int) -> None:
+    """Refuses a core that is not there."""
+    if core not in os.sched_getaffinity(0):
+        parser.error(f"--core: there is no core {core} here; take one of {sorted(os.sched_getaffinity(0))}")
+
+
+def _arguments(given: list[str]) -> argparse.Namespace:
+    parser = parser_of("pipeline.py", "Time per frame by stage, beside orjson.loads.")
     arguments = parser.parse_args(given)
     if arguments.rounds < 1:
         parser.error("--rounds: at least 1")
-    if arguments.core not in os.sched_getaffinity(0):
-        parser.error(f"--core: there is no core {arguments.core} here; take one of {sorted(os.sched_getaffinity(0))}")
+    check_core(parser, arguments.core)
     arguments.captures = arguments.captures or captures()
     if not arguments.captures:
         parser.error(f"no capture is given, and there is none in {CAPTURES}")

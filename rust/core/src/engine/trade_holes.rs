@@ -31,6 +31,13 @@ struct Hole {
     repaired: Repaired,
 }
 
+impl Hole {
+    /// Some of these ids lie in it.
+    fn overlaps(&self, (first, last): Ids) -> bool {
+        self.ids.0 <= last && first <= self.ids.1
+    }
+}
+
 /// The holes of one instrument's trades that may still be filled.
 #[derive(Default)]
 pub(super) struct TradeHoles {
@@ -87,7 +94,7 @@ impl TradeHoles {
         window: &SequenceWindow,
         carriers: &Carriers,
     ) {
-        let is_over = |hole: &Hole| hole.asked && hole.ids.0 <= ids.1 && ids.0 <= hole.ids.1;
+        let is_over = |hole: &Hole| hole.asked && hole.overlaps(ids);
         self.settle(cx, subject, origin, window, carriers, is_over);
     }
 
@@ -107,8 +114,8 @@ impl TradeHoles {
     }
 
     /// A connection went on beyond these ids.
-    pub(super) fn left_out(&mut self, (first, last): Ids, conn: ConnId) {
-        for hole in self.holes.iter_mut().filter(|hole| hole.ids.0 <= last && first <= hole.ids.1) {
+    pub(super) fn left_out(&mut self, ids: Ids, conn: ConnId) {
+        for hole in self.holes.iter_mut().filter(|hole| hole.overlaps(ids)) {
             hole.gap.lacked_by(conn);
         }
     }
@@ -127,7 +134,7 @@ impl TradeHoles {
         let mut is_known = false;
         let mut at = 0;
         while let Some(hole) = self.holes.get_mut(at) {
-            let concerned = hole.ids.0 <= ids.1 && ids.0 <= hole.ids.1;
+            let concerned = hole.overlaps(ids);
             is_known |= concerned;
             if concerned && repaired == Repaired::Rest {
                 hole.repaired = repaired;
