@@ -262,6 +262,14 @@ impl<'d, 'a> Object<'d, 'a> {
         self.find(key).filter(|value| !value.is_null())
     }
 
+    /// The value of a key by which a frame was judged before all of it was read. One that contradicts itself about it is
+    /// refused, so that nobody who read only its head has judged otherwise.
+    pub(crate) fn once(self, key: &str) -> Result<Option<Value<'d, 'a>>, RejectReason> {
+        let mut found = self.fields().filter(|(name, _)| *name == key).map(|(_, value)| value);
+        let value = found.next().filter(|value| !value.is_null());
+        if found.next().is_none() { Ok(value) } else { Err(RejectReason::Schema) }
+    }
+
     /// True where the key is there, be it `null`.
     pub(crate) fn has(self, key: &str) -> bool {
         self.find(key).is_some()

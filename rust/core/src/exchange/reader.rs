@@ -2,7 +2,8 @@
 //!
 //! Slower than the scanners and never in disagreement with them: it reads what they leave, and tests hold both against
 //! each other. A number counts as its text in the frame, never as a double. Of a key that occurs twice the last one
-//! counts, as in Python's `json`; unknown keys are of no account.
+//! counts, as in Python's `json`, unless it is one that a frame was judged by before all of it was read, which may stand
+//! only once; unknown keys are of no account.
 
 use super::document::{Document, Room, Value, read_document};
 use super::{Decoded, Head, Peek, Protocol};

@@ -257,7 +257,9 @@ fn frames<S: Specimens>() -> impl Strategy<Value = String> {
 }
 
 fn run<T: Strategy>(strategy: T, case: impl Fn(T::Value) -> TestCaseResult) {
-    let config = ProptestConfig { cases: 3000, failure_persistence: None, ..ProptestConfig::default() };
+    // More where the environment asks for them.
+    let defaults = ProptestConfig::default();
+    let config = ProptestConfig { cases: defaults.cases.max(3000), failure_persistence: None, ..defaults };
     if let Err(error) = TestRunner::new(config).run(&strategy, case) {
         panic!("{error}");
     }

@@ -154,7 +154,7 @@ pub(super) fn judge<'a, D: Dialect>(document: &Document<'a>) -> Result<(Peek<'a>
     if feed == Some(Feed::PartialDepth) {
         return ignored(IgnoreReason::PartialDepth);
     }
-    let kind = match body.get("e") {
+    let kind = match body.once("e")? {
         Some(kind) => kind.text().ok_or(RejectReason::Schema)?,
         // Spot's images in the raw form.
         None if body.has("lastUpdateId") => return ignored(IgnoreReason::PartialDepth),
@@ -195,7 +195,8 @@ pub(super) fn judge<'a, D: Dialect>(document: &Document<'a>) -> Result<(Peek<'a>
 /// All-market streams send arrays of one type of event.
 fn judge_array<'a, D: Dialect>(value: Value<'_, 'a>) -> Result<(Peek<'a>, usize), RejectReason> {
     let first = value.elements().next().and_then(Value::object);
-    let reason = match first.and_then(|row| row.get("e")).and_then(Value::text) {
+    let kind = first.map_or(Ok(None), |row| row.once("e"))?;
+    let reason = match kind.and_then(Value::text) {
         Some(kind) if D::STATES.contains(&kind) => {
             return Ok((Peek::Event(Head::of_states("", None)), value.position()));
         }

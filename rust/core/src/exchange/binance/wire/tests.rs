@@ -138,6 +138,19 @@ fn of_a_key_that_occurs_twice_the_last_counts_as_in_a_second_parser() {
     }
 }
 
+// Fault: B13
+#[test]
+fn a_type_that_occurs_twice_is_no_type() {
+    let state = r#"{"e":"markPriceUpdate","E":3,"s":"BTCUSDT","p":"1","T":0}"#;
+    for (name, found) in [("E", "3"), ("s", "\"BTCUSDT\""), ("T", "0")] {
+        let twice = state.replace(&format!("\"{name}\":{found}"), &format!("\"e\":{found}"));
+        for frame in [twice.clone(), format!("[{twice}]"), format!("[{twice},{state}]")] {
+            assert_eq!(refused(frame.as_bytes()), RejectReason::Schema, "{frame}");
+        }
+    }
+    assert_eq!(refused(TRADE.replace("\"t\":7", "\"t\":7,\"e\":null").as_bytes()), RejectReason::Schema);
+}
+
 // Fault: X19, B06
 #[test]
 fn what_the_head_said_must_be_what_the_frame_says() {
