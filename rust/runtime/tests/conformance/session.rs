@@ -21,6 +21,8 @@ pub struct Session {
     pub simulator: Simulator,
     pub stream: LiveStream,
     pub tables: Tables,
+    /// How long what one connection lacks is awaited from another.
+    heal_window: Duration,
 }
 
 impl Session {
@@ -63,8 +65,9 @@ impl Session {
         let mut options = LiveOptions::new(engine);
         options.policy = Policy::Block;
         asked(&mut options);
+        let heal_window = Duration::from_millis(options.engine.book.heal_window_ms);
         let stream = LiveStream::start(options)?;
-        Ok(Self { case, simulator, stream, tables: Tables::default() })
+        Ok(Self { case, simulator, stream, tables: Tables::default(), heal_window })
     }
 
     /// Reads until `done` says so.
@@ -163,7 +166,8 @@ impl Session {
         self.book(subject)["state"] == "live"
     }
 
-    /// Stops the market and waits until every book is where the exchange's is, and the last trades have come.
+    /// Stops the market and waits until every book is where the exchange's is, the last trades have come, and what is
+    /// missing has been awaited long enough to be named.
     pub fn settle(&mut self) {
         self.simulator.pause();
         assert!(self.simulator.wait_drained(PATIENCE));
@@ -180,6 +184,7 @@ impl Session {
                     && last.map(|row| row.id) == trade.map(|id| i64::try_from(id).unwrap())
             })
         });
+        self.read_for(self.heal_window + Duration::from_millis(250));
     }
 
     /// No gap of a book is left open. Those of trades wait a while for what may come late.
