@@ -231,8 +231,9 @@ FAULTS = {
     ),
     "X25": Fault(
         "The exchange closes the older of our connections whenever another comes up",
-        "After the second time in a row the place is given up for ten minutes, then for twice as long; the report "
-        "says how many are wanted, up and given up; nothing is missing.",
+        "After the third time in a row without exception the place is given up for a minute, then for twice as long, and "
+        "comes back when there is room; the report says how many are wanted, up and given up; nothing is missing. Cuts by "
+        "chance, however frequent, are not taken for it.",
     ),
     "X26": Fault(
         "The last message before a long silence is lost",

@@ -61,6 +61,7 @@ use connection::{Connection, Ended};
 use context::{Context, Now, Origin};
 use gaps::Finding;
 use instrument::{InstrumentState, Instruments};
+use parking::{Cut, Parking};
 use registry::Registry;
 use timers::Timer;
 use verify::Conflict;
@@ -71,6 +72,7 @@ pub struct Engine {
     cx: Context,
     instruments: Instruments,
     connections: Vec<Connection>,
+    parking: Parking,
     reader: WireReader,
     isa: Isa,
     registry: Registry,
@@ -479,6 +481,8 @@ impl Engine {
         }
         if self.cx.live {
             self.draw_age(conn);
+            let up = self.connections.iter().filter(|connection| connection.is_open()).count();
+            self.parking.on_up(self.cx.now.at.mono, up);
         }
         self.ledger_up(conn, url, link);
     }
@@ -501,20 +505,28 @@ impl Engine {
 
     /// Who still belongs to a lane comes back: after its backoff, or much later if that only cost another its life.
     fn open_again(&mut self, conn: ConnId, ended: Ended) {
-        let Self { cx, connections, .. } = self;
-        let Some(own) = find(connections, conn).filter(|own| own.is_in_use()) else { return };
-        let (lane, since, now) = (own.lane, own.up_since(), cx.now.at.mono);
-        let others = || connections.iter().filter(|c| c.is_open() && c.id != conn);
-        let (latest, is_carried) = (others().map(Connection::up_since).max(), others().any(|c| c.lane == lane));
+        let now = self.cx.now.at.mono;
+        let until = if ended.is_cut { self.on_cut(conn) } else { None };
+        let Some(own) = find(&mut self.connections, conn).filter(|own| own.is_in_use()) else { return };
         let mut delay_ms = ended.delay_ms;
-        if ended.is_cut
-            && is_carried
-            && let Some(own) = find(connections, conn)
-            && let Some(until) = own.parking.on_closed(now, since, latest)
-        {
+        if let Some(until) = until {
+            own.parked_until = Some(until);
             delay_ms = until.saturating_sub(now).div_ceil(crate::time::NS_PER_MS.unsigned_abs());
         }
-        lanes::open(cx, connections, conn, Some(delay_ms));
+        lanes::open(&mut self.cx, &mut self.connections, conn, Some(delay_ms));
+    }
+
+    /// The peer ended a connection: yields until when its place is given up, if it is.
+    fn on_cut(&mut self, conn: ConnId) -> Option<u64> {
+        let own = self.connections.iter().find(|connection| connection.id == conn)?;
+        let others = || self.connections.iter().filter(|c| c.is_open() && c.id != conn);
+        let cut = Cut {
+            was_oldest: others().all(|c| c.up_since() >= own.up_since()),
+            left: others().count(),
+            is_opening: self.connections.iter().any(Connection::is_opening),
+            is_carried: own.is_in_use() && others().any(|c| c.lane == own.lane),
+        };
+        self.parking.on_cut(self.cx.now.at.mono, cut)
     }
 
     /// The next thing wanted from the shell.

@@ -5,7 +5,6 @@ use std::collections::VecDeque;
 use super::context::{Context, Now};
 use super::input::{Action, ConnDown, DownReason};
 use super::lanes::limits;
-use super::parking::Parking;
 use super::replacement::Trial;
 use super::subscription::Channel;
 use super::timers::Timer;
@@ -70,7 +69,8 @@ pub(super) struct Connection {
     due: Option<u64>,
     /// When it was opened last.
     opened: Option<u64>,
-    pub parking: Parking,
+    /// Until when its place is given up.
+    pub parked_until: Option<u64>,
     /// When it will be old enough to be replaced; 0 where it never is.
     pub ends: u64,
     /// Times that another failed to take its place.
@@ -132,7 +132,7 @@ impl Connection {
             state: State::Down,
             due: None,
             opened: None,
-            parking: Parking::default(),
+            parked_until: None,
             ends: 0,
             failed_trials: 0,
             up_since: 0,
@@ -636,7 +636,7 @@ impl Connection {
             (State::Up | State::LoggingIn(_), Role::Holder) => ConnState::Up,
             (State::Opening, _) => ConnState::Opening,
             (State::Closing, _) => ConnState::Closing,
-            (State::Down, _) if self.parking.is_parked(now) => ConnState::Parked,
+            (State::Down, _) if self.parked_until.is_some_and(|until| now < until) => ConnState::Parked,
             (State::Down, _) => ConnState::Down,
         }
     }
@@ -644,6 +644,11 @@ impl Connection {
     /// It is up and logged in.
     pub(super) fn is_up(&self) -> bool {
         self.state == State::Up
+    }
+
+    /// It is on its way up.
+    pub(super) fn is_opening(&self) -> bool {
+        self.state == State::Opening
     }
 
     /// It is up, logged in or not.

@@ -5,6 +5,7 @@ use xtrader_scan::Isa;
 
 use super::context::{Context, Now, Origin};
 use super::instrument::Instruments;
+use super::parking::Parking;
 use super::registry::Registry;
 use super::timers::Timer;
 use super::{Engine, own_origin};
@@ -72,6 +73,7 @@ impl Engine {
             cx,
             instruments: Instruments::default(),
             connections: Vec::new(),
+            parking: Parking::default(),
             registry: Registry::default(),
             resolved: false,
             added: Vec::new(),
