@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+import xtrader as xt
 
 FORKS = """
 import os, sys
@@ -48,3 +51,18 @@ def test_a_fork_may_talk_to_it_and_leaves_it_to_its_parent() -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert done.stdout.splitlines() == ["True", "7 True True"], done.stderr
     assert done.stderr == ""
+
+
+def test_what_no_connection_was_handed_can_be_asked(tmp_path: Path) -> None:
+    stream = "btcusdt@aggTrade"
+    drop = {"fault": {"kind": "drop"}, "target": {"stream": stream}, "when": {"probability": 0.5, "times": 0}}
+    with xt.Simulator(symbols=["BTCUSDT"], faults=[drop], addresses=["127.0.0.1", "127.0.0.2"]) as simulator:
+        simulator.record(tmp_path / "heard.jsonl", 2.0)
+        missing = {row["seq"]: row["trades"] for row in simulator.truth("uncarried", stream=stream)}
+        handed = {frame["event"] for frame in simulator.truth("frames")}
+        heard = [event["seq"] for event in simulator.truth("events", stream=stream) if event["seq"] in handed]
+        lost = {a["event"] for a in simulator.truth("alterations") if a["lost"] and a["event"] > heard[0]}
+    assert lost
+    assert lost <= set(missing)
+    assert not set(missing) & handed
+    assert all(trades for trades in missing.values())

@@ -478,8 +478,11 @@ impl BookStream {
     }
 
     /// Nobody asks for the book any more: it begins anew when somebody does again.
-    pub(super) fn end(&mut self, cx: &mut Context) {
+    pub(super) fn end(&mut self, cx: &mut Context, subject: Subject, origin: Origin) {
         self.drop_held(cx);
+        if let Some(gap) = self.gap.take() {
+            gap.close(cx, subject, origin, Repaired::None);
+        }
         *self = Self::new(&self.native.clone(), self.sync.rules());
     }
 

@@ -5,7 +5,7 @@ use super::connection::{Connection, Role};
 use super::context::Purpose;
 use super::input::{Command, Input};
 use super::timers::Timer;
-use super::{Engine, lanes};
+use super::{Engine, lanes, own_origin};
 use crate::config::{ConfigError, EngineConfig, Selection, SizeUnit, Stream, What};
 use crate::exchange::{Channel, Protocol, with_protocol};
 use crate::instrument::Conversion;
@@ -227,7 +227,7 @@ impl Engine {
         }
         for id in ids {
             if let Some(state) = instruments.get(*id) {
-                state.end(cx);
+                state.end(cx, own_origin(cx));
                 cx.recovery.cancel(*id);
             }
         }

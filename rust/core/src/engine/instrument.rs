@@ -92,16 +92,17 @@ impl InstrumentState {
         }
     }
 
-    /// Nobody asks for it any more: its streams end, without a gap, and begin anew when it is asked for again. Which
-    /// trades were seen is kept, so that none comes twice.
-    pub(super) fn end(&mut self, cx: &mut Context) {
+    /// Nobody asks for it any more: its streams end, and begin anew when it is asked for again. That is no gap; one that is
+    /// open reaches until now. Which trades were seen is kept, so that none comes twice.
+    pub(super) fn end(&mut self, cx: &mut Context, origin: super::context::Origin) {
+        let subject = self.subject;
         self.has_ended = true;
-        self.trades.end();
-        self.book.end(cx);
-        self.quotes = QuoteStream::default();
-        self.derivatives = StateStream::new(Stream::Derivatives);
-        self.options = StateStream::new(Stream::Options);
-        self.liquidations = StateStream::new(Stream::Liquidations);
+        self.trades.end(cx, subject, origin);
+        self.book.end(cx, subject, origin);
+        self.quotes.end(cx, subject, origin);
+        for states in [&mut self.derivatives, &mut self.options, &mut self.liquidations] {
+            states.end(cx, subject, origin);
+        }
         (self.probes, self.asked_of) = (Default::default(), None);
     }
 

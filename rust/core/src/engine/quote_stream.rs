@@ -117,6 +117,14 @@ impl QuoteStream {
         }
     }
 
+    /// Nobody asks for the quotes any more.
+    pub(super) fn end(&mut self, cx: &mut Context, subject: Subject, origin: Origin) {
+        if let Some(gap) = self.gap.take() {
+            gap.close(cx, subject, origin, Repaired::None);
+        }
+        *self = Self::default();
+    }
+
     /// The last quote.
     pub(super) fn last(&self) -> Option<&Bbo> {
         self.last.as_ref()

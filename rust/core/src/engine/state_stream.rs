@@ -112,4 +112,12 @@ impl StateStream {
             self.gap = Some(OpenGap::open(cx, subject, origin, self.stream, finding, &self.carriers));
         }
     }
+
+    /// Nobody asks for the states any more.
+    pub(super) fn end(&mut self, cx: &mut Context, subject: Subject, origin: Origin) {
+        if let Some(gap) = self.gap.take() {
+            gap.close(cx, subject, origin, Repaired::None);
+        }
+        *self = Self::new(self.stream);
+    }
 }

@@ -456,10 +456,12 @@ impl TradeStream {
     }
 
     /// Nobody asks for the trades any more. Those that were seen are known when somebody does again.
-    pub(super) fn end(&mut self) {
+    pub(super) fn end(&mut self, cx: &mut Context, subject: Subject, origin: Origin) {
         self.begins_anew = true;
-        self.gap = None;
-        self.holes = TradeHoles::default();
+        self.holes.give_up_all(cx, subject, origin, &self.window);
+        if let Some(gap) = self.gap.take() {
+            gap.close(cx, subject, origin, Repaired::None);
+        }
         self.heard.clear();
         self.carriers = Carriers::default();
     }

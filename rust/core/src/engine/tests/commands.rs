@@ -6,7 +6,7 @@ use super::exchange::{Exchange, VENUES, book, trade};
 use super::frames::{binance_instruments, okx_instruments, okx_spot};
 use super::harness::{World, live_config};
 use crate::config::{ConfigError, EngineConfig, Stream};
-use crate::engine::{Action, Command};
+use crate::engine::{Action, Command, DownReason};
 use crate::symbol::{ConnId, Venue};
 use crate::table::Table;
 
@@ -120,6 +120,61 @@ fn a_book_that_is_removed_leaves_no_gap_and_begins_anew() {
         assert_eq!(counters["frames"]["ignored"]["ended"], 1, "{venue:?}: {counters}");
         let in_flight: u64 = exchange.world.engine.books().iter().map(|book| book.in_flight).sum();
         assert_eq!(counters["frames"]["held"].as_u64(), Some(in_flight), "{venue:?}");
+    }
+}
+
+#[test]
+fn what_is_missing_of_a_symbol_when_it_is_removed_has_its_second_row() {
+    let columns = ["stream", "cause", "first_missing", "last_missing", "ts_resumed"];
+    for venue in VENUES {
+        let mut exchange = Exchange::new(venue, &BOTH, |config| config.connections = 2);
+        exchange.run_ms(5_000, 500);
+        exchange.command(&add(other(venue))).expect("it can be added");
+        let at = exchange.id * 10;
+        let frames = |exchange: &mut Exchange, conns: &[u16], texts: &[String]| {
+            for (conn, text) in conns.iter().flat_map(|conn| texts.iter().map(|text| (*conn, text))) {
+                exchange.world.frame(ConnId(conn), &of_other(text));
+                exchange.serve();
+            }
+        };
+        let begin = match venue {
+            Venue::Okx | Venue::Deribit => vec![book(venue, None, at), trade(venue, 1)],
+            _ => vec![trade(venue, 1)],
+        };
+        frames(&mut exchange, &[1, 2], &begin);
+        frames(&mut exchange, &[1, 2], &[book(venue, Some(at), at + 10)]);
+        exchange.pass_ms(2_000);
+        let gaps = |exchange: &mut Exchange| -> Vec<String> {
+            let rows = exchange.world.rows(Table::Gaps, &[&["symbol"][..], &columns].concat());
+            rows.iter().filter_map(|row| row.strip_prefix("ETH")?.split_once('|')).map(|(_, row)| row.into()).collect()
+        };
+        // Trades that another connection may still bring.
+        frames(&mut exchange, &[1], &[trade(venue, 5)]);
+        assert_eq!(gaps(&mut exchange), [""; 0], "{venue:?}");
+        let now = exchange.world.now.wall;
+        exchange.command(&remove(other(venue))).expect("it is there");
+        let told = ["trades|missed|2|4|".to_owned(), format!("trades|missed|2|4|{now}")];
+        assert_eq!(gaps(&mut exchange), told, "{venue:?}");
+
+        // Whatever a connection brought that is gone.
+        exchange.command(&add(other(venue))).expect("again");
+        frames(&mut exchange, &[1, 2], &begin);
+        frames(&mut exchange, &[1, 2], &[book(venue, Some(at), at + 10), trade(venue, 6)]);
+        exchange.pass_ms(2_000);
+        exchange.is_closed = true;
+        for line in exchange.lines.clone() {
+            exchange.end(line.conn, DownReason::Reset);
+        }
+        exchange.pass_ms(1_000);
+        let open = gaps(&mut exchange).split_off(2);
+        assert_eq!(open, ["trades|disconnect|||", "l2|disconnect|||"], "{venue:?}");
+        let now = exchange.world.now.wall;
+        exchange.command(&remove(other(venue))).expect("it is there");
+        let closed: Vec<String> = open.iter().map(|row| format!("{row}{now}")).collect();
+        assert_eq!(gaps(&mut exchange).split_off(4), closed, "{venue:?}");
+        exchange.is_closed = false;
+        exchange.run_ms(120_000, 1_000);
+        assert_eq!(gaps(&mut exchange).len(), 6, "{venue:?}");
     }
 }
 
