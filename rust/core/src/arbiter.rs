@@ -2,6 +2,7 @@
 
 pub mod addresses;
 pub mod deduper;
+pub mod epochs;
 pub mod histogram;
 pub mod latest;
 pub mod race;
@@ -10,6 +11,7 @@ pub mod score;
 pub mod window;
 
 pub use deduper::{Deduper, Noted};
+pub use epochs::{Age, Epochs, Told};
 pub use histogram::Histogram;
 pub use latest::{Latest, LatestWins};
 pub use race::{Arrival, Heat, Place, Race};

@@ -5,7 +5,7 @@ use super::context::{Context, Origin, Subject};
 use super::gaps::{self, Finding, OpenGap};
 use super::taken;
 use super::verify::Samples;
-use crate::arbiter::{Latest, LatestWins};
+use crate::arbiter::{Age, Epochs, Latest, LatestWins, Told};
 use crate::config::Stream;
 use crate::decimal::Decimal;
 use crate::event::{Bbo, Scales};
@@ -21,6 +21,7 @@ type Says = (Option<(Decimal, Decimal)>, Option<(Decimal, Decimal)>);
 #[derive(Default)]
 pub(super) struct QuoteStream {
     latest: LatestWins<Says>,
+    epochs: Epochs,
     last: Option<Bbo>,
     samples: Samples<i64, Says>,
     gap: Option<OpenGap>,
@@ -40,13 +41,23 @@ impl QuoteStream {
     ) -> Outcome {
         self.carriers.note(origin.conn, cx.now.at.mono);
         self.samples.ready(cx, &self.carriers);
-        let verdict = self.latest.check(head.key.last, origin.conn);
-        self.carriers.compare(cx, origin.conn, head.key.last, None, verdict == Latest::Newer);
-        let picked = cx.config.arbitration.verify.picks(head.key.last);
-        let mut reset = false;
+        // Where the id is a time, its fall is all that tells of a fall.
+        let event = head.times.event.filter(|_| head.key.is_linked());
+        let told = Told { id: head.key.last, event, mono: cx.now.at.mono };
+        let age = self.epochs.judge(origin.conn, told);
+        let verdict = match age {
+            Age::Past => Latest::Older,
+            Age::Present => self.latest.check(told.id, origin.conn),
+            Age::Next => Latest::Newer,
+        };
+        if age == Age::Present {
+            self.carriers.compare(cx, origin.conn, told.id, None, verdict == Latest::Newer);
+        }
+        let picked = cx.config.arbitration.verify.picks(told.id);
         match verdict {
             Latest::Newer | Latest::SameId => {}
             Latest::Duplicate => {
+                self.epochs.note(origin.conn, told, age);
                 self.latest.drop_unseen(verdict);
                 if picked && let Decoded::Event(copy) = decode(self.scales) {
                     self.compare(cx, subject, origin, &copy);
@@ -54,25 +65,24 @@ impl QuoteStream {
                 return Outcome::Duplicate;
             }
             Latest::Older => {
-                let then = self.last.and_then(|last| last.times.event);
-                reset = matches!((head.times.event, then), (Some(now), Some(then)) if now > then);
-                if !reset {
-                    self.latest.drop_unseen(verdict);
-                    return Outcome::Ignored(IgnoreReason::OlderQuote);
-                }
+                self.epochs.note(origin.conn, told, age);
+                self.latest.drop_unseen(verdict);
+                return Outcome::Ignored(IgnoreReason::OlderQuote);
             }
         }
         let bbo = match taken(decode(self.scales)) {
             Ok(bbo) => bbo,
             Err(outcome) => return outcome,
         };
-        if reset {
+        self.epochs.note(origin.conn, told, age);
+        if age == Age::Next {
             self.latest.reset();
             self.carriers.restart_race();
+            self.carriers.compare(cx, origin.conn, told.id, None, true);
             let finding = Finding::new(GapCause::IdReset, GapEvidence::Sequence);
             self.suspend(cx, subject, origin, finding);
         }
-        if self.latest.take(head.key.last, origin.conn, (bbo.bid, bbo.ask)) == Latest::Duplicate {
+        if self.latest.take(told.id, origin.conn, (bbo.bid, bbo.ask)) == Latest::Duplicate {
             return Outcome::Duplicate;
         }
         if let Some(gap) = self.gap.take() {
@@ -105,6 +115,7 @@ impl QuoteStream {
 
     /// A connection is gone. If it was the last, a gap is open until the next quote.
     pub(super) fn on_conn_down(&mut self, cx: &mut Context, subject: Subject, origin: Origin, finding: Finding) {
+        self.epochs.forget(origin.conn);
         if self.carriers.forget(origin.conn) {
             self.suspend(cx, subject, origin, finding);
         }

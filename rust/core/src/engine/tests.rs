@@ -14,6 +14,7 @@ mod lanes;
 mod ledger;
 mod merge;
 mod peers;
+mod quotes;
 mod recovery;
 mod replacement;
 mod replay;
