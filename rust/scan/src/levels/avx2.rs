@@ -60,7 +60,11 @@ pub(super) fn levels<const MORE: usize>(
     mut push: impl FnMut(i64, i64),
 ) -> Run {
     for _ in 0..room {
-        let found = behind(bytes, at, b"[\"").and_then(|digits| window::<3, 2, 0, 0, false>(bytes, digits, scales));
+        let found = match behind(bytes, at, b"[\"") {
+            // SAFETY: this function is compiled for the same instructions.
+            Some(digits) => unsafe { window::<3, 2, 0, 0, false>(bytes, digits, scales) },
+            None => None,
+        };
         let Some((price, size, quote)) = found.or_else(|| level(bytes, at, scales)) else {
             return Run { at, stop: Stop::Odd };
         };
@@ -109,7 +113,8 @@ pub(super) fn pair<const N: u32, const A: u8, const B: u8>(
     at: usize,
     scales: LevelScales,
 ) -> Option<(i64, i64, usize)> {
-    window::<N, 4, A, B, false>(bytes, at, scales)
+    // SAFETY: this function is compiled for the same instructions.
+    unsafe { window::<N, 4, A, B, false>(bytes, at, scales) }
 }
 
 /// Levels with an action before two bare numbers; see [`super::actions()`].
@@ -123,7 +128,9 @@ pub(super) fn actions(
 ) -> Run {
     for _ in 0..room {
         let found = action(bytes, at).and_then(|(first, keep)| {
-            let numbers = window::<1, 1, 0, 0, true>(bytes, first, scales).or_else(|| by_number(bytes, first, scales));
+            // SAFETY: this function is compiled for the same instructions.
+            let numbers =
+                unsafe { window::<1, 1, 0, 0, true>(bytes, first, scales) }.or_else(|| by_number(bytes, first, scales));
             numbers.map(|(price, size, end)| (price, size & keep, end))
         });
         let Some((price, size, end)) = found else { return Run { at, stop: Stop::Odd } };
@@ -145,81 +152,89 @@ pub(super) fn actions(
 /// Two numbers with [`between`] between them, and where the quote behind the second stands. It is `N` bytes long and
 /// has `QUOTES` quotes. Where they are `BARE`, commas and closing brackets count as the quotes do, and JSON's rule that
 /// no number begins with a needless zero.
-#[target_feature(enable = "avx2,bmi1,bmi2")]
-#[inline]
-fn window<const N: u32, const QUOTES: usize, const A: u8, const B: u8, const BARE: bool>(
+///
+/// Inlined into every loop: a result of four words would go through memory, written in one width and read in another, and
+/// the next level waits for it. An attribute for the instructions forbids that, so they are a promise of the caller.
+///
+/// # Safety
+/// The processor has AVX2, BMI1 and BMI2.
+#[inline(always)]
+unsafe fn window<const N: u32, const QUOTES: usize, const A: u8, const B: u8, const BARE: bool>(
     bytes: &[u8],
     at: usize,
     scales: LevelScales,
 ) -> Option<(i64, i64, usize)> {
-    const { assert!(N <= 8, "sixteen bytes of the second text must lie within the window") };
-    let window = bytes.get(at..)?.first_chunk::<WINDOW>()?;
-    // SAFETY: 32 bytes from the start of 40 lie within the window.
-    let v = unsafe { _mm256_loadu_si256(window.as_ptr().cast::<__m256i>()) };
-    let values = _mm256_sub_epi8(v, _mm256_set1_epi8(b'0' as i8));
-    let digits = bits(_mm256_cmpeq_epi8(_mm256_min_epu8(values, _mm256_set1_epi8(9)), values));
-    let is = |byte: u8| _mm256_cmpeq_epi8(v, _mm256_set1_epi8(byte as i8));
-    let quotes = bits(if BARE { _mm256_or_si256(is(b','), is(b']')) } else { is(b'"') });
-    let points = bits(is(b'.'));
-    let zeros = bits(is(b'0'));
+    // SAFETY: the instructions are there, as the caller promised; reads are argued for where they stand.
+    unsafe {
+        const { assert!(N <= 8, "sixteen bytes of the second text must lie within the window") };
+        let window = bytes.get(at..)?.first_chunk::<WINDOW>()?;
+        // 32 bytes from the start of 40 lie within the window.
+        let v = _mm256_loadu_si256(window.as_ptr().cast::<__m256i>());
+        let values = _mm256_sub_epi8(v, _mm256_set1_epi8(b'0' as i8));
+        let digits = bits(_mm256_cmpeq_epi8(_mm256_min_epu8(values, _mm256_set1_epi8(9)), values));
+        let is = |byte: u8| _mm256_cmpeq_epi8(v, _mm256_set1_epi8(byte as i8));
+        let quotes = bits(if BARE { _mm256_or_si256(is(b','), is(b']')) } else { is(b'"') });
+        let points = bits(is(b'.'));
+        let zeros = bits(is(b'0'));
 
-    let price_end = _tzcnt_u32(quotes);
-    let size_at = price_end + N;
-    let mut behind = quotes;
-    for _ in 0..QUOTES {
-        behind = _blsr_u32(behind);
-    }
-    let closing = _tzcnt_u32(behind);
-    let size_end = closing.wrapping_sub(size_at);
-    // A closing quote before the second text wraps around.
-    if (price_end | size_end) > DIGITS || closing > 31 {
-        return None;
-    }
-    let middle = window.get(price_end as usize..)?.first_chunk::<8>()?;
-    if _bzhi_u64(u64::from_le_bytes(*middle), 8 * N) != between::<A, B>(N) {
-        return None;
-    }
+        let price_end = _tzcnt_u32(quotes);
+        let size_at = price_end + N;
+        let mut behind = quotes;
+        for _ in 0..QUOTES {
+            behind = _blsr_u32(behind);
+        }
+        let closing = _tzcnt_u32(behind);
+        let size_end = closing.wrapping_sub(size_at);
+        // A closing quote before the second text wraps around.
+        if (price_end | size_end) > DIGITS || closing > 31 {
+            return None;
+        }
+        let middle = window.get(price_end as usize..)?.first_chunk::<8>()?;
+        if _bzhi_u64(u64::from_le_bytes(*middle), 8 * N) != between::<A, B>(N) {
+            return None;
+        }
 
-    let price_points = _bzhi_u32(points, price_end);
-    let size_points = _bzhi_u32(points, closing) & (u32::MAX << size_at);
-    let price_whole = _tzcnt_u32(price_points | 1 << price_end);
-    let size_whole = _tzcnt_u32(size_points | 1 << closing) - size_at;
-    let price_total = price_whole + u32::from(scales.price);
-    let size_total = size_whole + u32::from(scales.size);
-    if price_total > DIGITS || size_total > DIGITS {
-        return None;
-    }
-    // Around the middle stand digits and points only; first and last of each text are digits, so that every point has
-    // digits on both sides; no text has two points.
-    let edges = 1 | (1u32 << price_end) >> 1 | 1 << size_at | (1u32 << closing) >> 1;
-    let known = digits | points | ((1u32 << N) - 1) << price_end;
-    let wrong = _bzhi_u32(!known, closing) | (edges & !digits) | _blsr_u32(price_points) | _blsr_u32(size_points);
-    // Nothing but zeros beyond the scale.
-    let price_cut = u64::from(_bzhi_u32(!zeros, price_end)) >> (price_total + 1);
-    let size_cut = u64::from(_bzhi_u32(!zeros, closing)) >> (size_at + size_total + 1);
-    if u64::from(wrong) | price_cut | size_cut != 0 {
-        return None;
-    }
-    if BARE && (zeros & u32::from(price_whole > 1)) | (zeros >> size_at & u32::from(size_whole > 1)) != 0 {
-        return None;
-    }
+        let price_points = _bzhi_u32(points, price_end);
+        let size_points = _bzhi_u32(points, closing) & (u32::MAX << size_at);
+        let price_whole = _tzcnt_u32(price_points | 1 << price_end);
+        let size_whole = _tzcnt_u32(size_points | 1 << closing) - size_at;
+        let price_total = price_whole + u32::from(scales.price);
+        let size_total = size_whole + u32::from(scales.size);
+        if price_total > DIGITS || size_total > DIGITS {
+            return None;
+        }
+        // Around the middle stand digits and points only; first and last of each text are digits, so that every point has
+        // digits on both sides; no text has two points.
+        let edges = 1 | (1u32 << price_end) >> 1 | 1 << size_at | (1u32 << closing) >> 1;
+        let known = digits | points | ((1u32 << N) - 1) << price_end;
+        let wrong = _bzhi_u32(!known, closing) | (edges & !digits) | _blsr_u32(price_points) | _blsr_u32(size_points);
+        // Nothing but zeros beyond the scale.
+        let price_cut = u64::from(_bzhi_u32(!zeros, price_end)) >> (price_total + 1);
+        let size_cut = u64::from(_bzhi_u32(!zeros, closing)) >> (size_at + size_total + 1);
+        if u64::from(wrong) | price_cut | size_cut != 0 {
+            return None;
+        }
+        if BARE && (zeros & u32::from(price_whole > 1)) | (zeros >> size_at & u32::from(size_whole > 1)) != 0 {
+            return None;
+        }
 
-    // SAFETY: `size_at` is at most 15 + 8, so these 16 bytes end before byte 40.
-    let size_text = unsafe { _mm_loadu_si128(window.as_ptr().add(size_at as usize).cast::<__m128i>()) };
-    let texts = _mm256_set_m128i(size_text, _mm256_castsi256_si128(v));
-    // Bytes behind a text count as zeros: they stand for fraction digits that were not written.
-    let kept = _mm256_set_m128i(keep(size_end), keep(price_end));
-    let digits = _mm256_and_si256(_mm256_sub_epi8(texts, _mm256_set1_epi8(b'0' as i8)), kept);
-    let order = _mm256_set_m128i(align(size_whole, size_total), align(price_whole, price_total));
-    let aligned = _mm256_shuffle_epi8(digits, order);
-    // 16 digits → 8 pairs → 4 fours → 2 eights.
-    let pairs = _mm256_maddubs_epi16(aligned, _mm256_set1_epi16(0x010a));
-    let fours = _mm256_madd_epi16(pairs, _mm256_set1_epi32(0x0001_0064));
-    let packed = _mm256_packus_epi32(fours, fours);
-    let eights = _mm256_madd_epi16(packed, _mm256_set1_epi32(0x0001_2710));
-    let price = join(_mm256_extract_epi64::<0>(eights));
-    let size = join(_mm256_extract_epi64::<2>(eights));
-    Some((price, size, at + closing as usize))
+        // `size_at` is at most 15 + 8, so these 16 bytes end before byte 40.
+        let size_text = _mm_loadu_si128(window.as_ptr().add(size_at as usize).cast::<__m128i>());
+        let texts = _mm256_set_m128i(size_text, _mm256_castsi256_si128(v));
+        // Bytes behind a text count as zeros: they stand for fraction digits that were not written.
+        let kept = _mm256_set_m128i(keep(size_end), keep(price_end));
+        let digits = _mm256_and_si256(_mm256_sub_epi8(texts, _mm256_set1_epi8(b'0' as i8)), kept);
+        let order = _mm256_set_m128i(align(size_whole, size_total), align(price_whole, price_total));
+        let aligned = _mm256_shuffle_epi8(digits, order);
+        // 16 digits → 8 pairs → 4 fours → 2 eights.
+        let pairs = _mm256_maddubs_epi16(aligned, _mm256_set1_epi16(0x010a));
+        let fours = _mm256_madd_epi16(pairs, _mm256_set1_epi32(0x0001_0064));
+        let packed = _mm256_packus_epi32(fours, fours);
+        let eights = _mm256_madd_epi16(packed, _mm256_set1_epi32(0x0001_2710));
+        let price = join(_mm256_extract_epi64::<0>(eights));
+        let size = join(_mm256_extract_epi64::<2>(eights));
+        Some((price, size, at + closing as usize))
+    }
 }
 
 /// Two groups of eight digits, the higher one in the lower half.
