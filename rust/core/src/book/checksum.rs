@@ -3,14 +3,17 @@
 //! A book keeps numbers, not texts, so the shortest text of a number is taken for the one that was sent. Where it was
 //! not (`8477.0`), decoding says so ([`DecodedLevels::padded`]) and the level's digits are remembered here.
 
+mod side;
 mod text;
 
 use hashbrown::HashMap;
 
-use super::OrderBook;
+use super::ladder::Ladder;
+use super::{OrderBook, Shape};
 use crate::decimal::Decimal;
 use crate::event::{DecodedLevels, Level, PaddedLevel, Scales};
-use text::{Line, Text};
+use side::Side;
+use text::Text;
 
 /// Levels of each side that the checksum covers.
 const DEPTH: usize = 25;
@@ -22,11 +25,11 @@ type Padded = HashMap<(bool, i128, u8), (u8, u8)>;
 #[derive(Clone, Debug, Default)]
 pub struct Checksum {
     padded: Padded,
-    /// The best bids and offers as they were written last: a message changes few of them.
-    bids: Vec<Written>,
-    asks: Vec<Written>,
-    /// Of their mantissas.
+    bids: Side,
+    asks: Side,
+    /// Of what the sides hold.
     scales: Scales,
+    text: Text,
 }
 
 impl Checksum {
@@ -78,74 +81,72 @@ impl Checksum {
     /// shorter the other goes on alone. Nothing is allocated for a book of usual numbers.
     #[must_use]
     pub fn of(&mut self, book: &OrderBook) -> i32 {
-        if self.scales != book.scales() {
-            self.scales = book.scales();
-            self.bids.clear();
-            self.asks.clear();
+        match &book.shape {
+            Shape::Ladder(ladder) => self.of_ladder(ladder),
+            Shape::Tree(_) => self.of_any(book),
         }
-        write(&mut self.bids, true, book.bids(), &self.padded);
-        write(&mut self.asks, false, book.asks(), &self.padded);
-        let mut text = Text::new();
-        for n in 0..self.bids.len().max(self.asks.len()) {
-            for level in [self.bids.get(n), self.asks.get(n)].into_iter().flatten() {
-                match &level.line {
-                    Some(line) => text.line(line),
-                    None => text.odd_line(level.price, level.size, level.digits),
+    }
+
+    fn of_ladder(&mut self, ladder: &Ladder) -> i32 {
+        let Self { padded, bids, asks, text, .. } = self;
+        let scales = ladder.scales();
+        if self.scales != scales {
+            self.scales = scales;
+            bids.clear();
+            asks.clear();
+        }
+        bids.follow(
+            ladder.bids(),
+            scales,
+            |a, b| a > b,
+            |price| digits(padded, true, Decimal::new(price.into(), scales.price)),
+        );
+        asks.follow(
+            ladder.asks(),
+            scales,
+            |a, b| a < b,
+            |price| digits(padded, false, Decimal::new(price.into(), scales.price)),
+        );
+        text.begin();
+        for n in 0..bids.len().max(asks.len()) {
+            for side in [&*bids, &*asks] {
+                match side.line(n) {
+                    Some(Ok(line)) => text.line(line),
+                    Some(Err((Level { price, size }, digits))) => {
+                        let price = Decimal::new(price.into(), scales.price);
+                        text.odd_line(price, Decimal::new(size.into(), scales.size), digits);
+                    }
+                    None => {}
                 }
             }
         }
         text.finish()
     }
-}
 
-/// A level as it was written.
-#[derive(Clone, Debug)]
-struct Written {
-    price: Decimal,
-    size: Decimal,
-    digits: (u8, u8),
-    /// `None` where its numbers are none of the usual.
-    line: Option<Line>,
-}
-
-impl Written {
-    /// All mantissas are of one scale.
-    #[inline]
-    fn says(&self, price: Decimal, size: Decimal, digits: (u8, u8)) -> bool {
-        self.price.mantissa == price.mantissa && self.size.mantissa == size.mantissa && self.digits == digits
-    }
-}
-
-/// Brings what is written of one side in line with its best levels. Of levels that stayed nothing is written again, though
-/// others came and went before them.
-fn write(side: &mut Vec<Written>, is_bid: bool, levels: impl Iterator<Item = (Decimal, Decimal)>, padded: &Padded) {
-    let mut count = 0;
-    for (price, size) in levels.take(DEPTH) {
-        let digits = if padded.is_empty() { None } else { padded.get(&key(is_bid, price)) };
-        let digits = digits.copied().unwrap_or_default();
-        if side.get(count).is_some_and(|old| old.says(price, size, digits)) {
-            count += 1;
-            continue;
-        }
-        // All mantissas are of one scale.
-        let is_better = |old: &Written| {
-            let (old, new) = (old.price.mantissa, price.mantissa);
-            if is_bid { old > new } else { old < new }
-        };
-        let gone = side.iter().skip(count).take_while(|old| is_better(old)).count();
-        side.drain(count..count + gone);
-        let new = || Written { price, size, digits, line: Line::new(price, size, digits) };
-        match side.get_mut(count) {
-            Some(old) if old.says(price, size, digits) => {}
-            Some(old) if old.price.mantissa == price.mantissa => *old = new(),
-            _ => {
-                side.truncate(DEPTH - 1);
-                side.insert(count, new());
+    /// As [`Self::of`], for any numbers, and all written anew.
+    #[cold]
+    fn of_any(&mut self, book: &OrderBook) -> i32 {
+        let Self { padded, text, .. } = self;
+        let (mut bids, mut asks) = (book.bids().take(DEPTH), book.asks().take(DEPTH));
+        text.begin();
+        loop {
+            let (bid, ask) = (bids.next(), asks.next());
+            if bid.is_none() && ask.is_none() {
+                return text.finish();
+            }
+            for (is_bid, level) in [(true, bid), (false, ask)] {
+                if let Some((price, size)) = level {
+                    text.odd_line(price, size, digits(padded, is_bid, price));
+                }
             }
         }
-        count += 1;
     }
-    side.truncate(count);
+}
+
+/// How many fraction digits price and size of a level were written with, where that is not the shortest text.
+#[inline]
+fn digits(padded: &Padded, is_bid: bool, price: Decimal) -> (u8, u8) {
+    if padded.is_empty() { (0, 0) } else { padded.get(&key(is_bid, price)).copied().unwrap_or_default() }
 }
 
 fn key(is_bid: bool, price: Decimal) -> (bool, i128, u8) {
@@ -214,6 +215,7 @@ mod tests {
                 checksum.note(&message);
                 let mut fresh = Checksum { padded: checksum.padded.clone(), ..Checksum::default() };
                 prop_assert_eq!(checksum.of(&book), fresh.of(&book));
+                prop_assert_eq!(checksum.of(&book), fresh.of_any(&book));
             }
         }
     }

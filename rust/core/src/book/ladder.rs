@@ -272,19 +272,21 @@ impl Side {
     /// Levels, best first: window and spill merged.
     fn iter(&self, grid: Grid) -> impl Iterator<Item = Level> + '_ {
         let flip = self.flip;
-        let mut windowed = self
-            .window
-            .iter()
-            .flat_map(move |window| window.ticks().map(move |tick| (grid.price(tick ^ flip) ^ flip, window.size(tick))))
-            .peekable();
-        let mut spilled = self.spill.iter().map(|level| (level.price, level.size)).peekable();
+        let window = self.window.as_deref();
+        let mut ticks = window.map(Window::ticks);
+        let mut spill = self.spill.iter();
+        let mut next_windowed = move || {
+            let (window, tick) = (window?, ticks.as_mut()?.next()?);
+            Some(Level { price: grid.price(tick ^ flip) ^ flip, size: window.size(tick) })
+        };
+        let (mut windowed, mut spilled) = (next_windowed(), spill.next());
         std::iter::from_fn(move || {
-            let (key, size) = match (windowed.peek(), spilled.peek()) {
-                (Some((a, _)), Some((b, _))) if a > b => windowed.next(),
-                (_, Some(_)) => spilled.next(),
-                _ => windowed.next(),
+            let level = match (windowed, spilled) {
+                (Some(a), Some(b)) if a.price > b.price => std::mem::replace(&mut windowed, next_windowed()),
+                (_, Some(_)) => std::mem::replace(&mut spilled, spill.next()),
+                _ => std::mem::replace(&mut windowed, next_windowed()),
             }?;
-            Some(Level { price: key ^ flip, size })
+            Some(Level { price: level.price ^ flip, size: level.size })
         })
     }
 

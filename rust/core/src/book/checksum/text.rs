@@ -3,6 +3,7 @@
 use crc32fast::Hasher;
 
 use crate::decimal::Decimal;
+use crate::event::{Level, Scales};
 
 /// Digits of a mantissa that is written at one go.
 const DIGITS: usize = 16;
@@ -15,60 +16,71 @@ const USUAL: usize = 32;
 /// What a number may take: its digits, a point, as many zeros again, and what a copy leaves behind its end.
 const NUMBER: usize = 2 * DIGITS + 2;
 
-/// The text of a level of usual numbers.
+/// The text of a level of usual numbers, `price:size`.
 #[derive(Clone, Debug)]
 pub(super) struct Line {
     bytes: [u8; ROOM],
+    /// Where the size begins; 0 where the price is too long.
+    size_at: usize,
+    /// 0 where one of the numbers is too long.
     len: usize,
 }
 
+impl Default for Line {
+    fn default() -> Self {
+        Self { bytes: [0; ROOM], size_at: 0, len: 0 }
+    }
+}
+
 impl Line {
-    /// `price:size`, each the shortest text of its number, or the one with so many fraction digits, if these are more.
-    /// `None` where a number is too long.
-    pub(super) fn new(price: Decimal, size: Decimal, digits: (u8, u8)) -> Option<Self> {
-        let mut line = Self { bytes: [0; ROOM], len: 0 };
-        line.number(price, digits.0)?;
-        line.push(b':');
-        line.number(size, digits.1)?;
-        Some(line)
+    /// False where one of the numbers is too long for it.
+    #[inline]
+    pub(super) fn is_whole(&self) -> bool {
+        self.len > 0
     }
 
-    fn push(&mut self, byte: u8) {
-        self.bytes[self.len] = byte;
-        self.len += 1;
+    /// Writes both numbers, each as the shortest text of it, or the one with so many fraction digits, if these are more.
+    pub(super) fn write(&mut self, level: Level, scales: Scales, digits: (u8, u8)) {
+        self.size_at = match self.number(0, level.price, scales.price, digits.0) {
+            Some(end) => {
+                self.bytes[end] = b':';
+                end + 1
+            }
+            None => 0,
+        };
+        self.write_size(level.size, scales.size, digits.1);
     }
 
-    /// All pieces are copied at a fixed length, and only their ends are counted: the lengths of numbers follow no pattern
-    /// that could be foretold.
-    fn number(&mut self, number: Decimal, fraction_digits: u8) -> Option<()> {
-        let scale = usize::from(number.scale);
-        let mantissa = u64::try_from(number.mantissa).ok().filter(|mantissa| *mantissa < TOO_LONG)?;
-        if scale >= DIGITS || usize::from(fraction_digits) >= DIGITS || self.len + NUMBER > ROOM {
+    /// Writes another size behind the same price.
+    pub(super) fn write_size(&mut self, size: i64, scale: u8, digits: u8) {
+        self.len = if self.size_at == 0 { 0 } else { self.number(self.size_at, size, scale, digits).unwrap_or(0) };
+    }
+
+    /// Writes a number from `at` on, and says where it ends. The digits are moved in a register, and pieces are stored at a
+    /// fixed length, of which only the ends are counted: the lengths of numbers follow no pattern that could be foretold.
+    #[inline]
+    fn number(&mut self, at: usize, mantissa: i64, scale: u8, fraction_digits: u8) -> Option<usize> {
+        let (scale, fraction_digits) = (usize::from(scale), usize::from(fraction_digits));
+        let mantissa = u64::try_from(mantissa).ok().filter(|mantissa| *mantissa < TOO_LONG)?;
+        let room = self.bytes.get_mut(at..)?.first_chunk_mut::<NUMBER>()?;
+        if scale >= DIGITS || fraction_digits >= DIGITS {
             return None;
         }
         let values = u128::from(eight_digits(mantissa / 100_000_000))
             | u128::from(eight_digits(mantissa % 100_000_000)) << (8 * DIGITS / 2);
         // The first digit lies lowest, and eight zero bits are a zero.
-        let (leading, trailing) = (values.trailing_zeros() / 8, values.leading_zeros() / 8);
-        let mut digits = [b'0'; 2 * DIGITS];
-        digits[..DIGITS].copy_from_slice(&(values | ASCII_ZEROS).to_le_bytes());
+        let (leading, trailing) = (values.trailing_zeros() as usize / 8, values.leading_zeros() as usize / 8);
         let point = DIGITS - scale;
         // One digit at least stands before the point.
-        let first = (leading as usize).min(point - 1);
-        let fraction = scale.saturating_sub(trailing as usize).max(usize::from(fraction_digits));
-        self.copy(&digits, first, point - first);
-        if fraction > 0 {
-            self.push(b'.');
-            // What stands behind the digits are zeros.
-            self.copy(&digits, point, fraction);
-        }
-        Some(())
-    }
-
-    /// Copies more than `len` bytes, which are overwritten by what follows.
-    fn copy(&mut self, digits: &[u8; 2 * DIGITS], from: usize, len: usize) {
-        self.bytes[self.len..self.len + DIGITS].copy_from_slice(&digits[from..from + DIGITS]);
-        self.len += len;
+        let first = leading.min(point - 1);
+        let whole = point - first;
+        // What stands behind the digits are zeros.
+        let behind_point = values.checked_shr(8 * point as u32).unwrap_or(0);
+        let fraction = scale.saturating_sub(trailing).max(fraction_digits);
+        room[..DIGITS].copy_from_slice(&((values >> (8 * first)) | ASCII_ZEROS).to_le_bytes());
+        room[whole] = b'.';
+        room[whole + 1..][..DIGITS].copy_from_slice(&(behind_point | ASCII_ZEROS).to_le_bytes());
+        Some(at + whole + if fraction > 0 { 1 + fraction } else { 0 })
     }
 }
 
@@ -88,30 +100,36 @@ fn eight_digits(number: u64) -> u64 {
 const PIECE: usize = 2048;
 
 /// Lines with colons between them, on their way into the hash.
+#[derive(Clone, Debug, Default)]
 pub(super) struct Text {
     hash: Hasher,
-    buffer: [u8; PIECE],
+    /// Of a [`PIECE`], once a text was begun.
+    buffer: Vec<u8>,
     len: usize,
     is_empty: bool,
 }
 
 impl Text {
-    pub(super) fn new() -> Self {
-        Self { hash: Hasher::new(), buffer: [0; PIECE], len: 0, is_empty: true }
+    /// Begins anew.
+    pub(super) fn begin(&mut self) {
+        self.buffer.resize(PIECE, 0);
+        (self.hash, self.len, self.is_empty) = (Hasher::new(), 0, true);
     }
 
+    #[inline]
     pub(super) fn line(&mut self, line: &Line) {
         self.separate();
         // At one of two fixed lengths; what stands behind the end is overwritten by what follows.
+        let room = &mut self.buffer[self.len..];
         if line.len <= USUAL {
-            self.buffer[self.len..self.len + USUAL].copy_from_slice(&line.bytes[..USUAL]);
+            room[..USUAL].copy_from_slice(&line.bytes[..USUAL]);
         } else {
-            self.buffer[self.len..self.len + ROOM].copy_from_slice(&line.bytes);
+            room[..ROOM].copy_from_slice(&line.bytes);
         }
         self.len += line.len;
     }
 
-    /// As [`Line::new`] and [`Self::line`], for any numbers.
+    /// As [`Self::line`], for any numbers.
     #[cold]
     pub(super) fn odd_line(&mut self, price: Decimal, size: Decimal, digits: (u8, u8)) {
         self.separate();
@@ -136,9 +154,9 @@ impl Text {
         self.len = 0;
     }
 
-    pub(super) fn finish(mut self) -> i32 {
+    pub(super) fn finish(&mut self) -> i32 {
         self.flush();
-        self.hash.finalize().cast_signed()
+        std::mem::take(&mut self.hash).finalize().cast_signed()
     }
 }
 
@@ -164,37 +182,51 @@ mod tests {
         std::str::from_utf8(&line.bytes[..line.len]).expect("digits")
     }
 
+    fn text_of_any(level: Level, scales: Scales, digits: (u8, u8)) -> String {
+        let price = odd_number(Decimal::new(level.price.into(), scales.price), digits.0);
+        [price, odd_number(Decimal::new(level.size.into(), scales.size), digits.1)].join(":")
+    }
+
     proptest! {
         #[test]
         fn usual_numbers_are_written_like_any_others(
             price: u64, size: u64, digits in (0u32..17, 0u32..17), zeros in 0u32..8, scales in (0u8..17, 0u8..17),
             padding in prop_oneof![Just((0u8, 0u8)), (0u8..17, 0u8..17)],
         ) {
-            let number = |mantissa: u64, digits: u32, scale: u8| {
+            let mantissa = |mantissa: u64, digits: u32| {
                 let mantissa = mantissa % 10u64.pow(digits);
-                Decimal::new(i128::from(mantissa - mantissa % 10u64.pow(zeros.min(digits))), scale)
+                (mantissa - mantissa % 10u64.pow(zeros.min(digits))).cast_signed()
             };
-            let (price, size) = (number(price, digits.0, scales.0), number(size, digits.1, scales.1));
-            let expected = [odd_number(price, padding.0), odd_number(size, padding.1)].join(":");
-            let line = Line::new(price, size, padding);
-            let has_too_many = scales.0.max(scales.1).max(padding.0).max(padding.1) >= 16;
-            prop_assert!(line.is_some() || has_too_many || expected.len() > 30, "{}", expected);
-            if let Some(line) = line {
+            let level = Level { price: mantissa(price, digits.0), size: mantissa(size, digits.1) };
+            let scales = Scales { price: scales.0, size: scales.1 };
+            let expected = text_of_any(level, scales, padding);
+            let mut line = Line::default();
+            line.write(level, scales, padding);
+            let has_too_many = scales.price.max(scales.size).max(padding.0).max(padding.1) >= 16;
+            prop_assert!(line.is_whole() || has_too_many || expected.len() > 30, "{}", expected);
+            if line.is_whole() {
+                prop_assert_eq!(text_of(&line), expected);
+                line.write_size(7, scales.size, padding.1);
+                let expected = text_of_any(Level { size: 7, ..level }, scales, padding);
                 prop_assert_eq!(text_of(&line), expected);
             }
         }
 
         #[test]
-        fn many_lines_of_both_kinds(lines in proptest::collection::vec((0i128..1 << 70, 0i128..10_000_000, 0u8..9), 0..150)) {
-            let mut text = Text::new();
+        fn many_lines_of_both_kinds(lines in proptest::collection::vec((any::<i64>(), 0i64..10_000_000, 0u8..9), 0..150)) {
+            let mut text = Text::default();
+            text.begin();
             let mut expected = Vec::new();
             for (price, size, scale) in lines {
-                let (price, size) = (Decimal::new(price, scale), Decimal::new(size, scale));
-                match Line::new(price, size, (0, 0)) {
-                    Some(line) => text.line(&line),
-                    None => text.odd_line(price, size, (0, 0)),
+                let (level, scales) = (Level { price, size }, Scales { price: scale, size: scale });
+                let mut line = Line::default();
+                line.write(level, scales, (0, 0));
+                if line.is_whole() {
+                    text.line(&line);
+                } else {
+                    text.odd_line(Decimal::new(price.into(), scale), Decimal::new(size.into(), scale), (0, 0));
                 }
-                expected.push(format!("{}:{}", price.trimmed(), size.trimmed()));
+                expected.push(text_of_any(level, scales, (0, 0)));
             }
             prop_assert_eq!(text.finish(), crc32fast::hash(expected.join(":").as_bytes()).cast_signed());
         }
@@ -217,7 +249,8 @@ mod tests {
         assert_eq!(text(0, 0, 2), "0.00");
         assert_eq!(text(0, 3, 0), "0");
         assert_eq!(text(10i128.pow(25), 5, 2), "100000000000000000000.00");
-        let line = Line::new(Decimal::new(84770, 1), Decimal::new(0, 3), (1, 2)).expect("usual numbers");
+        let mut line = Line::default();
+        line.write(Level { price: 84770, size: 0 }, Scales { price: 1, size: 3 }, (1, 2));
         assert_eq!(text_of(&line), "8477.0:0.00");
     }
 }

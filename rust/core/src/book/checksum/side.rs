@@ -1,0 +1,87 @@
+//! The best levels of one side as they were written last: a message changes few of them.
+
+use super::DEPTH;
+use super::text::Line;
+use crate::event::{Level, Scales};
+
+/// Texts of a side: what a book had and what it has now never need more.
+const PLACES: usize = 2 * DEPTH;
+
+/// See the module. All mantissas are of one scale.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Side {
+    levels: Vec<Written>,
+    /// What `levels` was before: the two take turns.
+    before: Vec<Written>,
+    /// Texts stay in their places, whichever levels come and go before them.
+    lines: Vec<Line>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Written {
+    level: Level,
+    digits: (u8, u8),
+    place: u8,
+}
+
+impl Side {
+    pub(super) fn len(&self) -> usize {
+        self.levels.len()
+    }
+
+    /// Forgets what is written.
+    pub(super) fn clear(&mut self) {
+        self.levels.clear();
+    }
+
+    /// The text of the `n`th level; the level itself and its fraction digits where its numbers are none of the usual.
+    #[inline]
+    pub(super) fn line(&self, n: usize) -> Option<Result<&Line, (Level, (u8, u8))>> {
+        let written = self.levels.get(n)?;
+        let line = &self.lines[usize::from(written.place)];
+        Some(if line.is_whole() { Ok(line) } else { Err((written.level, written.digits)) })
+    }
+
+    /// Brings what is written in line with the book's levels, best first, in one pass over both: only what differs is
+    /// written.
+    #[inline]
+    pub(super) fn follow(
+        &mut self,
+        levels: impl Iterator<Item = Level>,
+        scales: Scales,
+        is_better: impl Fn(i64, i64) -> bool,
+        digits: impl Fn(i64) -> (u8, u8),
+    ) {
+        if self.lines.is_empty() {
+            self.lines.resize(PLACES, Line::default());
+            self.levels.reserve_exact(DEPTH);
+            self.before.reserve_exact(DEPTH);
+        }
+        std::mem::swap(&mut self.levels, &mut self.before);
+        self.levels.clear();
+        let mut taken = self.before.iter().fold(0u64, |taken, old| taken | 1 << old.place);
+        let mut before = self.before.iter().peekable();
+        for level in levels.take(DEPTH) {
+            let digits = digits(level.price);
+            while before.next_if(|old| is_better(old.level.price, level.price)).is_some() {}
+            let place = match before.next_if(|old| old.level.price == level.price) {
+                Some(old) => {
+                    let line = &mut self.lines[usize::from(old.place)];
+                    if old.digits != digits {
+                        line.write(level, scales, digits);
+                    } else if old.level.size != level.size {
+                        line.write_size(level.size, scales.size, digits.1);
+                    }
+                    old.place
+                }
+                None => {
+                    let place = taken.trailing_ones();
+                    taken |= 1 << place;
+                    self.lines[place as usize].write(level, scales, digits);
+                    place as u8
+                }
+            };
+            self.levels.push(Written { level, digits, place });
+        }
+    }
+}
