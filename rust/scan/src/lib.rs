@@ -9,6 +9,7 @@
 //! - [`bare`] the same for numbers without quotes, exponents included.
 //! - [`Cursor`] walks a frame of a known shape: literals, integers, symbols, numbers.
 //! - [`levels()`], [`levels_with`] a list of `["price","size"]` levels, also with further members.
+//! - [`has_padding`] whether numbers of such a list end in needless zeros.
 //! - [`actions()`] a list of `["new",price,size]` levels.
 #![deny(unsafe_op_in_unsafe_fn, clippy::undocumented_unsafe_blocks)]
 
@@ -18,6 +19,7 @@ mod exact;
 mod fixed;
 mod isa;
 mod levels;
+mod padding;
 mod swar;
 mod word;
 
@@ -28,4 +30,5 @@ pub use fixed::fixed;
 pub use isa::Isa;
 pub use levels::{LevelScales, Run, Stop, actions, levels, levels_with, pair, pair2};
 pub use memchr::{memchr, memrchr};
+pub use padding::has_padding;
 pub use word::quote_or_escape;

@@ -95,18 +95,9 @@ impl Checksum {
             bids.clear();
             asks.clear();
         }
-        bids.follow(
-            ladder.bids(),
-            scales,
-            |a, b| a > b,
-            |price| digits(padded, true, Decimal::new(price.into(), scales.price)),
-        );
-        asks.follow(
-            ladder.asks(),
-            scales,
-            |a, b| a < b,
-            |price| digits(padded, false, Decimal::new(price.into(), scales.price)),
-        );
+        ladder.copy_best(DEPTH, &mut bids.best, &mut asks.best);
+        bids.follow(scales, |a, b| a > b, |price| digits(padded, true, Decimal::new(price.into(), scales.price)));
+        asks.follow(scales, |a, b| a < b, |price| digits(padded, false, Decimal::new(price.into(), scales.price)));
         text.begin();
         for n in 0..bids.len().max(asks.len()) {
             for side in [&*bids, &*asks] {

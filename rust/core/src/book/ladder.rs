@@ -61,6 +61,12 @@ impl Ladder {
         self.asks.iter(self.grid())
     }
 
+    /// The best bids and offers, so many of each, into reused buffers.
+    pub(super) fn copy_best(&self, count: usize, bids: &mut Vec<Level>, asks: &mut Vec<Level>) {
+        self.bids.copy_best(self.grid(), count, bids);
+        self.asks.copy_best(self.grid(), count, asks);
+    }
+
     pub(super) fn to_tree(&self) -> Tree {
         Tree::new(self.scales, self.bids().map(wide), self.asks().map(wide))
     }
@@ -288,6 +294,28 @@ impl Side {
             }?;
             Some(Level { price: level.price ^ flip, size: level.size })
         })
+    }
+
+    /// The first `count` of [`Self::iter`], in one loop.
+    fn copy_best(&self, grid: Grid, count: usize, out: &mut Vec<Level>) {
+        out.clear();
+        let flip = self.flip;
+        let mut spill = self.spill.iter().map(|level| Level { price: level.price ^ flip, ..level }).peekable();
+        if let Some(window) = &self.window {
+            for tick in window.ticks() {
+                let level = Level { price: grid.price(tick ^ flip), size: window.size(tick) };
+                while out.len() < count
+                    && let Some(better) = spill.next_if(|spilled| spilled.price ^ flip > level.price ^ flip)
+                {
+                    out.push(better);
+                }
+                if out.len() >= count {
+                    return;
+                }
+                out.push(level);
+            }
+        }
+        out.extend(spill.take(count - out.len()));
     }
 
     /// True where so many changes lay off the tick that a finer one is due.

@@ -60,6 +60,8 @@ pub(super) fn levels<const MORE: usize>(
     mut push: impl FnMut(i64, i64),
 ) -> Run {
     for _ in 0..room {
+        // SAFETY: this function is compiled for the same instructions.
+        let bracket = if MORE > 0 { unsafe { bracket(bytes, at) } } else { None };
         let found = match behind(bytes, at, b"[\"") {
             // SAFETY: this function is compiled for the same instructions.
             Some(digits) => unsafe { window::<3, 2, 0, 0, false>(bytes, digits, scales) },
@@ -68,7 +70,13 @@ pub(super) fn levels<const MORE: usize>(
         let Some((price, size, quote)) = found.or_else(|| level(bytes, at, scales)) else {
             return Run { at, stop: Stop::Odd };
         };
-        let Some(end) = further::<MORE>(bytes, quote) else { return Run { at, stop: Stop::Odd } };
+        let end = match bracket {
+            Some(end) if further::<MORE>(bytes, quote) == Some(end) => end,
+            _ => match more::<MORE>(bytes, quote) {
+                Some(end) => end,
+                None => return Run { at, stop: Stop::Odd },
+            },
+        };
         let tail = bytes.get(end..).unwrap_or_default();
         if tail.first_chunk::<4>().is_some_and(|four| u32::from_le_bytes(*four) == NEXT) {
             push(price, size);
@@ -90,21 +98,31 @@ pub(super) fn levels<const MORE: usize>(
     Run { at, stop: Stop::Full }
 }
 
-/// As [`more`], in one step where the two further texts are a zero and at most seven digits.
+/// Where the level at `at` seems to end: its bracket, found apart from what stands before it, so that the next level need
+/// not wait until all texts of this one are read.
+///
+/// # Safety
+/// The processor has AVX2.
+#[inline(always)]
+unsafe fn bracket(bytes: &[u8], at: usize) -> Option<usize> {
+    let piece = bytes.get(at..)?.first_chunk::<64>()?;
+    // SAFETY: the instructions are there, as the caller promised, and these are 32 bytes from either half of 64.
+    let half = |from| unsafe {
+        let half = _mm256_loadu_si256(piece.as_ptr().add(from).cast::<__m256i>());
+        u64::from(bits(_mm256_cmpeq_epi8(half, _mm256_set1_epi8(b']' as i8))))
+    };
+    let brackets = half(0) | half(32) << 32;
+    (brackets != 0).then(|| at + brackets.trailing_zeros() as usize)
+}
+
+/// As [`more`], where the further texts are two: a zero and at most seven digits.
 #[inline(always)]
 fn further<const MORE: usize>(bytes: &[u8], quote: usize) -> Option<usize> {
     const ZERO: u64 = u64::from_le_bytes(*b"\",\"0\",\"\0");
-    if MORE == 2
-        && let Some(texts) = bytes.get(quote..).and_then(|rest| rest.first_chunk::<16>())
-        && let (Some(zero), Some(count)) = (swar::load(texts), swar::load(&texts[7..]))
-        && zero << 8 == ZERO << 8
-    {
-        let n = swar::digits(count);
-        if n > 0 && texts.get(7 + n) == Some(&b'"') {
-            return Some(quote + 8 + n);
-        }
-    }
-    more::<MORE>(bytes, quote)
+    let texts = bytes.get(quote..)?.first_chunk::<16>()?;
+    let (zero, count) = (swar::load(texts)?, swar::load(&texts[7..])?);
+    let n = swar::digits(count);
+    (MORE == 2 && zero << 8 == ZERO << 8 && n > 0 && texts.get(7 + n) == Some(&b'"')).then_some(quote + 8 + n)
 }
 
 #[target_feature(enable = "avx2,bmi1,bmi2")]

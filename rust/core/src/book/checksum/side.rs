@@ -10,8 +10,10 @@ const PLACES: usize = 2 * DEPTH;
 /// See the module. All mantissas are of one scale.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Side {
+    /// The best levels of the book, best first: what is to be written.
+    pub(super) best: Vec<Level>,
     levels: Vec<Written>,
-    /// What `levels` was before: the two take turns.
+    /// What `levels` was before, from the first on that is not the book's any more.
     before: Vec<Written>,
     /// Texts stay in their places, whichever levels come and go before them.
     lines: Vec<Line>,
@@ -42,12 +44,10 @@ impl Side {
         Some(if line.is_whole() { Ok(line) } else { Err((written.level, written.digits)) })
     }
 
-    /// Brings what is written in line with the book's levels, best first, in one pass over both: only what differs is
-    /// written.
+    /// Brings what is written in line with the best levels, in one pass over both: only what differs is written.
     #[inline]
     pub(super) fn follow(
         &mut self,
-        levels: impl Iterator<Item = Level>,
         scales: Scales,
         is_better: impl Fn(i64, i64) -> bool,
         digits: impl Fn(i64) -> (u8, u8),
@@ -57,11 +57,13 @@ impl Side {
             self.levels.reserve_exact(DEPTH);
             self.before.reserve_exact(DEPTH);
         }
-        std::mem::swap(&mut self.levels, &mut self.before);
-        self.levels.clear();
-        let mut taken = self.before.iter().fold(0u64, |taken, old| taken | 1 << old.place);
+        let mut taken = self.levels.iter().fold(0u64, |taken, old| taken | 1 << old.place);
+        let is_same = |(old, new): &(&Written, &Level)| old.level == **new && old.digits == digits(new.price);
+        let same = self.levels.iter().zip(&self.best).take_while(is_same).count();
+        self.before.clear();
+        self.before.extend(self.levels.drain(same..));
         let mut before = self.before.iter().peekable();
-        for level in levels.take(DEPTH) {
+        for &level in &self.best[same..] {
             let digits = digits(level.price);
             while before.next_if(|old| is_better(old.level.price, level.price)).is_some() {}
             let place = match before.next_if(|old| old.level.price == level.price) {

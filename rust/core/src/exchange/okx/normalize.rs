@@ -3,7 +3,7 @@
 //! Decoding resumes where [`super::peek`] stopped and reads to the last byte, so a torn frame or two documents in one
 //! never make a row. Anything but the shapes the exchange sends is a [`Decoded::Miss`]: [`super::wire`] names the reason.
 
-use xtrader_scan::{Cursor, Isa, LevelScales, Stop, levels_with};
+use xtrader_scan::{Cursor, Isa, LevelScales, Stop, has_padding, levels_with};
 
 use super::peek::{Tail, trade_id};
 use crate::decimal::Decimal;
@@ -52,7 +52,7 @@ fn book_body(
     scan_side::<MORE>(isa, frame, &mut c, BookSide::Bids, max_levels, out)?;
     let end = c.at();
     let checksum = checksum(Tail::scan(&mut c)?.checksum)?;
-    if checksum.is_some() && is_padded(frame.get(head.resume..end)?) {
+    if checksum.is_some() && has_padding(isa, frame.get(head.resume..end)?) {
         note_padding(frame, head.resume, false, out)?;
         note_padding(frame, bids, true, out)?;
     }
@@ -77,52 +77,6 @@ pub(super) fn book_head(head: &Head<'_>, checksum: Option<i32>) -> Decoded<BookH
         prev_id: (linked && prev >= 0).then_some(prev),
         checksum,
     })
-}
-
-/// Bytes that are looked at side by side.
-const PIECE: usize = 64;
-/// A piece, and the bytes behind it that its last texts may need.
-type Piece = [u8; PIECE + 2];
-
-/// True where some number ends in a zero behind its point. Most have no such end, so piece after piece of the lists is
-/// asked for a number of several digits that ends in a zero, and only where there is one, for its point.
-fn is_padded(lists: &[u8]) -> bool {
-    (0..lists.len()).step_by(PIECE).any(|from| {
-        let rest = &lists[from..];
-        match rest.first_chunk() {
-            Some(piece) => has_final_zero(piece) && has_padding(piece, &lists[..from]),
-            None => {
-                let mut piece = [0; PIECE + 2];
-                piece[..rest.len()].copy_from_slice(rest);
-                has_final_zero(&piece) && has_padding(&piece, &lists[..from])
-            }
-        }
-    })
-}
-
-/// True where the zero is the last byte of a text and not the only one, that is, at `at + 1`.
-#[inline(always)]
-fn is_final_zero(piece: &Piece, at: usize) -> bool {
-    (piece[at] != b'"') & (piece[at + 1] == b'0') & (piece[at + 2] == b'"')
-}
-
-/// Written so that a compiler takes many bytes at once.
-fn has_final_zero(piece: &Piece) -> bool {
-    (0..PIECE).fold(0, |any, at| any | u8::from(is_final_zero(piece, at))) != 0
-}
-
-/// True where the digits before one of the final zeros of a piece, some perhaps before the piece, stand behind a point.
-fn has_padding(piece: &Piece, before: &[u8]) -> bool {
-    let mut ends = (0..PIECE).fold(0u64, |ends, at| ends | u64::from(is_final_zero(piece, at)) << at);
-    while ends != 0 {
-        let end = ends.trailing_zeros() as usize;
-        let mut text = piece[..=end].iter().rev().chain(before.iter().rev());
-        if text.find(|byte| !byte.is_ascii_digit()) == Some(&b'.') {
-            return true;
-        }
-        ends &= ends - 1;
-    }
-    false
 }
 
 /// Goes through a list again, which was found to hold padded numbers.
