@@ -13,7 +13,7 @@ use super::{OrderBook, Shape};
 use crate::decimal::Decimal;
 use crate::event::{DecodedLevels, Level, PaddedLevel, Scales};
 use side::Side;
-use text::Text;
+use text::{Text, odd_line};
 
 /// Levels of each side that the checksum covers.
 const DEPTH: usize = 25;
@@ -81,13 +81,15 @@ impl Checksum {
     /// shorter the other goes on alone. Nothing is allocated for a book of usual numbers.
     #[must_use]
     pub fn of(&mut self, book: &OrderBook) -> i32 {
-        match &book.shape {
+        let usual = match &book.shape {
             Shape::Ladder(ladder) => self.of_ladder(ladder),
-            Shape::Tree(_) => self.of_any(book),
-        }
+            Shape::Tree(_) => None,
+        };
+        usual.unwrap_or_else(|| self.of_any(book))
     }
 
-    fn of_ladder(&mut self, ladder: &Ladder) -> i32 {
+    /// `None` where a number is none of the usual.
+    fn of_ladder(&mut self, ladder: &Ladder) -> Option<i32> {
         let Self { padded, bids, asks, text, .. } = self;
         let scales = ladder.scales();
         if self.scales != scales {
@@ -98,39 +100,18 @@ impl Checksum {
         ladder.copy_best(DEPTH, &mut bids.best, &mut asks.best);
         bids.follow(scales, |a, b| a > b, |price| digits(padded, true, Decimal::new(price.into(), scales.price)));
         asks.follow(scales, |a, b| a < b, |price| digits(padded, false, Decimal::new(price.into(), scales.price)));
-        text.begin();
-        for n in 0..bids.len().max(asks.len()) {
-            for side in [&*bids, &*asks] {
-                match side.line(n) {
-                    Some(Ok(line)) => text.line(line),
-                    Some(Err((Level { price, size }, digits))) => {
-                        let price = Decimal::new(price.into(), scales.price);
-                        text.odd_line(price, Decimal::new(size.into(), scales.size), digits);
-                    }
-                    None => {}
-                }
-            }
-        }
-        text.finish()
+        text.of(bids.lines(), asks.lines())
     }
 
     /// As [`Self::of`], for any numbers, and all written anew.
     #[cold]
-    fn of_any(&mut self, book: &OrderBook) -> i32 {
-        let Self { padded, text, .. } = self;
+    fn of_any(&self, book: &OrderBook) -> i32 {
+        let line = |is_bid, (price, size)| odd_line(price, size, digits(&self.padded, is_bid, price));
         let (mut bids, mut asks) = (book.bids().take(DEPTH), book.asks().take(DEPTH));
-        text.begin();
-        loop {
-            let (bid, ask) = (bids.next(), asks.next());
-            if bid.is_none() && ask.is_none() {
-                return text.finish();
-            }
-            for (is_bid, level) in [(true, bid), (false, ask)] {
-                if let Some((price, size)) = level {
-                    text.odd_line(price, size, digits(padded, is_bid, price));
-                }
-            }
-        }
+        let turns = (0..DEPTH)
+            .flat_map(|_| [bids.next().map(|level| line(true, level)), asks.next().map(|level| line(false, level))]);
+        let lines: Vec<String> = turns.flatten().collect();
+        crc32fast::hash(lines.join(":").as_bytes()).cast_signed()
     }
 }
 

@@ -27,21 +27,15 @@ struct Written {
 }
 
 impl Side {
-    pub(super) fn len(&self) -> usize {
-        self.levels.len()
-    }
-
     /// Forgets what is written.
     pub(super) fn clear(&mut self) {
         self.levels.clear();
     }
 
-    /// The text of the `n`th level; the level itself and its fraction digits where its numbers are none of the usual.
+    /// The texts of the levels, best first.
     #[inline]
-    pub(super) fn line(&self, n: usize) -> Option<Result<&Line, (Level, (u8, u8))>> {
-        let written = self.levels.get(n)?;
-        let line = &self.lines[usize::from(written.place)];
-        Some(if line.is_whole() { Ok(line) } else { Err((written.level, written.digits)) })
+    pub(super) fn lines(&self) -> impl ExactSizeIterator<Item = &Line> {
+        self.levels.iter().map(|written| &self.lines[usize::from(written.place)])
     }
 
     /// Brings what is written in line with the best levels, in one pass over both: only what differs is written.
@@ -57,17 +51,23 @@ impl Side {
             self.levels.reserve_exact(DEPTH);
             self.before.reserve_exact(DEPTH);
         }
-        let mut taken = self.levels.iter().fold(0u64, |taken, old| taken | 1 << old.place);
         let is_same = |(old, new): &(&Written, &Level)| old.level == **new && old.digits == digits(new.price);
         let same = self.levels.iter().zip(&self.best).take_while(is_same).count();
+        let mut taken = self.levels.iter().fold(0u64, |taken, old| taken | 1 << old.place);
         self.before.clear();
-        self.before.extend(self.levels.drain(same..));
-        let mut before = self.before.iter().peekable();
+        self.before.extend_from_slice(&self.levels[same..]);
+        self.levels.truncate(same);
+        let mut before = self.before.as_slice();
         for &level in &self.best[same..] {
             let digits = digits(level.price);
-            while before.next_if(|old| is_better(old.level.price, level.price)).is_some() {}
-            let place = match before.next_if(|old| old.level.price == level.price) {
-                Some(old) => {
+            while let [old, worse @ ..] = before
+                && is_better(old.level.price, level.price)
+            {
+                before = worse;
+            }
+            let place = match before {
+                [old, worse @ ..] if old.level.price == level.price => {
+                    before = worse;
                     let line = &mut self.lines[usize::from(old.place)];
                     if old.digits != digits {
                         line.write(level, scales, digits);
@@ -76,7 +76,7 @@ impl Side {
                     }
                     old.place
                 }
-                None => {
+                _ => {
                     let place = taken.trailing_ones();
                     taken |= 1 << place;
                     self.lines[place as usize].write(level, scales, digits);

@@ -1,7 +1,6 @@
 //! The text under a checksum.
 
-use crc32fast::Hasher;
-
+use super::DEPTH;
 use crate::decimal::Decimal;
 use crate::event::{Level, Scales};
 
@@ -16,7 +15,7 @@ const USUAL: usize = 32;
 /// What a number may take: its digits, a point, as many zeros again, and what a copy leaves behind its end.
 const NUMBER: usize = 2 * DIGITS + 2;
 
-/// The text of a level of usual numbers, `price:size`.
+/// The text of a level of usual numbers, `:price:size`.
 #[derive(Clone, Debug)]
 pub(super) struct Line {
     bytes: [u8; ROOM],
@@ -33,15 +32,23 @@ impl Default for Line {
 }
 
 impl Line {
-    /// False where one of the numbers is too long for it.
+    /// Copies it to `at`, and says where it ends there; what stands behind that end is overwritten by the next one.
     #[inline]
-    pub(super) fn is_whole(&self) -> bool {
-        self.len > 0
+    fn copy_to(&self, text: &mut [u8], at: usize) -> Option<usize> {
+        let room = text.get_mut(at..)?.first_chunk_mut::<ROOM>()?;
+        // At one of two fixed lengths.
+        if self.len <= USUAL {
+            room[..USUAL].copy_from_slice(&self.bytes[..USUAL]);
+        } else {
+            *room = self.bytes;
+        }
+        (self.len > 0).then_some(at + self.len)
     }
 
     /// Writes both numbers, each as the shortest text of it, or the one with so many fraction digits, if these are more.
     pub(super) fn write(&mut self, level: Level, scales: Scales, digits: (u8, u8)) {
-        self.size_at = match self.number(0, level.price, scales.price, digits.0) {
+        self.bytes[0] = b':';
+        self.size_at = match self.number(1, level.price, scales.price, digits.0) {
             Some(end) => {
                 self.bytes[end] = b':';
                 end + 1
@@ -96,68 +103,39 @@ fn eight_digits(number: u64) -> u64 {
     tens | ((twos - 10 * tens) << 8)
 }
 
-/// Bytes that go into the hash at once: it takes large pieces better than small ones.
-const PIECE: usize = 2048;
+/// Room for the texts of both sides, and for what a copy leaves behind the last one.
+const TEXT: usize = (2 * DEPTH + 1) * ROOM;
 
-/// Lines with colons between them, on their way into the hash.
+/// Where the text under a checksum is put together.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Text {
-    hash: Hasher,
-    /// Of a [`PIECE`], once a text was begun.
+    /// Of [`TEXT`] bytes, once there was a text.
     buffer: Vec<u8>,
-    len: usize,
-    is_empty: bool,
 }
 
 impl Text {
-    /// Begins anew.
-    pub(super) fn begin(&mut self) {
-        self.buffer.resize(PIECE, 0);
-        (self.hash, self.len, self.is_empty) = (Hasher::new(), 0, true);
-    }
-
-    #[inline]
-    pub(super) fn line(&mut self, line: &Line) {
-        self.separate();
-        // At one of two fixed lengths; what stands behind the end is overwritten by what follows.
-        let room = &mut self.buffer[self.len..];
-        if line.len <= USUAL {
-            room[..USUAL].copy_from_slice(&line.bytes[..USUAL]);
-        } else {
-            room[..ROOM].copy_from_slice(&line.bytes);
+    /// The checksum of bids and offers by turns, colons between them. `None` where one of them is not whole.
+    pub(super) fn of<'a>(
+        &mut self,
+        mut bids: impl ExactSizeIterator<Item = &'a Line>,
+        mut asks: impl ExactSizeIterator<Item = &'a Line>,
+    ) -> Option<i32> {
+        self.buffer.resize(TEXT, 0);
+        let mut end = 0;
+        for _ in 0..bids.len().max(asks.len()) {
+            for line in [bids.next(), asks.next()].into_iter().flatten() {
+                end = line.copy_to(&mut self.buffer, end)?;
+            }
         }
-        self.len += line.len;
+        // The first one has a colon before it, too.
+        let text = self.buffer.get(1..end).unwrap_or_default();
+        Some(crc32fast::hash(text).cast_signed())
     }
+}
 
-    /// As [`Self::line`], for any numbers.
-    #[cold]
-    pub(super) fn odd_line(&mut self, price: Decimal, size: Decimal, digits: (u8, u8)) {
-        self.separate();
-        self.flush();
-        let texts = [odd_number(price, digits.0), odd_number(size, digits.1)];
-        self.hash.update(texts.join(":").as_bytes());
-    }
-
-    /// Makes room, and puts a colon behind the line before.
-    fn separate(&mut self) {
-        if self.len + 1 + ROOM > PIECE {
-            self.flush();
-        }
-        if !std::mem::take(&mut self.is_empty) {
-            self.buffer[self.len] = b':';
-            self.len += 1;
-        }
-    }
-
-    fn flush(&mut self) {
-        self.hash.update(&self.buffer[..self.len]);
-        self.len = 0;
-    }
-
-    pub(super) fn finish(&mut self) -> i32 {
-        self.flush();
-        std::mem::take(&mut self.hash).finalize().cast_signed()
-    }
+/// As [`Line`], without the colon before it and for any numbers.
+pub(super) fn odd_line(price: Decimal, size: Decimal, digits: (u8, u8)) -> String {
+    [odd_number(price, digits.0), odd_number(size, digits.1)].join(":")
 }
 
 /// The shortest text of a number, or the one with so many fraction digits, if these are more.
@@ -179,12 +157,12 @@ mod tests {
     use proptest::prelude::*;
 
     fn text_of(line: &Line) -> &str {
-        std::str::from_utf8(&line.bytes[..line.len]).expect("digits")
+        std::str::from_utf8(&line.bytes[1..line.len]).expect("digits")
     }
 
     fn text_of_any(level: Level, scales: Scales, digits: (u8, u8)) -> String {
-        let price = odd_number(Decimal::new(level.price.into(), scales.price), digits.0);
-        [price, odd_number(Decimal::new(level.size.into(), scales.size), digits.1)].join(":")
+        let number = |mantissa: i64, scale| Decimal::new(mantissa.into(), scale);
+        odd_line(number(level.price, scales.price), number(level.size, scales.size), digits)
     }
 
     proptest! {
@@ -203,8 +181,8 @@ mod tests {
             let mut line = Line::default();
             line.write(level, scales, padding);
             let has_too_many = scales.price.max(scales.size).max(padding.0).max(padding.1) >= 16;
-            prop_assert!(line.is_whole() || has_too_many || expected.len() > 30, "{}", expected);
-            if line.is_whole() {
+            prop_assert!((line.len > 0) || has_too_many || expected.len() > 30, "{}", expected);
+            if line.len > 0 {
                 prop_assert_eq!(text_of(&line), expected);
                 line.write_size(7, scales.size, padding.1);
                 let expected = text_of_any(Level { size: 7, ..level }, scales, padding);
@@ -213,22 +191,31 @@ mod tests {
         }
 
         #[test]
-        fn many_lines_of_both_kinds(lines in proptest::collection::vec((any::<i64>(), 0i64..10_000_000, 0u8..9), 0..150)) {
-            let mut text = Text::default();
-            text.begin();
+        fn sides_by_turns(sides in proptest::array::uniform2(
+            proptest::collection::vec((0i64..1 << 40, 0i64..10_000_000), 0..=DEPTH),
+        ), scale in 0u8..9, is_too_long: bool) {
+            let scales = Scales { price: scale, size: scale };
             let mut expected = Vec::new();
-            for (price, size, scale) in lines {
-                let (level, scales) = (Level { price, size }, Scales { price: scale, size: scale });
-                let mut line = Line::default();
-                line.write(level, scales, (0, 0));
-                if line.is_whole() {
-                    text.line(&line);
-                } else {
-                    text.odd_line(Decimal::new(price.into(), scale), Decimal::new(size.into(), scale), (0, 0));
-                }
-                expected.push(text_of_any(level, scales, (0, 0)));
+            for n in 0..DEPTH {
+                let levels = sides.iter().filter_map(|side| side.get(n));
+                expected.extend(levels.map(|&(price, size)| text_of_any(Level { price, size }, scales, (0, 0))));
             }
-            prop_assert_eq!(text.finish(), crc32fast::hash(expected.join(":").as_bytes()).cast_signed());
+            let mut sides = sides.map(|side| {
+                let levels = side.into_iter().map(|(price, size)| {
+                    let mut line = Line::default();
+                    line.write(Level { price, size }, scales, (0, 0));
+                    line
+                });
+                levels.collect::<Vec<_>>()
+            });
+            let [bids, asks] = &sides;
+            let found = Text::default().of(bids.iter(), asks.iter());
+            prop_assert_eq!(found, Some(crc32fast::hash(expected.join(":").as_bytes()).cast_signed()));
+            if let (true, Some(line)) = (is_too_long, sides[0].last_mut()) {
+                line.write(Level { price: i64::MAX, size: 1 }, scales, (0, 0));
+                let [bids, asks] = &sides;
+                prop_assert_eq!(Text::default().of(bids.iter(), asks.iter()), None);
+            }
         }
     }
 
