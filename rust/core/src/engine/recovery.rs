@@ -1,7 +1,8 @@
 //! Trades that no connection brought, fetched by REST: a page at a time, a little at once, and only what is still missing.
 //!
 //! A hole is asked for a moment after it was declared: REST lags a little behind the sockets, and the holes of one moment
-//! share their pages. What a page leaves out although it has later ids is not there. Live only.
+//! share their pages. What a page leaves out although it has later ids is not there. Where an exchange refuses a range
+//! because it has forgotten the first id, the oldest that it still tells is searched for by halves. Live only.
 
 use super::Engine;
 use super::context::{Context, Origin, Purpose, Subject};
@@ -30,12 +31,35 @@ type Ids = (i64, i64);
 struct Job {
     instrument: InstrumentId,
     ids: Ids,
-    /// What lies before it has been asked for.
+    /// What lies before it has been asked for, unless the oldest id that is told is searched for.
     next: i64,
+    /// Where it is searched for: the highest id known to be forgotten, and the lowest that is told, if there is one.
+    oldest: Option<Ids>,
     attempts: u32,
     /// Not to be asked for earlier.
     due: u64,
     request: Option<RequestId>,
+}
+
+impl Job {
+    /// The first id of the last request is forgotten: the next one begins halfway to what is told.
+    fn was_forgotten(&mut self) {
+        let told = self.oldest.map_or(self.ids.1.saturating_add(1), |(_, told)| told);
+        self.search(self.next, told);
+    }
+
+    /// The first id of the last request is told: so may be some before it.
+    fn was_told(&mut self) {
+        if let Some((forgotten, _)) = self.oldest {
+            self.search(forgotten, self.next);
+        }
+    }
+
+    fn search(&mut self, forgotten: i64, told: i64) {
+        let between = told.saturating_sub(forgotten) / 2;
+        (self.oldest, self.next) =
+            if between > 0 { (Some((forgotten, told)), forgotten.saturating_add(between)) } else { (None, told) };
+    }
 }
 
 /// See the module.
@@ -60,7 +84,15 @@ impl Recovery {
         }
         let has_room = self.jobs.len() < MOST_JOBS;
         if has_room {
-            self.jobs.push(Job { instrument, ids: (ids.0, last), next: ids.0, attempts: 0, due, request: None });
+            self.jobs.push(Job {
+                instrument,
+                ids: (ids.0, last),
+                next: ids.0,
+                oldest: None,
+                attempts: 0,
+                due,
+                request: None,
+            });
         }
         has_room
     }
@@ -108,7 +140,10 @@ impl Engine {
             let job = cx.recovery.jobs[at];
             let asked = instruments.get(job.instrument).and_then(|state| {
                 // Copies may have come late meanwhile.
-                let first = state.trades.first_missing((job.next, job.ids.1))?;
+                let first = match job.oldest {
+                    Some(_) => job.next,
+                    None => state.trades.first_missing((job.next, job.ids.1))?,
+                };
                 let aggregated = !state.trades.counts_fills();
                 let (rest, native) = (&cx.endpoints.rest, &state.native);
                 let page =
@@ -160,13 +195,23 @@ impl Engine {
             Err(_) => None,
         };
         let is_beyond = |page: &TradeRows| page.rows.last().is_some_and(|row| row.last >= job.ids.1);
+        let forgotten = with_protocol!(cx.config.venue, P => P::is_forgotten(reply.status, reply.body));
+        let is_told = read.is_ok() && (highest.is_some() || is_beyond(&page));
         let is_over = match read {
-            Ok(()) => is_beyond(&page),
-            Err(_) => is_final(reply.status),
+            Ok(()) => is_beyond(&page) && job.oldest.is_none(),
+            Err(_) => is_final(reply.status) && !forgotten,
         };
         cx.trades = page;
         let job = &mut cx.recovery.jobs[at];
         match highest {
+            _ if forgotten => {
+                job.was_forgotten();
+                job.attempts = 0;
+            }
+            _ if is_told && job.oldest.is_some() => {
+                job.was_told();
+                job.attempts = 0;
+            }
             Some(highest) => {
                 job.next = highest.saturating_add(1);
                 job.attempts = 0;

@@ -277,6 +277,10 @@ impl<D: Dialect> Protocol for D {
         wire::read_trades_page::<D>(body, aggregated, scales, out)
     }
 
+    fn is_forgotten(status: u16, body: &[u8]) -> bool {
+        status == 400 && request::is_forgotten(body)
+    }
+
     fn recorded(url: &str) -> Option<Recorded<'_>> {
         request::recorded(url)
     }

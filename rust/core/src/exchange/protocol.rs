@@ -259,6 +259,11 @@ pub trait Protocol {
         Err(RejectReason::Schema)
     }
 
+    /// The reply says that the first id asked for is too old to be told. Later ones may not be.
+    fn is_forgotten(_status: u16, _body: &[u8]) -> bool {
+        false
+    }
+
     /// Tells a recorded reply by the end of its path and its query.
     fn recorded(url: &str) -> Option<Recorded<'_>>;
 }

@@ -181,16 +181,51 @@ fn a_refusal_is_asked_again_later_and_not_for_ever() {
     assert_eq!(world.rows(Table::Gaps, &GAPS)[1], "missed|1|2|2|none|1");
 }
 
+const TOO_OLD: &str = r#"{"code":-4166,"msg":"Search window is restricted to the last 48 hours."}"#;
+
 #[test]
 fn what_the_exchange_does_not_tell_is_not_asked_for_twice() {
     let mut world = futures(5000, 1);
     trades(&mut world, A, &[1, 3]);
     world.pass_ms(1_000);
     let (request, _) = only(&mut world);
-    tell(&mut world, request, 400, r#"{"code":-4166,"msg":"Search window is restricted to the last 48 hours."}"#);
+    tell(&mut world, request, 400, TOO_OLD);
     world.pass_ms(60_000);
     assert!(asked(&mut world).is_empty());
     assert_eq!(world.rows(Table::Gaps, &GAPS)[1], "missed|1|2|2|none|1");
+}
+
+/// Futures §2: ids of more than 48 hours ago are refused, and a range that begins with one is refused whole.
+#[test]
+fn of_a_range_that_is_half_forgotten_the_other_half_comes() {
+    // From the first id that is told on; 2001 is none of the hole.
+    for oldest in [2, 3, 7, 1000, 1001, 1002, 1999, 2000, 2001] {
+        let mut world = futures(5000, 1);
+        trades(&mut world, A, &[1, 2001]);
+        world.pass_ms(1_000);
+        let mut requests = 0;
+        while let Some((request, url)) = asked(&mut world).pop() {
+            requests += 1;
+            let number = |key: &str| -> i64 {
+                let (_, value) = url.split_once(key).expect("in its query");
+                value.split('&').next().and_then(|text| text.parse().ok()).expect("a number")
+            };
+            let (first, most) = (number("fromId="), number("limit="));
+            assert!((2..=2000).contains(&first), "{url}");
+            match first < oldest {
+                true => tell(&mut world, request, 400, TOO_OLD),
+                false => tell(&mut world, request, 200, &page(first..(first + most).min(2002))),
+            }
+        }
+        assert!(requests <= 14, "{oldest}: {requests} requests");
+        let mut ids: Vec<i64> =
+            world.rows(Table::Trades, &["trade_id"]).iter().map(|id| id.parse().expect("an id")).collect();
+        ids.sort_unstable();
+        assert_eq!(ids, [1].into_iter().chain(oldest..=2001).collect::<Vec<_>>(), "{oldest}");
+        let lost = format!("missed|{}|2|{}|none|1", oldest - 2, oldest - 1);
+        let gaps = world.rows(Table::Gaps, &GAPS);
+        assert_eq!(oldest > 2, gaps[1..].contains(&lost), "{oldest}: {gaps:?}");
+    }
 }
 
 #[test]

@@ -84,6 +84,14 @@ pub(super) fn read_answer(frame: &[u8]) -> Option<Answer> {
     })
 }
 
+/// Aggregates of more than 48 hours ago: the search window is restricted (futures §2).
+const TOO_OLD: i64 = -4166;
+
+/// The first id that was asked for is too old.
+pub(super) fn is_forgotten(body: &[u8]) -> bool {
+    matches!(read_answer(body), Some(Answer::Refused { code: TOO_OLD, .. }))
+}
+
 /// The snapshot that starts a book.
 pub(super) fn snapshot<D: Dialect>(rest: &str, native: &str) -> RestRequest {
     let Weights { snapshot_levels, snapshot, .. } = D::WEIGHTS;
