@@ -20,6 +20,7 @@ mod replacement;
 mod replay;
 mod requests;
 mod resync;
+mod rotation;
 mod states;
 mod subscriptions;
 mod trades;

@@ -73,15 +73,16 @@ impl Engine {
         }
         let lanes = self.connections.iter().map(|connection| connection.lane + 1).max().unwrap_or(0);
         for lane in 0..lanes {
-            if let Some(conn) = self.judge_lane(lane, now)
-                && self.replace_worse(conn)
-            {
-                let ledger = &mut self.cx.ledger;
-                ledger.lanes.last = Some(now);
-                ledger.lanes.rotations[usize::from(lane)].replaced(now);
-                if let Some(ip) = ledger.meter(conn).and_then(|meter| meter.ip()) {
-                    ledger.lanes.reputation.shun(now, ip);
-                }
+            let Some(conn) = self.judge_lane(lane, now) else { continue };
+            let ledger = &mut self.cx.ledger;
+            // Before the new one is opened, which may be at once: it had better not go there again.
+            if let Some(ip) = ledger.meter(conn).and_then(|meter| meter.ip()) {
+                ledger.lanes.reputation.shun(now, ip);
+            }
+            if self.replace_worse(conn) {
+                let lanes = &mut self.cx.ledger.lanes;
+                lanes.last = Some(now);
+                lanes.rotations[usize::from(lane)].replaced(now);
             }
         }
     }

@@ -1,12 +1,15 @@
 //! An exchange in the test's hands: it accepts connections, grants what is asked for, sends what happens on each of
 //! them, and ends them as it likes. One symbol, its trades and its book.
 
+use std::net::{IpAddr, SocketAddr};
+
 use super::frames::{
     T0, deribit_book, deribit_trade, deribit_trades, grants, okx_book, okx_trade, spot_depth, spot_snapshot,
 };
 use super::harness::{World, agg_trade, depth, live_config, snapshot};
+use crate::arbiter::addresses::order;
 use crate::config::{EngineConfig, Stream};
-use crate::engine::{Action, Command, DownReason, Input, Link, RequestId};
+use crate::engine::{Action, Command, ConnDown, DownReason, Input, Link, RequestId};
 use crate::symbol::{ConnId, Venue};
 use crate::table::Table;
 
@@ -51,6 +54,8 @@ pub struct Line {
     pub conn: ConnId,
     /// Monotonic time of the upgrade.
     pub since: u64,
+    /// Where it goes, if the exchange's name stands for addresses.
+    pub ip: Option<IpAddr>,
     /// It carries the trades, the book.
     pub trades: bool,
     pub book: bool,
@@ -78,10 +83,22 @@ pub struct Exchange {
     pub asked: Vec<(ConnId, String)>,
     /// Requests by REST other than for snapshots and reference data.
     pub probes: usize,
+    /// What its name stands for.
+    pub addresses: Vec<SocketAddr>,
 }
 
 impl Exchange {
     pub fn new(venue: Venue, streams: &[Stream], change: impl FnOnce(&mut EngineConfig)) -> Self {
+        Self::at(venue, streams, Vec::new(), change)
+    }
+
+    /// As [`Self::new`], where its name stands for these addresses.
+    pub fn at(
+        venue: Venue,
+        streams: &[Stream],
+        addresses: Vec<SocketAddr>,
+        change: impl FnOnce(&mut EngineConfig),
+    ) -> Self {
         let mut config = live_config(venue, &[symbol(venue)], streams);
         change(&mut config);
         let mut exchange = Self {
@@ -97,6 +114,7 @@ impl Exchange {
             cut: 0,
             asked: Vec::new(),
             probes: 0,
+            addresses,
         };
         exchange.serve();
         exchange
@@ -129,13 +147,19 @@ impl Exchange {
     fn carry_out(&mut self, action: Action) {
         match action {
             Action::Open { conn, .. } if self.is_closed => self.world.down(conn, DownReason::ConnectFailed),
-            Action::Open { conn, url, .. } => {
+            Action::Open { conn, url, advice } => {
                 self.opened += 1;
                 assert!(self.lines.iter().all(|line| line.conn != conn), "a number is given to one at a time");
-                self.lines.push(Line { conn, since: self.world.now.mono, trades: false, book: false });
-                self.world.input(Input::ConnUp { conn, url: &url, link: Link::default() });
+                let ip = order(&self.addresses, &advice).first().map(SocketAddr::ip);
+                self.lines.push(Line { conn, since: self.world.now.mono, ip, trades: false, book: false });
+                self.world.input(Input::ConnUp { conn, url: &url, link: Link { ip, ..Link::default() } });
             }
-            Action::Close { conn, .. } => self.end(conn, DownReason::Local),
+            Action::Close { conn, reason } => {
+                self.lines.retain(|line| line.conn != conn);
+                let (reason, detail) = (DownReason::Local, reason.to_owned());
+                let down = ConnDown { reason, code: None, detail, retry_after_ms: None };
+                self.world.input(Input::ConnDown { conn, down: &down });
+            }
             Action::Send { conn, text } => self.on_request(conn, text),
             Action::Http { request, url, .. } => self.on_rest(request, &url),
             Action::Login { .. } => {}
