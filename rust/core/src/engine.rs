@@ -167,8 +167,8 @@ impl Engine {
         if wall != 0 || suspect == 0 {
             self.last_wall = Some(wall);
         }
-        let mono = mono.max(self.cx.now.at.mono);
-        self.cx.now = Now { msg_id: self.cx.now.msg_id + 1, row: 1, at: Stamp { wall, mono } };
+        let at = Stamp { wall, mono: mono.max(self.cx.now.at.mono) };
+        self.cx.now = Now { msg_id: self.cx.now.msg_id + 1, row: 1, at, came: mono };
         self.arm_checkpoint();
         let origin = self.origin(input, wall, suspect);
         self.record(origin, recorded, input);
@@ -402,7 +402,7 @@ impl Engine {
         let Self { cx, instruments, connections, registry, .. } = self;
         match admit_one(cx, instruments, connections, registry, origin, native, stream) {
             Ok(instrument) => {
-                cx.ledger.on_event(origin, row.times.event);
+                cx.ledger.on_event(origin, row.times);
                 let subject = instrument.subject;
                 instrument.states(stream).take(cx, subject, origin, row, is_last)
             }
@@ -691,7 +691,7 @@ fn admit<'i>(
         EventKind::Bbo => Stream::Bbo,
         EventKind::State => Stream::Derivatives,
     };
-    cx.ledger.on_event(origin, head.times.event);
+    cx.ledger.on_event(origin, head.times);
     admit_one(cx, instruments, connections, registry, origin, head.symbol, stream)
 }
 

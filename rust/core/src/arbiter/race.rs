@@ -20,7 +20,7 @@ pub struct Arrival {
     pub follows: Option<i64>,
     /// Nobody has brought it before.
     pub is_fresh: bool,
-    /// When it came, monotonic.
+    /// When it came, monotonic; perhaps before what was read before it.
     pub mono: u64,
 }
 

@@ -50,7 +50,8 @@ pub struct ConnectionRow<'a> {
     pub reconnects: i64,
     /// Why it is down: in the row of its end.
     pub close_reason: Option<&'a str>,
-    /// By how much the exchange's clock is ahead of ours, in nanoseconds.
+    /// By how much the exchange's clock is ahead of ours at least, in nanoseconds: the most by which a time that it wrote
+    /// was ahead of its receipt. The way from there is in it, so the truth lies above it by the shortest such way.
     pub clock_offset: Option<i64>,
 }
 

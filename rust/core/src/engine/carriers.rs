@@ -51,7 +51,7 @@ impl Carriers {
     #[inline]
     pub(super) fn compare(&mut self, cx: &mut Context, conn: ConnId, key: i64, follows: Option<i64>, is_fresh: bool) {
         if let Some(race) = &mut self.race {
-            cx.ledger.on_arrival(race, conn, Arrival { key, follows, is_fresh, mono: cx.now.at.mono });
+            cx.ledger.on_arrival(race, conn, Arrival { key, follows, is_fresh, mono: cx.now.came });
         }
     }
 

@@ -33,6 +33,9 @@ pub(super) struct Now {
     pub row: i32,
     /// When the shell took it.
     pub at: Stamp,
+    /// Monotonic time at which it came, as the shell gave it: with the kernel's stamps what is read later may have come
+    /// earlier, while [`Self::at`] never falls.
+    pub came: u64,
 }
 
 /// Where and when a row's content came from: the frame or reply, also of an event held since.

@@ -18,6 +18,7 @@ use super::context::Origin;
 use super::input::Link;
 use crate::arbiter::{Arrival, Histogram, Place, Race, Score};
 use crate::config::EngineConfig;
+use crate::event::EventTimes;
 use crate::symbol::ConnId;
 use crate::table::{StampSource, flags};
 use crate::time::NS_PER_S;
@@ -33,11 +34,14 @@ struct Interval {
     lead: Histogram,
     behind: Histogram,
     latency: Histogram,
+    /// By how much a time that the exchange wrote was ahead of its receipt, at most.
+    ahead: Option<i64>,
 }
 
 impl Interval {
     fn clear(&mut self) {
         (self.messages, self.bytes, self.wins, self.losses, self.missed) = (0, 0, 0, 0, 0);
+        self.ahead = None;
         for histogram in [&mut self.lead, &mut self.behind, &mut self.latency] {
             histogram.clear();
         }
@@ -113,13 +117,15 @@ impl Ledger {
         }
     }
 
-    /// It tells of an event of that time.
+    /// It tells of an event of these times.
     #[inline]
-    pub(super) fn on_event(&mut self, origin: Origin, event: Option<i64>) {
+    pub(super) fn on_event(&mut self, origin: Origin, times: EventTimes) {
         if origin.suspect & flags::RECV_SUSPECT == 0
-            && let Some(event) = event
+            && let Some(event) = times.event
             && let Some(meter) = self.meter(origin.conn)
         {
+            let ahead = times.venue.unwrap_or(event).saturating_sub(origin.ts_recv);
+            meter.interval.ahead = meter.interval.ahead.max(Some(ahead));
             // Clocks that are not set alike may say that it came before it was.
             let latency = origin.ts_recv.saturating_sub(event).max(0);
             meter.interval.latency.add(latency.unsigned_abs());

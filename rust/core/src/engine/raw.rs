@@ -60,7 +60,7 @@ impl Engine {
         let headers = headers.text();
         let told;
         let bare = RawRow {
-            ts_mono: self.cx.now.at.mono,
+            ts_mono: self.cx.now.came,
             kind: InputKind::Timeout,
             request_id: None,
             status: None,

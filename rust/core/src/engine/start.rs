@@ -67,7 +67,7 @@ impl Engine {
             tables: config.tables.clone(),
         });
         let mut cx = Context::new(config, live, endpoints, batches);
-        cx.now = Now { msg_id: numbers.start, row: 1, at };
+        cx.now = Now { msg_id: numbers.start, row: 1, at, came: at.mono };
         cx.last_gap = numbers.last_gap;
         let mut engine = Self {
             cx,

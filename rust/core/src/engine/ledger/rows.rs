@@ -109,7 +109,7 @@ fn write(cx: &mut Context, connection: &Connection, close_reason: Option<&str>) 
         latency_p99: interval.latency.quantile(990_000),
         reconnects: count(meter.ups.saturating_sub(1)),
         close_reason,
-        clock_offset: None,
+        clock_offset: interval.ahead,
     };
     if batches.connection(&key, &row).is_err() {
         counters.rows_out_of_range += 1;

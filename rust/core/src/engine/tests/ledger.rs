@@ -67,17 +67,18 @@ fn an_interval_is_a_row_of_each_connection() {
         format!("binance-futures||{conn}|fstream.binance.com|10.0.0.{conn}|up|kernel|{wins}|{losses}|0")
     };
     assert_eq!(rows[..3], [told(1, 60, 40), told(2, 40, 60), told(3, 0, 100)]);
-    let quantiles =
-        world.rows(Table::Connections, &["lead_p50_us", "behind_p50_us", "behind_p99_us", "clock_offset_us"]);
+    // The first trade was sent 99.899 s before it came on the first of them, and the later ones before that.
+    let ahead: Vec<f64> = world.rows(Table::Connections, &["clock_offset_us"])[..3]
+        .iter()
+        .map(|text| text.parse().expect("a number"))
+        .collect();
+    assert_eq!(ahead, [-99_899e3, -99_903e3, -99_907e3]);
+    let quantiles = world.rows(Table::Connections, &["lead_p50_us", "behind_p50_us", "behind_p99_us"]);
     let near = |text: &str, expected: Option<f64>| match expected {
         None => assert_eq!(text, ""),
         Some(us) => assert!((text.parse::<f64>().expect("a number") / us - 1.0).abs() < 0.04, "{text} for {us}"),
     };
-    let expected = [
-        [Some(4e3), Some(2e3), Some(2e3), None],
-        [Some(2e3), Some(4e3), Some(4e3), None],
-        [None, Some(8e3), Some(8e3), None],
-    ];
+    let expected = [[Some(4e3), Some(2e3), Some(2e3)], [Some(2e3), Some(4e3), Some(4e3)], [None, Some(8e3), Some(8e3)]];
     for (row, expected) in quantiles.iter().zip(expected) {
         row.split('|').zip(expected).for_each(|(text, expected)| near(text, expected));
     }
@@ -86,8 +87,33 @@ fn an_interval_is_a_row_of_each_connection() {
     // The next interval is empty: nothing is compared, and what scores remember is an average.
     world.pass_ms(60_000);
     let later = world
-        .rows(Table::Connections, &["messages", "wins", "losses", "lead_p50_us", "behind_p50_us", "latency_p50_us"]);
+        .rows(Table::Connections, &["messages", "wins", "losses", "lead_p50_us", "latency_p50_us", "clock_offset_us"]);
     assert_eq!(later[3..], ["0|0|0|||", "0|0|0|||", "0|0|0|||"]);
+}
+
+/// With the kernel's stamps: what is read last may have come before.
+#[test]
+fn leads_are_between_the_times_at_which_copies_came_and_not_at_which_they_were_read() {
+    let mut world = several(3);
+    for id in 1..=100 {
+        let began = world.now;
+        // The third of them came before the second, and was read after it.
+        for (conn, ms) in [(1, 4), (2, 9), (3, 6)] {
+            world.now = began.after(ms * MS);
+            world.frame(ConnId(conn), &agg_trade(id, "100.5", "1"));
+        }
+        world.now = began.after(9 * MS);
+        world.pass_ms(41);
+    }
+    world.pass_ms(60_000);
+    let columns = ["conn_id", "wins", "losses", "lead_p50_us", "behind_p50_us"];
+    let rows = world.rows(Table::Connections, &columns);
+    for (row, expected) in rows.iter().zip([5e3, 5e3, 2e3]) {
+        let us = row.rsplit('|').find(|text| !text.is_empty()).and_then(|text| text.parse::<f64>().ok());
+        assert!((us.expect("a number") / expected - 1.0).abs() < 0.04, "{row}: {expected}");
+    }
+    let mut again = super::replay::replay(&mut world);
+    assert_eq!(again.rows(Table::Connections, &columns), rows);
 }
 
 #[test]
