@@ -36,12 +36,11 @@ const LOSER: ConnId = ConnId(2);
 const TIMED_LOSER: ConnId = ConnId(3);
 
 /// Kinds of frames, and the streams they belong to.
-const KINDS: [(&str, &[Stream]); 7] = [
+const KINDS: [(&str, &[Stream]); 6] = [
     ("depth", &[Stream::L2]),
     ("depth, 20 levels and more", &[Stream::L2]),
     ("book", &[Stream::L2]),
     ("trades", &[Stream::Trades]),
-    ("trades of many", &[Stream::Trades]),
     ("bbo", &[Stream::Bbo]),
     ("states", &[Stream::Derivatives, Stream::Options]),
 ];
@@ -55,9 +54,10 @@ fn kind_of<P: Protocol>(reader: &mut WireReader, text: &[u8]) -> Option<(usize, 
         EventKind::Depth => Some((DEPTH, levels::<P>(text, head))),
         EventKind::Book => Some((BOOK, levels::<P>(text, head))),
         EventKind::AggTrade | EventKind::Trade => Some((3, 0)),
-        EventKind::MixedTrades => Some((4, 0)),
-        EventKind::Bbo => Some((5, 0)),
-        EventKind::State => Some((6, 0)),
+        EventKind::Bbo => Some((4, 0)),
+        EventKind::State => Some((5, 0)),
+        // Nobody here asks for those.
+        EventKind::MixedTrades => None,
     };
     match P::peek(text) {
         Peek::Event(head) => kind(&head),

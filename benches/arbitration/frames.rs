@@ -1,5 +1,8 @@
 //! Frames of the documented formats, for what no capture holds: ids and times rise from frame to frame, and so do
 //! prices. Manuals are cited as "futures §n", "okx §n" and "deribit §n".
+//!
+//! Only what a subscription may bring: the engine asks for each symbol by itself, so neither for the mark prices of all
+//! symbols in one list (`!markPrice@arr`) nor for the trades of all options (`trades.option.any`).
 
 use std::fmt::Write;
 
@@ -36,10 +39,6 @@ pub fn sources() -> Vec<Source> {
         // futures §5.
         made(BinanceFutures, "markPrice", |n, ms| {
             format!(r#"{{"stream":"btcusdt@markPrice@1s","data":{}}}"#, mark_price("BTCUSDT", n, ms))
-        }),
-        made_few(BinanceFutures, "markPrice of 300", |n, ms| {
-            let rows = (0..300).map(|symbol| mark_price(&format!("COIN{symbol}USDT"), n, ms));
-            format!(r#"{{"stream":"!markPrice@arr@1s","data":[{}]}}"#, rows.collect::<Vec<_>>().join(","))
         }),
         // okx §4.
         made(Okx, "books", |n, ms| {
@@ -123,10 +122,6 @@ pub fn sources() -> Vec<Source> {
         made(Deribit, "trades of 3", |n, ms| {
             let rows = (0..3).map(|row| deribit_trade(3 * n + row, ms, "BTC-PERPETUAL")).collect::<Vec<_>>().join(",");
             notification("trades.BTC-PERPETUAL.100ms", &format!("[{rows}]"))
-        }),
-        made(Deribit, "trades of options", |n, ms| {
-            let rows = ["BTC-26MAR27-90000-C", "BTC-26MAR27-80000-P"].map(|name| deribit_trade(n, ms, name)).join(",");
-            notification("trades.option.any.100ms", &format!("[{rows}]"))
         }),
         // deribit §5.
         made(Deribit, "quote", |n, ms| {

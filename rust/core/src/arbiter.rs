@@ -8,15 +8,17 @@ pub mod latest;
 pub mod race;
 pub mod rotation;
 pub mod score;
+pub mod seats;
 pub mod window;
 
 pub use deduper::{Deduper, Noted};
 pub use epochs::{Age, Epochs, Told};
-pub use histogram::Histogram;
+pub use histogram::{Histogram, Length};
 pub use latest::{Latest, LatestWins};
 pub use race::{Arrival, Heat, Place, Race};
 pub use rotation::{Reputation, Rotation, Standing};
 pub use score::Score;
+pub use seats::Seats;
 pub use window::{Seen, SequenceWindow, Verdict};
 
 /// How copies of one stream from several connections become one. An exchange declares it for each stream.

@@ -171,6 +171,7 @@ impl Batches {
     }
 
     /// Whether rows of the table are kept.
+    #[inline]
     #[must_use]
     pub fn is_wanted(&self, table: Table) -> bool {
         match table {
@@ -365,7 +366,12 @@ impl Batches {
     }
 
     /// The next closed batch, oldest first.
+    #[inline]
     pub fn pop(&mut self) -> Option<Batch> {
+        // Most often there is none.
+        if self.closed.is_empty() {
+            return None;
+        }
         self.closed.pop_front()
     }
 

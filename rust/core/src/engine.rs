@@ -54,11 +54,11 @@ use crate::exchange::reader::WireReader;
 use crate::exchange::{Decoded, EventKind, Head, Peek, Protocol, StateHead, with_protocol};
 use crate::instrument::Conversion;
 use crate::report::{BookReport, ConflictReport, IgnoreReason, Outcome};
-use crate::symbol::ConnId;
+use crate::symbol::{ConnId, InstrumentId};
 use crate::table::flags;
 use crate::time::Stamp;
 use connection::{Connection, Ended};
-use context::{Context, Now, Origin};
+use context::{Context, KnownState, Now, Origin};
 use gaps::Finding;
 use instrument::{InstrumentState, Instruments};
 use parking::{Cut, Parking};
@@ -99,32 +99,43 @@ impl Engine {
     /// in, at the start the time of the first event, and every row says so (flag 8).
     #[inline]
     pub fn handle_recorded(&mut self, recorded: Option<i64>, mono: u64, input: Input<'_>) {
-        with_protocol!(self.cx.config.venue, P => self.handle_as::<P>(recorded, mono, &input));
+        match input {
+            Input::Frame { conn, payload } => {
+                with_protocol!(self.cx.config.venue, P => self.on_frame::<P>(recorded, mono, conn, payload));
+            }
+            input => self.on_rare_input(recorded, mono, &input),
+        }
     }
 
-    fn handle_as<P: Protocol>(&mut self, recorded: Option<i64>, mono: u64, input: &Input<'_>) {
-        match *input {
-            Input::Frame { payload, .. } => {
-                // A head is large: it stays where it was made.
-                let peeked = P::peek(payload);
-                let event = if let Peek::Event(head) = &peeked { head.times.event } else { None };
-                let origin = self.take_in(recorded, mono, input, event);
-                self.cx.counters.frames += 1;
-                self.cx.counters.bytes += payload.len() as u64;
-                self.cx.ledger.on_message(origin.conn, payload.len());
-                if let Some(connection) = find(&mut self.connections, origin.conn) {
-                    connection.on_frame(self.cx.now);
-                }
-                let outcome = match &peeked {
-                    Peek::Event(head) => self.on_event::<P>(origin, payload, head),
-                    Peek::Ignored(reason) => Outcome::Ignored(*reason),
-                    Peek::Answer => self.on_answer::<P>(origin.conn, payload),
-                    Peek::Miss => self.on_odd_frame::<P>(origin, payload),
-                };
-                self.cx.counters.frame(outcome);
-            }
-            _ => self.on_rare_input(recorded, mono, input),
-        }
+    /// Most frames are copies of what another connection has brought: what is done for every frame is done for those.
+    fn on_frame<P: Protocol>(&mut self, recorded: Option<i64>, mono: u64, conn: ConnId, payload: &[u8]) {
+        // A head is large: it stays where it was made.
+        let peeked = P::peek(payload);
+        let times = if let Peek::Event(head) = &peeked { &head.times } else { &NO_TIMES };
+        let (wall, suspect) = self.take_in(recorded, mono, times.event);
+        let connection = find(&mut self.connections, conn);
+        let is_up = connection.is_some();
+        let (ts_recv, clamped) =
+            connection.map_or((wall, 0), |c| c.on_frame(self.cx.now, wall, matches!(peeked, Peek::Event(_))));
+        let origin = Origin { ts_recv, suspect: suspect | clamped, conn };
+        self.record(origin, recorded, || Input::Frame { conn, payload });
+        self.cx.counters.frames += 1;
+        self.cx.counters.bytes += payload.len() as u64;
+        self.cx.ledger.on_message(origin, payload.len(), times);
+        let outcome = match &peeked {
+            Peek::Event(_) if !is_up => Outcome::Ignored(IgnoreReason::ConnectionNotUp),
+            Peek::Event(head) => self.on_event::<P>(origin, payload, head),
+            Peek::Ignored(reason) => Outcome::Ignored(*reason),
+            Peek::Answer => self.on_answer::<P>(conn, payload),
+            Peek::Miss => self.on_odd_frame::<P>(origin, payload),
+        };
+        self.cx.counters.frame(outcome);
+        self.follow_up();
+    }
+
+    /// What the input leaves to be done.
+    #[inline]
+    fn follow_up(&mut self) {
         if std::mem::take(&mut self.cx.recovery.stirred) {
             self.ask_for_trades();
         }
@@ -141,7 +152,14 @@ impl Engine {
 
     /// Whatever is no frame.
     fn on_rare_input(&mut self, recorded: Option<i64>, mono: u64, input: &Input<'_>) {
-        let origin = self.take_in(recorded, mono, input, None);
+        let (wall, suspect) = self.take_in(recorded, mono, None);
+        let conn = match input {
+            Input::Frame { conn, .. } | Input::ConnUp { conn, .. } | Input::ConnDown { conn, .. } => *conn,
+            Input::Http(_) | Input::Command(_) | Input::Timeout => ConnId::NONE,
+        };
+        let (ts_recv, clamped) = find(&mut self.connections, conn).map_or((wall, 0), |c| c.clamp(wall));
+        let origin = Origin { ts_recv, suspect: suspect | clamped, conn };
+        self.record(origin, recorded, || *input);
         match *input {
             Input::ConnUp { conn, url, link } => self.on_conn_up(conn, url, link),
             Input::ConnDown { conn, down } => self.on_conn_down(origin, conn, down),
@@ -153,12 +171,13 @@ impl Engine {
             Input::Timeout => self.on_timeout(),
             Input::Frame { .. } => {}
         }
+        self.follow_up();
     }
 
-    /// Numbers the input, dates it and records it, before anything comes of it. `event` is when its event happened, as
-    /// far as its head says.
-    #[inline]
-    fn take_in(&mut self, recorded: Option<i64>, mono: u64, input: &Input<'_>, event: Option<i64>) -> Origin {
+    /// Numbers the input and dates it, before anything comes of it. `event` is when its event happened, as far as its head
+    /// says. Yields the wall time, and whether it may be trusted.
+    #[inline(always)]
+    fn take_in(&mut self, recorded: Option<i64>, mono: u64, event: Option<i64>) -> (i64, u8) {
         let (wall, suspect) = match (recorded, self.last_wall) {
             (Some(wall), _) => (wall, 0),
             (None, Some(last)) => (last, flags::RECV_SUSPECT),
@@ -169,21 +188,10 @@ impl Engine {
         }
         let at = Stamp { wall, mono: mono.max(self.cx.now.at.mono) };
         self.cx.now = Now { msg_id: self.cx.now.msg_id + 1, row: 1, at, came: mono };
-        self.arm_checkpoint();
-        let origin = self.origin(input, wall, suspect);
-        self.record(origin, recorded, input);
-        origin
-    }
-
-    /// Where this input's rows come from: its receive time never falls on one connection.
-    #[inline]
-    fn origin(&mut self, input: &Input<'_>, wall: i64, suspect: u8) -> Origin {
-        let conn = match input {
-            Input::Frame { conn, .. } | Input::ConnUp { conn, .. } | Input::ConnDown { conn, .. } => *conn,
-            Input::Http(_) | Input::Command(_) | Input::Timeout => ConnId::NONE,
-        };
-        let (ts_recv, clamped) = find(&mut self.connections, conn).map_or((wall, 0), |c| c.clamp(wall));
-        Origin { ts_recv, suspect: suspect | clamped, conn }
+        if self.checkpoint_at.is_none() {
+            self.arm_checkpoint();
+        }
+        (wall, suspect)
     }
 
     /// A frame of a dominant shape: arbitrated by its head, decoded only if it brings something new.
@@ -191,11 +199,23 @@ impl Engine {
         if head.kind == EventKind::State {
             return self.on_state_frame::<P>(origin, payload, head);
         }
-        let Self { cx, instruments, connections, reader, registry, isa, .. } = self;
-        let instrument = match admit(cx, instruments, connections, registry, origin, head) {
+        let Self { cx, instruments, registry, .. } = self;
+        let instrument = match admit(cx, instruments, registry, head.symbol, stream_of(head.kind)) {
             Ok(instrument) => instrument,
             Err(outcome) => return outcome,
         };
+        if let Some(outcome) = instrument.take_repeated(cx, origin, head) {
+            return outcome;
+        }
+        let id = instrument.subject.id;
+        self.on_news::<P>(origin, payload, head, id)
+    }
+
+    /// An event that may have to be decoded.
+    #[inline(never)]
+    fn on_news<P: Protocol>(&mut self, origin: Origin, payload: &[u8], head: &Head<'_>, id: InstrumentId) -> Outcome {
+        let Self { cx, instruments, reader, isa, .. } = self;
+        let Some(instrument) = instruments.get(id) else { return Outcome::Ignored(IgnoreReason::Unsolicited) };
         let subject = instrument.subject;
         let isa = *isa;
         let mut missed = false;
@@ -252,13 +272,8 @@ impl Engine {
     /// A frame of states, which no scanner decodes: not read at all unless somebody asked for one of its streams, and one
     /// of its rows is new by its head.
     fn on_state_frame<P: Protocol>(&mut self, origin: Origin, payload: &[u8], head: &Head<'_>) -> Outcome {
-        let Self { cx, connections, .. } = self;
-        let Some(connection) = find(connections, origin.conn) else {
-            return Outcome::Ignored(IgnoreReason::ConnectionNotUp);
-        };
-        connection.on_data(cx.now);
         let of_states = [Stream::Derivatives, Stream::Options, Stream::Liquidations];
-        if !of_states.iter().any(|stream| cx.config.streams.contains(stream)) {
+        if !of_states.into_iter().any(|stream| self.cx.wants(stream)) {
             return Outcome::Ignored(IgnoreReason::UnrequestedStream);
         }
         self.on_known_states::<P>(origin, payload, head).unwrap_or_else(|| self.on_odd_frame::<P>(origin, payload))
@@ -269,22 +284,21 @@ impl Engine {
     fn on_known_states<P: Protocol>(&mut self, origin: Origin, payload: &[u8], head: &Head<'_>) -> Option<Outcome> {
         let Self { cx, instruments, .. } = self;
         let mut outcome = Some(Outcome::Duplicate);
-        let (mut rows, mut last) = (0_u32, None);
-        P::state_heads(payload, head, |row| {
-            outcome = outcome.zip(known_state(cx, instruments, origin, &row)).map(|(all, one)| all.and(one));
-            rows = rows.saturating_add(1);
-            last = Some(row);
+        let mut known = std::mem::take(&mut cx.known_states);
+        known.clear();
+        let heads = P::state_heads(payload, head, |row| {
+            outcome =
+                outcome.zip(known_state(cx, instruments, origin, &row, &mut known)).map(|(all, one)| all.and(one));
             outcome.is_some()
-        })?;
-        let outcome = outcome?;
-        match last {
-            Some(row) if rows == 1 => note_state(cx, instruments, origin, &row),
-            _ => P::state_heads(payload, head, |row| {
-                note_state(cx, instruments, origin, &row);
-                true
-            })?,
+        });
+        let outcome = heads.and(outcome);
+        for KnownState { id, stream, feed, time } in known.iter().filter(|_| outcome.is_some()) {
+            if let Some(instrument) = instruments.get(*id) {
+                instrument.states(*stream).note_copy(cx, origin, *feed, *time);
+            }
         }
-        Some(outcome)
+        cx.known_states = known;
+        outcome
     }
 
     /// A frame that no scanner knows: read whole by simd-json.
@@ -323,10 +337,15 @@ impl Engine {
             }
             _ => {}
         }
-        let instrument = match admit(cx, instruments, connections, registry, origin, &head) {
+        cx.ledger.on_event(origin, head.times);
+        let stream = stream_of(head.kind);
+        let instrument = match admit_from(cx, instruments, connections, registry, origin, head.symbol, stream) {
             Ok(instrument) => instrument,
             Err(outcome) => return outcome,
         };
+        if let Some(outcome) = instrument.take_repeated(cx, origin, &head) {
+            return outcome;
+        }
         let subject = instrument.subject;
         let max_levels = cx.config.book.max_levels;
         match head.kind {
@@ -355,7 +374,7 @@ impl Engine {
             let native = trades.texts.get(row.native);
             let next = trades.rows.get(n + 1);
             let is_last = next.is_none_or(|next| trades.texts.get(next.native) != native);
-            let one = match admit_one(cx, instruments, connections, registry, origin, native, Stream::Trades) {
+            let one = match admit_from(cx, instruments, connections, registry, origin, native, Stream::Trades) {
                 Ok(instrument) => {
                     let subject = instrument.subject;
                     let last_flag = if is_last { flags::LAST } else { 0 };
@@ -400,7 +419,7 @@ impl Engine {
 
     fn on_state(&mut self, origin: Origin, native: &str, stream: Stream, row: &StateRow, is_last: bool) -> Outcome {
         let Self { cx, instruments, connections, registry, .. } = self;
-        match admit_one(cx, instruments, connections, registry, origin, native, stream) {
+        match admit_from(cx, instruments, connections, registry, origin, native, stream) {
             Ok(instrument) => {
                 cx.ledger.on_event(origin, row.times);
                 let subject = instrument.subject;
@@ -411,7 +430,6 @@ impl Engine {
     }
 
     /// Full-book rows are due at every UTC day and at every whole interval; armed as soon as a time is known.
-    #[inline]
     fn arm_checkpoint(&mut self) {
         let Stamp { wall, mono } = self.cx.now.at;
         if self.checkpoint_at.is_none() && self.last_wall.is_some() {
@@ -557,6 +575,7 @@ impl Engine {
     }
 
     /// The next closed batch.
+    #[inline]
     pub fn poll_batch(&mut self) -> Option<Batch> {
         self.cx.batches.pop()
     }
@@ -631,72 +650,66 @@ fn taken<T>(decoded: Decoded<T>) -> Result<T, Outcome> {
     }
 }
 
-/// What a row of states comes to that another connection was faster with; `None` where it may be news.
-fn known_state(cx: &Context, instruments: &mut Instruments, origin: Origin, row: &StateHead<'_>) -> Option<Outcome> {
-    let mut known = None;
-    let judge = |instrument: &mut InstrumentState| {
-        let mut is_known = false;
-        for (stream, feed) in row.feeds.into_iter().flatten().filter(|(stream, _)| cx.config.streams.contains(stream)) {
-            // A row is of one of its streams or of all: where one never spoke, the others tell.
-            let outcome = match instrument.states(stream).check(feed, row.time, origin.conn) {
-                None => continue,
-                Some(Latest::Newer | Latest::SameId) => return false,
-                Some(Latest::Duplicate) => Outcome::Duplicate,
-                Some(Latest::Older) => Outcome::Ignored(IgnoreReason::OlderState),
-            };
-            is_known = true;
-            known = Some(known.map_or(outcome, |known: Outcome| known.and(outcome)));
-        }
-        is_known
-    };
-    let is_known = instruments_of(instruments, row).all(judge);
-    known.filter(|_| is_known)
-}
-
-/// Counts a row that [`known_state`] knows.
-fn note_state(cx: &mut Context, instruments: &mut Instruments, origin: Origin, row: &StateHead<'_>) {
-    for instrument in instruments_of(instruments, row) {
-        for (stream, feed) in row.feeds.into_iter().flatten() {
-            if cx.config.streams.contains(&stream) {
-                instrument.states(stream).note_copy(cx, origin, feed, row.time);
-            }
-        }
-    }
-}
-
-/// Whose row it is: that of an index is everybody's who follows it.
-fn instruments_of<'i>(
-    instruments: &'i mut Instruments,
-    row: &StateHead<'i>,
-) -> impl Iterator<Item = &'i mut InstrumentState> {
-    let native = row.native;
-    let (followers, own) = if row.is_index { (Some(instruments), None) } else { (None, instruments.find(native)) };
-    let follows = move |state: &&mut InstrumentState| state.index.as_deref() == Some(native) && !state.has_ended;
-    followers.into_iter().flat_map(Instruments::iter_mut).filter(follows).chain(own)
-}
-
-/// The instrument of a data frame, if its stream was asked for.
+/// What a row of states comes to that another connection was faster with; `None` where it may be news. `known` gets what
+/// it repeats.
 #[inline]
-fn admit<'i>(
-    cx: &mut Context,
-    instruments: &'i mut Instruments,
-    connections: &mut [Connection],
-    registry: &Registry,
+fn known_state(
+    cx: &Context,
+    instruments: &mut Instruments,
     origin: Origin,
-    head: &Head<'_>,
-) -> Result<&'i mut InstrumentState, Outcome> {
-    let stream = match head.kind {
+    row: &StateHead<'_>,
+    known: &mut Vec<KnownState>,
+) -> Option<Outcome> {
+    if !row.is_index {
+        return known_to(cx, instruments.find(row.native)?, origin, row, known);
+    }
+    // Whose row it is: everybody's who follows the index.
+    let follows = |state: &&mut InstrumentState| state.index.as_deref() == Some(row.native) && !state.has_ended;
+    let mut outcome = None;
+    for follower in instruments.iter_mut().filter(follows) {
+        let one = known_to(cx, follower, origin, row, known)?;
+        outcome = Some(outcome.map_or(one, |outcome: Outcome| outcome.and(one)));
+    }
+    outcome
+}
+
+/// The same, of one instrument.
+#[inline]
+fn known_to(
+    cx: &Context,
+    instrument: &mut InstrumentState,
+    origin: Origin,
+    row: &StateHead<'_>,
+    known: &mut Vec<KnownState>,
+) -> Option<Outcome> {
+    let mut told = None;
+    for (stream, feed) in row.feeds.into_iter().flatten().filter(|(stream, _)| cx.wants(*stream)) {
+        // A row is of one of its streams or of all: where one never spoke, the others tell.
+        let outcome = match instrument.states(stream).check(feed, row.time, origin.conn) {
+            None => continue,
+            Some(Latest::Newer | Latest::SameId) => return None,
+            Some(Latest::Duplicate) => Outcome::Duplicate,
+            Some(Latest::Older) => Outcome::Ignored(IgnoreReason::OlderState),
+        };
+        known.push(KnownState { id: instrument.subject.id, stream, feed, time: row.time });
+        told = Some(told.map_or(outcome, |told: Outcome| told.and(outcome)));
+    }
+    told
+}
+
+/// The stream that an event is of.
+#[inline]
+fn stream_of(kind: EventKind) -> Stream {
+    match kind {
         EventKind::AggTrade | EventKind::Trade | EventKind::MixedTrades => Stream::Trades,
         EventKind::Depth | EventKind::Book => Stream::L2,
         EventKind::Bbo => Stream::Bbo,
         EventKind::State => Stream::Derivatives,
-    };
-    cx.ledger.on_event(origin, head.times);
-    admit_one(cx, instruments, connections, registry, origin, head.symbol, stream)
+    }
 }
 
-#[inline]
-fn admit_one<'i>(
+/// As [`admit`], of an event that no scanner has seen: its connection does not know yet that it brought data.
+fn admit_from<'i>(
     cx: &mut Context,
     instruments: &'i mut Instruments,
     connections: &mut [Connection],
@@ -709,10 +722,19 @@ fn admit_one<'i>(
         return Err(Outcome::Ignored(IgnoreReason::ConnectionNotUp));
     };
     connection.on_data(cx.now);
-    let is_asked_for = cx.config.streams.contains(&stream)
-        || (stream == Stream::L2 && cx.config.streams.contains(&Stream::L2Top))
-        || (stream == Stream::Trades && cx.config.streams.contains(&Stream::Liquidations));
-    if !is_asked_for {
+    admit(cx, instruments, registry, native, stream)
+}
+
+/// The instrument of an event, if its stream was asked for.
+#[inline(always)]
+fn admit<'i>(
+    cx: &mut Context,
+    instruments: &'i mut Instruments,
+    registry: &Registry,
+    native: &str,
+    stream: Stream,
+) -> Result<&'i mut InstrumentState, Outcome> {
+    if !cx.takes(stream) {
         return Err(Outcome::Ignored(IgnoreReason::UnrequestedStream));
     }
     let id = match instruments.id_of(native) {
@@ -728,11 +750,16 @@ fn admit_one<'i>(
         return Err(Outcome::Ignored(IgnoreReason::Ended));
     }
     if state.subject.conversion == Conversion::Unknown && cx.config.size_unit == SizeUnit::Base {
-        let (exchange, symbol) = (state.subject.exchange.id(), state.native.to_string());
-        cx.fault.get_or_insert(ConfigError::MissingReference { exchange, symbol });
+        lacks_reference(cx, state);
         return Err(Outcome::Ignored(IgnoreReason::NoReference));
     }
     Ok(state)
+}
+
+#[cold]
+fn lacks_reference(cx: &mut Context, state: &InstrumentState) {
+    let (exchange, symbol) = (state.subject.exchange.id(), state.native.to_string());
+    cx.fault.get_or_insert(ConfigError::MissingReference { exchange, symbol });
 }
 
 /// Rows that no frame brought: the engine's own.

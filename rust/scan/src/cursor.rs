@@ -97,12 +97,18 @@ impl<'a> Cursor<'a> {
     #[inline(always)]
     #[must_use]
     pub fn integer(&mut self) -> Option<i64> {
-        let Some((chunks, _)) = self.rest.split_first_chunk::<16>() else { return self.any_integer() };
-        let (Some(head), Some(tail)) = (swar::load(chunks), swar::load(&chunks[8..])) else { return None };
+        let (Some(head), Some(last)) = (swar::load(self.rest), self.rest.last_chunk::<8>()) else {
+            return self.take(any_integer(self.rest)?);
+        };
+        // What would lie beyond the end reads as zero bytes, which are no digits.
+        let tail = match self.rest.get(8..).and_then(swar::load) {
+            Some(tail) => tail,
+            None => u64::from_le_bytes(*last).checked_shr(8 * (16 - self.rest.len() as u32)).unwrap_or(0),
+        };
         let (value, n) = if swar::all_digits(head) {
             let more = swar::digits(tail);
             if more == 8 {
-                return self.any_integer();
+                return self.take(any_integer(self.rest)?);
             }
             (swar::value8(head) * TEN_TO[more] + swar::value(tail, more), 8 + more)
         } else {
@@ -110,24 +116,17 @@ impl<'a> Cursor<'a> {
             (swar::value(head, n), n)
         };
         // JSON knows no leading zeros.
-        if n == 0 || n > 1 && chunks[0] == b'0' {
+        if n == 0 || n > 1 && head as u8 == b'0' {
             return None;
         }
         self.rest = self.rest.get(n..)?;
         Some(value as i64)
     }
 
-    /// One digit at a time: long integers, and those at the end of a frame.
-    #[cold]
-    #[inline(never)]
-    fn any_integer(&mut self) -> Option<i64> {
-        let n = self.rest.iter().position(|b| !b.is_ascii_digit()).unwrap_or(self.rest.len());
-        let (digits, rest) = self.rest.split_at_checked(n)?;
-        if n == 0 || n > 18 || n > 1 && digits[0] == b'0' {
-            return None;
-        }
+    #[inline(always)]
+    fn take(&mut self, (value, rest): (i64, &'a [u8])) -> Option<i64> {
         self.rest = rest;
-        Some(digits.iter().fold(0, |value, digit| value * 10 + i64::from(digit - b'0')))
+        Some(value)
     }
 
     /// A symbol of `A-Z`, `0-9` and `_`, and the quote behind it.
@@ -250,7 +249,7 @@ impl<'a> Cursor<'a> {
     #[inline(always)]
     #[must_use]
     pub fn until<const END: u8>(&mut self) -> Option<&'a [u8]> {
-        let (bytes, rest) = self.rest.split_at_checked(memchr::memchr(END, self.rest)?)?;
+        let (bytes, rest) = self.rest.split_at_checked(word::find::<END>(self.rest)?)?;
         self.rest = rest.get(1..)?;
         Some(bytes)
     }
@@ -260,13 +259,26 @@ impl<'a> Cursor<'a> {
     #[inline]
     #[must_use]
     pub fn text(&mut self) -> Option<&'a [u8]> {
-        let (text, rest) = self.rest.split_at_checked(memchr::memchr(b'"', self.rest)?)?;
+        let (text, rest) = self.rest.split_at_checked(word::find::<b'"'>(self.rest)?)?;
         if text.iter().any(|b| *b < 0x20 || *b == b'\\') {
             return None;
         }
         self.rest = rest.get(1..)?;
         Some(text)
     }
+}
+
+/// One digit at a time: long integers, and those at the end of a frame. Takes and yields what is left, so that cursors
+/// can stay in registers.
+#[cold]
+#[inline(never)]
+fn any_integer(bytes: &[u8]) -> Option<(i64, &[u8])> {
+    let n = bytes.iter().position(|b| !b.is_ascii_digit()).unwrap_or(bytes.len());
+    let (digits, rest) = bytes.split_at_checked(n)?;
+    if n == 0 || n > 18 || n > 1 && digits[0] == b'0' {
+        return None;
+    }
+    Some((digits.iter().fold(0, |value, digit| value * 10 + i64::from(digit - b'0')), rest))
 }
 
 #[cfg(test)]

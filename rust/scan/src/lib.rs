@@ -31,4 +31,4 @@ pub use isa::Isa;
 pub use levels::{LevelScales, Run, Stop, actions, levels, levels_with, pair, pair2};
 pub use memchr::{memchr, memrchr};
 pub use padding::has_padding;
-pub use word::quote_or_escape;
+pub use word::{before, last_quote, quote_or_escape};

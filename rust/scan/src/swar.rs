@@ -77,3 +77,13 @@ pub(crate) fn before_quote(chunk: u64) -> usize {
     const BACKSLASHES: u64 = 0x5c5c_5c5c_5c5c_5c5c;
     ((zero_bytes(chunk ^ QUOTES) | zero_bytes(chunk ^ BACKSLASHES)).trailing_zeros() / 8) as usize
 }
+
+/// How many of the eight bytes stand before the last quote, if there is one.
+#[inline(always)]
+pub(crate) fn before_last_quote(chunk: u64) -> Option<usize> {
+    const QUOTES: u64 = 0x2222_2222_2222_2222;
+    let v = chunk ^ QUOTES;
+    // Exact for every byte: nothing is carried from one to the next.
+    let zeros = !(((v & !HIGH_BITS) + !HIGH_BITS) | v) & HIGH_BITS;
+    (zeros != 0).then(|| 7 - (zeros.leading_zeros() / 8) as usize)
+}

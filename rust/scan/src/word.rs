@@ -61,6 +61,40 @@ pub fn quote_or_escape(bytes: &[u8]) -> Option<usize> {
     rest.iter().position(|b| matches!(b, b'"' | b'\\')).map(|n| at + n)
 }
 
+/// Where the first `BYTE` stands; quick where that is near.
+#[inline(always)]
+pub(crate) fn find<const BYTE: u8>(bytes: &[u8]) -> Option<usize> {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(n) = bytes.first_chunk::<16>().map(sse2::find::<BYTE>)
+        && n < 16
+    {
+        return Some(n);
+    }
+    memchr::memchr(BYTE, bytes)
+}
+
+/// Where the last quote stands; quick where that is near the end.
+#[inline(always)]
+#[must_use]
+pub fn last_quote(bytes: &[u8]) -> Option<usize> {
+    let mut rest = bytes;
+    for _ in 0..2 {
+        let Some((before, chunk)) = rest.split_last_chunk::<8>() else { break };
+        if let Some(n) = swar::before_last_quote(u64::from_le_bytes(*chunk)) {
+            return Some(before.len() + n);
+        }
+        rest = before;
+    }
+    memchr::memrchr(b'"', rest)
+}
+
+/// What stands before `literal`, if that ends the bytes.
+#[inline(always)]
+#[must_use]
+pub fn before<'a, const N: usize>(bytes: &'a [u8], literal: &[u8; N]) -> Option<&'a [u8]> {
+    bytes.split_last_chunk::<N>().filter(|(_, last)| *last == literal).map(|(rest, _)| rest)
+}
+
 /// Part of the base of the architecture, so there is nothing to ask the processor.
 #[cfg(target_arch = "x86_64")]
 mod sse2 {
@@ -81,6 +115,17 @@ mod sse2 {
             let underscore = _mm_cmpeq_epi8(v, _mm_set1_epi8(b'_' as i8));
             let part = _mm_or_si128(_mm_or_si128(below(b'0', 9), below(FIRST, 25)), underscore);
             (!_mm_movemask_epi8(part)).trailing_zeros() as usize
+        }
+    }
+
+    /// 32 where it is not there.
+    #[inline(always)]
+    pub(super) fn find<const BYTE: u8>(bytes: &[u8; 16]) -> usize {
+        // SAFETY: the array is 16 bytes, and SSE2 is part of x86-64.
+        unsafe {
+            let v = _mm_loadu_si128(bytes.as_ptr().cast::<__m128i>());
+            let found = _mm_movemask_epi8(_mm_cmpeq_epi8(v, _mm_set1_epi8(BYTE as i8)));
+            found.trailing_zeros() as usize
         }
     }
 
@@ -121,6 +166,15 @@ mod tests {
         fn a_text_ends_where_a_plain_loop_ends_it(bytes in proptest::collection::vec(any::<u8>(), 0..40), text in "[a-z\"\\\\!#\\]\\[]{0,30}") {
             for bytes in [&bytes[..], text.as_bytes()] {
                 prop_assert_eq!(quote_or_escape(bytes), bytes.iter().position(|b| *b == b'"' || *b == b'\\'));
+            }
+        }
+
+        #[test]
+        fn a_quote_is_where_a_plain_loop_finds_it(bytes in proptest::collection::vec(any::<u8>(), 0..40), text in "[a\"!#\u{a2}]{0,30}") {
+            for bytes in [&bytes[..], text.as_bytes()] {
+                let wanted = bytes.iter().rposition(|b| *b == b'"');
+                prop_assert_eq!(last_quote(bytes), wanted);
+                prop_assert_eq!(find::<b'"'>(bytes), bytes.iter().position(|b| *b == b'"'));
             }
         }
 

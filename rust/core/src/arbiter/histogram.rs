@@ -27,7 +27,13 @@ impl Histogram {
     /// One more, in nanoseconds.
     #[inline]
     pub fn add(&mut self, ns: u64) {
-        let count = &mut self.counts[bucket(ns)];
+        self.add_one(Length::of(ns));
+    }
+
+    /// The same, of a length that several take in.
+    #[inline]
+    pub fn add_one(&mut self, Length(bucket): Length) {
+        let count = &mut self.counts[bucket];
         *count = count.saturating_add(1);
         self.total = self.total.saturating_add(1);
     }
@@ -80,6 +86,19 @@ impl Histogram {
             self.counts.fill(0);
             self.total = 0;
         }
+    }
+}
+
+/// A duration, as histograms sort it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Length(usize);
+
+impl Length {
+    /// In nanoseconds.
+    #[inline]
+    #[must_use]
+    pub fn of(ns: u64) -> Self {
+        Self(bucket(ns))
     }
 }
 

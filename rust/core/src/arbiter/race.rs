@@ -3,6 +3,7 @@
 //! An event is known by its key (the last id of a frame, or its time). Frames that an exchange cuts differently on each
 //! connection have different keys and are not compared; they are no losses either, where each follows the one before.
 
+use super::Seats;
 use crate::symbol::ConnId;
 
 /// Connections that are compared at once; the one that has been quiet longest makes room.
@@ -50,6 +51,15 @@ pub struct Heat {
     missed: u16,
 }
 
+impl Heat {
+    /// [`Race::missed_by`] has something to tell.
+    #[inline]
+    #[must_use]
+    pub fn has_missers(&self) -> bool {
+        self.missed != 0
+    }
+}
+
 /// A connection in the race.
 #[derive(Clone, Copy, Debug)]
 struct Leg {
@@ -89,6 +99,7 @@ const EMPTY: Slot = Slot { key: None, mono: 0, brought: 0, winner: u8::MAX, has_
 #[derive(Clone, Debug)]
 pub struct Race {
     legs: Vec<Leg>,
+    seats: Seats,
     /// A bit for each leg that has a connection.
     running: u16,
     slots: Box<[Slot; SLOTS]>,
@@ -98,7 +109,13 @@ pub struct Race {
 
 impl Default for Race {
     fn default() -> Self {
-        Self { legs: Vec::with_capacity(LEGS), running: 0, slots: Box::new([EMPTY; SLOTS]), high: i64::MIN }
+        Self {
+            legs: Vec::with_capacity(LEGS),
+            seats: Seats::default(),
+            running: 0,
+            slots: Box::new([EMPTY; SLOTS]),
+            high: i64::MIN,
+        }
     }
 }
 
@@ -108,7 +125,7 @@ impl Race {
     pub fn note(&mut self, conn: ConnId, arrival: Arrival) -> Heat {
         let Arrival { key, is_fresh, mono, .. } = arrival;
         let at = self.leg(conn, arrival);
-        let (leg, bit) = (self.legs[at], 1_u16 << at);
+        let bit = 1_u16 << at;
         self.high = self.high.max(key);
         let slot = &mut self.slots[place(key)];
         let mut heat = Heat { place: Place::Apart, is_spared: false, missed: 0 };
@@ -126,7 +143,7 @@ impl Race {
             );
             heat.place = Place::First;
             heat.missed = self.missed(&left);
-        } else if slot.key > Some(key) && key > leg.begin {
+        } else if slot.key > Some(key) && key > self.legs[at].begin {
             // It had to make room, and whoever had not brought it by then was thought never to bring it.
             heat.place = Place::Behind { ns: mono.saturating_sub(slot.mono), leader: None };
             heat.is_spared = true;
@@ -139,7 +156,7 @@ impl Race {
     fn leg(&mut self, conn: ConnId, arrival: Arrival) -> usize {
         let Arrival { key, mono, .. } = arrival;
         let before = arrival.follows.unwrap_or(key.saturating_sub(1)).min(key.saturating_sub(1));
-        let at = match self.legs.iter().position(|leg| leg.conn == conn) {
+        let at = match self.seats.find(&self.legs, conn, |leg| leg.conn) {
             Some(at) => at,
             None => self.join(conn, mono),
         };
@@ -215,7 +232,6 @@ impl Race {
     }
 
     /// The connections that `heat` says have missed an event.
-    #[inline]
     pub fn missed_by(&self, heat: &Heat) -> impl Iterator<Item = ConnId> + '_ {
         let mut bits = heat.missed;
         std::iter::from_fn(move || {

@@ -145,20 +145,31 @@ impl SequenceWindow {
 
     /// What is known of `first..=last` (in either order). Changes and counts nothing: a frame that is dropped on this
     /// verdict is counted by [`Self::insert_range`], which then costs little and changes no bit.
+    #[inline]
     #[must_use]
     pub fn check(&self, first: i64, last: i64) -> Verdict {
-        let (first, last) = (first.min(last), first.max(last));
+        if first == last { self.check_one(last) } else { self.check_range(first.min(last), first.max(last)) }
+    }
+
+    #[inline]
+    fn check_one(&self, id: i64) -> Verdict {
+        match self.span {
+            Some((_, high)) if id < self.low_of(high) => Verdict::TooOld,
+            Some((_, high)) if id <= high => {
+                let (word, bit) = self.place(id);
+                if self.words[word] >> bit & 1 == 1 { Verdict::Known } else { Verdict::Fresh }
+            }
+            _ => Verdict::Fresh,
+        }
+    }
+
+    fn check_range(&self, first: i64, last: i64) -> Verdict {
         let Some((_, high)) = self.span else {
             return Verdict::Fresh;
         };
         let low = self.low_of(high);
         if last < low {
             return Verdict::TooOld;
-        }
-        if first == last {
-            let (word, bit) = self.place(last);
-            let is_known = last <= high && self.words[word] >> bit & 1 == 1;
-            return if is_known { Verdict::Known } else { Verdict::Fresh };
         }
         let seen = self.ones(first.max(low), last.min(high));
         let judged = last.abs_diff(first.max(low)).saturating_add(1);
@@ -167,6 +178,19 @@ impl SequenceWindow {
             (_, true) => Verdict::Fresh,
             _ => Verdict::PartlyKnown,
         }
+    }
+
+    /// Counts what is dropped because it is [`Verdict::Known`]: it changes no bit.
+    #[inline]
+    pub fn drop_known(&mut self, first: i64, last: i64) {
+        if first == last {
+            self.metrics.duplicates += 1;
+            return;
+        }
+        let (first, last) = (first.min(last), first.max(last));
+        let too_old = self.low().filter(|low| first < *low).map_or(0, |low| first.abs_diff(low));
+        self.metrics.too_old += too_old;
+        self.metrics.duplicates += last.abs_diff(first).saturating_add(1).saturating_sub(too_old);
     }
 
     /// Takes one id.
@@ -316,10 +340,12 @@ impl SequenceWindow {
         })
     }
 
+    #[inline]
     fn bits(&self) -> usize {
         self.words.len() * 64
     }
 
+    #[inline]
     fn low_of(&self, high: i64) -> i64 {
         high.saturating_sub_unsigned(self.bits() as u64 - 1)
     }
@@ -406,6 +432,12 @@ impl SequenceWindow {
 
     /// How many of `from..=to`, all within the window, were seen; 0 for an empty range.
     fn ones(&self, from: i64, to: i64) -> u64 {
+        let ((word, first), (last_word, last)) = (self.place(from), self.place(to));
+        // Most ranges are short.
+        if word == last_word && first <= last && from <= to && to.abs_diff(from) < 64 {
+            let seen = self.words[word] & (u64::MAX << first) & (u64::MAX >> (63 - last));
+            return u64::from(seen.count_ones());
+        }
         self.masks(from, to).map(|(_, word, mask)| u64::from((self.words[word] & mask).count_ones())).sum()
     }
 

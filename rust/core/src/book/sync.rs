@@ -5,6 +5,7 @@
 
 use std::cmp::Ordering;
 
+use crate::arbiter::Seats;
 use crate::exchange::{Key, SnapshotSource};
 use crate::symbol::ConnId;
 
@@ -140,7 +141,7 @@ impl Placed {
 }
 
 /// How far a connection has delivered, fresh or not.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Chain {
     conn: ConnId,
     id: i64,
@@ -166,6 +167,7 @@ pub struct BookSync {
     last_event: Option<i64>,
     /// Each connection's own chain.
     chains: Vec<Chain>,
+    seats: Seats,
 }
 
 impl BookSync {
@@ -180,6 +182,7 @@ impl BookSync {
             bridged: false,
             last_event: None,
             chains: Vec::with_capacity(4),
+            seats: Seats::default(),
         }
     }
 
@@ -238,6 +241,37 @@ impl BookSync {
             linked,
             clock: event.filter(|_| self.rules.ids_may_fall && linked),
         })
+    }
+
+    /// Takes a diff that repeats what the book has, of a connection whose own chain is whole and lies behind the book:
+    /// the most frequent kind. True where it is one; it comes to the same as finding its place, judging it a
+    /// [`Verdict::Duplicate`] and noting it.
+    #[inline]
+    pub fn take_repeated(&mut self, key: Key, event: Option<i64>, conn: ConnId) -> bool {
+        let is_live = matches!(self.state, SyncState::Live | SyncState::Holding) && self.bridged;
+        let is_behind = key.is_linked() && key.last <= self.at.id && key.prev != self.at.id;
+        if !(is_live && is_behind) {
+            return false;
+        }
+        let is_shared = self.chains.len() > 1;
+        let (at, may_fall) = (self.at, self.rules.ids_may_fall);
+        let place = self.seats.find(&self.chains, conn, |chain| chain.conn);
+        let Some(chain) = place.and_then(|place| self.chains.get(place)) else { return false };
+        let follows =
+            if may_fall { is_shared && chain.id == key.prev && key.prev <= key.last } else { chain.id <= key.last };
+        if !follows || chain.epoch != Some(at.epoch) {
+            return false;
+        }
+        let noted = Chain { id: key.last, event, ..*chain };
+        debug_assert_eq!(self.slowly(key, event, conn), Some((false, Verdict::Duplicate, noted)));
+        self.set_chain(noted);
+        true
+    }
+
+    /// What [`Self::take_repeated`] takes at once, step by step.
+    fn slowly(&self, key: Key, event: Option<i64>, conn: ConnId) -> Option<(bool, Verdict, Chain)> {
+        let diff = self.place(key, event, conn)?;
+        Some((self.is_reset(&diff), self.judge(&diff), self.chain_after(&diff)))
     }
 
     /// A connection that joined, or that left something out, does not know how often ids have fallen: the exchange's
@@ -390,10 +424,14 @@ impl BookSync {
 
     /// Notes what a connection delivered, whatever became of it.
     pub fn note(&mut self, diff: &Placed) {
+        self.set_chain(self.chain_after(diff));
+    }
+
+    fn chain_after(&self, diff: &Placed) -> Chain {
         let brought_the_book_here = self.led_by == Some(diff.conn) && diff.key.last == self.at.id;
         let epoch = if brought_the_book_here { self.at.epoch } else { diff.last.epoch };
         let epoch = (brought_the_book_here || diff.is_sure).then_some(epoch);
-        self.set_chain(Chain { conn: diff.conn, id: diff.key.last, epoch, event: diff.event });
+        Chain { conn: diff.conn, id: diff.key.last, epoch, event: diff.event }
     }
 
     /// Notes that a connection delivered a snapshot on the stream itself that the book did not take.
@@ -404,7 +442,8 @@ impl BookSync {
     }
 
     fn set_chain(&mut self, chain: Chain) {
-        match self.chains.iter_mut().find(|c| c.conn == chain.conn) {
+        let place = self.seats.find(&self.chains, chain.conn, |chain| chain.conn);
+        match place.and_then(|place| self.chains.get_mut(place)) {
             Some(known) => *known = chain,
             None => self.chains.push(chain),
         }

@@ -60,7 +60,7 @@ impl Verify {
             0 => false,
             1 => true,
             // Ids may come in steps: their bits are mixed first.
-            n => (id.unsigned_abs().wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32).is_multiple_of(u64::from(n)),
+            n => ((id.unsigned_abs().wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) as u32).is_multiple_of(n),
         }
     }
 }

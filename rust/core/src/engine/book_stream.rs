@@ -16,6 +16,7 @@ use crate::book::checksum::Checksum;
 use crate::book::sync::{BookSync, Placed, SnapshotVerdict, SyncRules, Verdict};
 use crate::config::Stream;
 use crate::event::{BookHead, DecodedLevels, Scales};
+use crate::exchange::names::same_text;
 use crate::exchange::{Decoded, Head, Key, SnapshotSource};
 use crate::report::{BookReport, Depth, IgnoreReason, Outcome, RejectReason};
 use crate::symbol::ConnId;
@@ -125,6 +126,29 @@ impl BookStream {
         }
     }
 
+    /// See [`super::instrument::InstrumentState::take_repeated`].
+    #[inline(always)]
+    pub(super) fn take_repeated(
+        &mut self,
+        cx: &mut Context,
+        subject: Subject,
+        origin: Origin,
+        head: &Head<'_>,
+    ) -> Option<Outcome> {
+        let conn = origin.conn;
+        let is_own = head.variant.is_none_or(|given| self.variant.as_ref().is_some_and(|own| same_text(given, own)));
+        let is_wanted = cx.config.arbitration.verify.picks(head.key.last);
+        if !is_own || is_wanted || !self.sync.take_repeated(head.key, head.times.event, conn) {
+            return None;
+        }
+        self.carriers.note(conn, cx.now.at.mono);
+        self.carriers.compare(cx, conn, head.key.last, Some(head.key.prev), false);
+        self.stats.updates += 1;
+        self.stats.duplicates += 1;
+        self.give_up_if_nobody_can_heal(cx, subject, origin);
+        Some(Outcome::Duplicate)
+    }
+
     /// Takes a frame that carries a diff. It is decoded only if it is not known yet.
     pub(super) fn on_depth(
         &mut self,
@@ -138,7 +162,6 @@ impl BookStream {
             return Outcome::Ignored(IgnoreReason::OtherVariant);
         }
         self.carriers.note(origin.conn, cx.now.at.mono);
-        self.samples.ready(cx, &self.carriers);
         let Some(mut diff) = self.sync.place(head.key, head.times.event, origin.conn) else {
             return self.before_snapshot(cx, subject);
         };
@@ -155,7 +178,6 @@ impl BookStream {
             Verdict::Duplicate | Verdict::Stale | Verdict::BeforeSnapshot => false,
         };
         self.carriers.compare(cx, origin.conn, diff.key.last, Some(diff.key.prev), is_fresh);
-        let picked = head.key.is_linked() && cx.config.arbitration.verify.picks(head.key.last);
         let outcome = match verdict {
             Verdict::BeforeSnapshot => {
                 self.sync.note(&diff);
@@ -163,14 +185,17 @@ impl BookStream {
             }
             Verdict::Stale => Outcome::Stale,
             _ if !is_fresh => {
-                if picked && let Decoded::Event(_) = decode(self.book.scales(), &mut cx.levels) {
+                if head.key.is_linked()
+                    && cx.config.arbitration.verify.picks(head.key.last)
+                    && let Decoded::Event(_) = decode(self.book.scales(), &mut cx.levels)
+                {
                     self.compare(cx, subject, origin, head.key);
                 }
                 Outcome::Duplicate
             }
             _ => match taken(decode(self.book.scales(), &mut cx.levels)) {
                 Ok(book_head) => {
-                    if picked {
+                    if head.key.is_linked() && self.samples.wants(cx, &self.carriers, head.key.last) {
                         self.samples.keep(cx, origin, head.key, print_of(&cx.levels));
                     }
                     self.take(cx, subject, origin, diff, &book_head, verdict)
@@ -323,7 +348,7 @@ impl BookStream {
         let before = std::mem::replace(&mut self.position, head.last_id);
         self.is_unsampled = true;
         cx.arm_top();
-        if !cx.config.streams.contains(&Stream::L2) {
+        if !cx.wants(Stream::L2) {
             // The book is only sampled.
             return;
         }

@@ -1,13 +1,14 @@
 //! Which connections carry a stream.
 
 use super::context::Context;
-use crate::arbiter::{Arrival, Race};
+use crate::arbiter::{Arrival, Race, Seats};
 use crate::symbol::ConnId;
 
 /// Connections that have been granted a stream, or have delivered it, and are still up, and when it last spoke.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Carriers {
     conns: Vec<ConnId>,
+    seats: Seats,
     /// Monotonic time of the last frame of each of them, fresh or not; 0 before the first.
     spoke: Vec<u64>,
     /// Monotonic time of the last frame, fresh or not; `None` before the first.
@@ -22,11 +23,11 @@ pub(super) struct Carriers {
 
 impl Carriers {
     /// A frame came.
-    #[inline]
+    #[inline(always)]
     pub(super) fn note(&mut self, conn: ConnId, mono: u64) {
         self.seen = Some(mono);
-        match self.place(conn) {
-            Some(at) => self.spoke[at] = mono,
+        match self.seats.find(&self.conns, conn, |conn| *conn).and_then(|at| self.spoke.get_mut(at)) {
+            Some(spoke) => *spoke = mono,
             None => self.add(conn, mono),
         }
     }
@@ -38,6 +39,7 @@ impl Carriers {
         }
     }
 
+    #[cold]
     fn add(&mut self, conn: ConnId, spoke: u64) {
         self.conns.push(conn);
         self.spoke.push(spoke);
@@ -48,7 +50,7 @@ impl Carriers {
     }
 
     /// Compares a frame with those of other connections, where there are or were some.
-    #[inline]
+    #[inline(always)]
     pub(super) fn compare(&mut self, cx: &mut Context, conn: ConnId, key: i64, follows: Option<i64>, is_fresh: bool) {
         if let Some(race) = &mut self.race {
             cx.ledger.on_arrival(race, conn, Arrival { key, follows, is_fresh, mono: cx.now.came });
@@ -80,7 +82,6 @@ impl Carriers {
         self.place(conn).map(|at| self.spoke[at]).filter(|mono| *mono > 0)
     }
 
-    #[inline]
     fn place(&self, conn: ConnId) -> Option<usize> {
         self.conns.iter().position(|c| *c == conn)
     }

@@ -415,10 +415,14 @@ impl Connection {
         Ended { cause: self.closing.take().unwrap_or(GapCause::Disconnect), delay_ms: delay, is_cut }
     }
 
-    /// A frame of any kind came.
+    /// A frame came at that wall time, perhaps one of data. Yields what [`Self::clamp`] does.
     #[inline]
-    pub(super) fn on_frame(&mut self, now: Now) {
+    pub(super) fn on_frame(&mut self, now: Now, wall: i64, is_data: bool) -> (i64, u8) {
         self.last_frame = now.at.mono;
+        if is_data {
+            self.on_data(now);
+        }
+        self.clamp(wall)
     }
 
     /// A data frame came.

@@ -59,6 +59,15 @@ pub(super) struct Subject {
     pub conversion: Conversion,
 }
 
+/// A state that repeats what one stream of an instrument has had.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct KnownState {
+    pub id: InstrumentId,
+    pub stream: Stream,
+    pub feed: u8,
+    pub time: i64,
+}
+
 /// Why a REST request was made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Purpose {
@@ -89,6 +98,8 @@ pub(super) struct Context {
     pub trades: TradeRows,
     /// As above, of states.
     pub states: StateRows,
+    /// Room for what a frame of states repeats.
+    pub known_states: Vec<KnownState>,
     /// Books that need a snapshot from their own stream: asked for when the input has been taken.
     pub resubscribe: Vec<InstrumentId>,
     /// A book has crossed: its market may be in an auction or halted by now, which the reference data tell.
@@ -104,6 +115,10 @@ pub(super) struct Context {
     pub conflicts: VecDeque<Conflict>,
     /// The number of the newest gap.
     pub last_gap: i64,
+    /// The streams that were asked for, a bit for each.
+    wanted: u8,
+    /// Those that are taken for them.
+    taken: u8,
     /// Ids that all memories of [`super::copies`] have room for.
     pub dedup_room: usize,
     next_request: u64,
@@ -114,6 +129,11 @@ impl Context {
         let no_symbol = batches.intern("");
         let jitter = Jitter::new(config.seed);
         let ledger = Ledger::new(&config);
+        let bit = |stream: Stream| 1 << stream as u8;
+        let wanted = config.streams.iter().fold(0, |bits, stream| bits | bit(*stream));
+        let taken_for = [(Stream::L2Top, Stream::L2), (Stream::Liquidations, Stream::Trades)];
+        let taken = taken_for.into_iter().filter(|(of, _)| wanted & bit(*of) != 0);
+        let taken = taken.fold(wanted, |bits, (_, stream)| bits | bit(stream));
         Self {
             config,
             live,
@@ -129,6 +149,7 @@ impl Context {
             levels: DecodedLevels::default(),
             trades: TradeRows::default(),
             states: StateRows::default(),
+            known_states: Vec::new(),
             resubscribe: Vec::new(),
             recheck_reference: false,
             top_armed: false,
@@ -137,9 +158,23 @@ impl Context {
             recovery: Recovery::default(),
             conflicts: VecDeque::new(),
             last_gap: 0,
+            wanted,
+            taken,
             dedup_room: 0,
             next_request: 0,
         }
+    }
+
+    /// The stream was asked for.
+    #[inline]
+    pub(super) fn wants(&self, stream: Stream) -> bool {
+        self.wanted >> stream as u8 & 1 == 1
+    }
+
+    /// The stream was asked for, or what is made of it: best levels of books, liquidations of trades.
+    #[inline]
+    pub(super) fn takes(&self, stream: Stream) -> bool {
+        self.taken >> stream as u8 & 1 == 1
     }
 
     /// The key of the next row, which takes `width` row numbers.
@@ -177,7 +212,7 @@ impl Context {
 
     /// Of what gaps among trades are: these may be taken for their liquidations alone.
     pub(super) fn stream_of_trades(&self) -> Stream {
-        if self.config.streams.contains(&Stream::Trades) { Stream::Trades } else { Stream::Liquidations }
+        if self.wants(Stream::Trades) { Stream::Trades } else { Stream::Liquidations }
     }
 
     /// The number of a new gap.
@@ -202,7 +237,7 @@ impl Context {
 
     /// A book has changed: its best levels will be sampled. Armed by the change, so that still books cost nothing.
     pub(super) fn arm_top(&mut self) {
-        if !self.top_armed && self.config.streams.contains(&Stream::L2Top) {
+        if !self.top_armed && self.wants(Stream::L2Top) {
             self.top_armed = true;
             self.arm_in_ms(self.config.l2_top.interval_ms, Timer::Top);
         }

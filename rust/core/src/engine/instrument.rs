@@ -4,7 +4,7 @@ use hashbrown::HashMap;
 
 use super::book_stream::BookStream;
 use super::carriers::Carriers;
-use super::context::{Context, Subject};
+use super::context::{Context, Origin, Subject};
 use super::gaps::Finding;
 use super::probe::Probe;
 use super::quote_stream::QuoteStream;
@@ -13,7 +13,9 @@ use super::state_stream::StateStream;
 use super::trade_stream::TradeStream;
 use crate::config::Stream;
 use crate::exchange::Protocol;
-use crate::exchange::with_protocol;
+use crate::exchange::names::words_of;
+use crate::exchange::{EventKind, Head, with_protocol};
+use crate::report::Outcome;
 use crate::symbol::{ConnId, InstrumentId};
 
 /// See the module.
@@ -37,6 +39,18 @@ pub(super) struct InstrumentState {
 }
 
 impl InstrumentState {
+    /// Takes an event that brings nothing new, and that nobody wants to compare: what it comes to. `None`, and nothing has
+    /// changed, where it may have to be decoded.
+    #[inline(always)]
+    pub(super) fn take_repeated(&mut self, cx: &mut Context, origin: Origin, head: &Head<'_>) -> Option<Outcome> {
+        match head.kind {
+            EventKind::AggTrade | EventKind::Trade => self.trades.take_repeated(cx, origin.conn, head),
+            EventKind::Depth => self.book.take_repeated(cx, self.subject, origin, head),
+            EventKind::Bbo => self.quotes.take_repeated(cx, origin.conn, head),
+            EventKind::Book | EventKind::MixedTrades | EventKind::State => None,
+        }
+    }
+
     /// Where its states of a stream are kept.
     pub(super) fn states(&mut self, stream: Stream) -> &mut StateStream {
         match stream {
@@ -74,13 +88,7 @@ impl InstrumentState {
     }
 
     /// A stream is known to be dead: what follows does not continue what was.
-    pub(super) fn suspend(
-        &mut self,
-        cx: &mut Context,
-        origin: super::context::Origin,
-        stream: Stream,
-        finding: Finding,
-    ) {
+    pub(super) fn suspend(&mut self, cx: &mut Context, origin: Origin, stream: Stream, finding: Finding) {
         match stream {
             Stream::Trades => self.trades.suspend(cx, self.subject, origin, finding),
             Stream::L2 => self.book.suspend(cx, self.subject, origin, finding),
@@ -94,7 +102,7 @@ impl InstrumentState {
 
     /// Nobody asks for it any more: its streams end, and begin anew when it is asked for again. That is no gap; one that is
     /// open reaches until now. Which trades were seen is kept, so that none comes twice.
-    pub(super) fn end(&mut self, cx: &mut Context, origin: super::context::Origin) {
+    pub(super) fn end(&mut self, cx: &mut Context, origin: Origin) {
         let subject = self.subject;
         self.has_ended = true;
         self.trades.end(cx, subject, origin);
@@ -107,7 +115,7 @@ impl InstrumentState {
     }
 
     /// A connection is gone, and with it what it carried.
-    pub(super) fn on_conn_down(&mut self, cx: &mut Context, origin: super::context::Origin, finding: Finding) {
+    pub(super) fn on_conn_down(&mut self, cx: &mut Context, origin: Origin, finding: Finding) {
         let subject = self.subject;
         self.trades.on_conn_down(cx, subject, origin, finding);
         self.book.on_conn_down(cx, subject, origin, finding);
@@ -139,18 +147,63 @@ impl InstrumentState {
 pub(super) struct Instruments {
     states: Vec<InstrumentState>,
     names: HashMap<Box<str>, InstrumentId, foldhash::fast::FixedState>,
-    /// Most frames are of the instrument of the frame before.
-    last: InstrumentId,
+    /// Where names were found, so that most need no search.
+    recent: Recent,
+}
+
+/// A name as numbers, and whose it is.
+#[derive(Clone, Copy)]
+struct Named {
+    len: usize,
+    words: [u64; 4],
+    id: InstrumentId,
+}
+
+/// The names that came last, each in the only place where it may be.
+struct Recent(Box<[Named; RECENT]>);
+
+/// Names that are found without a search, of an engine that has more of them.
+const RECENT: usize = 512;
+
+impl Default for Recent {
+    fn default() -> Self {
+        // No name is so long.
+        Self(Box::new([Named { len: usize::MAX, words: [0; 4], id: InstrumentId(0) }; RECENT]))
+    }
+}
+
+impl Recent {
+    #[inline(always)]
+    fn place(&mut self, [a, b, c, d]: [u64; 4]) -> &mut Named {
+        let mixed = (a ^ b.rotate_left(32) ^ c.rotate_left(16) ^ d.rotate_left(48)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        &mut self.0[(mixed >> (u64::BITS - RECENT.ilog2())) as usize]
+    }
 }
 
 impl Instruments {
     /// The number of this native name, if it is known.
-    #[inline]
+    #[inline(always)]
     pub(super) fn id_of(&mut self, native: &str) -> Option<InstrumentId> {
-        if self.get(self.last).is_none_or(|state| &*state.native != native) {
-            self.last = *self.names.get(native)?;
+        let words = words_of(native);
+        let place = self.recent.place(words);
+        let [a, b, ..] = words;
+        if place.len == native.len()
+            && [place.words[0], place.words[1]] == [a, b]
+            && (native.len() <= 16 || place.words == words)
+            && (native.len() <= 32
+                || self.states.get(place.id.0 as usize).is_some_and(|state| *state.native == *native))
+        {
+            return Some(place.id);
         }
-        Some(self.last)
+        self.search(native)
+    }
+
+    #[cold]
+    fn search(&mut self, native: &str) -> Option<InstrumentId> {
+        let id = *self.names.get(native)?;
+        let words = words_of(native);
+        *self.recent.place(words) = Named { len: native.len(), words, id };
+        Some(id)
     }
 
     /// The instrument of this native name, if it is known.

@@ -16,7 +16,7 @@ use summary::Totals;
 
 use super::context::Origin;
 use super::input::Link;
-use crate::arbiter::{Arrival, Histogram, Place, Race, Score};
+use crate::arbiter::{Arrival, Heat, Histogram, Length, Place, Race, Score};
 use crate::config::EngineConfig;
 use crate::event::EventTimes;
 use crate::symbol::ConnId;
@@ -63,6 +63,19 @@ struct Meter {
 }
 
 impl Meter {
+    #[inline]
+    fn took_an_event(&mut self, origin: Origin, times: &EventTimes) {
+        if origin.suspect & flags::RECV_SUSPECT == 0
+            && let Some(event) = times.event
+        {
+            let ahead = times.venue.unwrap_or(event).saturating_sub(origin.ts_recv);
+            self.interval.ahead = self.interval.ahead.max(Some(ahead));
+            // Clocks that are not set alike may say that it came before it was.
+            let latency = origin.ts_recv.saturating_sub(event).max(0);
+            self.interval.latency.add(latency.unsigned_abs());
+        }
+    }
+
     fn ip(&self) -> Option<IpAddr> {
         self.link.and_then(|link| link.ip)
     }
@@ -108,32 +121,26 @@ impl Ledger {
         }
     }
 
-    /// A message came.
+    /// A message came. It tells of an event of these times, where its head says so.
     #[inline]
-    pub(super) fn on_message(&mut self, conn: ConnId, bytes: usize) {
-        if let Some(meter) = self.meter(conn) {
+    pub(super) fn on_message(&mut self, origin: Origin, bytes: usize, times: &EventTimes) {
+        if let Some(meter) = self.meter(origin.conn) {
             meter.interval.messages += 1;
             meter.interval.bytes += bytes as u64;
+            meter.took_an_event(origin, times);
         }
     }
 
-    /// It tells of an event of these times.
+    /// A message that had no head tells of an event of these times.
     #[inline]
     pub(super) fn on_event(&mut self, origin: Origin, times: EventTimes) {
-        if origin.suspect & flags::RECV_SUSPECT == 0
-            && let Some(event) = times.event
-            && let Some(meter) = self.meter(origin.conn)
-        {
-            let ahead = times.venue.unwrap_or(event).saturating_sub(origin.ts_recv);
-            meter.interval.ahead = meter.interval.ahead.max(Some(ahead));
-            // Clocks that are not set alike may say that it came before it was.
-            let latency = origin.ts_recv.saturating_sub(event).max(0);
-            meter.interval.latency.add(latency.unsigned_abs());
+        if let Some(meter) = self.meter(origin.conn) {
+            meter.took_an_event(origin, &times);
         }
     }
 
     /// A frame of a stream that several connections carry came.
-    #[inline]
+    #[inline(never)]
     pub(super) fn on_arrival(&mut self, race: &mut Race, conn: ConnId, arrival: Arrival) {
         let heat = race.note(conn, arrival);
         if let Some(meter) = self.meter(conn) {
@@ -141,21 +148,29 @@ impl Ledger {
                 Place::First => meter.interval.wins += 1,
                 Place::Behind { ns, leader } => {
                     meter.interval.losses += 1;
-                    meter.interval.behind.add(ns);
+                    let length = Length::of(ns);
+                    meter.interval.behind.add_one(length);
                     meter.score.was_behind(ns);
                     if heat.is_spared {
                         meter.interval.missed -= 1;
                         meter.score.was_spared();
                     }
                     if let Some(leader) = leader.and_then(|leader| self.meter(leader)) {
-                        leader.interval.lead.add(ns);
+                        leader.interval.lead.add_one(length);
                         leader.score.led(ns);
                     }
                 }
                 Place::Apart => {}
             }
         }
-        for missed in race.missed_by(&heat) {
+        if heat.has_missers() {
+            self.charge(race, &heat);
+        }
+    }
+
+    #[cold]
+    fn charge(&mut self, race: &Race, heat: &Heat) {
+        for missed in race.missed_by(heat) {
             if let Some(meter) = self.meter(missed) {
                 meter.interval.missed += 1;
                 meter.score.lost();

@@ -12,6 +12,7 @@ use crate::event::{Bbo, Scales};
 use crate::exchange::{Decoded, Head};
 use crate::report::IgnoreReason;
 use crate::report::Outcome;
+use crate::symbol::ConnId;
 use crate::table::{GapCause, GapEvidence, Repaired, flags};
 
 /// What a quote says, whatever its times.
@@ -30,6 +31,35 @@ pub(super) struct QuoteStream {
 }
 
 impl QuoteStream {
+    /// See [`super::instrument::InstrumentState::take_repeated`].
+    #[inline(always)]
+    pub(super) fn take_repeated(&mut self, cx: &mut Context, conn: ConnId, head: &Head<'_>) -> Option<Outcome> {
+        let told = told(cx, head);
+        let age = self.epochs.judge(conn, told);
+        let verdict = self.check(age, told, conn);
+        let outcome = match verdict {
+            Latest::Duplicate if !cx.config.arbitration.verify.picks(told.id) => Outcome::Duplicate,
+            Latest::Older => Outcome::Ignored(IgnoreReason::OlderQuote),
+            _ => return None,
+        };
+        self.carriers.note(conn, told.mono);
+        if age == Age::Present {
+            self.carriers.compare(cx, conn, told.id, None, false);
+        }
+        self.epochs.note(conn, told, age);
+        self.latest.drop_unseen(verdict);
+        Some(outcome)
+    }
+
+    #[inline(always)]
+    fn check(&self, age: Age, told: Told, conn: ConnId) -> Latest {
+        match age {
+            Age::Past => Latest::Older,
+            Age::Present => self.latest.check(told.id, conn),
+            Age::Next => Latest::Newer,
+        }
+    }
+
     /// Takes a frame that carries a quote. It is decoded only if its id is not old.
     pub(super) fn on_quote(
         &mut self,
@@ -40,26 +70,20 @@ impl QuoteStream {
         decode: impl FnOnce(Scales) -> Decoded<Bbo>,
     ) -> Outcome {
         self.carriers.note(origin.conn, cx.now.at.mono);
-        self.samples.ready(cx, &self.carriers);
-        // Where the id is a time, its fall is all that tells of a fall.
-        let event = head.times.event.filter(|_| head.key.is_linked());
-        let told = Told { id: head.key.last, event, mono: cx.now.at.mono };
+        let told = told(cx, head);
         let age = self.epochs.judge(origin.conn, told);
-        let verdict = match age {
-            Age::Past => Latest::Older,
-            Age::Present => self.latest.check(told.id, origin.conn),
-            Age::Next => Latest::Newer,
-        };
+        let verdict = self.check(age, told, origin.conn);
         if age == Age::Present {
             self.carriers.compare(cx, origin.conn, told.id, None, verdict == Latest::Newer);
         }
-        let picked = cx.config.arbitration.verify.picks(told.id);
         match verdict {
             Latest::Newer | Latest::SameId => {}
             Latest::Duplicate => {
                 self.epochs.note(origin.conn, told, age);
                 self.latest.drop_unseen(verdict);
-                if picked && let Decoded::Event(copy) = decode(self.scales) {
+                if cx.config.arbitration.verify.picks(told.id)
+                    && let Decoded::Event(copy) = decode(self.scales)
+                {
                     self.compare(cx, subject, origin, &copy);
                 }
                 return Outcome::Duplicate;
@@ -96,7 +120,9 @@ impl QuoteStream {
         if cx.batches.bbo(&key, &bbo, &subject.conversion).is_err() {
             gaps::row_refused(cx, subject, origin, Stream::Bbo, &self.carriers);
         }
-        if picked && let Some(id) = bbo.update_id {
+        if let Some(id) = bbo.update_id
+            && self.samples.wants(cx, &self.carriers, told.id)
+        {
             self.samples.keep(cx, origin, id, (bbo.bid, bbo.ask));
         }
         self.last = Some(bbo);
@@ -140,4 +166,11 @@ impl QuoteStream {
     pub(super) fn last(&self) -> Option<&Bbo> {
         self.last.as_ref()
     }
+}
+
+/// What a head says of the age of its quote. Where the id is a time, its fall is all that tells of a fall.
+#[inline(always)]
+fn told(cx: &Context, head: &Head<'_>) -> Told {
+    let event = head.times.event.filter(|_| head.key.is_linked());
+    Told { id: head.key.last, event, mono: cx.now.at.mono }
 }

@@ -46,12 +46,13 @@ impl Headers {
 
 impl Engine {
     #[inline]
-    pub(super) fn record(&mut self, origin: Origin, wall: Option<i64>, input: &Input<'_>) {
+    pub(super) fn record<'i>(&mut self, origin: Origin, wall: Option<i64>, input: impl FnOnce() -> Input<'i>) {
         if self.cx.batches.is_wanted(crate::table::Table::Raw) {
-            self.record_input(origin, wall, input);
+            self.record_input(origin, wall, &input());
         }
     }
 
+    #[inline(never)]
     fn record_input(&mut self, origin: Origin, wall: Option<i64>, input: &Input<'_>) {
         let headers = Headers {
             retry_after_ms: if let Input::Http(reply) = input { reply.retry_after_ms } else { None },

@@ -74,7 +74,7 @@ impl Engine {
         }
         // Contracts wait until somebody has told what one is worth; in native units, whether there is funding.
         let is_native = self.cx.config.size_unit == SizeUnit::Native;
-        let is_plain = told.kind.is_some() || !self.cx.config.streams.contains(&Stream::Derivatives);
+        let is_plain = told.kind.is_some() || !self.cx.wants(Stream::Derivatives);
         let is_told = told.conversion != Conversion::Unknown || is_native && is_plain;
         Ok(is_told.then_some(native))
     }

@@ -7,7 +7,7 @@ use super::gaps::{self, Finding, OpenGap};
 use super::trade_holes::{self, TradeHoles};
 use super::verify::{Samples, TradeSays};
 use super::{own_origin, taken};
-use crate::arbiter::{SequenceWindow, Verdict};
+use crate::arbiter::{Seats, SequenceWindow, Verdict};
 use crate::batch::RowKey;
 use crate::config::{Stream, TradeSource};
 use crate::event::{Liquidated, Liquidation, Scales, Texts, Trade, TradeRow, TradeRows};
@@ -36,6 +36,7 @@ pub(super) struct TradeStream {
     /// Event time of the first trade of this epoch, where it is not the first of all.
     epoch_event: Option<i64>,
     heard: Vec<Heard>,
+    seats: Seats,
     /// Of those without the ids of the feed, which have no order.
     copies: Copies,
     samples: Samples<i64, TradeSays>,
@@ -59,6 +60,7 @@ impl TradeStream {
             high_event: None,
             epoch_event: None,
             heard: Vec::with_capacity(4),
+            seats: Seats::default(),
             copies: Copies::default(),
             samples: Samples::default(),
             gap: None,
@@ -67,6 +69,22 @@ impl TradeStream {
             scales: Scales::default(),
             carriers: Carriers::default(),
         }
+    }
+
+    /// See [`super::instrument::InstrumentState::take_repeated`].
+    #[inline(always)]
+    pub(super) fn take_repeated(&mut self, cx: &mut Context, conn: ConnId, head: &Head<'_>) -> Option<Outcome> {
+        let Key { first, last, .. } = head.key;
+        let is_plain = self.kind == Some(head.kind) && self.epoch_event.is_none() && first <= last;
+        let is_wanted = cx.config.arbitration.verify.picks(last);
+        if !is_plain || is_wanted || self.window.check(first, last) != Verdict::Known {
+            return None;
+        }
+        self.carriers.note(conn, cx.now.at.mono);
+        self.carriers.compare(cx, conn, last, Some(first.saturating_sub(1)), false);
+        self.hear(conn, first, last);
+        self.window.drop_known(first, last);
+        Some(Outcome::Duplicate)
     }
 
     /// Takes a frame that carries trades. It is decoded only if one of its ids is fresh.
@@ -82,7 +100,6 @@ impl TradeStream {
             return Outcome::Ignored(IgnoreReason::OtherTradeSource);
         }
         self.carriers.note(origin.conn, cx.now.at.mono);
-        self.samples.ready(cx, &self.carriers);
         let Key { first, last, .. } = head.key;
         if self.is_of_before(origin.conn, first, last, head.times.event) {
             return Outcome::Ignored(IgnoreReason::TooOld);
@@ -96,7 +113,7 @@ impl TradeStream {
             Verdict::Fresh | Verdict::PartlyKnown => {}
             Verdict::Known => {
                 self.hear(origin.conn, first, last);
-                self.window.insert_range(first, last);
+                self.window.drop_known(first, last);
                 if cx.config.arbitration.verify.picks(last) {
                     self.compare(cx, subject, origin, decode);
                 }
@@ -163,8 +180,15 @@ impl TradeStream {
     }
 
     /// Ids have fallen, and this connection still delivers those of before: late copies, however high.
+    #[inline]
     fn is_of_before(&mut self, conn: ConnId, first: i64, last: i64, event: Option<i64>) -> bool {
-        let Some(begin) = self.epoch_event.filter(|_| first <= last) else { return false };
+        match self.epoch_event {
+            Some(begin) if first <= last => self.is_before(conn, first, event, begin),
+            _ => false,
+        }
+    }
+
+    fn is_before(&mut self, conn: ConnId, first: i64, event: Option<i64>, begin: i64) -> bool {
         let heard = self.heard.iter_mut().find(|heard| heard.conn == conn);
         if heard.as_ref().is_some_and(|heard| heard.entered) {
             return false;
@@ -178,11 +202,13 @@ impl TradeStream {
 
     /// Notes how far a connection has come. Yields the first of its ids that it should have brought before these, where
     /// it had spoken before.
+    #[inline]
     fn hear(&mut self, conn: ConnId, first: i64, last: i64) -> Option<i64> {
         if first > last {
             return None;
         }
-        let Some(heard) = self.heard.iter_mut().find(|heard| heard.conn == conn) else {
+        let at = self.seats.find(&self.heard, conn, |heard| heard.conn);
+        let Some(heard) = at.and_then(|at| self.heard.get_mut(at)) else {
             self.heard.push(Heard { conn, last, entered: true });
             return None;
         };
@@ -249,7 +275,7 @@ impl TradeStream {
                 Err(reason) if outcome == Outcome::Duplicate => outcome = Outcome::Ignored(*reason),
                 Err(_) => {}
                 Ok(trade) => {
-                    if row.has_ids() && cx.config.arbitration.verify.picks(row.last) {
+                    if row.has_ids() && self.samples.wants(cx, &self.carriers, row.last) {
                         self.samples.keep(cx, origin, row.last, TradeSays::of(trade));
                     }
                     self.scales.price = self.scales.price.max(trade.price.scale);
@@ -271,13 +297,11 @@ impl TradeStream {
     }
 
     fn emit(&mut self, cx: &mut Context, subject: Subject, origin: Origin, key: &RowKey, trade: &Trade, texts: &Texts) {
-        if cx.config.streams.contains(&Stream::Trades)
-            && cx.batches.trade(key, trade, texts, &subject.conversion).is_err()
-        {
+        if cx.wants(Stream::Trades) && cx.batches.trade(key, trade, texts, &subject.conversion).is_err() {
             gaps::row_refused(cx, subject, origin, Stream::Trades, &self.carriers);
         }
         if let Some(liquidated) = trade.liquidated
-            && cx.config.streams.contains(&Stream::Liquidations)
+            && cx.wants(Stream::Liquidations)
         {
             self.emit_liquidation(cx, subject, origin, trade, liquidated);
         }

@@ -49,19 +49,22 @@ impl<K, C> Default for Samples<K, C> {
 }
 
 impl<K: PartialEq, C: PartialEq> Samples<K, C> {
-    /// Makes room once there is somebody to compare with: a stream on one connection costs nothing.
+    /// Whether a winner of this id is to be kept. Makes room once there is somebody to compare with: a stream on one
+    /// connection costs nothing.
     #[inline]
-    pub(super) fn ready(&mut self, cx: &Context, carriers: &Carriers) {
-        if carriers.has_raced() && self.kept.capacity() == 0 && cx.config.arbitration.verify != Verify::OFF {
+    pub(super) fn wants(&mut self, cx: &Context, carriers: &Carriers, id: i64) -> bool {
+        let verify = cx.config.arbitration.verify;
+        if !carriers.has_raced() || verify == Verify::OFF {
+            return false;
+        }
+        if self.kept.capacity() == 0 {
             self.kept.reserve_exact(KEPT);
         }
+        verify.picks(id)
     }
 
-    /// A winner.
+    /// A winner that is wanted.
     pub(super) fn keep(&mut self, cx: &Context, origin: Origin, key: K, content: C) {
-        if self.kept.capacity() == 0 {
-            return;
-        }
         if self.kept.len() == KEPT {
             self.kept.pop_front();
         }

@@ -144,6 +144,7 @@ impl BookStream {
         }
     }
 
+    #[inline]
     pub(super) fn give_up_if_nobody_can_heal(&mut self, cx: &mut Context, subject: Subject, origin: Origin) {
         if self.sync.state() == SyncState::Holding && !self.sync.may_heal(ConnId::NONE) {
             self.give_up(cx, subject, origin);

@@ -6,7 +6,7 @@
 //! that later turns out to be damaged is what the reader would have said of it undamaged; rows only come from
 //! [`super::normalize`], which reads to the last byte.
 
-use xtrader_scan::Cursor;
+use xtrader_scan::{Cursor, before as ends, last_quote};
 
 use super::Dialect;
 use super::normalize::times;
@@ -84,10 +84,37 @@ impl<'a> Feed<'a> {
 /// What the head of `frame` says.
 #[inline(always)]
 pub(super) fn peek<D: Dialect>(frame: &[u8]) -> Peek<'_> {
-    scan::<D>(frame).unwrap_or(Peek::Miss)
+    match frequent::<D>(frame) {
+        Some(head) => Peek::Event(head),
+        None => scan::<D>(frame).unwrap_or(Peek::Miss),
+    }
 }
 
+/// What comes most, in the combined form: between the symbol and the first number all stands in one literal. Says what
+/// [`scan`] says, or nothing.
 #[inline(always)]
+fn frequent<D: Dialect>(frame: &[u8]) -> Option<Head<'_>> {
+    let mut c = Cursor::new(frame, 0);
+    c.expect(br#"{"stream":""#)?;
+    c.stream_symbol()?;
+    let (kind, variant) = match c.rest().get(1)? {
+        b'b' if D::TIMED_HEADS && c.eat(br#"@bookTicker","data":{"e":"bookTicker","u":"#) => (EventKind::Bbo, ""),
+        b'b' if !D::TIMED_HEADS && c.eat(br#"@bookTicker","data":{"u":"#) => (EventKind::Bbo, ""),
+        b't' if c.eat(br#"@trade","data":{"e":"trade","E":"#) => (EventKind::Trade, ""),
+        b'd' if c.eat(br#"@depth@100ms","data":{"e":"depthUpdate","E":"#) => (EventKind::Depth, "@100ms"),
+        b'd' if c.eat(br#"@depth@0ms","data":{"e":"depthUpdate","E":"#) => (EventKind::Depth, "@0ms"),
+        b'a' if c.eat(br#"@aggTrade","data":{"e":"aggTrade","E":"#) => (EventKind::AggTrade, ""),
+        b'm' if D::STATES.contains(&"markPriceUpdate") && c.eat(br#"@markPrice@1s","data":"#) => {
+            let resume = c.at();
+            c.expect(br#"{"e":"markPriceUpdate","#)?;
+            return Some(Head { resume, ..Head::of_states("", None) });
+        }
+        _ => return None,
+    };
+    event::<D>(&mut c, frame, kind, Some(variant))
+}
+
+#[inline(never)]
 fn scan<D: Dialect>(frame: &[u8]) -> Option<Peek<'_>> {
     let mut c = Cursor::new(frame, 0);
     let mut at = 0;
@@ -127,16 +154,24 @@ fn scan<D: Dialect>(frame: &[u8]) -> Option<Peek<'_>> {
         None => None,
         Some(feed) => Some(feed.variant(kind)?),
     };
+    event::<D>(&mut c, frame, kind, variant).map(Peek::Event)
+}
+
+/// From its first number on.
+#[inline(always)]
+fn event<'a, D: Dialect>(
+    c: &mut Cursor<'a>,
+    frame: &'a [u8],
+    kind: EventKind,
+    variant: Option<&'a str>,
+) -> Option<Head<'a>> {
     let (symbol, key, times, resume) = match kind {
-        EventKind::Depth => depth::<D>(&mut c)?,
-        EventKind::AggTrade => agg_trade::<D>(&mut c, frame)?,
-        EventKind::Trade => trade::<D>(&mut c, frame)?,
-        _ => book_ticker::<D>(&mut c, frame)?,
+        EventKind::Depth => depth::<D>(c)?,
+        EventKind::AggTrade => agg_trade::<D>(c, frame)?,
+        EventKind::Trade => trade::<D>(c, frame)?,
+        _ => book_ticker::<D>(c, frame)?,
     };
-    if symbol.len() > MAX_SYMBOL_BYTES {
-        return None;
-    }
-    Some(Peek::Event(Head { kind, symbol, variant, key, times, resume }))
+    (symbol.len() <= MAX_SYMBOL_BYTES).then_some(Head { kind, symbol, variant, key, times, resume })
 }
 
 type Fields<'a> = (&'a str, Key, EventTimes, usize);
@@ -147,8 +182,7 @@ fn depth<'a, D: Dialect>(c: &mut Cursor<'a>) -> Option<Fields<'a>> {
     let sent = c.millis()?;
     let event = if D::TIMED_HEADS { time(c)? } else { sent };
     c.expect(br#","s":""#)?;
-    let symbol = symbol(c)?;
-    c.expect(br#","U":"#)?;
+    let symbol = symbol_before(c, br#","U":"#)?;
     let first = c.integer()?;
     c.expect(br#","u":"#)?;
     let last = c.integer()?;
@@ -174,14 +208,14 @@ fn agg_trade<'a, D: Dialect>(c: &mut Cursor<'a>, frame: &'a [u8]) -> Option<Fiel
     let (id, symbol) = if c.eat(br#","a":"#) {
         let id = c.integer()?;
         c.expect(br#","s":""#)?;
-        (id, symbol(c)?)
+        (id, symbol_before(c, br#","p":""#)?)
     } else {
         c.expect(br#","s":""#)?;
-        let symbol = symbol(c)?;
-        c.expect(br#","a":"#)?;
-        (c.integer()?, symbol)
+        let symbol = symbol_before(c, br#","a":"#)?;
+        let id = c.integer()?;
+        c.expect(br#","p":""#)?;
+        (id, symbol)
     };
-    c.expect(br#","p":""#)?;
     let resume = c.at();
     let event = late_time(c, frame, EventKind::AggTrade)?;
     Some((symbol, Key::single(id), times::<D>(event, sent), resume))
@@ -193,8 +227,7 @@ fn trade<'a, D: Dialect>(c: &mut Cursor<'a>, frame: &'a [u8]) -> Option<Fields<'
     let sent = c.millis()?;
     let event = if D::TIMED_HEADS { Some(time(c)?) } else { None };
     c.expect(br#","s":""#)?;
-    let symbol = symbol(c)?;
-    c.expect(br#","t":"#)?;
+    let symbol = symbol_before(c, br#","t":"#)?;
     let id = c.integer()?;
     c.expect(br#","p":""#)?;
     let resume = c.at();
@@ -214,10 +247,10 @@ fn time(c: &mut Cursor<'_>) -> Option<i64> {
 
 /// The time of a trade that stands behind its numbers.
 #[inline(always)]
-fn late_time(c: &mut Cursor<'_>, frame: &[u8], kind: EventKind) -> Option<i64> {
+fn late_time(c: &Cursor<'_>, frame: &[u8], kind: EventKind) -> Option<i64> {
     match trade_tail(frame) {
         Some(event) => Some(event),
-        None => trade_body(c, kind),
+        None => trade_body(*c, kind),
     }
 }
 
@@ -225,8 +258,8 @@ fn late_time(c: &mut Cursor<'_>, frame: &[u8], kind: EventKind) -> Option<i64> {
 #[inline(always)]
 fn trade_tail(frame: &[u8]) -> Option<i64> {
     let fields = fields(frame)?;
-    let fields = fields.strip_suffix(br#","M":true"#).unwrap_or(fields);
-    let fields = fields.strip_suffix(br#","m":true"#).or_else(|| fields.strip_suffix(br#","m":false"#))?;
+    let fields = ends(fields, br#","M":true"#).unwrap_or(fields);
+    let fields = ends(fields, br#","m":true"#).or_else(|| ends(fields, br#","m":false"#))?;
     let mut c = Cursor::new(fields, fields.len().checked_sub(br#","T":"#.len() + MILLIS_DIGITS)?);
     let event = time(&mut c)?;
     c.is_at_end().then_some(event)
@@ -234,7 +267,7 @@ fn trade_tail(frame: &[u8]) -> Option<i64> {
 
 /// The same by way of everything before it, where the time has another length.
 #[cold]
-fn trade_body(c: &mut Cursor<'_>, kind: EventKind) -> Option<i64> {
+fn trade_body(mut c: Cursor<'_>, kind: EventKind) -> Option<i64> {
     c.skip_number()?;
     c.expect(br#","q":""#)?;
     c.skip_number()?;
@@ -247,9 +280,9 @@ fn trade_body(c: &mut Cursor<'_>, kind: EventKind) -> Option<i64> {
         c.expect(br#","l":"#)?;
         c.integer()?;
     } else {
-        orders(c)?;
+        orders(&mut c)?;
     }
-    time(c)
+    time(&mut c)
 }
 
 /// Until June 2024 spot trades named the orders of both sides (spot §3).
@@ -268,13 +301,12 @@ pub(super) fn orders(c: &mut Cursor<'_>) -> Option<()> {
 fn book_ticker<'a, D: Dialect>(c: &mut Cursor<'a>, frame: &'a [u8]) -> Option<Fields<'a>> {
     let id = c.integer()?;
     c.expect(br#","s":""#)?;
-    let symbol = symbol(c)?;
-    c.expect(br#","b":""#)?;
+    let symbol = symbol_before(c, br#","b":""#)?;
     let resume = c.at();
     let times = if D::TIMED_HEADS {
         let (event, sent) = match book_ticker_tail(frame) {
             Some(times) => times,
-            None => book_ticker_body(c)?,
+            None => book_ticker_body(*c)?,
         };
         times::<D>(event, sent)
     } else {
@@ -287,9 +319,8 @@ fn book_ticker<'a, D: Dialect>(c: &mut Cursor<'a>, frame: &'a [u8]) -> Option<Fi
 /// `,"A":"…"` and nothing behind it.
 #[inline(always)]
 fn ends_with_a_size(frame: &[u8]) -> Option<()> {
-    let size = fields(frame)?.strip_suffix(b"\"")?;
-    let quote = size.iter().rposition(|b| *b == b'"')?;
-    size.get(..quote)?.ends_with(br#","A":"#).then_some(())
+    let size = ends(fields(frame)?, b"\"")?;
+    ends(size.get(..last_quote(size)?)?, br#","A":"#).map(|_| ())
 }
 
 /// `,"T":T,"E":E` at the end of the frame.
@@ -305,7 +336,7 @@ fn book_ticker_tail(frame: &[u8]) -> Option<(i64, i64)> {
 
 /// The same by way of everything before it, where a time has another length.
 #[cold]
-fn book_ticker_body(c: &mut Cursor<'_>) -> Option<(i64, i64)> {
+fn book_ticker_body(mut c: Cursor<'_>) -> Option<(i64, i64)> {
     c.skip_number()?;
     c.expect(br#","B":""#)?;
     c.skip_number()?;
@@ -313,7 +344,7 @@ fn book_ticker_body(c: &mut Cursor<'_>) -> Option<(i64, i64)> {
     c.skip_number()?;
     c.expect(br#","A":""#)?;
     c.skip_number()?;
-    let event = time(c)?;
+    let event = time(&mut c)?;
     c.expect(br#","E":"#)?;
     Some((event, c.integer()?))
 }
@@ -324,17 +355,22 @@ const MILLIS_DIGITS: usize = 13;
 /// The frame without its closing braces and `st`: where the fields of the payload end.
 #[inline(always)]
 fn fields(frame: &[u8]) -> Option<&[u8]> {
-    let payload = frame.strip_suffix(b"}")?;
-    let payload = payload.strip_suffix(b"}").unwrap_or(payload);
-    Some(payload.strip_suffix(br#","st":1"#).unwrap_or(payload))
+    let payload = match ends(frame, b"}}") {
+        Some(payload) => payload,
+        None => ends(frame, b"}")?,
+    };
+    Some(ends(payload, br#","st":1"#).unwrap_or(payload))
 }
 
-/// A symbol. Since the integration of futures' two product families payloads name the pair beside it.
+/// A symbol, and what stands behind it. Since the integration of futures' two product families payloads name the pair
+/// beside it.
 #[inline(always)]
-fn symbol<'a>(c: &mut Cursor<'a>) -> Option<&'a str> {
+fn symbol_before<'a, const N: usize>(c: &mut Cursor<'a>, behind: &[u8; N]) -> Option<&'a str> {
     let symbol = c.symbol()?;
-    if c.eat(br#","ps":""#) {
+    if !c.eat(behind) {
+        c.expect(br#","ps":""#)?;
         c.symbol()?;
+        c.expect(behind)?;
     }
     Some(symbol)
 }

@@ -9,7 +9,7 @@ use xtrader_scan::{Cursor, memrchr};
 use super::normalize::times;
 use super::wire::{DERIVATIVE, OPTION};
 use crate::config::Stream;
-use crate::exchange::names::MAX_SYMBOL_BYTES;
+use crate::exchange::names::{MAX_SYMBOL_BYTES, same_text};
 use crate::exchange::{EventKind, Head, Key, Peek, StateHead};
 use crate::report::IgnoreReason;
 use crate::time::ms_to_ns;
@@ -128,7 +128,7 @@ pub(super) fn skip_unknown(c: &mut Cursor<'_>, known: &[&[u8]]) -> Option<()> {
 /// The name in `"instrument_name":"…"`, which must be the channel's.
 #[inline(always)]
 pub(super) fn same_name(c: &mut Cursor<'_>, symbol: &str) -> Option<()> {
-    (c.name()? == symbol).then_some(())
+    same_text(c.name()?, symbol).then_some(())
 }
 
 /// `,"data":{…,"bids":` in any order, and there decoding resumes.

@@ -9,7 +9,7 @@ use xtrader_scan::{Cursor, memrchr};
 use super::normalize::{Fold, times};
 use super::states;
 use crate::event::EventTimes;
-use crate::exchange::names::MAX_SYMBOL_BYTES;
+use crate::exchange::names::{MAX_SYMBOL_BYTES, same_text};
 use crate::exchange::{EventKind, Head, Key, Peek};
 use crate::report::IgnoreReason;
 
@@ -75,10 +75,11 @@ fn scan(frame: &[u8]) -> Option<Peek<'_>> {
 fn book<'a>(c: &mut Cursor<'a>, frame: &'a [u8], channel: &'static str) -> Option<Head<'a>> {
     let symbol = c.name()?;
     c.expect(br#"},"action":""#)?;
-    let kind = match c.next()? {
-        b'u' if c.eat(br#"update","data":[{"asks":"#) => EventKind::Depth,
-        b's' if c.eat(br#"snapshot","data":[{"asks":"#) => EventKind::Book,
-        _ => return None,
+    let kind = if c.eat(br#"update","data":[{"asks":"#) {
+        EventKind::Depth
+    } else {
+        c.expect(br#"snapshot","data":[{"asks":"#)?;
+        EventKind::Book
     };
     let resume = c.at();
     let tail = Tail::from_the_end_of(frame)?;
@@ -123,7 +124,7 @@ fn trades<'a>(c: &mut Cursor<'a>, kind: EventKind) -> Option<Head<'a>> {
 #[inline(always)]
 pub(super) fn trade_id(c: &mut Cursor<'_>, symbol: &str) -> Option<i64> {
     c.expect(br#"{"instId":""#)?;
-    if c.name()? != symbol {
+    if !same_text(c.name()?, symbol) {
         return None;
     }
     c.expect(br#","tradeId":""#)?;
