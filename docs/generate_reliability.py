@@ -131,7 +131,7 @@ FAULTS = {
     ),
     "N20": Fault(
         "The link is down for an hour, and the address may be another afterwards",
-        "All connections are back within the longest backoff; one gap of each stream.",
+        "All connections are back within the longest backoff, where the name points to then; one gap of each stream.",
     ),
     "N21": Fault(
         "Connections stop and come back in any order",

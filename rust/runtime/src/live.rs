@@ -22,6 +22,7 @@ mod plan;
 mod queue;
 mod rate;
 mod report;
+mod resolve;
 mod rest;
 mod shard;
 mod socket;
@@ -50,6 +51,7 @@ pub use drive::Drive;
 pub use login::LoginSource;
 pub use options::{LiveOptions, NetLimits, Policy, RestLimits, Timestamps};
 pub use plan::{Plan, names};
+pub use resolve::Resolver;
 
 use drops::Gaps;
 use outlet::{Bell, Outlet};

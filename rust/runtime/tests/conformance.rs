@@ -62,6 +62,7 @@ conformance! {
         connections::a_login_opens_the_faster_books_and_a_wrong_one_fails,
         connections::a_market_that_stands_still_is_quiet_and_not_dead,
         connections::requests_and_upgrades_stay_under_the_limits,
+        connections::an_exchange_that_moved_is_found_where_it_is,
         streams::a_stream_that_never_speaks_is_named,
         streams::a_refused_stream_is_named_and_the_others_run_on,
         streams::a_stream_of_which_all_is_refused_fails,
@@ -79,6 +80,7 @@ conformance! {
         instruments::a_halt_is_a_row_and_no_gap,
         arbitration::what_is_missing_is_what_no_connection_carried,
         arbitration::a_planned_replacement_leaves_no_gap,
+        arbitration::a_slow_address_is_left_for_one_that_nobody_has_tried,
         #[ignore = "takes minutes: make test-long"]
         arbitration::what_is_missing_is_what_no_connection_carried_for_long,
         compound::every_known_seed_is_survived,

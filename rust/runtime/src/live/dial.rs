@@ -9,7 +9,7 @@ use std::time::Duration;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use socket2::SockRef;
-use tokio::net::{TcpSocket, lookup_host};
+use tokio::net::TcpSocket;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use url::Url;
@@ -19,6 +19,7 @@ use xtrader_core::engine::{Advice, ConnDown, DownReason, Link};
 use super::address::{is_loopback_ip, is_secure};
 use super::down::down;
 use super::options::{NetLimits, Timestamps};
+use super::resolve::Resolver;
 use super::sys;
 use super::transport::{Stamped, Transport};
 use super::upgrade::upgrade;
@@ -43,11 +44,16 @@ impl Dialled {
 }
 
 /// Dials within `connect_ms`, by the addresses that are advised.
-pub async fn dial(url: Url, tls: Arc<ClientConfig>, limits: NetLimits, advice: Advice) -> Result<Dialled, ConnDown> {
+pub async fn dial(
+    url: Url,
+    resolver: Resolver,
+    tls: Arc<ClientConfig>,
+    limits: NetLimits,
+    advice: Advice,
+) -> Result<Dialled, ConnDown> {
     let host = host(&url).to_owned();
     let port = url.port_or_known_default().unwrap_or_default();
-    // getaddrinfo may hang for long: tokio asks on a thread of its own.
-    let lookup = async move { lookup_host((host, port)).await.map(Iterator::collect) };
+    let lookup = async move { resolver.resolve(&host, port).await };
     dial_what_is_found(url, tls, limits, advice, lookup).await
 }
 

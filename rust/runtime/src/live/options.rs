@@ -9,6 +9,7 @@ use xtrader_core::exchange::{Protocol, with_protocol};
 
 use super::address::{self, Service};
 use super::login::LoginSource;
+use super::resolve::Resolver;
 use super::sys;
 use crate::error::RuntimeError;
 
@@ -64,6 +65,9 @@ pub struct LiveOptions {
     /// Bounds of REST, shared by all streams of the process that talk to the same host.
     #[serde(default)]
     pub rest: RestLimits,
+    /// What finds the addresses of WebSocket hosts.
+    #[serde(skip)]
+    pub resolver: Resolver,
 }
 
 /// Whose clock says when data came.
@@ -185,6 +189,7 @@ impl LiveOptions {
             login: None,
             net: NetLimits::default(),
             rest: RestLimits::default(),
+            resolver: Resolver::default(),
         }
     }
 

@@ -530,9 +530,10 @@ impl<E: Drive> Shard<E> {
             Ok(parsed) => {
                 let account = Shared::with(&address::origin(&parsed), &self.allowance);
                 let (tls, net, waiting) = (self.tls.clone(), self.options.net.clone(), slot.waiting.clone());
+                let resolver = self.options.resolver.clone();
                 Box::pin(async move {
                     let seat = admitted(&account, &waiting).await?;
-                    Ok((dial(parsed, tls, net, advice).await?, seat))
+                    Ok((dial(parsed, resolver, tls, net, advice).await?, seat))
                 })
             }
             Err(e) => Box::pin(std::future::ready(Err(down(DownReason::ConnectFailed, &e.to_string())))),

@@ -1,6 +1,7 @@
 //! Several connections to each stream: what one lacks another brings, what none brings is named, and a connection that
 //! is replaced by plan leaves no trace.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use serde_json::json;
@@ -68,6 +69,50 @@ fn merge(case: &'static Case, seed: u64, seconds: u32) {
     assert!(healed > 0, "no hole was filled: {:?}", s.tables.gaps);
     s.assert_books_are_whole();
     s.stream.stop().unwrap();
+}
+
+/// Four addresses stand behind the name, one of them is slow: after its time the connection there is replaced by one to
+/// the address that nobody has tried, alone, and nothing tells of it but the ledger.
+pub fn a_slow_address_is_left_for_one_that_nobody_has_tried(case: &'static Case) {
+    let slow = "127.0.0.1";
+    let mut s = Session::with(
+        case,
+        |config| {
+            config.addresses = (1..=4).map(|n| IpAddr::from([127, 0, 0, n])).collect();
+            for symbol in &mut config.symbols {
+                (symbol.trades_per_s, symbol.depth_changes_per_s) = (40.0, 200.0);
+            }
+            let delay = json!({"fault": {"kind": "delay", "seconds": 0.15}, "target": {"address": slow}});
+            config.faults.push(serde_json::from_value(delay).unwrap());
+        },
+        |options| {
+            redundant(options);
+            options.engine.arbitration.dwell_s = Some(6);
+        },
+    );
+    s.until_live();
+    let wanted = usize::from(CONNECTIONS);
+    s.until("every connection is up", |s| s.up() >= wanted);
+    // Where the exchange parts its streams there is one of each family.
+    let families = s.up().div_ceil(wanted);
+    let standing = |s: &Session, ip: &str| {
+        let there = |truth: &xtrader_simulator::Truth| {
+            truth.connections().iter().filter(|c| c.address == ip && c.closed_ns.is_none()).count()
+        };
+        s.simulator.with_truth(there)
+    };
+    assert!(standing(&s, slow) > 0 && standing(&s, "127.0.0.4") == 0);
+    s.until("the slow address is left", |s| standing(s, slow) == 0);
+    assert!(standing(&s, "127.0.0.4") > 0, "what nobody knows is worth a try");
+    let replaced = s.counter("/redundancy/replaced");
+    assert!((1..=families as u64).contains(&replaced), "{replaced}: who is not slow stays");
+    s.until("its row is there", |s| s.tables.ends.iter().any(|(ip, _)| ip == slow));
+    let (_, reason) = s.tables.ends.iter().find(|(ip, _)| ip == slow).unwrap();
+    assert!(reason.contains("the others are better"), "{reason}");
+    s.until_more("l2", case.subject(), 3);
+    s.until_more("trades", case.subject(), 1);
+    assert_eq!(s.compare(), 0);
+    assert!(s.tables.gaps.is_empty(), "{:?}", s.tables.gaps);
 }
 
 /// A connection whose time is over is replaced before it ends: no gap, nothing twice, nothing missing. Alone or beside

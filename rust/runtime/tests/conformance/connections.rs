@@ -2,8 +2,11 @@
 
 use std::os::unix::fs::PermissionsExt;
 
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex};
+
 use serde_json::json;
-use xtrader_runtime::live::{LiveOptions, LoginSource};
+use xtrader_runtime::live::{LiveOptions, LoginSource, Resolver};
 
 use crate::case::{Case, ProofOfLife};
 use crate::session::{PATIENCE, Session};
@@ -137,6 +140,38 @@ pub fn requests_and_upgrades_stay_under_the_limits(case: &'static Case) {
         let refused: Vec<_> = truth.requests().iter().filter(|r| [418, 429].contains(&r.status)).collect();
         assert!(refused.is_empty(), "{refused:?}");
     });
+}
+
+/// The name of the exchange comes to mean another address: connections that are there stay, new ones go there.
+// Fault: N20
+pub fn an_exchange_that_moved_is_found_where_it_is(case: &'static Case) {
+    let ips: [IpAddr; 2] = ["127.0.0.1".parse().unwrap(), "127.0.0.2".parse().unwrap()];
+    let means = Arc::new(Mutex::new(ips[0]));
+    let looked_up = Arc::clone(&means);
+    let mut s = Session::with(
+        case,
+        |config| config.addresses = ips.to_vec(),
+        |options| {
+            let lookup = move |_: &str, port| Ok(vec![SocketAddr::new(*looked_up.lock().unwrap(), port)]);
+            options.resolver = Resolver::new(lookup);
+        },
+    );
+    s.until_live();
+    let by_address = |s: &Session, ip: IpAddr| {
+        s.simulator.with_truth(|truth| truth.connections().iter().filter(|c| c.address == ip.to_string()).count())
+    };
+    let first = by_address(&s, ips[0]);
+    assert!(first > 0 && by_address(&s, ips[1]) == 0);
+    *means.lock().unwrap() = ips[1];
+    s.until_more("trades", case.subject(), 2);
+    assert_eq!(by_address(&s, ips[1]), 0, "what is there stays");
+    s.inject(json!({"kind": "disconnect", "how": "reset"}), json!({"family": case.family}), json!({}));
+    s.until("the gaps are closed", |s| {
+        case.subjects.iter().all(|subject| s.tables.gaps_of("l2", subject.key).any(|gap| gap.is_closed))
+    });
+    s.until_live();
+    assert_eq!((by_address(&s, ips[0]), by_address(&s, ips[1])), (first, 1));
+    s.compare();
 }
 
 /// A market that stands still is not called dead, and a thousand quiet streams are no gap: REST says that nothing is

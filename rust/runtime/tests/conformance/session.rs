@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use xtrader_core::config::{Endpoints, EngineConfig, SizeUnit, Stream};
 use xtrader_runtime::RuntimeError;
-use xtrader_runtime::live::{LiveOptions, LiveStream, Next, Policy};
+use xtrader_runtime::live::{LiveOptions, LiveStream, Next, Policy, Resolver};
 use xtrader_simulator::{Simulator, SimulatorConfig};
 
 use crate::case::{Case, Subject};
@@ -64,6 +64,14 @@ impl Session {
         engine.deadlines.backoff_cap_ms = 100;
         let mut options = LiveOptions::new(engine);
         options.policy = Policy::Block;
+        if simulator.config().addresses.len() > 1 {
+            // A name that stands for all of them.
+            let (ips, url) = (simulator.config().addresses.clone(), simulator.ws_url());
+            let port = url.rsplit(':').next().unwrap();
+            let endpoints = Endpoints { ws: format!("ws://localhost:{port}"), rest: simulator.rest_url() };
+            options.engine.endpoints = Some(endpoints);
+            options.resolver = Resolver::new(move |_, port| Ok(ips.iter().map(|ip| (*ip, port).into()).collect()));
+        }
         asked(&mut options);
         let heal_window = Duration::from_millis(options.engine.book.heal_window_ms);
         let stream = LiveStream::start(options)?;

@@ -80,6 +80,8 @@ pub struct Tables {
     pub trades: Vec<TradeRow>,
     pub gaps: Vec<GapRow>,
     pub instruments: Vec<InstrumentRow>,
+    /// Address and reason of each connection that has ended.
+    pub ends: Vec<(String, String)>,
     /// How many rows a table has of a market and symbol.
     pub rows: BTreeMap<(&'static str, String), usize>,
 }
@@ -128,6 +130,12 @@ impl Tables {
                     valid_to: read.maybe::<TimestampNanosecondType>("valid_to", i),
                     key,
                 }),
+                Table::Connections => {
+                    let reason = read.text("close_reason", i);
+                    if !reason.is_empty() {
+                        self.ends.push((read.text("ip", i), reason));
+                    }
+                }
                 _ => {}
             }
         }
