@@ -105,7 +105,8 @@ impl OpenGap {
             }
             self.write_first(cx, subject, origin);
         }
-        self.emit(cx, subject, origin, Some(origin.ts_recv), repaired);
+        // A wall clock may have been set back meanwhile, a gap never ends before it was found.
+        self.emit(cx, subject, origin, Some(origin.ts_recv.max(self.detected)), repaired);
     }
 
     fn write_first(&mut self, cx: &mut Context, subject: Subject, origin: Origin) {

@@ -29,8 +29,8 @@ fn every_stream(venue: Venue, tables: &[Table]) -> Vec<Stream> {
 const OWN_TIME: u64 = NS_PER_DAY.unsigned_abs();
 
 /// How far a file may begin before the end of the one before it and still be its continuation: connections that are read
-/// side by side are not written in perfect order.
-const DISORDER: i64 = NS_PER_S;
+/// side by side are not written in perfect order. What falls by more on one connection is no disorder.
+const DISORDER: i128 = NS_PER_S as i128;
 
 /// Feeds captures line by line.
 pub(super) struct Foreign {
@@ -88,7 +88,9 @@ impl Foreign {
             return Ok(self.heal(engine, pace).unwrap_or_else(|| self.begin(next)));
         }
         let line = self.reader.line()?;
-        let at = At { wall: line.recv_ns, mono: self.clock.at(line.recv_ns) };
+        let known = self.conns.find(line.conn);
+        let place = (line.direction != Direction::Http).then(|| known.map_or(self.conns.names.len(), index));
+        let at = At { wall: line.recv_ns, mono: self.clock.at(place, line.recv_ns) };
         if let Some(wait) = pace.wait(at.mono) {
             return Ok(Step::NotDue(wait));
         }
@@ -106,7 +108,7 @@ impl Foreign {
             tally.replies += 1;
             return Ok(Step::Taken);
         }
-        let conn = match self.conns.find(line.conn) {
+        let conn = match known {
             Some(conn) => conn,
             None => {
                 let url = line.url.unwrap_or_default();
@@ -197,19 +199,40 @@ fn timeout(due: Stamp, before: u64, next: u64) -> Stamp {
     if skipped { due.after(resume - due.mono) } else { due }
 }
 
-/// The engine's monotonic clock, from the wall clock that was recorded: it begins with the first time known, and where
-/// the recorded one falls it stands still.
+/// The engine's monotonic clock, from the wall clock that was recorded: it begins with the first time known, and never
+/// falls. Where lines are not in perfect order it stands still. Where the recorder's clock was set back, and so is that
+/// of one connection's lines, it goes on from there: a second is a second on either side.
 #[derive(Default)]
 struct Clock {
-    begin: Option<i64>,
+    /// The wall time at which it began, as the recorder's clock has it now.
+    begin: Option<i128>,
     mono: u64,
+    /// The same as each connection's last line had it, and when that was received.
+    lines: Vec<Option<(i128, i128)>>,
 }
 
 impl Clock {
-    fn at(&mut self, recv_ns: Option<i64>) -> u64 {
-        if let Some(wall) = recv_ns {
-            let since = i128::from(wall) - i128::from(*self.begin.get_or_insert(wall));
-            self.mono = self.mono.max(u64::try_from(since.max(0)).unwrap_or(u64::MAX));
+    /// When a line was taken that was received then, on a connection by its place in the order of appearance.
+    fn at(&mut self, place: Option<usize>, recv_ns: Option<i64>) -> u64 {
+        let Some(wall) = recv_ns.map(i128::from) else { return self.mono };
+        let newest = *self.begin.get_or_insert(wall);
+        let now = i128::from(self.mono);
+        let before = place.and_then(|place| self.lines.get(place).copied().flatten());
+        // A line of before the clock was set back may well stand behind one of after that.
+        let known = before.map(|(begin, _)| begin).into_iter().chain([newest]);
+        let mut begin = known.min_by_key(|begin| (wall - begin - now).abs()).unwrap_or(newest);
+        let was_set_back =
+            wall - begin < now - DISORDER && before.is_none_or(|(_, received)| wall < received - DISORDER);
+        if place.is_some() && was_set_back {
+            begin = wall - now;
+            self.begin = Some(begin);
+        }
+        self.mono = self.mono.max(u64::try_from((wall - begin).max(0)).unwrap_or(u64::MAX));
+        if let Some(place) = place {
+            if self.lines.len() <= place {
+                self.lines.resize(place + 1, None);
+            }
+            self.lines[place] = Some((begin, wall));
         }
         self.mono
     }
@@ -217,8 +240,8 @@ impl Clock {
     /// Whether a recording that begins then may be the continuation of what was read so far.
     fn goes_on(&self, begins: Option<i64>) -> bool {
         let (Some(begin), Some(next)) = (self.begin, begins) else { return true };
-        let passed = i128::from(next) - i128::from(begin) - i128::from(self.mono);
-        (-i128::from(DISORDER)..=i128::from(NS_PER_DAY)).contains(&passed)
+        let passed = i128::from(next) - begin - i128::from(self.mono);
+        (-DISORDER..=i128::from(NS_PER_DAY)).contains(&passed)
     }
 }
 
@@ -244,6 +267,10 @@ impl Conns {
         self.names.push(name.to_owned());
         Some(conn)
     }
+}
+
+fn index(conn: ConnId) -> usize {
+    usize::from(conn.0).saturating_sub(1)
 }
 
 fn number(index: usize) -> Option<ConnId> {

@@ -155,6 +155,37 @@ fn a_time_that_was_not_recorded_is_passed_on_as_such() {
 }
 
 #[test]
+fn the_clock_goes_on_where_that_of_the_recorder_was_set_back() {
+    let folder = Folder::new();
+    let back = -3_600_000;
+    let told = [
+        ("a", 0, 0),
+        ("b", 100, 100),
+        ("a", 200, 200),
+        // Not in perfect order.
+        ("b", 150, 200),
+        ("a", back + 300, 200),
+        // Of before.
+        ("b", 290, 290),
+        ("b", back + 400, 300),
+        ("a", back + 800, 700),
+        // Quiet since long before.
+        ("c", back + 900, 800),
+        ("a", 2 * back + 1_000, 800),
+        ("c", 2 * back + 1_100, 900),
+        ("b", 2 * back + 1_200, 1_000),
+    ];
+    let ms = 1_000_000;
+    let begin = 1_700_000_000_000_000_000;
+    let lines = told.map(|(conn, wall, _)| line(Some(begin + wall * ms), conn, "in", Some(WSS), "x"));
+    let mut witness = Witness::default();
+    run(&mut foreign(&folder, &lines), &mut witness).unwrap();
+    let frames = witness.seen.iter().filter(|(_, _, text)| text.starts_with("frame"));
+    let seen: Vec<(Option<i64>, u64)> = frames.map(|(wall, mono, _)| (*wall, *mono / 1_000_000)).collect();
+    assert_eq!(seen, told.map(|(_, wall, mono)| (Some(begin + wall * ms), mono)), "wall times stay as recorded");
+}
+
+#[test]
 fn a_second_exchange_in_one_recording_is_an_error_with_its_place() {
     let folder = Folder::new();
     let lines = [

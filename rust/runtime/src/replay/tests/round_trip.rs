@@ -246,6 +246,58 @@ fn a_recording_that_was_cut_into_files_is_one_session() {
     assert_eq!(files(&folder.path().join("second")), files(&folder.path().join("first")));
 }
 
+/// Number of the input, time found and time ended of every row of `gaps`.
+fn gaps(lines: &str) -> Vec<(i64, i64, Option<i64>)> {
+    let folder = Folder::new();
+    let path = folder.file("session.jsonl", lines.as_bytes());
+    let options = ReplayOptions { tables: Some(vec![Table::Gaps]), ..options(&path, 64) };
+    let mut replay = Replay::open(options).unwrap();
+    let mut gaps = Vec::new();
+    while let Some(batch) = replay.next_batch().unwrap() {
+        if batch.table == Table::Gaps {
+            let of = |name| batch.rows.column_by_name(name).unwrap();
+            let time = |name| of(name).as_primitive::<TimestampNanosecondType>();
+            let (found, ended) = (time("ts_detected"), time("ts_resumed"));
+            let numbers = of("msg_id").as_primitive::<Int64Type>().values();
+            gaps.extend(
+                numbers.iter().enumerate().map(|(row, id)| (*id, found.value(row), ended.iter().nth(row).flatten())),
+            );
+        }
+    }
+    gaps
+}
+
+#[test]
+fn what_is_missing_behind_a_clock_that_was_set_back_is_named_in_its_time() {
+    let second = 1_000_000_000;
+    let begin = BEGIN + 10 * 3_600 * second + 50 * 60 * second;
+    let recording = |set_back: i64| {
+        let mut lines = String::new();
+        for step in 0..100 {
+            let recv = begin + step * second / 10 - if step < 40 { 0 } else { set_back };
+            let id = 1000 + step * 10;
+            // One change that nobody brings; from then on the second connection brings nothing at all.
+            for conn in ["one", "two"].iter().take(if step < 50 { 2 } else { 1 }).filter(|_| step != 50) {
+                let frame = depth("BTCUSDT", id - 10, id, begin / 1_000_000 + step * 100).to_string();
+                lines.push_str(&line(Some(recv), conn, "in", Some(WSS), &frame));
+            }
+            if step == 2 || step == 60 {
+                let (url, body) = snapshot("BTCUSDT", id);
+                lines.push_str(&line(Some(recv), "rest", "http", Some(&url), &body));
+            }
+        }
+        lines
+    };
+    let (straight, set_back) = (gaps(&recording(0)), gaps(&recording(20 * 60 * second)));
+    let numbers = |gaps: &[(i64, i64, Option<i64>)]| gaps.iter().map(|(id, ..)| *id).collect::<Vec<_>>();
+    assert_eq!(numbers(&set_back), numbers(&straight), "after the same line");
+    let ends = |gaps: &[(i64, i64, Option<i64>)]| {
+        gaps.iter().map(|(_, found, end)| end.map(|end| end - found)).collect::<Vec<_>>()
+    };
+    assert_eq!(ends(&straight), [None, Some(9 * second / 10)], "found at 5.1 s and over at 6.0 s");
+    assert_eq!(ends(&set_back), [None, Some(0)], "the receive time of what showed it is held at that of before");
+}
+
 #[test]
 fn recordings_of_two_venues_are_replayed_one_after_the_other() {
     let folder = Folder::new();
