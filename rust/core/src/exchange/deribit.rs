@@ -34,7 +34,7 @@ use xtrader_scan::Isa;
 
 use super::document::{Document, Value};
 use super::{
-    Answer, Channel, Decoded, Head, Heartbeat, Limits, Name, Peek, Protocol, Recorded, RestRequest, RestTold,
+    Answer, Channel, Decoded, Head, Heartbeat, Limits, Login, Name, Peek, Protocol, Recorded, RestRequest, RestTold,
     SnapshotSource, StateHead,
 };
 use crate::arbiter::MergeRule;
@@ -200,7 +200,7 @@ impl Protocol for Deribit {
         route::test(id)
     }
 
-    fn login(credentials: &Credentials, _wall: i64, id: u64) -> Option<String> {
+    fn login(credentials: &Credentials, _wall: i64, id: u64) -> Option<Login> {
         Some(route::login(credentials, id))
     }
 

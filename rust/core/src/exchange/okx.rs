@@ -36,7 +36,7 @@ use xtrader_scan::Isa;
 
 use super::document::{Document, Value};
 use super::{
-    Answer, Channel, Decoded, Head, Heartbeat, Limits, Name, Peek, Protocol, Recorded, RestRequest, RestTold,
+    Answer, Channel, Decoded, Head, Heartbeat, Limits, Login, Name, Peek, Protocol, Recorded, RestRequest, RestTold,
     SnapshotSource, StateHead,
 };
 use crate::arbiter::MergeRule;
@@ -208,7 +208,7 @@ impl Protocol for Okx {
         "ping".into()
     }
 
-    fn login(credentials: &Credentials, wall: i64, id: u64) -> Option<String> {
+    fn login(credentials: &Credentials, wall: i64, id: u64) -> Option<Login> {
         Some(route::login(credentials, wall, id))
     }
 

@@ -171,12 +171,12 @@ pub trait Protocol {
     fn question(id: u64) -> String;
 
     /// The request that logs in, where the exchange has one. Whoever holds the credentials calls it, never the engine.
-    fn login(_credentials: &Credentials, _wall: i64, _id: u64) -> Option<String> {
+    fn login(_credentials: &Credentials, _wall: i64, _id: u64) -> Option<Login> {
         None
     }
 
-    /// The answer to a login without the secrets that it carries; `None` where it carries none. Whoever logs in calls
-    /// it before anybody else sees the frame.
+    /// The answer to a login without the secrets that the exchange makes for us (tokens); `None` where it carries none.
+    /// Whoever logs in calls it before anybody else sees the frame, and blanks what it has sent itself.
     fn blank_secrets(_frame: &[u8]) -> Option<Vec<u8>> {
         None
     }
@@ -288,6 +288,14 @@ pub struct Channel {
     pub family: u8,
     /// Its name, as [`Protocol::subscribe`] takes it and [`Answer`] gives it back.
     pub name: String,
+}
+
+/// A request that logs in. No `Debug`: it is made of secrets.
+pub struct Login {
+    /// What is sent.
+    pub text: String,
+    /// The sign in it, made from the secret and as secret as that; `None` where the secret itself is sent.
+    pub sign: Option<String>,
 }
 
 /// Where the snapshot of a book comes from.

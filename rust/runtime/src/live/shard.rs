@@ -35,7 +35,7 @@ use super::budget::{Seat, Shared};
 use super::dial::{Dialled, dial};
 use super::down::down;
 use super::drive::Drive;
-use super::login;
+use super::login::{self, Veil};
 use super::options::LiveOptions;
 use super::queue::Queue;
 use super::rest::{Reply, Rest};
@@ -118,8 +118,8 @@ struct Slot {
     state: State,
     /// What its opening waits for, where this process must not open it yet.
     waiting: Waiting,
-    /// A login is on its way.
-    logging_in: bool,
+    /// A login is on its way: lies over all that comes.
+    veil: Option<Veil>,
     flag: Arc<Flag>,
     waker: Waker,
     counts: Counts,
@@ -368,17 +368,18 @@ impl<E: Drive> Shard<E> {
     /// over.
     fn deliver(&mut self, i: usize) -> bool {
         loop {
-            let Slot { conn, state, logging_in, .. } = &mut self.slots[i];
+            let Slot { conn, state, veil, .. } = &mut self.slots[i];
             let State::Up(socket) = state else { return false };
             let stamp = socket.stamp();
             match socket.step() {
-                Ok(Step::Message(payload)) if *logging_in => {
-                    let (shown, granted) = login::admit(self.options.engine.venue, payload);
-                    *logging_in = !granted;
+                Ok(Step::Message(payload)) => {
+                    let (shown, granted) = veil.as_ref().map_or((None, false), |veil| veil.admit(payload));
+                    if granted {
+                        *veil = None;
+                    }
                     let payload = shown.as_deref().unwrap_or(payload);
                     self.engine.handle(stamp, Input::Frame { conn: *conn, payload });
                 }
-                Ok(Step::Message(payload)) => self.engine.handle(stamp, Input::Frame { conn: *conn, payload }),
                 Ok(Step::Other) => continue,
                 Ok(Step::Drained) => return true,
                 Err(down) => {
@@ -413,7 +414,10 @@ impl<E: Drive> Shard<E> {
             return;
         }
         let conn = slot.conn;
-        slot.logging_in = false;
+        let mut down = down.clone();
+        if let Some(veil) = slot.veil.take() {
+            down.detail = veil.words(&down.detail);
+        }
         slot.counts.last_down = Some(down.clone());
         if let State::Up(socket) = std::mem::replace(&mut slot.state, State::Down) {
             slot.counts.messages = slot.counts.messages.saturating_add(socket.messages);
@@ -430,7 +434,7 @@ impl<E: Drive> Shard<E> {
             let account = Shared::with(&address::origin(&url), &self.allowance);
             account.lock().on_reply(sys::now(), status, None, down.retry_after_ms);
         }
-        self.feed(sys::now(), Input::ConnDown { conn, down });
+        self.feed(sys::now(), Input::ConnDown { conn, down: &down });
     }
 
     fn on_reply(&mut self, reply: &Reply) {
@@ -479,10 +483,10 @@ impl<E: Drive> Shard<E> {
             Action::Login { conn, request } => {
                 let Some(i) = self.slots.iter().position(|s| s.conn == conn) else { return };
                 let venue = self.options.engine.venue;
-                let text = self.credentials.as_ref().and_then(|c| login::request(venue, c, sys::now().wall, request));
-                match text {
-                    Some(text) => {
-                        self.slots[i].logging_in = true;
+                let login = self.credentials.as_ref().and_then(|c| login::request(venue, c, sys::now().wall, request));
+                match login {
+                    Some((veil, text)) => {
+                        self.slots[i].veil = Some(veil);
                         self.send(i, text);
                     }
                     None => self.down(i, &down(DownReason::Local, "no credentials to log in with")),
@@ -516,7 +520,7 @@ impl<E: Drive> Shard<E> {
                     url: String::new(),
                     state: State::Down,
                     waiting: Waiting::default(),
-                    logging_in: false,
+                    veil: None,
                     flag,
                     waker,
                     counts: Counts::default(),

@@ -5,7 +5,7 @@ use crate::clock::MarketTime;
 use crate::deribit::house::House;
 use crate::deribit::messages;
 use crate::deribit::rpc::{
-    INVALID_CREDENTIALS, ORDERBOOK_CLOSED, Params, Refusal, UNAUTHORIZED, UNKNOWN_METHOD, invalid,
+    ORDERBOOK_CLOSED, Params, Refusal, UNAUTHORIZED, UNKNOWN_METHOD, invalid, invalid_credentials,
 };
 use crate::deribit::streams::Which;
 
@@ -70,7 +70,8 @@ fn login(house: &mut House, params: &Params) -> Result<Answer, Refusal> {
         _ => return Err(invalid("grant_type", "client_credentials or refresh_token")),
     };
     if !known {
-        return Err(INVALID_CREDENTIALS);
+        // Nobody promises that a refusal does not say what it refuses.
+        return Err(invalid_credentials(params));
     }
     let [access, refresh] = house.new_tokens();
     let scope = params.text("scope")?.unwrap_or("connection mainaccount");

@@ -34,10 +34,14 @@ const fn refusal(code: i32, message: &'static str) -> Refusal {
 pub(crate) const BAD_REQUEST: Refusal = refusal(11_050, "bad_request");
 pub(crate) const UNKNOWN_METHOD: Refusal = refusal(-32_601, "Method not found");
 pub(crate) const TOO_MANY_REQUESTS: Refusal = refusal(10_028, "too_many_requests");
-pub(crate) const INVALID_CREDENTIALS: Refusal = refusal(13_004, "invalid_credentials");
 pub(crate) const UNAUTHORIZED: Refusal = refusal(13_009, "unauthorized");
 pub(crate) const ORDERBOOK_CLOSED: Refusal = refusal(13_019, "orderbook_closed");
 pub(crate) const RAW_WITHOUT_LOGIN: Refusal = refusal(13_778, "raw_subscriptions_not_available_for_unauthorized");
+
+pub(crate) fn invalid_credentials(params: &Params) -> Refusal {
+    let quoted = Value::from(params.0.clone()).to_string();
+    Refusal { data: Some(("client_id", quoted)), ..refusal(13_004, "invalid_credentials") }
+}
 
 pub(crate) fn invalid(param: &'static str, reason: impl Into<String>) -> Refusal {
     Refusal { data: Some((param, reason.into())), ..refusal(-32_602, "Invalid params") }

@@ -158,7 +158,8 @@ impl OkxSession {
                 vec![event(id, r#""event":"login","code":"0","msg":"""#, &self.conn_id)]
             }
             Err((code, message)) => {
-                let error = self.error(id, code, message);
+                // Whether a refusal quotes the request is nobody's promise; where it does (60012), it quotes all of it.
+                let error = self.error(id, code, &format!("{message}: {}", arg.get()));
                 vec![error, self.close(4001, "Login failed")]
             }
         }

@@ -9,7 +9,7 @@ use crate::config::{Credentials, DepthSpeed, Endpoints, EngineConfig, Stream};
 use crate::event::{DecodedLevels, Scales, TradeRows};
 use crate::exchange::document::{Document as Reply, Object, Value as Document};
 use crate::exchange::reader::WireReader;
-use crate::exchange::{Answer, Beat, Channel, Recorded, RestRequest, RestTold};
+use crate::exchange::{Answer, Beat, Channel, Login, Recorded, RestRequest, RestTold};
 use crate::report::RejectReason;
 use crate::symbol::Exchange;
 use crate::table::InstrumentKind;
@@ -89,13 +89,13 @@ pub(super) fn test(id: u64) -> String {
     request("public/test", &json!({}), id)
 }
 
-pub(super) fn login(credentials: &Credentials, id: u64) -> String {
+pub(super) fn login(credentials: &Credentials, id: u64) -> Login {
     let params = json!({
         "grant_type": "client_credentials",
         "client_id": credentials.key,
         "client_secret": credentials.secret,
     });
-    request("public/auth", &params, id)
+    Login { text: request("public/auth", &params, id), sign: None }
 }
 
 /// The reply to a login with its tokens blanked, byte for byte as long; `None` where there is nothing to blank.

@@ -9,7 +9,7 @@ use sha2::Sha256;
 
 use super::instruments::{family_of, index_of};
 use crate::config::{Credentials, DepthSpeed, Endpoints, Stream, TradeSource};
-use crate::exchange::{Answer, Beat, Channel, Recorded, RestRequest};
+use crate::exchange::{Answer, Beat, Channel, Login, Recorded, RestRequest};
 use crate::report::RejectReason;
 use crate::symbol::Exchange;
 use crate::table::InstrumentKind;
@@ -111,7 +111,7 @@ pub(super) fn request(op: &str, names: &[&str], id: u64) -> String {
 }
 
 /// The request that logs in: the sign of `<seconds>GET/users/self/verify`.
-pub(super) fn login(credentials: &Credentials, wall: i64, id: u64) -> String {
+pub(super) fn login(credentials: &Credentials, wall: i64, id: u64) -> Login {
     let timestamp = wall.div_euclid(NS_PER_S).to_string();
     let mut sign = Hmac::<Sha256>::new_from_slice(credentials.secret.as_bytes()).expect("a key of any length will do");
     sign.update(timestamp.as_bytes());
@@ -119,7 +119,8 @@ pub(super) fn login(credentials: &Credentials, wall: i64, id: u64) -> String {
     let sign = BASE64_STANDARD.encode(sign.finalize().into_bytes());
     let Credentials { key, passphrase, .. } = credentials;
     let login = json!({ "apiKey": key, "passphrase": passphrase, "timestamp": timestamp, "sign": sign });
-    json!({ "id": id.to_string(), "op": "login", "args": [login] }).to_string()
+    let text = json!({ "id": id.to_string(), "op": "login", "args": [login] }).to_string();
+    Login { text, sign: Some(sign) }
 }
 
 #[derive(Deserialize)]

@@ -52,7 +52,7 @@ fn requests() {
     let heartbeat = parsed(set_heartbeat(1));
     assert!((10..=30).contains(&heartbeat["params"]["interval"].as_u64().unwrap()), "{heartbeat}");
     let credentials = Credentials { key: "me".into(), secret: "\"s3cret".into(), passphrase: String::new() };
-    let login = parsed(login(&credentials, 3));
+    let login = parsed(login(&credentials, 3).text);
     assert_eq!((&login["params"]["client_id"], &login["params"]["client_secret"]), (&json!("me"), &json!("\"s3cret")));
     assert_eq!(url("wss://www.deribit.com/"), "wss://www.deribit.com/ws/api/v2");
 }

@@ -99,7 +99,7 @@ fn answers() {
 #[test]
 fn a_login_is_signed() {
     let credentials = Credentials { key: "k".into(), secret: "s".into(), passphrase: "p".into() };
-    let text = login(&credentials, 1_538_054_050_975_000_000, 3);
+    let Login { text, sign } = login(&credentials, 1_538_054_050_975_000_000, 3);
     let login: Value = serde_json::from_str(&text).expect("JSON");
     assert_eq!((login["op"].as_str(), login["id"].as_str()), (Some("login"), Some("3")));
     let args = &login["args"][0];
@@ -109,6 +109,7 @@ fn a_login_is_signed() {
     assert_eq!(args["sign"], "4wFKSrXaG6EYOdbv/KEKJIOMEzKwShv8qgkR1OcPdvE=");
     assert!(!text.contains("\"s\""));
 }
+    assert_eq!(args["sign"].as_str(), sign.as_deref());
 
 #[test]
 fn reference_data_of_the_markets_and_families_that_are_needed() {
