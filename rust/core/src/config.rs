@@ -664,8 +664,13 @@ impl EngineConfig {
     #[must_use]
     pub fn markets(&self) -> Vec<Exchange> {
         let all = with_protocol!(self.venue, P => P::MARKETS);
-        let named: Vec<Option<Exchange>> =
-            self.symbols.iter().filter_map(|s| Selection::parse(self.venue, s).ok()).map(|s| s.market).collect();
+    /// What [`Self::symbols`] mean, of those that mean anything.
+    #[must_use]
+    pub fn selections(&self) -> Vec<Selection> {
+        self.symbols.iter().filter_map(|text| Selection::parse(self.venue, text).ok()).collect()
+    }
+
+        let named: Vec<Option<Exchange>> = self.selections().into_iter().map(|s| s.market).collect();
         if named.is_empty() || named.contains(&None) {
             return all.to_vec();
         }

@@ -77,6 +77,7 @@ conformance! {
         books::ids_that_fall_with_the_chain_intact_cost_nothing,
         books::levels_beyond_the_snapshot_are_as_the_manual_says,
         instruments::what_is_listed_while_running_is_taken_in,
+        instruments::every_market_is_meant_in_every_form,
         instruments::a_halt_is_a_row_and_no_gap,
         arbitration::what_is_missing_is_what_no_connection_carried,
         arbitration::a_planned_replacement_leaves_no_gap,

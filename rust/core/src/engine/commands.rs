@@ -75,7 +75,7 @@ impl Engine {
     fn is_told(&self, text: &str) -> bool {
         let config = EngineConfig { symbols: vec![text.to_owned()], ..self.cx.config.clone() };
         let rest = &self.cx.endpoints.rest;
-        let requests = with_protocol!(config.venue, P => P::reference(rest, &config.markets(), &[text]));
+        let requests = with_protocol!(config.venue, P => P::reference(rest, &config.markets(), &config.selections()));
         self.resolved && requests.iter().all(|request| self.registry.has_told(&request.url))
     }
 

@@ -82,11 +82,10 @@ impl Engine {
         }
         self.registry.failed = None;
         let markets = self.cx.config.markets();
-        let symbols = self.cx.config.symbols.clone();
-        let symbols: Vec<&str> = symbols.iter().map(String::as_str).collect();
+        let wanted = self.cx.config.selections();
         let requests = with_protocol!(
             self.cx.config.venue,
-            P => P::reference(&self.cx.endpoints.rest, &markets, &symbols)
+            P => P::reference(&self.cx.endpoints.rest, &markets, &wanted)
         );
         for rest in requests {
             self.registry.awaited += 1;

@@ -29,7 +29,7 @@ use super::{
 };
 use crate::arbiter::MergeRule;
 use crate::book::sync::SyncRules;
-use crate::config::{DepthSpeed, Endpoints, EngineConfig, Stream, TradeSource};
+use crate::config::{DepthSpeed, Endpoints, EngineConfig, Selection, Stream, TradeSource};
 use crate::event::{Bbo, BookHead, DecodedLevels, Scales, StateRows, TradeRows};
 use crate::instrument::{Conversion, Instrument};
 use crate::report::RejectReason;
@@ -230,7 +230,7 @@ impl<D: Dialect> Protocol for D {
         request::read_answer(frame)
     }
 
-    fn reference(rest: &str, _markets: &[Exchange], _symbols: &[&str]) -> Vec<RestRequest> {
+    fn reference(rest: &str, _markets: &[Exchange], _wanted: &[Selection]) -> Vec<RestRequest> {
         vec![request::reference::<D>(rest)]
     }
 

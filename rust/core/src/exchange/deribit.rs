@@ -39,7 +39,7 @@ use super::{
 };
 use crate::arbiter::MergeRule;
 use crate::book::sync::SyncRules;
-use crate::config::{Credentials, DepthSpeed, Endpoints, EngineConfig, Stream, TradeSource};
+use crate::config::{Credentials, DepthSpeed, Endpoints, EngineConfig, Selection, Stream, TradeSource};
 use crate::event::{Bbo, BookHead, DecodedLevels, Scales, StateRows, TradeRows};
 use crate::instrument::Instrument;
 use crate::report::RejectReason;
@@ -217,7 +217,7 @@ impl Protocol for Deribit {
         route::read_answer(frame)
     }
 
-    fn reference(rest: &str, _markets: &[Exchange], _symbols: &[&str]) -> Vec<RestRequest> {
+    fn reference(rest: &str, _markets: &[Exchange], _wanted: &[Selection]) -> Vec<RestRequest> {
         vec![route::reference(rest)]
     }
 

@@ -20,6 +20,7 @@
 //! | `liquidations` | `liquidation-orders` by type | push | closing orders; a sample | `ts` | `opaque`: no id, told by all that it says | §5 documented |
 //! | `instruments` | `GET /api/v5/public/instruments` | – | reference data, a reply for each type | – | – | §2 documented |
 
+mod families;
 mod instruments;
 mod normalize;
 mod peek;
@@ -41,7 +42,7 @@ use super::{
 };
 use crate::arbiter::MergeRule;
 use crate::book::sync::SyncRules;
-use crate::config::{Credentials, DepthSpeed, Endpoints, EngineConfig, Stream, TradeSource};
+use crate::config::{Credentials, DepthSpeed, Endpoints, EngineConfig, Selection, Stream, TradeSource};
 use crate::event::{Bbo, BookHead, DecodedLevels, Scales, StateRows, TradeRows};
 use crate::instrument::Instrument;
 use crate::report::RejectReason;
@@ -221,8 +222,8 @@ impl Protocol for Okx {
         route::read_answer(frame)
     }
 
-    fn reference(rest: &str, markets: &[Exchange], symbols: &[&str]) -> Vec<RestRequest> {
-        route::reference(rest, markets, symbols)
+    fn reference(rest: &str, markets: &[Exchange], wanted: &[Selection]) -> Vec<RestRequest> {
+        route::reference(rest, markets, wanted)
     }
 
     fn read_reference(body: &[u8]) -> Result<Vec<Instrument>, RejectReason> {

@@ -9,7 +9,7 @@ use super::document::{Document, Value};
 use super::{Decoded, Head, Peek, StateHead};
 use crate::arbiter::MergeRule;
 use crate::book::sync::SyncRules;
-use crate::config::{Credentials, DepthSpeed, Endpoints, EngineConfig, Stream, TradeSource};
+use crate::config::{Credentials, DepthSpeed, Endpoints, EngineConfig, Selection, Stream, TradeSource};
 use crate::decimal::Decimal;
 use crate::event::{Bbo, BookHead, DecodedLevels, Level, Scales, StateRows, TradeRows};
 use crate::instrument::{Conversion, Instrument};
@@ -191,8 +191,8 @@ pub trait Protocol {
 
     // --- REST
 
-    /// The request for reference data of these markets, and of the option families that the symbols name.
-    fn reference(rest: &str, markets: &[Exchange], symbols: &[&str]) -> Vec<RestRequest>;
+    /// The requests for reference data of these markets; where they come in parts, of those that are wanted.
+    fn reference(rest: &str, markets: &[Exchange], wanted: &[Selection]) -> Vec<RestRequest>;
 
     /// Reads the reply to such a request. A row that cannot be read leaves out what it cannot say; a row without a
     /// name is left out itself; neither spoils the others.

@@ -70,6 +70,8 @@ pub struct Case {
     /// What also means [`Self::newcomer`], which is listed while running.
     pub pattern: &'static str,
     pub newcomer: Subject,
+    /// Other instruments, of each market of the venue, and what also means each.
+    pub others: &'static [(&'static str, Subject)],
     /// The exchange's word for an instrument that does not trade for now.
     pub halted: &'static str,
     /// Instruments that are no longer served are refused, or left out of the answer; else acknowledged and silent.
@@ -121,6 +123,7 @@ const BINANCE_FUTURES: Case = Case {
     login: None,
     pattern: "*USDT",
     newcomer: Subject { native: "NEWUSDT", key: "binance-futures:NEWUSDT" },
+    others: &[("binance-futures:SOLUSDT", Subject { native: "SOLUSDT", key: "binance-futures:SOLUSDT" })],
     halted: "BREAK",
     refuses: false,
 };
@@ -139,6 +142,7 @@ const BINANCE_SPOT: Case = Case {
     announces_closing: true,
     proof_of_life: ProofOfLife::Answers(20.0),
     newcomer: Subject { native: "NEWUSDT", key: "binance-spot:NEWUSDT" },
+    others: &[("binance-spot:SOLUSDT", Subject { native: "SOLUSDT", key: "binance-spot:SOLUSDT" })],
     ..BINANCE_FUTURES
 };
 
@@ -166,6 +170,21 @@ const OKX: Case = Case {
     login: Some((DepthSpeed::Ms10, |native| format!("books-l2-tbt:{native}"))),
     pattern: "okx-spot:*USDT",
     newcomer: Subject { native: "NEW-USDT", key: "okx-spot:NEWUSDT" },
+    others: &[
+        ("okx:ETH-USDT", Subject { native: "ETH-USDT", key: "okx-spot:ETHUSDT" }),
+        ("okx-swap:ETHUSDT", Subject { native: "ETH-USDT-SWAP", key: "okx-swap:ETHUSDT" }),
+        ("okx-futures:BTCUSD-261225", Subject { native: "BTC-USD-261225", key: "okx-futures:BTCUSD-261225" }),
+        (
+            "okx-options:BTCUSD-261225-100000-C",
+            Subject { native: "BTC-USD-261225-100000-C", key: "okx-options:BTCUSD-261225-100000-C" },
+        ),
+        (
+            "okx:BTC-USD-261225-90000-P",
+            Subject { native: "BTC-USD-261225-90000-P", key: "okx-options:BTCUSD-261225-90000-P" },
+        ),
+        ("okx-options:ETHUSD-*", Subject { native: "ETH-USD-261225-5000-C", key: "okx-options:ETHUSD-261225-5000-C" }),
+        ("kind=option,base=SOL", Subject { native: "SOL-USD-261225-150-C", key: "okx-options:SOLUSD-261225-150-C" }),
+    ],
     halted: "suspend",
     refuses: true,
 };
@@ -193,6 +212,14 @@ const DERIBIT: Case = Case {
     login: Some((DepthSpeed::Raw, |native| format!("book.{native}.raw"))),
     pattern: "kind=perpetual",
     newcomer: Subject { native: "SOL_USDC-PERPETUAL", key: "deribit:SOLUSDC" },
+    others: &[
+        ("deribit:BTCUSD-261225", Subject { native: "BTC-25DEC26", key: "deribit:BTCUSD-261225" }),
+        (
+            "deribit:BTCUSD-261225-100000-C",
+            Subject { native: "BTC-25DEC26-100000-C", key: "deribit:BTCUSD-261225-100000-C" },
+        ),
+        ("deribit-spot:BTC_USDC", Subject { native: "BTC_USDC", key: "deribit-spot:BTCUSDC" }),
+    ],
     halted: "locked",
     refuses: true,
 };

@@ -1,7 +1,8 @@
 //! Reference data while running: what is listed, halted, taken off.
 
 use serde_json::json;
-use xtrader_core::config::Selection;
+use xtrader_core::config::{Selection, SizeUnit};
+use xtrader_simulator::SymbolConfig;
 
 use crate::case::Case;
 use crate::session::Session;
@@ -25,6 +26,23 @@ pub fn what_is_listed_while_running_is_taken_in(case: &'static Case) {
     s.until_more("trades", &case.newcomer, 1);
     s.compare();
     assert!(s.tables.gaps.is_empty(), "{:?}", s.tables.gaps);
+}
+
+/// An instrument is meant by either of its names, a pattern or conditions, whatever market it is of, in one list with
+/// others: they come all, in base units.
+pub fn every_market_is_meant_in_every_form(case: &'static Case) {
+    let mut s = Session::with(
+        case,
+        |config| config.symbols.extend(case.others.iter().map(|(_, other)| SymbolConfig::named(other.native))),
+        |options| {
+            options.engine.symbols.extend(case.others.iter().map(|(form, _)| (*form).to_owned()));
+            options.engine.size_unit = SizeUnit::Base;
+        },
+    );
+    s.until_live();
+    for (form, other) in case.others {
+        s.until(form, |s| s.is_live(other) && ["trades", "l2"].iter().all(|t| s.tables.count(t, other.key) > 0));
+    }
 }
 
 /// A halt is a row that ends one validity and one that begins another; nothing is called missing.

@@ -15,15 +15,15 @@ use crate::symbol::Exchange;
 use crate::table::{InstrumentKind, OptionType, Status};
 
 /// What the form of a native name tells: `BTC-USDT`, `BTC-USDT-SWAP`, `BTC-USD-261225`, `BTC-USD-261225-50000-C`.
-struct Form<'a> {
-    market: Exchange,
-    base: &'a str,
-    quote: &'a str,
+pub(super) struct Form<'a> {
+    pub market: Exchange,
+    pub base: &'a str,
+    pub quote: &'a str,
     /// Behind the pair, with the dash before it, as the unified name has it too.
     rest: &'a str,
 }
 
-fn form(native: &str) -> Option<Form<'_>> {
+pub(super) fn form(native: &str) -> Option<Form<'_>> {
     let mut parts = native.splitn(3, '-');
     let (base, quote, more) = (parts.next()?, parts.next()?, parts.next());
     // The unified name of a dated future is no pair.
@@ -72,18 +72,6 @@ pub(super) fn native(market: Exchange, symbol: &str) -> Option<&str> {
 pub(super) fn index_of(native: &str) -> Option<&str> {
     let form = form(native).filter(|form| matches!(form.market, Exchange::OkxSwap | Exchange::OkxFutures))?;
     native.get(..form.base.len() + 1 + form.quote.len())
-}
-
-/// The family of an option, by its native or unified name. The latter divides where a quote currency of options ends it.
-pub(super) fn family_of(symbol: &str) -> Option<Cow<'_, str>> {
-    if let Some(form) = form(symbol) {
-        let is_option = form.market == Exchange::OkxOptions;
-        return is_option.then(|| symbol.get(..form.base.len() + 1 + form.quote.len()).map(Cow::Borrowed))?;
-    }
-    let (pair, rest) = symbol.split_once('-')?;
-    let date = rest.split('-').next()?;
-    let quote = ["USDT", "USDC", "USD"].into_iter().find(|quote| pair.len() > quote.len() && pair.ends_with(quote))?;
-    is_date(date).then(|| Cow::Owned(format!("{}-{quote}", pair.strip_suffix(quote).unwrap_or(pair))))
 }
 
 /// Reads the reply to `GET /api/v5/public/instruments`, of whatever type. A row that cannot be read leaves out what it

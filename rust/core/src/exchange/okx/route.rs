@@ -7,8 +7,9 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use sha2::Sha256;
 
-use super::instruments::{family_of, index_of};
-use crate::config::{Credentials, DepthSpeed, Endpoints, Stream, TradeSource};
+use super::families::{families_of, family_of};
+use super::instruments::index_of;
+use crate::config::{Credentials, DepthSpeed, Endpoints, Selection, Stream, TradeSource};
 use crate::exchange::{Answer, Beat, Channel, Login, Recorded, RestRequest};
 use crate::report::RejectReason;
 use crate::symbol::Exchange;
@@ -19,9 +20,6 @@ use crate::time::NS_PER_S;
 pub(super) const PUBLIC: u8 = 0;
 /// Single trades.
 pub(super) const BUSINESS: u8 = 1;
-
-/// Option families that are asked for where no symbol names one.
-const OPTION_FAMILIES: [&str; 2] = ["BTC-USD", "ETH-USD"];
 
 /// The exchange itself.
 pub(super) fn default_endpoints() -> Endpoints {
@@ -56,7 +54,7 @@ pub(super) fn channels(
             channels
         }
         Stream::Options => {
-            let summary = family_of(native).map(|family| public("opt-summary", &family));
+            let summary = family_of(native).map(|family| public("opt-summary", family));
             summary.into_iter().chain([public("mark-price", native), public("open-interest", native)]).collect()
         }
         Stream::Liquidations => {
@@ -181,7 +179,7 @@ pub(super) fn read_answer(frame: &[u8]) -> Option<Answer> {
 }
 
 /// The reference data of these markets: a reply for each type, of options for each family (§2).
-pub(super) fn reference(rest: &str, markets: &[Exchange], symbols: &[&str]) -> Vec<RestRequest> {
+pub(super) fn reference(rest: &str, markets: &[Exchange], wanted: &[Selection]) -> Vec<RestRequest> {
     let mut requests = Vec::new();
     let mut ask = |query: String| requests.push(request_of(rest, &format!("public/instruments?instType={query}")));
     for market in markets {
@@ -190,10 +188,7 @@ pub(super) fn reference(rest: &str, markets: &[Exchange], symbols: &[&str]) -> V
             ask(kind.to_owned());
             continue;
         }
-        let mut families: Vec<_> = symbols.iter().filter_map(|symbol| family_of(symbol)).collect();
-        if families.is_empty() {
-            families.extend(OPTION_FAMILIES.map(Into::into));
-        }
+        let mut families: Vec<String> = wanted.iter().flat_map(families_of).collect();
         families.sort();
         families.dedup();
         families.iter().for_each(|family| ask(format!("{kind}&instFamily={family}")));

@@ -46,13 +46,10 @@ fn a_native_name_is_given_back_and_a_unified_one_cannot_be_divided() {
 }
 
 #[test]
-fn indices_and_families() {
+fn indices() {
     assert_eq!(index_of("BTC-USDT-SWAP"), Some("BTC-USDT"));
     assert_eq!(index_of("BTC-USD-261225"), Some("BTC-USD"));
     assert_eq!(index_of("BTC-USDT"), None);
-    assert_eq!(family_of("SOL-USD-261225-50-C").as_deref(), Some("SOL-USD"));
-    assert_eq!(family_of("SOLUSD-261225-50-C").as_deref(), Some("SOL-USD"));
-    assert_eq!(family_of("BTC-USDT"), None);
 }
 
 #[test]

@@ -1,6 +1,8 @@
 use super::*;
+use crate::config::EngineConfig;
 use crate::exchange::Protocol;
 use crate::exchange::okx::Okx;
+use crate::symbol::Venue;
 use crate::table::InstrumentKind;
 
 const SPOT: (Exchange, Option<InstrumentKind>) = (Exchange::OkxSpot, Some(InstrumentKind::Spot));
@@ -107,25 +109,33 @@ fn a_login_is_signed() {
     assert_eq!((args["apiKey"].as_str(), args["passphrase"].as_str()), (Some("k"), Some("p")));
     // printf '1538054050GET/users/self/verify' | openssl dgst -sha256 -hmac s -binary | base64
     assert_eq!(args["sign"], "4wFKSrXaG6EYOdbv/KEKJIOMEzKwShv8qgkR1OcPdvE=");
+    assert_eq!(args["sign"].as_str(), sign.as_deref());
     assert!(!text.contains("\"s\""));
 }
-    assert_eq!(args["sign"].as_str(), sign.as_deref());
 
 #[test]
 fn reference_data_of_the_markets_and_families_that_are_needed() {
-    let urls = |markets: &[Exchange], symbols: &[&str]| {
-        reference("https://www.okx.com/", markets, symbols).into_iter().map(|request| request.url).collect::<Vec<_>>()
+    // As the engine asks: of the markets and selections of what the user has written.
+    let urls = |symbols: &[&str]| {
+        let mut config = EngineConfig::new(Venue::Okx);
+        config.symbols = symbols.iter().map(|symbol| (*symbol).to_owned()).collect();
+        let requests = reference("https://www.okx.com/", &config.markets(), &config.selections());
+        requests.into_iter().map(|request| request.url).collect::<Vec<_>>()
     };
-    let base = "https://www.okx.com/api/v5/public/instruments?instType=";
-    assert_eq!(urls(&[Exchange::OkxSwap], &[]), [format!("{base}SWAP")]);
+    let of = |kinds: &[&str]| -> Vec<String> {
+        kinds.iter().map(|kind| format!("https://www.okx.com/api/v5/public/instruments?instType={kind}")).collect()
+    };
+    assert_eq!(urls(&["okx-swap:*"]), of(&["SWAP"]));
+    assert_eq!(urls(&["okx-options:BTCUSD-261225-100000-C"]), of(&["OPTION&instFamily=BTC-USD"]));
     assert_eq!(
-        urls(&[Exchange::OkxSpot, Exchange::OkxOptions], &["BTC-USDT"]),
-        [format!("{base}SPOT"), format!("{base}OPTION&instFamily=BTC-USD"), format!("{base}OPTION&instFamily=ETH-USD")]
+        urls(&["okx-options:SOLUSD-261225-50-C", "okx-options:SOL-USD-261225-60-C", "okx-spot:BTC-USDT"]),
+        of(&["SPOT", "OPTION&instFamily=SOL-USD"])
     );
     assert_eq!(
-        urls(&[Exchange::OkxOptions], &["SOLUSD-261225-50-C", "SOL-USD-261225-60-C"]),
-        [format!("{base}OPTION&instFamily=SOL-USD")]
+        urls(&["okx:BTC-USDT", "okx-options:*"]),
+        of(&["SPOT", "SWAP", "FUTURES", "OPTION&instFamily=BTC-USD", "OPTION&instFamily=ETH-USD"])
     );
+    assert_eq!(urls(&["okx:BTC-USDT"]), of(&["SPOT", "SWAP", "FUTURES"]), "nothing of options is meant");
 }
 
 #[test]
