@@ -36,6 +36,7 @@ mod timers;
 mod top;
 mod trade_holes;
 mod trade_stream;
+mod unconverted;
 mod verify;
 
 #[cfg(test)]
@@ -48,11 +49,10 @@ pub use start::StartRecord;
 
 use crate::arbiter::Latest;
 use crate::batch::Batch;
-use crate::config::{ConfigError, SizeUnit, Stream};
+use crate::config::{ConfigError, Stream};
 use crate::event::{DecodedLevels, EventTimes, Scales, State, StateRow, StateRows, TradeRows};
 use crate::exchange::reader::WireReader;
 use crate::exchange::{Decoded, EventKind, Head, Peek, Protocol, StateHead, with_protocol};
-use crate::instrument::Conversion;
 use crate::report::{BookReport, ConflictReport, IgnoreReason, Outcome};
 use crate::symbol::{ConnId, InstrumentId};
 use crate::table::flags;
@@ -749,9 +749,8 @@ fn admit<'i>(
     if state.has_ended {
         return Err(Outcome::Ignored(IgnoreReason::Ended));
     }
-    if state.subject.conversion == Conversion::Unknown && cx.config.size_unit == SizeUnit::Base {
-        lacks_reference(cx, state);
-        return Err(Outcome::Ignored(IgnoreReason::NoReference));
+    if unconverted::is_needed(cx, state, stream) {
+        return Err(unconverted::leave_out(cx, registry, state, origin, stream));
     }
     Ok(state)
 }

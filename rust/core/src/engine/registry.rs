@@ -8,12 +8,12 @@ use super::context::{Context, Origin, Subject};
 use super::instrument::InstrumentState;
 use super::live::SOON;
 use super::timers::Timer;
-use super::{Engine, NO_TIMES};
+use super::{Engine, NO_TIMES, unconverted};
 use crate::config::{Selection, What};
 use crate::event::Scales;
 use crate::instrument::{Conversion, Instrument};
 use crate::report::{RejectReason, ReplyOutcome};
-use crate::symbol::InstrumentId;
+use crate::symbol::{Exchange, InstrumentId};
 use crate::table::{Status, flags};
 use crate::time::NS_PER_MS;
 
@@ -47,6 +47,11 @@ impl Registry {
     /// What is known of an instrument.
     pub(super) fn get(&self, native: &str) -> Option<&Instrument> {
         self.known.get(native).map(|known| &known.instrument)
+    }
+
+    /// Whether reference data tell of an instrument, or of others of its market.
+    pub(super) fn covers(&self, native: &str, market: Exchange) -> bool {
+        self.get(native).is_some() || self.known.values().any(|known| known.instrument.exchange == market)
     }
 
     /// Whether this request has been answered.
@@ -124,6 +129,7 @@ impl Engine {
         }
         for state in self.instruments.iter_mut() {
             self.registry.describe(state);
+            unconverted::explain(&mut self.cx, state, origin);
         }
         ReplyOutcome::Accepted
     }

@@ -24,4 +24,5 @@ mod rotation;
 mod states;
 mod subscriptions;
 mod trades;
+mod unconverted;
 mod verify;
