@@ -223,16 +223,20 @@ impl<'d, 'a> Value<'d, 'a> {
         }
     }
 
-    /// A bare integer.
+    /// A bare integer, in whatever notation: `1.7e12` is one.
     pub(crate) fn integer(self) -> Result<i64, RejectReason> {
         match self.node() {
             Some(Node::Static(StaticNode::I64(value))) => Ok(value),
             Some(Node::Static(StaticNode::U64(value))) => i64::try_from(value).map_err(|_| RejectReason::Range),
-            // An integer beyond 64 bits comes as a double.
-            Some(Node::Static(StaticNode::F64(_))) => match self.document.bare_number(self.position) {
-                Some(text) if text.iter().all(|b| b.is_ascii_digit() || *b == b'-') => Err(RejectReason::Range),
-                _ => Err(RejectReason::Schema),
-            },
+            // An integer beyond 64 bits comes as a double, and so does one with an exponent or a point.
+            Some(Node::Static(StaticNode::F64(_))) => {
+                let text = self.document.bare_number(self.position).ok_or(RejectReason::Schema)?;
+                let whole = exact(text)?;
+                if whole.scale > 0 {
+                    return Err(RejectReason::Schema);
+                }
+                i64::try_from(whole.mantissa).map_err(|_| RejectReason::Range)
+            }
             _ => Err(RejectReason::Schema),
         }
     }
