@@ -3,7 +3,7 @@
 use simd_json::{Buffers, ErrorType, Node, StaticNode, Tape};
 use xtrader_scan::{Exact, NumberError, exact, json_number, quote_or_escape};
 
-use super::levels::decimal;
+use super::levels::{decimal, not_negative};
 use crate::decimal::Decimal;
 use crate::report::RejectReason;
 use crate::time::ms_to_ns;
@@ -304,10 +304,15 @@ impl<'d, 'a> Object<'d, 'a> {
         self.get(key).ok_or(RejectReason::Schema)?.integer()
     }
 
-    /// A price or size that must be there, quoted or bare, at `scale` or finer.
+    /// A price that must be there, quoted or bare, at `scale` or finer.
     pub(crate) fn number(self, key: &str, scale: u8) -> Result<Decimal, RejectReason> {
         let value = self.get(key).ok_or(RejectReason::Schema)?;
         decimal(value.number_text().ok_or(RejectReason::Schema)?, scale)
+    }
+
+    /// A size that must be there, as [`Self::number`] and never negative.
+    pub(crate) fn size(self, key: &str, scale: u8) -> Result<Decimal, RejectReason> {
+        self.number(key, scale).and_then(not_negative)
     }
 
     /// Milliseconds since the epoch as nanoseconds, and whether there was a time that these cannot hold.

@@ -54,7 +54,17 @@ pub(crate) fn decimal(text: &[u8], scale: u8) -> Result<Decimal, RejectReason> {
     at_scale(exact(text)?, scale)
 }
 
-/// The same of a number that was read already.
+/// A size of a single event. Prices may be negative (combos), sizes never are.
+pub(crate) fn size(text: &[u8], scale: u8) -> Result<Decimal, RejectReason> {
+    not_negative(decimal(text, scale)?)
+}
+
+/// The same of a size that was read already.
+pub(crate) fn not_negative(size: Decimal) -> Result<Decimal, RejectReason> {
+    if size.mantissa < 0 { Err(RejectReason::Range) } else { Ok(size) }
+}
+
+/// A number that was read already, at `scale` or finer.
 pub(crate) fn at_scale(number: Exact, scale: u8) -> Result<Decimal, RejectReason> {
     let scale = scale.max(number.scale);
     Ok(Decimal::new(number.at_scale(scale).ok_or(RejectReason::Range)?, scale))
@@ -130,8 +140,11 @@ pub(crate) fn odd_level<const MORE: usize>(c: &mut Cursor<'_>) -> Option<(Exact,
 }
 
 /// Appends one level. A finer number rescales the levels before it; one that an `i64` cannot hold makes the whole
-/// message wide.
+/// message wide. The kernels leave whatever has a sign to this.
 pub(crate) fn push(out: &mut DecodedLevels, side: BookSide, price: Exact, size: Exact) -> Result<(), RejectReason> {
+    if size.mantissa < 0 {
+        return Err(RejectReason::Range);
+    }
     let now = out.scales();
     let wanted = Scales { price: now.price.max(price.scale), size: now.size.max(size.scale) };
     if wanted != now {

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::harness::{A, World, agg_trade, depth, snapshot};
+use super::frames::{T0, deribit_book, deribit_trade, deribit_trades, okx_book, okx_trade};
+use super::harness::{A, World, agg_trade, depth, snapshot, trade};
 use crate::config::{EngineConfig, Stream};
 use crate::engine::Action;
 use crate::symbol::Venue;
@@ -131,5 +132,88 @@ fn subscriptions_are_spread_over_as_many_connections_as_they_need() {
         }
         assert!(channels.values().all(|n| *n <= most), "{venue:?}: {channels:?}");
         assert_eq!((channels.values().sum::<usize>(), channels.len()), (600, 600usize.div_ceil(most)), "{venue:?}");
+    }
+}
+
+/// Prices may be negative (combos), sizes never: a frame with one is counted and costs only itself, whoever reads it.
+#[test]
+fn negative_sizes_are_out_of_range_everywhere() {
+    let quote = |bid: &str| {
+        format!(
+            r#"{{"jsonrpc":"2.0","method":"subscription","params":{{"channel":"quote.X-PERPETUAL","data":{{"timestamp":{T0},"instrument_name":"X-PERPETUAL","best_bid_price":1.5,"best_bid_amount":{bid},"best_ask_price":2.5,"best_ask_amount":3.0}}}}}}"#
+        )
+    };
+    let spot_trade = trade(1, "MARKET", "5");
+    let cases: Vec<(Venue, Vec<(String, &str, &str)>)> = vec![
+        (
+            Venue::BinanceFutures,
+            vec![
+                (agg_trade(1, "100.5", "5"), r#""q":"5""#, r#""q":"-5""#),
+                (depth("BTCUSDT", (1, 2, 1), r#"["1","5"]"#, ""), r#"["1","5"]"#, r#"["1","-5"]"#),
+            ],
+        ),
+        (Venue::BinanceSpot, vec![(spot_trade, r#""q":"5""#, r#""q":"-5""#)]),
+        (
+            Venue::Okx,
+            vec![
+                (okx_trade("BTC-USDT", 1, 1, T0), r#""sz":"2""#, r#""sz":"-2""#),
+                (okx_book("BTC-USDT", (-1, 5), T0, &[("1", "7")], &[("2", "7")], 0), r#"["1","7""#, r#"["1","-7""#),
+            ],
+        ),
+        (
+            Venue::Deribit,
+            vec![
+                (
+                    deribit_trades("X-PERPETUAL", &[deribit_trade("X-PERPETUAL", 1, T0, "")]),
+                    r#""amount":10.0"#,
+                    r#""amount":-10.0"#,
+                ),
+                (
+                    deribit_book("X-PERPETUAL", (None, 5), T0, &[("1", "7")], &[("2", "7")]),
+                    r#""change",1,7"#,
+                    r#""change",1,-7"#,
+                ),
+                (quote("4.0"), r#"amount":4.0"#, r#"amount":-4.0"#),
+            ],
+        ),
+    ];
+    for (venue, frames) in cases {
+        for (good, plain, negative) in frames {
+            let bad = good.replace(plain, negative);
+            assert_ne!(bad, good, "{good}");
+            // Blanks make it a shape that no scanner knows.
+            for frame in [bad.clone(), bad.replacen('{', "{ ", 1)] {
+                let mut world = World::replaying_at(venue, 1);
+                world.frame(A, &frame);
+                assert_eq!(world.count("/frames/rejected/range"), 1, "{frame}");
+                world.frame(A, &good);
+                assert_eq!(world.count("/frames/rejected/range"), 1, "{good}");
+            }
+        }
+    }
+}
+
+/// Deribit writes numbers bare, and a writer of such may write any of them with an exponent.
+#[test]
+fn integers_are_exact_in_whatever_notation() {
+    let mut world = World::replaying_at(Venue::Deribit, 1);
+    let native = "BTC-PERPETUAL";
+    let book = deribit_book(native, (None, 12_000), T0, &[("1", "7")], &[("2", "7")]);
+    world.frame(A, &book.replace("\"change_id\":12000", "\"change_id\":1.2e4"));
+    let change = deribit_book(native, (Some(12_000), 12_001), T0 + 1, &[("1", "8")], &[]);
+    world.frame(A, &change.replace("\"prev_change_id\":12000", "\"prev_change_id\":120E+2"));
+    world.frame(A, &deribit_book(native, (Some(12_001), 12_002), T0 + 2, &[("1", "9")], &[]));
+    let trade = deribit_trade(native, 270, T0, "").replace("\"trade_seq\":270", "\"trade_seq\":2.7e2");
+    let trade = trade.replace(&format!("\"timestamp\":{T0}"), "\"timestamp\":1.7953487e12");
+    world.frame(A, &deribit_trades(native, &[trade]));
+    world.frame(A, &deribit_trades(native, &[deribit_trade(native, 271, T0, "")]));
+    assert_eq!(world.count("/frames/accepted"), 5);
+    assert_eq!(world.rows(Table::L2, &["last_id"]), ["12000", "12001", "12002"]);
+    assert_eq!(world.rows(Table::Trades, &["seq"]), ["270", "271"]);
+    assert_eq!(world.rows(Table::Gaps, &["cause"]), [""; 0]);
+    for (written, reason) in [("1.5", "schema"), ("1e30", "range"), ("\"1\"", "schema")] {
+        let mut world = World::replaying_at(Venue::Deribit, 1);
+        world.frame(A, &book.replace("\"change_id\":12000", &format!("\"change_id\":{written}")));
+        assert_eq!(world.count(&format!("/frames/rejected/{reason}")), 1, "{written}");
     }
 }

@@ -9,7 +9,7 @@ use xtrader_scan::{Cursor, Isa, LevelScales};
 use super::{Dialect, peek};
 use crate::decimal::Decimal;
 use crate::event::{Bbo, BookHead, DecodedLevels, EventTimes, Scales, TextRange, Trade, TradeId, TradeRow, TradeRows};
-use crate::exchange::levels::{BookSide, decimal, scan_side};
+use crate::exchange::levels::{BookSide, decimal, scan_side, size};
 use crate::exchange::{Decoded, EventKind, Head};
 use crate::report::IgnoreReason;
 use crate::table::{Condition, Side, Source};
@@ -164,7 +164,7 @@ fn price_and_size<const NAME: u8>(isa: Isa, c: &mut Cursor<'_>, scales: Scales) 
 fn odd_price_and_size<const NAME: u8>(c: &mut Cursor<'_>, scales: Scales) -> Option<Offer> {
     let price = decimal(c.text()?, scales.price).ok()?;
     c.expect(&[b',', b'"', NAME, b'"', b':', b'"'])?;
-    let size = decimal(c.text()?, scales.size).ok()?;
+    let size = size(c.text()?, scales.size).ok()?;
     Some((price, size))
 }
 

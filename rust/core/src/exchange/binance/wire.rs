@@ -44,7 +44,7 @@ pub(super) fn trade(
     let is_block = head.kind == EventKind::MixedTrades;
     let trade = TradeBody {
         price: body.number("p", scales.price)?,
-        size: body.number("q", scales.size)?,
+        size: body.size("q", scales.size)?,
         fills,
         is_market,
         buyer_is_maker: body.get("m").and_then(Value::boolean).ok_or(RejectReason::Schema)?,
@@ -62,8 +62,8 @@ pub(super) fn trade(
 
 /// The quote, numbers at `scales` or finer.
 pub(super) fn bbo(body: Object<'_, '_>, head: &Head<'_>, scales: Scales) -> Result<Decoded<Bbo>, RejectReason> {
-    let bid = (body.number("b", scales.price)?, body.number("B", scales.size)?);
-    let ask = (body.number("a", scales.price)?, body.number("A", scales.size)?);
+    let bid = (body.number("b", scales.price)?, body.size("B", scales.size)?);
+    let ask = (body.number("a", scales.price)?, body.size("A", scales.size)?);
     Ok(normalize::quote(product(body)?, head, bid, ask))
 }
 
@@ -128,7 +128,7 @@ pub(super) fn read_trades_page<D: Dialect>(
 fn fill(row: Object<'_, '_>, scales: Scales) -> Result<TradeBody, RejectReason> {
     Ok(TradeBody {
         price: row.number("price", scales.price)?,
-        size: row.number("qty", scales.size)?,
+        size: row.size("qty", scales.size)?,
         fills: Fills::default(),
         is_market: true,
         buyer_is_maker: row.get("isBuyerMaker").and_then(Value::boolean).ok_or(RejectReason::Schema)?,

@@ -97,7 +97,7 @@ fn force_order(body: Object<'_, '_>, out: &mut StateRows) -> Result<Decoded<()>,
         _ => return Err(RejectReason::Schema),
     };
     // What was filled and at which average price: `p` and `q` are the order's own.
-    let (price, size) = (order.number("ap", 0)?, order.number("z", 0)?);
+    let (price, size) = (order.number("ap", 0)?, order.size("z", 0)?);
     if price.is_zero() || size.is_zero() {
         return Ok(Decoded::Ignored(IgnoreReason::ZeroPriceOrSize));
     }

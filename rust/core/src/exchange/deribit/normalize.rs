@@ -12,7 +12,7 @@ use crate::event::{
     Bbo, BookHead, DecodedLevels, EventTimes, Level, Liquidated, Scales, TextRange, Texts, Trade, TradeId, TradeRow,
     TradeRows,
 };
-use crate::exchange::levels::{BookSide, at_scale, scan_side_with};
+use crate::exchange::levels::{BookSide, at_scale, not_negative, scan_side_with};
 use crate::exchange::{Decoded, EventKind, Head};
 use crate::report::IgnoreReason;
 use crate::table::{Condition, Side, Source};
@@ -165,12 +165,12 @@ impl TradeBody {
                 b't' if c.eat(br#"trade_seq":"#) => field(c, &mut body.seq, Cursor::integer)?,
                 b't' if c.eat(br#"trade_id":"#) => field(c, &mut body.id, |c| Some(texts.add(text(c)?)))?,
                 b'p' if c.eat(br#"price":"#) => field(c, &mut body.price, |c| number(c, scales.price))?,
-                b'a' if c.eat(br#"amount":"#) => field(c, &mut body.size, |c| number(c, scales.size))?,
+                b'a' if c.eat(br#"amount":"#) => field(c, &mut body.size, |c| size(c, scales.size))?,
                 b'd' if c.eat(br#"direction":"#) => field(c, &mut body.side, |c| Some(side_of(text(c)?)))?,
                 b'i' if c.eat(br#"instrument_name":""#) => field(c, &mut named, |c| same_name(c, symbol))?,
                 b'i' if c.eat(br#"index_price":"#) => field(c, &mut body.index_price, free)?,
                 b'm' if c.eat(br#"mark_price":"#) => field(c, &mut body.mark_price, free)?,
-                b'c' if c.eat(br#"contracts":"#) => field(c, &mut body.contracts, free)?,
+                b'c' if c.eat(br#"contracts":"#) => field(c, &mut body.contracts, |c| not_negative(free(c)?).ok())?,
                 b'c' if c.eat(br#"combo_id":"#) => field(c, &mut body.combo, |c| Some(text(c)? == symbol))?,
                 b'c' if c.eat(br#"combo_trade_id":"#) => field(c, &mut body.combo_trade, Cursor::skip_scalar)?,
                 b'l' if c.eat(br#"liquidation":"#) => field(c, &mut body.liquidation, |c| Some(liquidated(text(c)?)))?,
@@ -290,6 +290,12 @@ fn number(c: &mut Cursor<'_>, scale: u8) -> Option<Decimal> {
     }
 }
 
+/// A size: a number that is never negative.
+#[inline(always)]
+fn size(c: &mut Cursor<'_>, scale: u8) -> Option<Decimal> {
+    not_negative(number(c, scale)?).ok()
+}
+
 /// A number with as many fraction digits as it needs.
 #[inline(always)]
 fn free(c: &mut Cursor<'_>) -> Option<Decimal> {
@@ -317,9 +323,9 @@ fn bbo_body(frame: &[u8], head: &Head<'_>, scales: Scales) -> Option<Bbo> {
             b't' if c.eat(br#"timestamp":"#) => field(&mut c, &mut time, Cursor::millis)?,
             b'i' if c.eat(br#"instrument_name":""#) => field(&mut c, &mut named, |c| same_name(c, head.symbol))?,
             b'b' if c.eat(br#"best_bid_price":"#) => field(&mut c, &mut quote.bid_price, |c| number(c, scales.price))?,
-            b'b' if c.eat(br#"best_bid_amount":"#) => field(&mut c, &mut quote.bid_size, |c| number(c, scales.size))?,
+            b'b' if c.eat(br#"best_bid_amount":"#) => field(&mut c, &mut quote.bid_size, |c| size(c, scales.size))?,
             b'b' if c.eat(br#"best_ask_price":"#) => field(&mut c, &mut quote.ask_price, |c| number(c, scales.price))?,
-            b'b' if c.eat(br#"best_ask_amount":"#) => field(&mut c, &mut quote.ask_size, |c| number(c, scales.size))?,
+            b'b' if c.eat(br#"best_ask_amount":"#) => field(&mut c, &mut quote.ask_size, |c| size(c, scales.size))?,
             _ => skip_unknown(&mut c, &[b"instrument_name"])?,
         }
         if c.eat(b"}}}") {

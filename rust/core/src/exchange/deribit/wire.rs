@@ -163,6 +163,7 @@ pub(super) fn trades(
         let row = row.object().ok_or(RejectReason::Schema)?;
         let name = instrument(row)?;
         let number = |key, scale| row.get(key).map(|_| row.number(key, scale)).transpose();
+        let size = |key, scale| row.get(key).map(|_| row.size(key, scale)).transpose();
         let text = |key| row.get(key).map(|value| value.text().ok_or(RejectReason::Schema)).transpose();
         let body = TradeBody {
             seq: Some(row.integer("trade_seq")?),
@@ -170,9 +171,9 @@ pub(super) fn trades(
             id: text("trade_id")?.map(|id| out.texts.add(id)),
             native: if head.kind == EventKind::MixedTrades { out.texts.add(name) } else { TextRange::default() },
             price: number("price", scales.price)?,
-            size: number("amount", scales.size)?,
+            size: size("amount", scales.size)?,
             side: text("direction")?.map(side_of),
-            contracts: number("contracts", 0)?,
+            contracts: size("contracts", 0)?,
             index_price: number("index_price", 0)?,
             mark_price: number("mark_price", 0)?,
             liquidation: text("liquidation")?.map(liquidated),
@@ -198,11 +199,12 @@ pub(super) fn trades_of_one(list: Value<'_, '_>, scales: Scales, out: &mut Trade
 pub(super) fn bbo(body: Value<'_, '_>, head: &Head<'_>, scales: Scales) -> Result<Decoded<Bbo>, RejectReason> {
     let body = body.object().ok_or(RejectReason::Schema)?;
     let number = |key, scale| body.get(key).map(|_| body.number(key, scale)).transpose();
+    let size = |key, scale| body.get(key).map(|_| body.size(key, scale)).transpose();
     let quote = QuoteBody {
         bid_price: number("best_bid_price", scales.price)?,
-        bid_size: number("best_bid_amount", scales.size)?,
+        bid_size: size("best_bid_amount", scales.size)?,
         ask_price: number("best_ask_price", scales.price)?,
-        ask_size: number("best_ask_amount", scales.size)?,
+        ask_size: size("best_ask_amount", scales.size)?,
     };
     Ok(Decoded::Event(quote.bbo(head)))
 }

@@ -10,7 +10,7 @@ use crate::decimal::Decimal;
 use crate::event::{
     Bbo, BookHead, DecodedLevels, EventTimes, PaddedLevel, Scales, TextRange, Trade, TradeId, TradeRow, TradeRows,
 };
-use crate::exchange::levels::{BookSide, decimal, odd_level, scan_side};
+use crate::exchange::levels::{BookSide, at_scale, decimal, not_negative, odd_level, scan_side, size};
 use crate::exchange::{Decoded, EventKind, Head, Key};
 use crate::report::IgnoreReason;
 use crate::table::{Condition, Side, Source};
@@ -154,7 +154,7 @@ fn trades_body(isa: Isa, frame: &[u8], head: &Head<'_>, scales: Scales, out: &mu
 fn odd_price_and_size(c: &mut Cursor<'_>, scales: Scales) -> Option<(Decimal, Decimal)> {
     let price = decimal(c.text()?, scales.price).ok()?;
     c.expect(br#","sz":""#)?;
-    let size = decimal(c.text()?, scales.size).ok()?;
+    let size = size(c.text()?, scales.size).ok()?;
     Some((price, size))
 }
 
@@ -316,11 +316,8 @@ fn best(isa: Isa, frame: &[u8], c: &mut Cursor<'_>, scales: Scales) -> Option<Of
 fn odd_best(c: &mut Cursor<'_>, scales: Scales) -> Option<(Decimal, Decimal)> {
     let (price, size) = odd_level::<MORE>(c)?;
     c.expect(b"]")?;
-    let at = |number: xtrader_scan::Exact, scale: u8| {
-        let scale = scale.max(number.scale);
-        number.at_scale(scale).map(|mantissa| Decimal::new(mantissa, scale))
-    };
-    Some((at(price, scales.price)?, at(size, scales.size)?))
+    let size = at_scale(size, scales.size).and_then(not_negative).ok()?;
+    Some((at_scale(price, scales.price).ok()?, size))
 }
 
 /// A quote; a side without price and size is not there.

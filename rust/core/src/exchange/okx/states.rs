@@ -8,7 +8,7 @@ use crate::config::Stream;
 use crate::decimal::Decimal;
 use crate::event::{Derivative, EventTimes, Liquidation, OptionState, State, StateRow, StateRows, TextRange};
 use crate::exchange::document::{Object, Value};
-use crate::exchange::levels::decimal;
+use crate::exchange::levels::{decimal, not_negative};
 use crate::exchange::names::is_symbol;
 use crate::exchange::{Decoded, Head, StateHead};
 use crate::report::RejectReason;
@@ -151,7 +151,7 @@ fn liquidation(detail: Object<'_, '_>) -> Result<Liquidation, RejectReason> {
         id: None,
         side: side(detail.get("side").and_then(Value::text).unwrap_or_default()),
         price: number(detail, "bkPx")?.ok_or(RejectReason::Schema)?,
-        size: number(detail, "sz")?.ok_or(RejectReason::Schema)?,
+        size: not_negative(number(detail, "sz")?.ok_or(RejectReason::Schema)?)?,
     })
 }
 

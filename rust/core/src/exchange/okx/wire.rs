@@ -5,7 +5,7 @@ use super::peek::{BOOKS, Ids, Tail, ignored};
 use super::states;
 use crate::event::{Bbo, BookHead, DecodedLevels, EventTimes, Scales, TradeRows};
 use crate::exchange::document::{Document, Object, Value};
-use crate::exchange::levels::{BookSide, decimal, push};
+use crate::exchange::levels::{self, BookSide, decimal, push};
 use crate::exchange::names::is_symbol;
 use crate::exchange::reader::WireReader;
 use crate::exchange::{Decoded, EventKind, Head, Key, Peek};
@@ -115,7 +115,7 @@ pub(super) fn trades(
     for row in data.elements() {
         let row = row.object().ok_or(RejectReason::Schema)?;
         let (first, last) = ids(row)?;
-        let (price, size) = (row.number("px", scales.price)?, row.number("sz", scales.size)?);
+        let (price, size) = (row.number("px", scales.price)?, row.size("sz", scales.size)?);
         out.rows.push(Fill { price, size, fold: fold(row)?, folded }.row(first, last, time(row)?));
     }
     Ok(Decoded::Event(()))
@@ -173,13 +173,13 @@ fn price_and_size<'d, 'a>(level: Value<'d, 'a>) -> Result<(Value<'d, 'a>, Value<
 }
 
 /// The quote, numbers at `scales` or finer.
-pub(super) fn bbo(body: Object<'_, '_>, head: &Head<'_>, scales: Scales) -> Result<Decoded<Bbo>, RejectReason> {
+pub(super) fn bbo<'a>(body: Object<'_, 'a>, head: &Head<'_>, scales: Scales) -> Result<Decoded<Bbo>, RejectReason> {
     let best = |key| -> Result<_, RejectReason> {
         let list = body.get(key).filter(|list| list.is_array()).ok_or(RejectReason::Schema)?;
         let Some(level) = list.elements().next() else { return Ok(None) };
         let (price, size) = price_and_size(level)?;
-        let number = |value: Value<'_, '_>, scale| decimal(value.number_text().ok_or(RejectReason::Schema)?, scale);
-        Ok(Some((number(price, scales.price)?, number(size, scales.size)?)))
+        let text = |value: Value<'_, 'a>| value.number_text().ok_or(RejectReason::Schema);
+        Ok(Some((decimal(text(price)?, scales.price)?, levels::size(text(size)?, scales.size)?)))
     };
     Ok(normalize::quote(head, best("bids")?, best("asks")?))
 }
