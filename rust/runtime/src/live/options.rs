@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
-use xtrader_core::config::{ConfigError, DepthSpeed, EngineConfig, Stream};
+use xtrader_core::config::{ConfigError, DepthSpeed, EngineConfig, SizeUnit, Stream};
 use xtrader_core::exchange::{Protocol, with_protocol};
 
 use super::address::{self, Service};
@@ -172,6 +172,8 @@ const fn default_eager() -> bool {
 
 /// Fewest cores on which a shard may have one for itself.
 const MIN_CORES: usize = 4;
+/// Deribit's gateway at Coinbase: its amounts are in base coin where Deribit's own count dollars (Deribit §1).
+const BASE_COIN_GATEWAY: &str = "drb.coinbase.com";
 
 impl LiveOptions {
     /// These defaults around an engine's configuration.
@@ -216,6 +218,13 @@ impl LiveOptions {
         if let Some(endpoints) = &self.engine.endpoints {
             address::parse(&endpoints.ws, Service::WebSocket).map_err(|e| RuntimeError::Options(format!("ws {e}")))?;
             address::parse(&endpoints.rest, Service::Rest).map_err(|e| RuntimeError::Options(format!("rest {e}")))?;
+            if self.engine.size_unit == SizeUnit::Base && endpoints.ws.contains(BASE_COIN_GATEWAY) {
+                return Err(RuntimeError::Options(format!(
+                    "ws {:?} is Deribit's gateway at Coinbase, whose amounts are in base coin already; choose size_unit \
+                     = \"native\"",
+                    endpoints.ws
+                )));
+            }
         }
         if self.engine.depth_speed == DepthSpeed::Ms10 && self.login.is_none() {
             return Err(RuntimeError::Options(format!(

@@ -27,7 +27,7 @@ const HOSTS: &[(&str, &str)] = &[
     ("okx.com", "okx"),
     ("okex.com", "okx"),
     ("deribit.com", "deribit"),
-    ("drb.coinbase.com", "deribit"),
+    ("drb.coinbase.com", DERIBIT_AT_COINBASE),
     ("coinbase.com", "coinbase"),
     ("futures.kraken.com", "kraken-futures"),
     ("demo-futures.kraken.com", "kraken-futures"),
@@ -36,6 +36,11 @@ const HOSTS: &[(&str, &str)] = &[
     ("hyperliquid.xyz", "hyperliquid"),
     ("hyperliquid-testnet.xyz", "hyperliquid"),
 ];
+
+/// Its amounts are in base coin, where Deribit's own gateways count dollars (Deribit §1): converted, each would be wrong by
+/// the price.
+const DERIBIT_AT_COINBASE: &str = "Deribit's gateway at Coinbase, whose amounts are in base coin already: leave its url \
+     out of the recording, and replay it with --exchange deribit --size-unit native";
 
 /// Names of folders and files and the exchanges they mean. Longer ones stand before their beginnings.
 const NAMES: &[(&str, &str)] = &[

@@ -252,6 +252,7 @@ fn the_exchange_is_told_by_host_then_name_then_caller() {
         ("binance_usdm/x.jsonl", Some("wss://stream.bybit.com/v5"), given, "(bybit) is not supported"),
         ("x.jsonl", Some("wss://ws.okx.com:8443/ws/v5/public"), given, "is okx, not binance-futures"),
         ("x.jsonl", Some("wss://dstream.binance.com/ws"), None, "(binance-coinm) is not supported"),
+        ("x.jsonl", Some("wss://drb.coinbase.com/ws/api/v2"), None, "--exchange deribit --size-unit native"),
         ("synthetic/coinbase.gap.jsonl", None, None, "\"coinbase\" (coinbase) is not supported"),
         ("hyperliquid/x.jsonl", None, None, "(hyperliquid) is not supported"),
         ("x.jsonl", None, None, "--exchange ID), one of: binance-futures"),
