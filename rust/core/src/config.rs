@@ -4,6 +4,7 @@
 
 mod arbitration;
 mod selection;
+mod streams;
 
 pub use arbitration::{Arbitration, DedupLimits, Verify};
 pub use selection::{Condition, Selection, What};
@@ -655,21 +656,24 @@ impl EngineConfig {
             Mode::Live if self.symbols.is_empty() => {
                 Err(ConfigError::Contradiction("symbols is empty; name at least one, e.g. BTCUSDT".into()))
             }
-            Mode::Live => self.symbols.iter().try_for_each(|symbol| self.check_symbol(symbol)),
+            Mode::Live => {
+                self.symbols.iter().try_for_each(|symbol| self.check_symbol(symbol))?;
+                self.check_streams()
+            }
             Mode::Replay => Ok(()),
         }
     }
 
-    /// The markets whose streams are wanted: those of the symbols, all of the venue where they do not say.
-    #[must_use]
-    pub fn markets(&self) -> Vec<Exchange> {
-        let all = with_protocol!(self.venue, P => P::MARKETS);
     /// What [`Self::symbols`] mean, of those that mean anything.
     #[must_use]
     pub fn selections(&self) -> Vec<Selection> {
         self.symbols.iter().filter_map(|text| Selection::parse(self.venue, text).ok()).collect()
     }
 
+    /// The markets whose streams are wanted: those of the symbols, all of the venue where they do not say.
+    #[must_use]
+    pub fn markets(&self) -> Vec<Exchange> {
+        let all = with_protocol!(self.venue, P => P::MARKETS);
         let named: Vec<Option<Exchange>> = self.selections().into_iter().map(|s| s.market).collect();
         if named.is_empty() || named.contains(&None) {
             return all.to_vec();

@@ -133,6 +133,7 @@ impl LiveStream {
         let mut ready = Vec::new();
         for (options, engine) in parts {
             warnings.extend(options.warnings());
+            warnings.extend(options.engine.left_out());
             let credentials = options.login.as_ref().map(|source| source.read(options.engine.venue)).transpose()?;
             let tls = tls::client(options.extra_ca.as_deref())?;
             let control = Arc::new(Control::default());

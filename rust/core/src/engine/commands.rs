@@ -35,7 +35,8 @@ impl Engine {
     }
 
     fn judge_addition(&mut self, symbols: &[String]) -> Result<(), ConfigError> {
-        EngineConfig { symbols: symbols.to_vec(), ..self.cx.config.clone() }.check()?;
+        let all = self.cx.config.symbols.iter().chain(symbols).cloned().collect();
+        EngineConfig { symbols: all, ..self.cx.config.clone() }.check()?;
         let mut natives = Vec::new();
         for text in symbols {
             let selection = Selection::parse(self.cx.config.venue, text)?;

@@ -2,7 +2,7 @@
 //! for each venue, numbered in the order in which they are named.
 
 use serde_json::{Map, Value, json};
-use xtrader_core::config::{ConfigError, EngineConfig, offered, offers, parse_stream, parse_subscription, parse_table};
+use xtrader_core::config::{ConfigError, EngineConfig, offered, parse_stream, parse_subscription, parse_table};
 use xtrader_core::config::{Stream, parse_venue};
 use xtrader_core::symbol::Venue;
 
@@ -71,8 +71,8 @@ impl Plan {
         for name in names {
             let mut without = Vec::new();
             for ((venue, symbols), streams) in venues.iter().zip(&mut streams) {
-                let markets = EngineConfig { symbols: symbols.clone(), ..EngineConfig::new(*venue) }.markets();
-                match parse_stream(*venue, name).ok().filter(|s| markets.iter().any(|market| offers(*market, *s))) {
+                let of_venue = EngineConfig { symbols: symbols.clone(), ..EngineConfig::new(*venue) };
+                match parse_stream(*venue, name).ok().filter(|stream| of_venue.may_have(*stream)) {
                     Some(stream) => streams.push(stream),
                     None => without.push(*venue),
                 }
