@@ -200,7 +200,7 @@ impl Engine {
             return self.on_state_frame::<P>(origin, payload, head);
         }
         let Self { cx, instruments, registry, .. } = self;
-        let instrument = match admit(cx, instruments, registry, head.symbol, stream_of(head.kind)) {
+        let instrument = match admit(cx, instruments, registry, origin, head.symbol, stream_of(head.kind)) {
             Ok(instrument) => instrument,
             Err(outcome) => return outcome,
         };
@@ -722,7 +722,7 @@ fn admit_from<'i>(
         return Err(Outcome::Ignored(IgnoreReason::ConnectionNotUp));
     };
     connection.on_data(cx.now);
-    admit(cx, instruments, registry, native, stream)
+    admit(cx, instruments, registry, origin, native, stream)
 }
 
 /// The instrument of an event, if its stream was asked for.
@@ -731,6 +731,7 @@ fn admit<'i>(
     cx: &mut Context,
     instruments: &'i mut Instruments,
     registry: &Registry,
+    origin: Origin,
     native: &str,
     stream: Stream,
 ) -> Result<&'i mut InstrumentState, Outcome> {
@@ -753,12 +754,6 @@ fn admit<'i>(
         return Err(unconverted::leave_out(cx, registry, state, origin, stream));
     }
     Ok(state)
-}
-
-#[cold]
-fn lacks_reference(cx: &mut Context, state: &InstrumentState) {
-    let (exchange, symbol) = (state.subject.exchange.id(), state.native.to_string());
-    cx.fault.get_or_insert(ConfigError::MissingReference { exchange, symbol });
 }
 
 /// Rows that no frame brought: the engine's own.

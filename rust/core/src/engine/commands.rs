@@ -35,8 +35,12 @@ impl Engine {
     }
 
     fn judge_addition(&mut self, symbols: &[String]) -> Result<(), ConfigError> {
-        let all = self.cx.config.symbols.iter().chain(symbols).cloned().collect();
-        EngineConfig { symbols: all, ..self.cx.config.clone() }.check()?;
+        let mut wanted = EngineConfig { symbols: symbols.to_vec(), ..self.cx.config.clone() };
+        if !symbols.is_empty() {
+            // What these alone do not have, those that are there may.
+            wanted.symbols.extend_from_slice(&self.cx.config.symbols);
+        }
+        wanted.check()?;
         let mut natives = Vec::new();
         for text in symbols {
             let selection = Selection::parse(self.cx.config.venue, text)?;

@@ -4,7 +4,7 @@
 //! so a torn frame or two documents in one never make a row. Anything but the shapes the exchange sends is a
 //! [`Decoded::Miss`]; [`super::wire`] names the reason.
 
-use xtrader_scan::{Cursor, Exact, Isa, actions};
+use xtrader_scan::{Cursor, Exact, Isa, Run, Stop, actions};
 
 use super::peek::{quote_key, same_name, skip_unknown, trades_key};
 use crate::decimal::Decimal;
@@ -55,7 +55,13 @@ fn side(
     out: &mut DecodedLevels,
 ) -> Option<()> {
     let kernel = |at, scales, room, list: &mut Vec<Level>| {
-        actions(isa, frame, at, scales, room, |price, size| list.push(Level { price, size }))
+        // Bare numbers have signs; a size with one is for the reader to refuse.
+        let mut signs = 0;
+        let run = actions(isa, frame, at, scales, room, |price, size| {
+            signs |= size;
+            list.push(Level { price, size });
+        });
+        if signs < 0 { Run { stop: Stop::Full, ..run } } else { run }
     };
     scan_side_with(c, side, max_levels, out, kernel, odd_level)
 }

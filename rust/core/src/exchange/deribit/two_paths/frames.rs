@@ -20,6 +20,11 @@ fn number() -> impl Strategy<Value = String> {
     ]
 }
 
+/// A size, which has no sign.
+fn size() -> impl Strategy<Value = String> {
+    number().prop_map(|number| number.trim_start_matches('-').to_owned())
+}
+
 fn quoted(text: &str) -> String {
     format!("\"{text}\"")
 }
@@ -49,7 +54,7 @@ fn notification(channel: &str, data: &str) -> String {
 
 fn side() -> impl Strategy<Value = String> {
     let action = prop_oneof![Just("new"), Just("change"), Just("delete")];
-    let level = (action, number(), number()).prop_map(|(action, p, q)| format!("[\"{action}\",{p},{q}]"));
+    let level = (action, number(), size()).prop_map(|(action, p, q)| format!("[\"{action}\",{p},{q}]"));
     vec(level, 0..12).prop_map(|levels| format!("[{}]", levels.join(",")))
 }
 
@@ -70,7 +75,7 @@ fn book() -> impl Strategy<Value = String> {
 /// What only some trades have.
 fn extras(name: String) -> impl Strategy<Value = Fields> {
     (
-        of(number()),
+        of(size()),
         of(prop_oneof![Just("M"), Just("T"), Just("MT"), Just("none")]),
         of(("[0-9]{3,6}", of(1u8..4))),
         of(prop_oneof![Just(name), Just("BTC-FS-25DEC26_PERP".to_owned())]),
@@ -97,7 +102,7 @@ fn extras(name: String) -> impl Strategy<Value = Fields> {
 fn trade(name: String, seq: u64) -> impl Strategy<Value = String> {
     let direction = prop_oneof![Just("buy"), Just("sell")];
     let trade_id = prop_oneof!["[0-9]{1,12}", "ETH-[0-9]{1,9}"];
-    (ms(), trade_id, direction, number(), number(), number(), extras(name.clone())).prop_flat_map(
+    (ms(), trade_id, direction, number(), size(), number(), extras(name.clone())).prop_flat_map(
         move |(ms, id, direction, price, amount, mark, extras)| {
             let mut fields: Fields = vec![
                 ("timestamp", ms),
@@ -137,7 +142,7 @@ fn mixed_trades() -> impl Strategy<Value = String> {
 }
 
 fn quote() -> impl Strategy<Value = String> {
-    (instrument(), ms(), [number(), number(), number(), number()]).prop_flat_map(|(name, ms, [b, bq, a, aq])| {
+    (instrument(), ms(), [number(), number()], [size(), size()]).prop_flat_map(|(name, ms, [b, a], [bq, aq])| {
         let fields: Fields = vec![
             ("timestamp", ms),
             ("instrument_name", quoted(&name)),
