@@ -34,6 +34,7 @@ mod state_stream;
 mod subscription;
 mod timers;
 mod top;
+mod trade_epochs;
 mod trade_holes;
 mod trade_stream;
 mod unconverted;

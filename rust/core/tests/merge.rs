@@ -14,6 +14,8 @@ mod cells;
 mod frames;
 #[path = "merge/judge.rs"]
 mod judge;
+#[path = "merge/reader.rs"]
+mod reader;
 #[path = "merge/stream.rs"]
 mod stream;
 
@@ -32,6 +34,7 @@ fn ticks() -> impl Strategy<Value = Vec<(u64, Tick)>> {
         8 => (1i64..4).prop_map(Tick::Trade),
         1 => Just(Tick::KeepAlive),
         1 => Just(Tick::Reset),
+        1 => Just(Tick::TradeReset),
     ];
     prop::collection::vec((1u64..60, tick), 4..90)
 }
@@ -66,13 +69,18 @@ fn case(reconnects: bool, own_cuts: bool) -> impl Strategy<Value = Case> {
 }
 
 /// So many cases of each property: seconds of them, or by `XTRADER_LONG_CASES` as many as wanted.
-fn cases() -> ProptestConfig {
-    let many = std::env::var("XTRADER_LONG_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(160);
-    ProptestConfig { cases: many, max_shrink_iters: 3_000, failure_persistence: None, ..ProptestConfig::default() }
+fn cases(many: u32) -> ProptestConfig {
+    let wanted = std::env::var("XTRADER_LONG_CASES").ok().and_then(|text| text.parse().ok());
+    ProptestConfig {
+        cases: wanted.unwrap_or(many),
+        max_shrink_iters: 3_000,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    }
 }
 
 proptest! {
-    #![proptest_config(cases())]
+    #![proptest_config(cases(160))]
 
     // Fault: N12, X01, X02, X03, X07
     #[test]
@@ -96,12 +104,13 @@ proptest! {
 /// Changes, one a millisecond, but for what happens at some of them, over connections that only lag and lose.
 fn okx(changes: usize, but: &[(usize, Tick)], copies: [(u64, &[Fate]); 2]) -> Case {
     let tick = |n: usize| but.iter().find(|(at, _)| *at == n).map_or(Tick::Change(1, 0, 0), |(_, tick)| *tick);
+    carried(Exchange::Okx, (0..changes).map(|n| (1, tick(n))).collect(), copies)
+}
+
+/// Over connections that only lag and lose.
+fn carried(exchange: Exchange, ticks: Vec<(u64, Tick)>, copies: [(u64, &[Fate]); 2]) -> Case {
     let copy = |(lag, fates): (u64, &[Fate])| Copy { lag, fates: fates.to_vec(), cuts: vec![1], outages: Vec::new() };
-    Case {
-        exchange: Exchange::Okx,
-        ticks: (0..changes).map(|n| (1, tick(n))).collect(),
-        copies: copies.map(copy).to_vec(),
-    }
+    Case { exchange, ticks, copies: copies.map(copy).to_vec() }
 }
 
 const ON_TIME: Fate = Fate::Pass(0);
@@ -133,11 +142,71 @@ fn a_proof_of_life_that_is_lost_is_no_gap() {
     judge::all(&case, &carry(&case));
 }
 
+// Fault: X05, X21
+#[test]
+fn trades_of_before_ids_fell_come_from_who_lags() {
+    let mut ticks = vec![(30, Tick::Trade(2)); 46];
+    ticks[41].1 = Tick::TradeReset;
+    for exchange in Exchange::ALL {
+        // The last trade of before, which nothing shows to be missing, and one further back.
+        let fast = [after(36, Fate::Lose), after(3, Fate::Lose), vec![ON_TIME; 9]].concat();
+        let case = carried(exchange, ticks.clone(), [(0, &fast), (200, &[ON_TIME])]);
+        judge::all(&case, &carry(&case));
+        // And one that nobody brings.
+        let slow = [after(36, Fate::Lose), vec![ON_TIME; 9]].concat();
+        let case = carried(exchange, ticks.clone(), [(0, &fast), (200, &slow)]);
+        judge::all(&case, &carry(&case));
+    }
+}
+
+// Fault: X05, X21
+#[test]
+fn a_book_that_lacks_something_when_its_ids_fall_comes_back() {
+    let mut ticks = vec![(10, Tick::Change(1, 0, 3)); 40];
+    ticks[20].1 = Tick::Reset;
+    for exchange in Exchange::ALL {
+        for lag in [0, 5, 100, 300] {
+            let lost = [after(14, Fate::Lose), vec![ON_TIME; 30]].concat();
+            let case = carried(exchange, ticks.clone(), [(0, &lost), (lag, &lost)]);
+            judge::all(&case, &carry(&case));
+        }
+    }
+}
+
+#[test]
+fn who_has_proved_the_book_alive_while_others_lagged_may_still_heal_it() {
+    let waits = [8, 35, 35, 16, 31, 59, 39, 1, 40, 4, 49, 10, 18, 17, 1, 30, 45, 51, 47, 54, 23, 31];
+    let tick = |n| match n {
+        16 | 17 | 21 => Tick::KeepAlive,
+        18 => Tick::Reset,
+        _ => Tick::Change(1, 0, 0),
+    };
+    let ticks = std::iter::zip(waits, 0..).map(|(wait, n)| (wait, tick(n))).collect();
+    let slow = [after(5, Fate::Pass(94)), vec![ON_TIME; 3]].concat();
+    let fast = [after(7, Fate::Lose), after(0, Fate::Twice(5)), after(9, Fate::Pass(145))].concat();
+    let mut case = carried(Exchange::Okx, ticks, [(240, &slow), (0, &fast)]);
+    case.copies[0].outages = vec![(520, 126)];
+    let joins = Copy { lag: 25, fates: vec![ON_TIME], cuts: vec![1], outages: vec![(167, 371)] };
+    case.copies.push(joins);
+    judge::all(&case, &carry(&case));
+}
+
+#[test]
+fn what_is_held_says_more_exactly_what_is_missing_than_who_comes_last() {
+    let ticks = vec![(10, Tick::Change(1, 0, 3)); 30];
+    for exchange in Exchange::ALL {
+        let one = [after(10, Fate::Lose), vec![ON_TIME; 30]].concat();
+        let other = [after(10, Fate::Lose), after(0, Fate::Lose), after(0, Fate::Lose), vec![ON_TIME; 30]].concat();
+        let case = carried(exchange, ticks.clone(), [(0, &one), (5, &other)]);
+        judge::all(&case, &carry(&case));
+    }
+}
+
 /// The same over and over, as long as one likes: `XTRADER_LONG_CASES=100000 cargo test -- --ignored`.
 #[test]
 #[ignore = "takes minutes: make test-long"]
 fn any_number_of_copies_in_any_state() {
-    let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig { cases: 20_000, ..cases() });
+    let mut runner = proptest::test_runner::TestRunner::new(cases(80_000));
     let any = (any::<bool>(), any::<bool>()).prop_flat_map(|(reconnects, own_cuts)| case(reconnects, own_cuts));
     let checked = runner.run(&any, |case| {
         judge::all(&case, &carry(&case));

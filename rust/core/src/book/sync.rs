@@ -102,6 +102,8 @@ pub struct Placed {
     last: Position,
     /// Its connection counts the epochs as the book does. Else they are told by its time, each time anew.
     is_sure: bool,
+    /// How often ids have fallen on its connection is known behind it.
+    is_counted: bool,
     /// Its ids are ids, not times.
     linked: bool,
     /// Its time, where sizes of ids tell no order.
@@ -152,6 +154,19 @@ struct Chain {
     event: Option<i64>,
 }
 
+fn is_later(event: Option<i64>, than: Option<i64>) -> bool {
+    matches!((event, than), (Some(now), Some(then)) if now > then)
+}
+
+/// Where ids fell last, without the exchange's word.
+#[derive(Clone, Copy, Debug)]
+struct Fall {
+    /// From which id.
+    from: i64,
+    /// Event time of what showed it.
+    event: Option<i64>,
+}
+
 /// The sync machine of one book.
 #[derive(Clone, Debug)]
 pub struct BookSync {
@@ -168,6 +183,7 @@ pub struct BookSync {
     /// Each connection's own chain.
     chains: Vec<Chain>,
     seats: Seats,
+    fall: Option<Fall>,
 }
 
 impl BookSync {
@@ -183,6 +199,7 @@ impl BookSync {
             last_event: None,
             chains: Vec::with_capacity(4),
             seats: Seats::default(),
+            fall: None,
         }
     }
 
@@ -223,16 +240,19 @@ impl BookSync {
         let fell = i64::from(self.rules.ids_may_fall && linked && key.last < prev);
         let counted = match chain.and_then(|chain| chain.epoch.filter(|_| chain.id == prev)) {
             _ if !linked => Some(self.at.epoch),
-            // Ids have fallen on another connection, and not yet on this one.
-            _ if !self.rules.ids_may_fall => {
-                let own = chain.filter(|chain| key.last >= chain.id).and_then(|chain| chain.epoch);
-                Some(own.unwrap_or(self.at.epoch))
-            }
+            _ if !self.rules.ids_may_fall => Some(self.epoch_of(key.last, event, conn)),
             counted => counted,
         };
+        let is_sure = counted.is_some() || key.last == self.at.id && event == self.last_event;
+        let is_at_the_book = [key.prev, key.last].contains(&self.at.id);
         let epoch = counted.unwrap_or_else(|| self.epoch_by_time(key.last, event) - fell);
         Some(Placed {
-            is_sure: counted.is_some() || key.last == self.at.id && event == self.last_event,
+            is_sure,
+            is_counted: if self.rules.ids_may_fall {
+                is_sure
+            } else {
+                is_at_the_book || chain.is_some_and(|chain| chain.epoch.is_some() || key.last < chain.id)
+            },
             key: Key { prev, ..key },
             conn,
             event,
@@ -274,6 +294,39 @@ impl BookSync {
         Some((self.is_reset(&diff), self.judge(&diff), self.chain_after(&diff)))
     }
 
+    /// In which epoch an id lies, where the exchange does not say that ids fall. A connection whose own ids fall while its
+    /// time goes on has come to the next one. One that has just joined has where it is clearly later than a book whose ids are
+    /// higher, or is the only one.
+    fn epoch_of(&self, id: i64, event: Option<i64>, conn: ConnId) -> i64 {
+        let own = self.chain_of(conn);
+        let fell = own.filter(|own| id < own.id && is_later(event, own.event));
+        let before = own.and_then(|own| own.epoch);
+        let before = before.or_else(|| fell.map(|own| self.likely_epoch_of(own.id, own.event)));
+        if let Some(before) = before {
+            let epoch = before + i64::from(fell.is_some());
+            if epoch >= self.at.epoch || !self.is_behind_the_fall(event) {
+                return epoch;
+            }
+        }
+        let is_alone = own.is_none() && !self.is_shared(conn);
+        let is_believed = is_later(event, self.last_event.map(|then| then.saturating_add(CLEARLY_LATER)))
+            || is_alone && is_later(event, self.last_event);
+        if id < self.at.id && is_believed { self.at.epoch + 1 } else { self.likely_epoch_of(id, event) }
+    }
+
+    /// The book's, unless ids have just fallen and this one goes on from where they were before.
+    fn likely_epoch_of(&self, id: i64, event: Option<i64>) -> i64 {
+        let goes_on_from = |fall: Fall| id.abs_diff(fall.from) < id.abs_diff(self.at.id);
+        let is_before = self.fall.is_some_and(goes_on_from) && !self.is_behind_the_fall(event);
+        self.at.epoch - i64::from(is_before)
+    }
+
+    /// It was made later than what showed that ids had fallen.
+    fn is_behind_the_fall(&self, event: Option<i64>) -> bool {
+        let then = self.fall.and_then(|fall| fall.event);
+        is_later(event, then.map(|then| then.saturating_add(CLEARLY_LATER)))
+    }
+
     /// A connection that joined, or that left something out, does not know how often ids have fallen: the exchange's
     /// time tells on which side of the book its diff lies.
     fn epoch_by_time(&self, last: i64, event: Option<i64>) -> i64 {
@@ -287,7 +340,7 @@ impl BookSync {
     /// Judges a diff, before [`Self::note`] is told of it.
     #[must_use]
     pub fn judge(&self, diff: &Placed) -> Verdict {
-        if !self.rules.ids_may_fall && diff.last.epoch < self.at.epoch {
+        if self.is_of_before(diff) {
             return Verdict::Duplicate;
         }
         match (self.state, self.rules.snapshot) {
@@ -374,28 +427,37 @@ impl BookSync {
         diff.fell() && diff.key.prev == self.at.id
     }
 
-    /// True where ids fell while the exchange's time went on: a wipe or relisting, never a late copy. The ids of its own
-    /// connection must have fallen: clocks of gateways differ (Binance spot §6). One that has just joined is believed
-    /// where there is no other.
+    /// True where ids fell while the exchange's time went on: a wipe or relisting, never a late copy.
     #[must_use]
     pub fn is_reset(&self, diff: &Placed) -> bool {
-        let later = matches!((diff.event, self.last_event), (Some(now), Some(then)) if now > then);
-        let fell = match self.chain_of(diff.conn) {
-            Some(own) => diff.key.last < own.id,
-            None => !self.is_shared(diff.conn),
-        };
-        !self.rules.ids_may_fall
-            && diff.linked
-            && self.bridged
-            && self.id().is_some_and(|id| diff.key.last < id)
-            && later
-            && fell
+        !self.rules.ids_may_fall && diff.linked && diff.last.epoch > self.at.epoch
     }
 
-    /// Ids have fallen on this connection, as [`Self::is_reset`] found: what the others still bring of before is known.
-    pub fn begin_epoch(&mut self, conn: ConnId) {
-        self.at.epoch += 1;
-        self.forget(conn);
+    /// As [`Self::is_reset`], of a snapshot on the stream itself. It lies below what was made before it.
+    #[must_use]
+    pub fn is_reset_by(&self, id: i64, event: Option<i64>, conn: ConnId) -> bool {
+        let is_below = |chain: &Chain| {
+            chain.epoch == Some(self.at.epoch)
+                && id < chain.id
+                && is_later(event, chain.event.map(|then| then.saturating_add(CLEARLY_LATER)))
+        };
+        let epoch = self.epoch_of(id, event, conn);
+        let fell = epoch > self.at.epoch || epoch == self.at.epoch && self.chains.iter().any(is_below);
+        !self.rules.ids_may_fall && fell
+    }
+
+    /// Ids have fallen to this one: what connections still bring of before is known.
+    pub fn begin_epoch(&mut self, id: i64, event: Option<i64>) {
+        let from = self.chains.iter().map(|chain| chain.id).fold(self.at.id, i64::max);
+        self.fall = Some(Fall { from, event });
+        self.at = Position { epoch: self.at.epoch + 1, id };
+        self.last_event = event;
+    }
+
+    /// It is of before ids fell.
+    #[must_use]
+    pub fn is_of_before(&self, diff: &Placed) -> bool {
+        !self.rules.ids_may_fall && diff.last.epoch < self.at.epoch
     }
 
     /// True where another connection than `conn` is not known to have come past the book's id and so may fill a hole
@@ -404,8 +466,9 @@ impl BookSync {
     pub fn may_heal(&self, conn: ConnId) -> bool {
         let is_behind = |chain: &Chain| match chain.epoch {
             Some(epoch) => Position { epoch, id: chain.id } <= self.at,
-            // Then its time tells.
-            None => chain.event.zip(self.last_event).is_none_or(|(now, then)| now <= then),
+            None if !self.rules.ids_may_fall => chain.id <= self.at.id,
+            // Then its time tells, but that of a proof of life says nothing.
+            None => chain.id == self.at.id || chain.event.zip(self.last_event).is_none_or(|(now, then)| now <= then),
         };
         self.chains.iter().any(|chain| chain.conn != conn && is_behind(chain))
     }
@@ -430,14 +493,19 @@ impl BookSync {
     fn chain_after(&self, diff: &Placed) -> Chain {
         let brought_the_book_here = self.led_by == Some(diff.conn) && diff.key.last == self.at.id;
         let epoch = if brought_the_book_here { self.at.epoch } else { diff.last.epoch };
-        let epoch = (brought_the_book_here || diff.is_sure).then_some(epoch);
+        let epoch = (brought_the_book_here || diff.is_counted).then_some(epoch);
         Chain { conn: diff.conn, id: diff.key.last, epoch, event: diff.event }
     }
 
     /// Notes that a connection delivered a snapshot on the stream itself that the book did not take.
     pub fn note_snapshot(&mut self, id: i64, event: Option<i64>, conn: ConnId) {
         // At the book's own id it is known how often ids have fallen.
-        let epoch = (id == self.at.id).then_some(self.at.epoch);
+        let known = (id == self.at.id).then_some(self.at.epoch);
+        let counted = || {
+            let is_counted = !self.rules.ids_may_fall && self.chain_of(conn)?.epoch.is_some();
+            is_counted.then(|| self.epoch_of(id, event, conn))
+        };
+        let epoch = known.or_else(counted);
         self.set_chain(Chain { conn, id, epoch, event });
     }
 
@@ -490,7 +558,9 @@ impl BookSync {
             self.state = SyncState::Resyncing;
         }
         self.bridged = false;
-        self.last_event = None;
+        if self.rules.ids_may_fall {
+            self.last_event = None;
+        }
     }
 
     /// Judges a REST snapshot against the keys of the diffs held, in order of their ids.
@@ -519,6 +589,9 @@ impl BookSync {
     #[must_use]
     pub fn judge_channel_snapshot(&self, id: i64, event: Option<i64>, conn: ConnId) -> SnapshotVerdict {
         let at_hand = matches!(self.state, SyncState::Live | SyncState::Holding);
+        if !self.rules.ids_may_fall && self.epoch_of(id, event, conn) < self.at.epoch {
+            return SnapshotVerdict::Known;
+        }
         if at_hand && self.is_shared(conn) {
             let times = event.zip(self.last_event);
             let is_older = times.is_some_and(|(now, then)| now < then);

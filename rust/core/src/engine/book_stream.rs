@@ -162,14 +162,12 @@ impl BookStream {
             return Outcome::Ignored(IgnoreReason::OtherVariant);
         }
         self.carriers.note(origin.conn, cx.now.at.mono);
-        let Some(mut diff) = self.sync.place(head.key, head.times.event, origin.conn) else {
+        let Some(diff) = self.sync.place(head.key, head.times.event, origin.conn) else {
             return self.before_snapshot(cx, subject);
         };
         if self.sync.is_reset(&diff) {
-            self.carriers.restart_race();
-            self.fail(cx, subject, origin, Finding::new(GapCause::IdReset, GapEvidence::Chain));
-            self.sync.begin_epoch(origin.conn);
-            diff = self.sync.place(head.key, head.times.event, origin.conn).unwrap_or(diff);
+            self.begin_epoch(cx, subject, origin, diff.key.last, head.times.event);
+            self.ask_snapshot(cx, subject);
         }
         let verdict = self.sync.judge(&diff);
         let is_fresh = match verdict {
@@ -215,6 +213,14 @@ impl BookStream {
         outcome
     }
 
+    /// Ids have fallen without the exchange's word: the book is not its book any more.
+    fn begin_epoch(&mut self, cx: &mut Context, subject: Subject, origin: Origin, id: i64, event: Option<i64>) {
+        self.carriers.restart_race();
+        self.break_off(cx, subject, origin, Finding::new(GapCause::IdReset, GapEvidence::Chain), None);
+        self.sync.begin_epoch(id, event);
+        self.drop_held_of_before(cx);
+    }
+
     /// A copy, in the scratch, against the change of the same cut that was taken.
     #[cold]
     fn compare(&self, cx: &mut Context, subject: Subject, origin: Origin, key: Key) {
@@ -248,7 +254,19 @@ impl BookStream {
                 }
                 return Outcome::Accepted;
             }
-            Verdict::Gap => self.fail(cx, subject, origin, self.hole_before(&diff)),
+            Verdict::Gap => {
+                // What is held before it tells more exactly what is missing.
+                let earlier = self.held.iter().map(|held| &held.diff).min_by_key(|held| held.order());
+                let first = earlier.filter(|held| held.order() < diff.order()).unwrap_or(&diff);
+                let (finding, mut noticed) = (self.hole_before(first), self.hole.take());
+                if let Some(hole) = &mut noticed
+                    && self.sync.breaks_chain(&diff)
+                {
+                    hole.lacked_by(origin.conn);
+                }
+                self.break_off(cx, subject, origin, finding, noticed);
+                self.ask_snapshot(cx, subject);
+            }
             Verdict::Hold | Verdict::Duplicate | Verdict::Stale | Verdict::BeforeSnapshot => {}
         }
         self.keep_or_leave(cx, subject, origin, diff, book_head)
@@ -376,6 +394,9 @@ impl BookStream {
         }
         self.carriers.note(origin.conn, cx.now.at.mono);
         let id = head.key.last;
+        if self.sync.is_reset_by(id, head.times.event, origin.conn) {
+            self.begin_epoch(cx, subject, origin, id, head.times.event);
+        }
         let verdict = self.sync.judge_channel_snapshot(id, head.times.event, origin.conn);
         if verdict == SnapshotVerdict::Known {
             self.sync.note_snapshot(id, head.times.event, origin.conn);

@@ -44,6 +44,8 @@ pub(super) struct TradeHoles {
     holes: Vec<Hole>,
     /// The ids count aggregates, not single fills.
     pub aggregated: bool,
+    /// The exchange counts anew: REST would tell other trades by these ids.
+    pub is_past: bool,
 }
 
 impl TradeHoles {
@@ -75,7 +77,7 @@ impl TradeHoles {
         gap: OpenGap,
         may_come_late: bool,
     ) {
-        if cx.recover(subject, self.aggregated, ids) {
+        if !self.is_past && cx.recover(subject, self.aggregated, ids) {
             self.holes.push(Hole { ids, gap, until: u64::MAX, asked: true, repaired: Repaired::Connection });
         } else if may_come_late {
             self.keep(cx, ids, gap, LATE_MS, Timer::LateTrades(subject.id));
@@ -179,7 +181,19 @@ impl TradeHoles {
         self.settle(cx, subject, origin, window, carriers, |hole| hole.ids.1 < low && !hole.asked);
     }
 
-    /// A new epoch: none of it can come any more.
+    /// Nobody tells any more what REST was asked for.
+    pub(super) fn give_up_asked(
+        &mut self,
+        cx: &mut Context,
+        subject: Subject,
+        origin: Origin,
+        window: &SequenceWindow,
+        carriers: &Carriers,
+    ) {
+        self.settle(cx, subject, origin, window, carriers, |hole| hole.asked);
+    }
+
+    /// None of it can come any more.
     pub(super) fn give_up_all(&mut self, cx: &mut Context, subject: Subject, origin: Origin, window: &SequenceWindow) {
         for hole in std::mem::take(&mut self.holes) {
             tell(cx, subject, origin, hole, window, |_, _, gap, cx| {

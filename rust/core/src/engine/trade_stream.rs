@@ -4,10 +4,11 @@ use super::carriers::Carriers;
 use super::context::{Context, Origin, Subject};
 use super::copies::{Content, Copies};
 use super::gaps::{self, Finding, OpenGap};
-use super::trade_holes::{self, TradeHoles};
+use super::trade_epochs::{Epoch, Epochs};
+use super::trade_holes;
 use super::verify::{Samples, TradeSays};
 use super::{own_origin, taken};
-use crate::arbiter::{Seats, SequenceWindow, Verdict};
+use crate::arbiter::Verdict;
 use crate::batch::RowKey;
 use crate::config::{Stream, TradeSource};
 use crate::event::{Liquidated, Liquidation, Scales, Texts, Trade, TradeRow, TradeRows};
@@ -17,31 +18,15 @@ use crate::report::Outcome;
 use crate::symbol::ConnId;
 use crate::table::{GapCause, GapEvidence, Repaired, Side, Source, flags};
 
-/// How far a connection has delivered, fresh or not.
-#[derive(Clone, Copy, Debug)]
-struct Heard {
-    conn: ConnId,
-    last: i64,
-    /// It has delivered of this epoch.
-    entered: bool,
-}
-
 /// See the module.
 pub(super) struct TradeStream {
     /// The feed that was taken; the other one is ignored.
     kind: Option<EventKind>,
-    window: SequenceWindow,
-    /// Event time of the highest id.
-    high_event: Option<i64>,
-    /// Event time of the first trade of this epoch, where it is not the first of all.
-    epoch_event: Option<i64>,
-    heard: Vec<Heard>,
-    seats: Seats,
+    epochs: Epochs,
     /// Of those without the ids of the feed, which have no order.
     copies: Copies,
     samples: Samples<i64, TradeSays>,
     gap: Option<OpenGap>,
-    holes: TradeHoles,
     /// Nobody asked for what was traded before the next trade.
     begins_anew: bool,
     pub scales: Scales,
@@ -56,15 +41,10 @@ impl TradeStream {
                 TradeSource::AggTrade => Some(EventKind::AggTrade),
                 TradeSource::Trade => Some(EventKind::Trade),
             },
-            window: SequenceWindow::default(),
-            high_event: None,
-            epoch_event: None,
-            heard: Vec::with_capacity(4),
-            seats: Seats::default(),
+            epochs: Epochs::default(),
             copies: Copies::default(),
             samples: Samples::default(),
             gap: None,
-            holes: TradeHoles::default(),
             begins_anew: false,
             scales: Scales::default(),
             carriers: Carriers::default(),
@@ -101,27 +81,30 @@ impl TradeStream {
         }
         self.carriers.note(origin.conn, cx.now.at.mono);
         let Key { first, last, .. } = head.key;
-        if self.is_of_before(origin.conn, first, last, head.times.event) {
+        let event = head.times.event;
+        let Some(place) = self.epochs.place(origin.conn, (first, last), event) else {
             return Outcome::Ignored(IgnoreReason::TooOld);
-        }
-        let verdict = self.window.check(first, last);
-        if first <= last {
+        };
+        let is_present = place == self.epochs.present();
+        let epoch = self.epochs.at(place);
+        let verdict = epoch.window.check(first, last);
+        if first <= last && is_present {
             let is_fresh = matches!(verdict, Verdict::Fresh | Verdict::PartlyKnown);
             self.carriers.compare(cx, origin.conn, last, Some(first.saturating_sub(1)), is_fresh);
         }
         match verdict {
             Verdict::Fresh | Verdict::PartlyKnown => {}
             Verdict::Known => {
-                self.hear(origin.conn, first, last);
-                self.window.drop_known(first, last);
+                epoch.window.drop_known(first, last);
+                self.epochs.hear(origin.conn, (first, last), place);
                 if cx.config.arbitration.verify.picks(last) {
                     self.compare(cx, subject, origin, decode);
                 }
                 return Outcome::Duplicate;
             }
             Verdict::TooOld => {
-                if !self.is_later(head.times.event) {
-                    self.window.insert_range(first, last);
+                if !is_present || !epoch.is_over((first, last), event) {
+                    epoch.window.insert_range(first, last);
                     return Outcome::Ignored(IgnoreReason::TooOld);
                 }
             }
@@ -172,57 +155,7 @@ impl TradeStream {
             return Outcome::Ignored(IgnoreReason::OtherTradeSource);
         }
         self.carriers.note(origin.conn, cx.now.at.mono);
-        let event = row.trade.as_ref().ok().and_then(|trade| trade.times.event);
-        if self.is_of_before(origin.conn, row.first, row.last, event) {
-            return Outcome::Ignored(IgnoreReason::TooOld);
-        }
         self.take(cx, subject, origin, EventKind::Trade, std::slice::from_ref(row), texts, last_flag)
-    }
-
-    /// Ids have fallen, and this connection still delivers those of before: late copies, however high.
-    #[inline]
-    fn is_of_before(&mut self, conn: ConnId, first: i64, last: i64, event: Option<i64>) -> bool {
-        match self.epoch_event {
-            Some(begin) if first <= last => self.is_before(conn, first, event, begin),
-            _ => false,
-        }
-    }
-
-    fn is_before(&mut self, conn: ConnId, first: i64, event: Option<i64>, begin: i64) -> bool {
-        let heard = self.heard.iter_mut().find(|heard| heard.conn == conn);
-        if heard.as_ref().is_some_and(|heard| heard.entered) {
-            return false;
-        }
-        let is_before = event.is_some_and(|event| event < begin);
-        if !is_before && let Some(heard) = heard {
-            (heard.entered, heard.last) = (true, first.saturating_sub(1));
-        }
-        is_before
-    }
-
-    /// Notes how far a connection has come. Yields the first of its ids that it should have brought before these, where
-    /// it had spoken before.
-    #[inline]
-    fn hear(&mut self, conn: ConnId, first: i64, last: i64) -> Option<i64> {
-        if first > last {
-            return None;
-        }
-        let at = self.seats.find(&self.heard, conn, |heard| heard.conn);
-        let Some(heard) = at.and_then(|at| self.heard.get_mut(at)) else {
-            self.heard.push(Heard { conn, last, entered: true });
-            return None;
-        };
-        let due = heard.last.saturating_add(1);
-        heard.last = heard.last.max(last);
-        if due < first {
-            self.holes.left_out((due, first - 1), conn);
-        }
-        Some(due)
-    }
-
-    /// Ids fell while the exchange's time went on: not a late copy.
-    fn is_later(&self, event: Option<i64>) -> bool {
-        matches!((event, self.high_event), (Some(now), Some(then)) if now > then)
     }
 
     /// Takes the decoded trades of one message: those that are known already are left out one by one. The last one
@@ -244,11 +177,14 @@ impl TradeStream {
         let mut waiting: Option<(RowKey, &Trade)> = None;
         for row in rows {
             let event = row.trade.as_ref().ok().and_then(|trade| trade.times.event);
-            if row.has_ids() && self.window.check(row.first, row.last) == Verdict::TooOld && self.is_later(event) {
+            let ids = (row.first, row.last);
+            let Some(mut place) = self.epochs.place(origin.conn, ids, event) else { continue };
+            if row.has_ids() && place == self.epochs.present() && self.epochs.now.is_over(ids, event) {
                 self.reset(cx, subject, origin, event);
+                place = self.epochs.present();
             }
             // Folds are the same on every connection: one that is partly known has been told fill by fill, by REST.
-            let verdict = self.window.check(row.first, row.last);
+            let verdict = self.epochs.at(place).window.check(row.first, row.last);
             let is_told_otherwise = row.has_ids() && verdict == Verdict::PartlyKnown;
             let known = match &row.trade {
                 _ if row.has_ids() => verdict != Verdict::Fresh,
@@ -259,9 +195,9 @@ impl TradeStream {
                 }
                 Err(_) => false,
             };
-            let due = self.hear(origin.conn, row.first, row.last);
+            let due = self.epochs.hear(origin.conn, ids, place);
             if !is_told_otherwise {
-                self.admit(cx, subject, origin, (row.first, row.last), event, due.is_some());
+                self.admit(cx, subject, origin, ids, event, place, due.is_some());
             }
             match &row.trade {
                 Ok(trade) if known => {
@@ -336,7 +272,9 @@ impl TradeStream {
         }
     }
 
-    /// Marks ids as seen, awaits or names the hole before them and closes those that they fill. `first` above `last` is a trade without such ids.
+    /// Marks ids as seen, awaits or names the hole before them and closes those that they fill. `first` above `last` is a
+    /// trade without such ids.
+    #[allow(clippy::too_many_arguments)]
     fn admit(
         &mut self,
         cx: &mut Context,
@@ -344,43 +282,47 @@ impl TradeStream {
         origin: Origin,
         (first, last): (i64, i64),
         event: Option<i64>,
+        place: usize,
         had_spoken: bool,
     ) {
         if first > last {
             return;
         }
-        self.holes.aggregated = !self.counts_fills();
-        let mut seen = self.window.insert_range(first, last);
+        let aggregated = !self.counts_fills();
+        let suspended = if place == self.epochs.present() { self.gap.take() } else { None };
+        let epoch = self.epochs.at(place);
+        epoch.holes.aggregated = aggregated;
+        let mut seen = epoch.window.insert_range(first, last);
         if std::mem::take(&mut self.begins_anew) {
             seen.jump = None;
         }
-        if self.window.high() == Some(last) {
-            self.high_event = event.or(self.high_event);
+        if epoch.window.high() == Some(last) {
+            epoch.high_event = event.or(epoch.high_event);
         }
-        if let Some(mut gap) = self.gap.take() {
+        if let Some(mut gap) = suspended {
             gap.finding.missing = Some(seen.jump.map_or(0, trade_holes::len));
             gap.finding.ids = seen.jump;
             match seen.jump {
                 // Connections that have come back since bring what is from then on.
-                Some(ids) => self.holes.declared(cx, subject, origin, ids, gap, false),
+                Some(ids) => epoch.holes.declared(cx, subject, origin, ids, gap, false),
                 None => gap.close(cx, subject, origin, Repaired::None),
             }
         } else if let Some(ids) = seen.jump {
             if self.carriers.others(origin.conn) {
                 let lacked_by = had_spoken.then_some(origin.conn);
-                self.holes.await_ids(cx, subject, origin, ids, lacked_by, &self.carriers);
+                epoch.holes.await_ids(cx, subject, origin, ids, lacked_by, &self.carriers);
             } else {
                 let finding = trade_holes::finding(ids);
                 let stream = cx.stream_of_trades();
                 let gap = OpenGap::open(cx, subject, origin, stream, finding, &self.carriers);
-                self.holes.declared(cx, subject, origin, ids, gap, false);
+                epoch.holes.declared(cx, subject, origin, ids, gap, false);
             }
         }
         if seen.repaired > 0 {
-            self.holes.filled(cx, subject, origin, (first, last), &self.window, &self.carriers);
+            epoch.holes.filled(cx, subject, origin, (first, last), &epoch.window, &self.carriers);
         }
-        if !self.holes.is_empty() {
-            self.holes.give_up_passed(cx, subject, origin, &self.window, &self.carriers);
+        if !epoch.holes.is_empty() {
+            epoch.holes.give_up_passed(cx, subject, origin, &epoch.window, &self.carriers);
         }
     }
 
@@ -400,7 +342,7 @@ impl TradeStream {
         for row in page.rows.iter().filter(within) {
             highest = Some(row.last);
             // REST tells a row for each id. What came late meanwhile is not missing any more.
-            if row.first != row.last || !self.window.recover(row.last) {
+            if row.first != row.last || !self.epochs.now.window.recover(row.last) {
                 continue;
             }
             let Ok(mut trade) = row.trade else { continue };
@@ -416,7 +358,8 @@ impl TradeStream {
             self.emit(cx, subject, origin, &key, &trade, &page.texts);
         }
         if let Some(highest) = highest {
-            self.holes.filled(cx, subject, origin, (ids.0, highest), &self.window, &self.carriers);
+            let Epoch { window, holes, .. } = &mut self.epochs.now;
+            holes.filled(cx, subject, origin, (ids.0, highest), window, &self.carriers);
         }
         highest
     }
@@ -424,38 +367,38 @@ impl TradeStream {
     /// REST has told all that it can of these ids.
     pub(super) fn on_fetched(&mut self, cx: &mut Context, subject: Subject, ids: (i64, i64)) {
         let origin = own_origin(cx);
-        self.holes.fetched(cx, subject, origin, ids, &self.window, &self.carriers);
+        let Epoch { window, holes, .. } = &mut self.epochs.now;
+        holes.fetched(cx, subject, origin, ids, window, &self.carriers);
     }
 
     /// The first of these ids that is missing.
     pub(super) fn first_missing(&self, (first, last): (i64, i64)) -> Option<i64> {
-        self.window.missing_in(first, last).map(|(first, _)| first).next()
+        self.epochs.now.window.missing_in(first, last).map(|(first, _)| first).next()
     }
 
     /// When the first of the holes that it waits to be filled is declared.
     pub(super) fn heals_until(&self) -> Option<u64> {
-        self.holes.awaited_until()
+        self.epochs.iter().filter_map(|epoch| epoch.holes.awaited_until()).min()
     }
 
     /// Missing ids have had their time to come.
     pub(super) fn on_heal_timeout(&mut self, cx: &mut Context, subject: Subject) {
         let origin = Origin { ts_recv: cx.now.at.wall, suspect: 0, conn: ConnId::NONE };
-        self.holes.on_timeout(cx, subject, origin, &self.window, &self.carriers);
+        for Epoch { window, holes, .. } in self.epochs.all() {
+            holes.on_timeout(cx, subject, origin, window, &self.carriers);
+        }
     }
 
-    /// Ids fell: a new epoch, named.
+    /// Ids fell: a new epoch, named. What is missing of the one before may still come on connections that lag, but REST
+    /// counts anew.
     fn reset(&mut self, cx: &mut Context, subject: Subject, origin: Origin, event: Option<i64>) {
         cx.recovery.cancel(subject.id);
-        self.holes.give_up_all(cx, subject, origin, &self.window);
-        self.window.reset();
+        let Epoch { window, holes, .. } = &mut self.epochs.now;
+        holes.give_up_asked(cx, subject, origin, window, &self.carriers);
         self.carriers.restart_race();
-        self.high_event = None;
-        self.epoch_event = event;
-        for heard in &mut self.heard {
-            heard.entered = false;
+        if let Some(Epoch { mut holes, window, .. }) = self.epochs.begin(origin.conn, event) {
+            holes.give_up_all(cx, subject, origin, &window);
         }
-        // It is the one that brings the new epoch.
-        self.heard.retain(|heard| heard.conn != origin.conn);
         let finding = Finding::new(GapCause::IdReset, GapEvidence::Sequence);
         let stream = cx.stream_of_trades();
         let gap =
@@ -465,7 +408,7 @@ impl TradeStream {
 
     /// A connection is gone. If it was the last, what follows is unknown until the stream speaks again.
     pub(super) fn on_conn_down(&mut self, cx: &mut Context, subject: Subject, origin: Origin, finding: Finding) {
-        self.heard.retain(|heard| heard.conn != origin.conn);
+        self.epochs.forget(origin.conn);
         if self.carriers.forget(origin.conn) {
             self.suspend(cx, subject, origin, finding);
         }
@@ -473,7 +416,7 @@ impl TradeStream {
 
     /// Opens a gap that closes with the next trade. A stream that is silent has one though it never spoke.
     pub(super) fn suspend(&mut self, cx: &mut Context, subject: Subject, origin: Origin, finding: Finding) {
-        if self.gap.is_none() && (self.window.high().is_some() || finding.cause == GapCause::Silence) {
+        if self.gap.is_none() && (self.epochs.now.window.high().is_some() || finding.cause == GapCause::Silence) {
             let stream = cx.stream_of_trades();
             self.gap = Some(OpenGap::open(cx, subject, origin, stream, finding, &self.carriers));
         }
@@ -482,11 +425,13 @@ impl TradeStream {
     /// Nobody asks for the trades any more. Those that were seen are known when somebody does again.
     pub(super) fn end(&mut self, cx: &mut Context, subject: Subject, origin: Origin) {
         self.begins_anew = true;
-        self.holes.give_up_all(cx, subject, origin, &self.window);
+        for Epoch { window, holes, .. } in self.epochs.all() {
+            holes.give_up_all(cx, subject, origin, window);
+        }
         if let Some(gap) = self.gap.take() {
             gap.close(cx, subject, origin, Repaired::None);
         }
-        self.heard.clear();
+        self.epochs.end();
         self.carriers = Carriers::default();
     }
 
@@ -497,6 +442,6 @@ impl TradeStream {
 
     /// The highest id seen.
     pub(super) fn high(&self) -> Option<i64> {
-        self.window.high()
+        self.epochs.now.window.high()
     }
 }

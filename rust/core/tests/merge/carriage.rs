@@ -67,6 +67,8 @@ pub struct Happening {
     pub what: What,
     /// When the exchange sent it.
     sent: u64,
+    /// The number of the input that it was.
+    pub input: i64,
 }
 
 /// What became of it.
@@ -87,7 +89,12 @@ fn way(stream: &Stream, copy: &Copy, conn: usize) -> VecDeque<Happening> {
     let mut from = 0;
     let opening = 1;
     while from + 1 < stream.states.len() {
+        if stream.is_beginning(from + 1) {
+            from += 1;
+            continue;
+        }
         let to = (from + cut(stream.exchange.cuts_alike() || from < opening)).min(stream.states.len() - 1);
+        let to = (from + 1..to).find(|state| stream.is_beginning(state + 1)).unwrap_or(to);
         messages.push((stream.states[to].at, What::Book { from, to }));
         from = to;
     }
@@ -95,6 +102,7 @@ fn way(stream: &Stream, copy: &Copy, conn: usize) -> VecDeque<Happening> {
     while first < stream.trades.len() {
         let last = first + cut(stream.exchange != Exchange::Deribit || first < opening) - 1;
         let last = last.min(stream.trades.len() - 1);
+        let last = (first..last).find(|n| stream.trades[n + 1].epoch > stream.trades[first].epoch).unwrap_or(last);
         messages.push((stream.trades[last].at, What::Trades { first, last }));
         first = last + 1;
     }
@@ -121,8 +129,8 @@ fn way(stream: &Stream, copy: &Copy, conn: usize) -> VecDeque<Happening> {
             }
             is_out_until = begin + long;
             at = is_out_until;
-            way.push_back(Happening { at: begin, conn, what: What::Down, sent: begin });
-            way.push_back(Happening { at, conn, what: What::Up, sent: at });
+            way.push_back(Happening { at: begin, conn, what: What::Down, sent: begin, input: 0 });
+            way.push_back(Happening { at, conn, what: What::Up, sent: at, input: 0 });
             state = usize::MAX;
         }
         if sent <= is_out_until && is_out_until > 0 {
@@ -132,7 +140,7 @@ fn way(stream: &Stream, copy: &Copy, conn: usize) -> VecDeque<Happening> {
             // The book as this connection cuts it: its next message follows.
             if let What::Book { from, .. } = what {
                 at = at.max(sent.saturating_sub(1));
-                way.push_back(Happening { at, conn, what: What::Snapshot(from), sent: sent - 1 });
+                way.push_back(Happening { at, conn, what: What::Snapshot(from), sent: sent - 1, input: 0 });
                 state = from;
             }
         }
@@ -144,7 +152,7 @@ fn way(stream: &Stream, copy: &Copy, conn: usize) -> VecDeque<Happening> {
         };
         at = at.max(sent + copy.lag + late);
         for _ in 0..times {
-            way.push_back(Happening { at, conn, what, sent });
+            way.push_back(Happening { at, conn, what, sent, input: 0 });
         }
     }
     way
@@ -154,6 +162,7 @@ struct Play {
     engine: Engine,
     stream: Stream,
     now: u64,
+    inputs: i64,
     batches: Vec<Batch>,
     log: Vec<Happening>,
 }
@@ -168,6 +177,7 @@ impl Play {
     fn pass_to(&mut self, at: u64) {
         let end = Self::stamp(at);
         while let Some(due) = self.engine.next_timeout().filter(|due| due.mono <= end.mono) {
+            self.inputs += 1;
             self.engine.handle(due, Input::Timeout);
         }
         self.now = at;
@@ -175,7 +185,8 @@ impl Play {
 
     fn tell(&mut self, happening: Happening) {
         self.pass_to(happening.at.max(self.now));
-        self.log.push(Happening { at: self.now, ..happening });
+        self.inputs += 1;
+        self.log.push(Happening { at: self.now, input: self.inputs, ..happening });
         let (at, conn) = (Self::stamp(self.now), ConnId(happening.conn as u16 + 1));
         let text = match happening.what {
             What::Up => return self.engine.handle(at, Input::ConnUp { conn, url: "", link: Link::default() }),
@@ -203,8 +214,11 @@ impl Play {
         self.engine.handle(at, Input::Frame { conn, payload: text.as_bytes() });
     }
 
+    /// By REST it is asked for when something has come that needs it.
     fn needs_a_snapshot(&self) -> bool {
-        self.engine.books().first().is_some_and(|book| book.state == "resyncing" || book.state == "awaiting_snapshot")
+        let is_asked = |in_flight| self.stream.exchange.sends_snapshots() || in_flight > 0;
+        let is_broken = |state: &str| state == "resyncing" || state == "awaiting_snapshot";
+        self.engine.books().first().is_some_and(|book| is_broken(&book.state) && is_asked(book.in_flight))
     }
 }
 
@@ -221,8 +235,8 @@ pub fn carry(case: &Case) -> Outcome {
         ..EngineConfig::new(case.exchange.venue())
     };
     let engine = Engine::start(config, "test", Play::stamp(0)).expect("a good configuration");
-    let mut play = Play { engine, stream, now: 0, batches: Vec::new(), log: Vec::new() };
-    let nowhere = |what| Happening { at: 0, conn: 0, what, sent: 0 };
+    let mut play = Play { engine, stream, now: 0, inputs: 0, batches: Vec::new(), log: Vec::new() };
+    let nowhere = |what| Happening { at: 0, conn: 0, what, sent: 0, input: 0 };
     let mut is_up = vec![true; ways.len()];
     for conn in 0..ways.len() {
         play.tell(Happening { conn, ..nowhere(What::Up) });
@@ -234,12 +248,16 @@ pub fn carry(case: &Case) -> Outcome {
     if !case.exchange.sends_snapshots() {
         resync = Some(0);
     }
-    loop {
+    // Longer than anything takes to come back.
+    let patience = play.stream.end + 3_000;
+    while play.now < patience {
         let next = ways.iter().enumerate().filter_map(|(n, way)| Some((way.front()?.at, n))).min();
         if let Some(due) = resync.filter(|due| next.is_none_or(|(at, _)| *due <= at)) {
             resync = None;
             let due = due.max(play.now);
-            if !case.exchange.sends_snapshots() {
+            if !case.exchange.sends_snapshots() && due > 0 && !play.needs_a_snapshot() {
+                // Nobody speaks any more who could go on from it.
+            } else if !case.exchange.sends_snapshots() {
                 let state = play.stream.state_at(due);
                 play.tell(Happening { at: due, ..nowhere(What::Snapshot(state)) });
             } else if let Some(conn) = (0..ways.len()).find(|conn| is_up[*conn]) {
@@ -285,7 +303,7 @@ fn subscribe_anew(stream: &Stream, way: &mut VecDeque<Happening>, conn: usize, n
         _ => stream.state_at(now),
     };
     let mut at = place.checked_sub(1).map_or(now, |before| way[before].at.max(now));
-    way.insert(place, Happening { at, conn, what: What::Snapshot(state), sent: now });
+    way.insert(place, Happening { at, conn, what: What::Snapshot(state), sent: now, input: 0 });
     for later in way.iter_mut().skip(place) {
         at = at.max(later.at);
         later.at = at;

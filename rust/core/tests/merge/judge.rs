@@ -8,7 +8,8 @@ use xtrader_core::table::Table;
 use crate::carriage::{Case, Happening, Outcome, WINDOW, What};
 use crate::cells::cell;
 use crate::frames::T0;
-use crate::stream::{Exchange, PRICES, Stream};
+use crate::reader::{Reader, Told};
+use crate::stream::{Exchange, PRICES, State, Stream};
 
 type Ids = BTreeSet<i64>;
 
@@ -19,7 +20,10 @@ pub fn all(case: &Case, outcome: &Outcome) {
     missing_trades_are_named(outcome);
     every_row_leaves_the_true_book(outcome);
     the_book_is_whole_at_the_end(outcome);
-    if case.copies.iter().all(|copy| copy.outages.is_empty()) {
+    ids_of_books_that_fall_are_named(outcome);
+    if (0..outcome.stream.states.len()).any(|state| outcome.stream.is_beginning(state)) {
+        no_gap_of_a_book_is_invented(case, outcome);
+    } else {
         the_book_goes_as_the_overlap_rule_has_it(case, outcome);
     }
 }
@@ -125,26 +129,38 @@ struct Missing {
     healed: Ids,
     /// Which were missing when every connection was down.
     of_outages: Ids,
+    /// How often ids have fallen while some connection was up.
+    resets: usize,
 }
 
 fn missing(outcome: &Outcome) -> Missing {
     let mut missing = Missing::default();
     let mut noticed: HashMap<i64, (u64, bool)> = HashMap::new();
-    let (mut seen, mut high, mut is_out) = (Ids::new(), None, false);
-    let mut spoke: BTreeSet<usize> = BTreeSet::new();
+    let (mut seen, mut is_out) = (Ids::new(), false);
+    // The highest id since ids fell for the so-manieth time, and who has spoken since.
+    let mut highs: BTreeMap<i64, i64> = BTreeMap::new();
+    let mut spoke: BTreeSet<(i64, usize)> = BTreeSet::new();
+    let mut up: BTreeSet<usize> = BTreeSet::new();
     for Happening { at, conn, what, .. } in &outcome.log {
         match what {
-            What::Down => is_out |= spoke.remove(conn) && spoke.is_empty() && high.is_some(),
+            What::Down => {
+                is_out |= up.remove(conn) && up.is_empty() && !highs.is_empty();
+                spoke.retain(|(_, other)| other != conn);
+            }
             What::Trades { first, last } => {
-                let is_known = !spoke.insert(*conn);
+                up.insert(*conn);
+                let epoch = outcome.stream.trades[*first].epoch;
+                let is_known = !spoke.insert((epoch, *conn));
                 for trade in &outcome.stream.trades[*first..=*last] {
                     if seen.contains(&trade.last) {
                         continue;
                     }
-                    for id in high.map_or(trade.first, |high: i64| high + 1)..trade.first {
+                    let high = highs.get(&epoch).copied();
+                    missing.resets += usize::from(high.is_none() && !is_out && highs.keys().any(|past| *past < epoch));
+                    for id in high.map_or(trade.first, |high| high + 1)..trade.first {
                         if is_out {
                             missing.of_outages.insert(id);
-                        } else if spoke.len() == 1 {
+                        } else if up.len() == 1 {
                             missing.declared.insert(id);
                         } else {
                             noticed.insert(id, (*at, is_known));
@@ -163,7 +179,7 @@ fn missing(outcome: &Outcome) -> Missing {
                             _ => {}
                         }
                     }
-                    high = high.max(Some(trade.last));
+                    highs.insert(epoch, high.map_or(trade.last, |high| high.max(trade.last)));
                 }
             }
             _ => {}
@@ -178,6 +194,7 @@ fn missing(outcome: &Outcome) -> Missing {
 fn missing_trades_are_named(outcome: &Outcome) {
     let wanted = missing(outcome);
     let (mut lost, mut declared, mut healed) = (Ids::new(), Ids::new(), Ids::new());
+    let mut resets = 0;
     let mut closings: Vec<(i64, i64, Gap)> = Vec::new();
     for (id, gap) in gaps(outcome) {
         if gap.stream == "trades" {
@@ -188,6 +205,7 @@ fn missing_trades_are_named(outcome: &Outcome) {
     for (_, _, gap) in closings {
         let of = |told: Option<(i64, Option<(i64, i64)>)>| told.and_then(|(_, ids)| ids);
         let ids = |told| of(told).map_or(Ids::new(), |(first, last)| (first..=last).collect());
+        resets += usize::from(gap.cause == "id_reset");
         match gap.repaired.as_str() {
             "none" => lost.extend(ids(gap.closed)),
             _ => lost = lost.difference(&ids(gap.closed)).copied().collect(),
@@ -200,7 +218,17 @@ fn missing_trades_are_named(outcome: &Outcome) {
     }
     assert_eq!(lost, wanted.lost, "exactly what no copy brought is named as lost");
     assert_eq!(declared, wanted.declared, "exactly what no copy brought in time is declared");
+    assert_eq!(resets, wanted.resets, "ids that fall are named once");
     assert!(healed.is_superset(&wanted.healed), "{:?} are not told as healed", wanted.healed.difference(&healed));
+}
+
+/// The state that has this id. OKX may say an id twice: then its time tells.
+fn state_of(stream: &Stream, id: i64, event: &str) -> usize {
+    let is_it = |state: &&State| {
+        state.id == id && (stream.exchange != Exchange::Okx || T0 + state.at as i64 == number(event) / 1_000_000)
+    };
+    let found = stream.states.iter().position(|state| is_it(&state));
+    found.unwrap_or_else(|| panic!("no such state: {id} at {event}"))
 }
 
 /// The rows chain, and what they leave is the book that the exchange had at that id.
@@ -238,15 +266,7 @@ fn every_row_leaves_the_true_book(outcome: &Outcome) {
                 }
             }
         }
-        let id = number(&row[2]);
-        let of_this_id = stream.states.iter().filter(|state| state.id == id);
-        let state = if stream.exchange == Exchange::Okx {
-            let at = number(&row[3]) / 1_000_000 - T0;
-            of_this_id.clone().find(|state| state.at as i64 == at)
-        } else {
-            of_this_id.clone().next()
-        };
-        let Some(state) = state else { panic!("no such state: {row:?}") };
+        let state = &stream.states[state_of(stream, number(&row[2]), &row[3])];
         let levels = state.levels.iter().filter(|(_, size)| **size > 0);
         let truth: BTreeMap<String, String> =
             levels.map(|(level, size)| (PRICES[*level].to_owned(), size.to_string())).collect();
@@ -261,99 +281,29 @@ fn the_book_is_whole_at_the_end(outcome: &Outcome) {
     assert_eq!(outcome.book.in_flight, 0);
 }
 
-/// A book as a reader keeps it that knows the overlap rule and nothing else, up to its first gap.
-#[derive(Default)]
-struct Reader {
-    at: Option<usize>,
-    /// Arrival, and the states they lead from and to.
-    held: Vec<(u64, usize, usize)>,
-    /// How far each connection has come.
-    chains: HashMap<usize, usize>,
-    /// States it went to, one by one.
-    went: Vec<(usize, usize)>,
-    has_gap: bool,
-}
-
-impl Reader {
-    fn drain(&mut self) {
-        self.held.sort_by_key(|(_, from, to)| (*to, *from));
-        while let Some(at) = self.at {
-            self.held.retain(|(_, _, to)| *to > at);
-            let Some(n) = self.held.iter().position(|(_, from, _)| *from <= at) else { return };
-            let (_, _, to) = self.held.remove(n);
-            self.went.push((at, to));
-            self.at = Some(to);
-        }
-    }
-
-    fn is_overdue(&self, now: u64) -> bool {
-        self.at.is_some() && self.held.iter().any(|(since, _, _)| since + WINDOW <= now)
-    }
-
-    fn take(&mut self, stream: &Stream, happening: &Happening) {
-        match happening.what {
-            What::Snapshot(state) => {
-                let state = stream.settled(state);
-                if stream.exchange.sends_snapshots() {
-                    self.chains.insert(happening.conn, state);
-                }
-                if self.at.is_none() {
-                    self.at = Some(state);
-                    self.drain();
-                    if !self.held.is_empty() {
-                        // It lies before everything held.
-                        (self.at, self.went) = (None, Vec::new());
-                    }
-                }
-            }
-            What::Book { from, to } => {
-                let (from, to) = (stream.settled(from), stream.settled(to));
-                self.chains.insert(happening.conn, to);
-                match self.at {
-                    None if stream.exchange.sends_snapshots() => {}
-                    None => self.held.push((happening.at, from, to)),
-                    Some(at) if to <= at => {}
-                    Some(_) => {
-                        self.held.push((happening.at, from, to));
-                        self.drain();
-                    }
-                }
-                let nobody_can = |at| self.chains.values().all(|chain| *chain > at);
-                self.has_gap |= !self.held.is_empty() && self.at.is_some_and(nobody_can);
-            }
-            _ => {}
-        }
-    }
-}
-
-/// Where every connection stays: the same messages are taken, and a gap is told if and only if there is one.
+/// The same messages are taken, and the same gaps are told, healed ones among them, in the same order.
 fn the_book_goes_as_the_overlap_rule_has_it(case: &Case, outcome: &Outcome) {
     let stream = &outcome.stream;
-    let mut reader = Reader::default();
-    for happening in &outcome.log {
-        reader.has_gap |= reader.is_overdue(happening.at);
-        if reader.has_gap {
-            break;
-        }
-        reader.take(stream, happening);
-    }
-    let broken: Vec<Gap> = gaps(outcome).into_values().filter(|gap| gap.stream == "l2" && !gap.is_healed()).collect();
-    let resets = broken.iter().filter(|gap| gap.cause == "id_reset").count();
-    if reader.has_gap {
-        assert!(broken.len() > resets, "there is a gap and it is not told");
-        return;
-    }
-    assert_eq!(broken.len(), resets, "there is no gap: {broken:?}");
-    let went = &reader.went;
-    let passed = went.iter().filter(|(from, to)| stream.states[from + 1..=*to].iter().any(|state| state.is_reset));
-    assert_eq!(resets, passed.count(), "ids that fall are named once");
+    let reader = Reader::of(outcome);
+    let told: Vec<Told> = gaps_of_books(outcome)
+        .map(|gap| Told {
+            is_healed: gap.is_healed(),
+            ids: gap.closed.and_then(|(_, ids)| ids),
+            cause: ["missed", "disconnect", "id_reset"]
+                .into_iter()
+                .find(|cause| gap.cause == *cause)
+                .unwrap_or("other"),
+        })
+        .collect();
+    assert_eq!(told, reader.told, "gaps of the book");
     if stream.exchange.cuts_alike() || case.copies.iter().all(|copy| copy.cuts == [1]) {
         // One by one, each row is the clean one.
         let told =
             rows(outcome, Table::L2, &["is_snapshot", "prev_id", "last_id", "bid_prices", "ask_prices", "source"]);
         let told: Vec<Vec<String>> =
             told.into_iter().filter(|row| row[0] == "false" && row[5] == "ws" && row[1] != row[2]).collect();
-        let clean: Vec<Vec<String>> = went
+        let clean: Vec<Vec<String>> = reader
+            .went
             .iter()
             .map(|(from, to)| {
                 let sides = stream.levels(Some(*from), *to);
@@ -364,5 +314,65 @@ fn the_book_goes_as_the_overlap_rule_has_it(case: &Case, outcome: &Outcome) {
             })
             .collect();
         assert_eq!(told, clean, "rows are those of the clean stream");
+    }
+}
+
+fn gaps_of_books(outcome: &Outcome) -> impl Iterator<Item = Gap> {
+    gaps(outcome).into_values().filter(|gap| gap.stream == "l2")
+}
+
+/// The states of the rows of a book, by which input each came, and whether it is a snapshot.
+fn states(outcome: &Outcome) -> Vec<(i64, usize, bool)> {
+    let rows = rows(outcome, Table::L2, &["msg_id", "last_id", "ts_event", "is_snapshot", "source"]);
+    let told = rows.iter().filter(|row| row[4] != "checkpoint");
+    told.map(|row| (number(&row[0]), state_of(&outcome.stream, number(&row[1]), &row[2]), row[3] == "true")).collect()
+}
+
+/// A book that goes on behind ids that fall has named that; where it was not the exchange's anyway, the gap that it has.
+fn ids_of_books_that_fall_are_named(outcome: &Outcome) {
+    let stream = &outcome.stream;
+    let told: Vec<Gap> = gaps_of_books(outcome).filter(|gap| !gap.is_healed()).collect();
+    let mut passed = 0;
+    for (before, after) in states(outcome).windows(2).map(|pair| (pair[0], pair[1])) {
+        let falls = (before.1 + 1..=after.1).filter(|state| stream.states[*state].is_reset).count();
+        let msg = |told: Option<(i64, Option<(i64, i64)>)>| told.map_or(0, |(msg, _)| msg);
+        let between = |gap: &&Gap| before.0 <= msg(gap.detected) && msg(gap.closed) <= after.0;
+        passed += falls;
+        let is_replaced = stream.exchange == Exchange::Okx && after.2;
+        if falls > 0 && !is_replaced {
+            assert!(told.iter().any(|gap| between(&gap)), "ids fell between {before:?} and {after:?}: {told:?}");
+        }
+    }
+    let named = told.iter().filter(|gap| gap.cause == "id_reset").count();
+    // A snapshot of a connection that lags may lead back, and the book past it once more.
+    let fallen = stream.states.iter().filter(|state| state.is_reset).count().max(passed);
+    assert!(named <= fallen, "ids fell {fallen} times: {told:?}");
+}
+
+/// Where ids begin anew without a word, how that is found out is the engine's to know; but what it tells as missing lies
+/// between two states of one time, and nobody has brought it since the book came there.
+fn no_gap_of_a_book_is_invented(case: &Case, outcome: &Outcome) {
+    let stream = &outcome.stream;
+    let states = states(outcome);
+    for gap in gaps_of_books(outcome).filter(|gap| gap.cause == "missed") {
+        let (detected, _) = gap.detected.expect("a first row");
+        let (first, last) = gap.closed.and_then(|(_, ids)| ids).expect("a hole lies between two ids");
+        let state = |id| stream.states.iter().position(|state| state.id == id).expect("ids of the stream");
+        let (before, after) = (state(first - 1), state(last));
+        let spans_the_fall = before >= after || (before + 1..=after).any(|n| stream.states[n].is_reset);
+        if spans_the_fall {
+            // Of a connection that has just joined, clocks that may differ do not tell on which side it is.
+            assert!(case.copies.iter().any(|copy| copy.lag > 0 || !copy.outages.is_empty()), "{gap:?}");
+            continue;
+        }
+        let since = states.iter().rev().find(|(input, state, _)| *input <= detected && *state == before);
+        let since = since.unwrap_or_else(|| panic!("the book was never there: {gap:?}")).0;
+        let brings = |told: &&Happening| {
+            since < told.input
+                && told.input < detected
+                && matches!(told.what, What::Book { from, to } if from <= before && before < to)
+        };
+        let bringer = outcome.log.iter().find(brings).filter(|_| !gap.is_healed());
+        assert!(bringer.is_none(), "{bringer:?} follows, and still {gap:?}");
     }
 }

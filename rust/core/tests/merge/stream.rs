@@ -35,11 +35,26 @@ impl Exchange {
         self == Self::Okx
     }
 
+    /// How often ids of a book may fall.
+    fn resets(self) -> i64 {
+        if self == Self::Okx { 9 } else { 1 }
+    }
+
+    /// By how much.
+    fn falls_by(self) -> i64 {
+        if self == Self::Okx { 500 } else { 4_000 }
+    }
+
     /// A subscription brings the book; else REST does.
     pub fn sends_snapshots(self) -> bool {
         matches!(self, Self::Okx | Self::Deribit)
     }
 }
+
+/// Milliseconds; no connection lags that long.
+const TRADE_RESETS_APART: u64 = 1_000;
+/// Ids of trades that are as far apart are not taken for late copies.
+const BELOW_THE_WINDOW: i64 = 10_000;
 
 /// What happens at one moment.
 #[derive(Clone, Copy, Debug)]
@@ -50,8 +65,10 @@ pub enum Tick {
     Trade(i64),
     /// OKX: the same id once more.
     KeepAlive,
-    /// OKX: ids fall.
+    /// Ids of the book fall. OKX says so by a change that leads there; elsewhere no message does.
     Reset,
+    /// Ids of trades fall, and one follows.
+    TradeReset,
 }
 
 /// Sizes of the book, by the number of the price.
@@ -69,9 +86,10 @@ pub struct State {
     pub is_reset: bool,
 }
 
-/// A trade: its ids, first and last.
+/// A trade: its ids, first and last, and how often ids had fallen.
 #[derive(Clone, Copy, Debug)]
 pub struct Trade {
+    pub epoch: i64,
     pub first: i64,
     pub last: i64,
     pub at: u64,
@@ -86,23 +104,30 @@ pub struct Stream {
 }
 
 impl Stream {
-    /// A change and a trade come first and last, so that every connection is known before it errs and heard behind it.
+    /// A change and a trade come first and last, so that every connection is known before it errs and heard behind it: later
+    /// by more than clocks may differ.
     pub fn new(exchange: Exchange, ticks: &[(u64, Tick)]) -> Self {
         let start: Levels = (0..PRICES.len()).map(|level| (level, 1)).collect();
         let first = State { id: 5_000, at: 0, levels: start, changed: None, is_reset: false };
         let mut stream = Self { exchange, states: vec![first], trades: Vec::new(), end: 0 };
-        let mut resets = 0;
+        let (mut resets, mut epoch, mut epoch_at) = (0, 0, 0);
         let opening = [(1, Tick::Change(1, 0, 7)), (1, Tick::Trade(1))];
-        let closing = [(700, Tick::Change(2, 1, 8)), (1, Tick::Trade(2)), (1, Tick::Change(1, 2, 9))];
+        let closing = [(1_200, Tick::Change(2, 1, 8)), (1, Tick::Trade(2)), (1, Tick::Change(1, 2, 9))];
         for (wait, tick) in opening.iter().chain(ticks).chain(&closing) {
             stream.end += wait;
             let before = &stream.states[stream.states.len() - 1];
             let (mut id, mut levels, mut changed, mut is_reset) = (before.id, before.levels.clone(), None, false);
             match tick {
-                Tick::Trade(fills) => {
-                    let first = stream.trades.last().map_or(1_000, |trade| trade.last + 1);
+                Tick::Trade(_) | Tick::TradeReset => {
+                    // Two of them lie further apart than any connection lags.
+                    if matches!(tick, Tick::TradeReset) && stream.end > epoch_at + TRADE_RESETS_APART {
+                        (epoch, epoch_at) = (epoch + 1, stream.end);
+                    }
+                    let before = stream.trades.last().filter(|trade| trade.epoch == epoch);
+                    let first = before.map_or(1_000_000 - BELOW_THE_WINDOW * epoch, |trade| trade.last + 1);
+                    let fills = if let Tick::Trade(fills) = tick { *fills } else { 1 };
                     let last = if exchange == Exchange::Okx { first + fills - 1 } else { first };
-                    stream.trades.push(Trade { first, last, at: stream.end });
+                    stream.trades.push(Trade { epoch, first, last, at: stream.end });
                     continue;
                 }
                 Tick::Change(by, level, size) => {
@@ -111,9 +136,9 @@ impl Stream {
                     changed = Some(*level);
                 }
                 // Ids never come twice: what would repeat a message is no business of a reader to tell.
-                Tick::Reset if exchange == Exchange::Okx && resets < 9 => {
+                Tick::Reset if resets < exchange.resets() => {
                     resets += 1;
-                    (id, is_reset) = (5_000 - 500 * resets, true);
+                    (id, is_reset) = (5_000 - exchange.falls_by() * resets, true);
                     levels.insert(0, 1 + resets as u32);
                     changed = Some(0);
                 }
@@ -123,6 +148,11 @@ impl Stream {
             stream.states.push(State { id, at: stream.end, levels, changed, is_reset });
         }
         stream
+    }
+
+    /// The messages of a book end before this state: no change leads to it.
+    pub fn is_beginning(&self, state: usize) -> bool {
+        self.exchange != Exchange::Okx && self.states.get(state).is_some_and(|state| state.is_reset)
     }
 
     /// The first of the states that only proofs of life tell apart: who lacks one of those lacks nothing.

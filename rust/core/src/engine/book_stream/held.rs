@@ -167,6 +167,19 @@ impl BookStream {
         self.break_off(cx, subject, origin, finding, noticed);
     }
 
+    /// Ids have fallen: what is held of before will never follow.
+    pub(super) fn drop_held_of_before(&mut self, cx: &mut Context) {
+        let sync = &self.sync;
+        self.held.retain(|held| {
+            let is_of_before = sync.is_of_before(&held.diff);
+            if is_of_before {
+                cx.counters.held_dropped();
+                self.stats.dropped += 1;
+            }
+            !is_of_before
+        });
+    }
+
     pub(super) fn drop_held(&mut self, cx: &mut Context) {
         for _ in self.held.drain(..) {
             self.stats.dropped += 1;

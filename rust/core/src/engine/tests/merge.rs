@@ -173,7 +173,7 @@ fn trade_ids_that_fall_are_named_once_whoever_is_behind() {
         world.frame(B, &at(id, time));
     }
     world.frame(A, &at(3, 70));
-    assert_eq!(world.rows(Table::Trades, &["trade_id"]), ["1000000", "1000001", "1", "2", "3"]);
+    assert_eq!(world.rows(Table::Trades, &["trade_id"]), ["1000000", "1000001", "1", "2", "1000002", "3"]);
     assert_eq!(world.rows(Table::Gaps, &["gap_id", "cause"]), ["1|id_reset"; 2]);
 }
 

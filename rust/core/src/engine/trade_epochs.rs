@@ -1,0 +1,145 @@
+//! Ids of trades rise, until the exchange counts anew. Of each time between two falls: what was seen and what is missing,
+//! which connections that lag behind the fall still bring.
+
+use super::trade_holes::TradeHoles;
+use crate::arbiter::{Seats, SequenceWindow, Verdict};
+use crate::symbol::ConnId;
+
+/// First and last id.
+type Ids = (i64, i64);
+
+/// Of those that are over, the latest: more often ids do not fall within the time that a connection lags.
+const PAST: usize = 2;
+
+/// Ids that rise.
+#[derive(Default)]
+pub(super) struct Epoch {
+    number: u64,
+    /// Event time of the trade that showed that ids had fallen; `None` of the first epoch.
+    begin: Option<i64>,
+    pub window: SequenceWindow,
+    /// Event time of the highest id.
+    pub high_event: Option<i64>,
+    pub holes: TradeHoles,
+}
+
+impl Epoch {
+    /// All of these ids lie below the window, though their event is later than that of the highest id: they are none of
+    /// its late copies, ids have fallen.
+    pub(super) fn is_over(&self, (first, last): Ids, event: Option<i64>) -> bool {
+        matches!((event, self.high_event), (Some(now), Some(then)) if now > then)
+            && self.window.check(first, last) == Verdict::TooOld
+    }
+}
+
+/// How far a connection has delivered, fresh or not.
+#[derive(Clone, Copy, Debug)]
+struct Heard {
+    conn: ConnId,
+    last: i64,
+    /// Number of the epoch that this belongs to.
+    epoch: u64,
+}
+
+/// See the module. Epochs are known by their place, oldest first.
+#[derive(Default)]
+pub(super) struct Epochs {
+    past: Vec<Epoch>,
+    pub now: Epoch,
+    heard: Vec<Heard>,
+    seats: Seats,
+}
+
+impl Epochs {
+    /// Place of the present epoch.
+    pub(super) fn present(&self) -> usize {
+        self.past.len()
+    }
+
+    pub(super) fn at(&mut self, place: usize) -> &mut Epoch {
+        self.past.get_mut(place).unwrap_or(&mut self.now)
+    }
+
+    /// All of them.
+    pub(super) fn all(&mut self) -> impl Iterator<Item = &mut Epoch> {
+        self.past.iter_mut().chain(std::iter::once(&mut self.now))
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Epoch> {
+        self.past.iter().chain(std::iter::once(&self.now))
+    }
+
+    /// The epoch of these ids; `None` where it is forgotten. A connection never goes back to one that it has left; on which
+    /// side of a fall its ids lie tells their time, and where that is the same, whether they rise.
+    #[inline]
+    pub(super) fn place(&self, conn: ConnId, ids: Ids, event: Option<i64>) -> Option<usize> {
+        if self.past.is_empty() || ids.0 > ids.1 { Some(self.present()) } else { self.place_among(conn, ids, event) }
+    }
+
+    fn place_among(&self, conn: ConnId, ids: Ids, event: Option<i64>) -> Option<usize> {
+        let heard = self.heard.iter().find(|heard| heard.conn == conn);
+        let lowest = heard.map_or(0, |heard| self.past.iter().take_while(|epoch| epoch.number < heard.epoch).count());
+        let Some(event) = event else { return Some(if heard.is_some() { lowest } else { self.present() }) };
+        let rises = heard.is_some_and(|heard| heard.last < ids.0);
+        let epoch = |place: usize| self.past.get(place).unwrap_or(&self.now);
+        let is_before = |place: usize| {
+            epoch(place).begin.is_some_and(|begin| event < begin || event == begin && rises && lowest < place)
+        };
+        let mut place = self.present();
+        while place > lowest && is_before(place) {
+            place -= 1;
+        }
+        if place == 0 && heard.is_none() && is_before(0) {
+            return None;
+        }
+        // The trade that showed the fall was not the first behind it.
+        while place < self.present() && epoch(place).is_over(ids, Some(event)) {
+            place += 1;
+        }
+        Some(place)
+    }
+
+    /// Notes how far a connection has come. Yields the first of its ids that it should have brought before these, where
+    /// it had spoken before.
+    #[inline]
+    pub(super) fn hear(&mut self, conn: ConnId, (first, last): Ids, place: usize) -> Option<i64> {
+        if first > last {
+            return None;
+        }
+        let number = self.at(place).number;
+        let at = self.seats.find(&self.heard, conn, |heard| heard.conn);
+        let Some(heard) = at.and_then(|at| self.heard.get_mut(at)) else {
+            self.heard.push(Heard { conn, last, epoch: number });
+            return None;
+        };
+        if heard.epoch < number {
+            (heard.epoch, heard.last) = (number, first.saturating_sub(1));
+        }
+        let due = heard.last.saturating_add(1);
+        heard.last = heard.last.max(last);
+        if due < first {
+            self.at(place).holes.left_out((due, first - 1), conn);
+        }
+        Some(due)
+    }
+
+    /// Ids have fallen on a connection. Yields an epoch that is forgotten.
+    pub(super) fn begin(&mut self, conn: ConnId, event: Option<i64>) -> Option<Epoch> {
+        let number = self.now.number + 1;
+        let mut past = std::mem::replace(&mut self.now, Epoch { number, begin: event, ..Epoch::default() });
+        past.holes.is_past = true;
+        self.past.push(past);
+        self.forget(conn);
+        (self.past.len() > PAST).then(|| self.past.remove(0))
+    }
+
+    /// A connection brings nothing more, or begins anew.
+    pub(super) fn forget(&mut self, conn: ConnId) {
+        self.heard.retain(|heard| heard.conn != conn);
+    }
+
+    /// No connection brings anything more.
+    pub(super) fn end(&mut self) {
+        self.heard.clear();
+    }
+}
