@@ -183,8 +183,8 @@ FAULTS = {
     ),
     "X15": Fault(
         "A checksum is wrong once, is always zero, or is not there",
-        "Wrong: the book is not live before its next snapshot. Zero or absent: not offered, counted as unverified, "
-        "never a failure.",
+        "Wrong: the book is not live before its next snapshot. Zero or absent: not offered, never a failure; of a book that has "
+        "had one, counted as `unverified` in its report.",
     ),
     "X16": Fault(
         "A feed of so many levels: levels leave the window and come back",

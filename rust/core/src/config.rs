@@ -543,7 +543,7 @@ pub enum ConfigError {
     },
     /// More connections than the exchange allows.
     #[error(
-        "{exchange} allows {allowed} connections at once and this takes more, since each symbol is carried by {each}; \
+        "{exchange} allows {allowed} connections at once{whose} and this takes more, since each symbol is carried by {each}; \
          choose a smaller `connections`, or fewer symbols and streams"
     )]
     Connections {
@@ -551,6 +551,8 @@ pub enum ConfigError {
         exchange: &'static str,
         /// How many it allows.
         allowed: u32,
+        /// Whom, where that is fewer than it allows an address: who is logged in.
+        whose: &'static str,
         /// How many carry each symbol.
         each: u16,
     },

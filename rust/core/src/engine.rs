@@ -50,7 +50,7 @@ pub use start::StartRecord;
 
 use crate::arbiter::Latest;
 use crate::batch::Batch;
-use crate::config::{ConfigError, Stream};
+use crate::config::{ConfigError, Stream, offers};
 use crate::event::{DecodedLevels, EventTimes, Scales, State, StateRow, StateRows, TradeRows};
 use crate::exchange::reader::WireReader;
 use crate::exchange::{Decoded, EventKind, Head, Peek, Protocol, StateHead, with_protocol};
@@ -127,7 +127,7 @@ impl Engine {
             Peek::Event(_) if !is_up => Outcome::Ignored(IgnoreReason::ConnectionNotUp),
             Peek::Event(head) => self.on_event::<P>(origin, payload, head),
             Peek::Ignored(reason) => Outcome::Ignored(*reason),
-            Peek::Answer => self.on_answer::<P>(conn, payload),
+            Peek::Answer => self.on_answer::<P>(origin, payload),
             Peek::Miss => self.on_odd_frame::<P>(origin, payload),
         };
         self.cx.counters.frame(outcome);
@@ -315,7 +315,7 @@ impl Engine {
             Peek::Ignored(reason) => return Outcome::Ignored(reason),
             Peek::Answer => {
                 drop(message);
-                return self.on_answer::<P>(origin.conn, payload);
+                return self.on_answer::<P>(origin, payload);
             }
             Peek::Miss => return Outcome::Ignored(IgnoreReason::UnknownType),
         };
@@ -421,6 +421,10 @@ impl Engine {
     fn on_state(&mut self, origin: Origin, native: &str, stream: Stream, row: &StateRow, is_last: bool) -> Outcome {
         let Self { cx, instruments, connections, registry, .. } = self;
         match admit_from(cx, instruments, connections, registry, origin, native, stream) {
+            // Where a market does not offer the stream, what its ticker says beside is none of it.
+            Ok(instrument) if !offers(instrument.subject.exchange, stream) => {
+                Outcome::Ignored(IgnoreReason::UnrequestedStream)
+            }
             Ok(instrument) => {
                 cx.ledger.on_event(origin, row.times);
                 let subject = instrument.subject;

@@ -217,6 +217,8 @@ pub struct BookReport {
     pub checksum_pass: u64,
     /// Messages whose checksum was not.
     pub checksum_fail: u64,
+    /// Messages without a checksum that a book took which has had one: it is not proven any more.
+    pub unverified: u64,
     /// Times that ids fell by the exchange's own rule.
     pub sequence_resets: u64,
     /// Diffs that waited for a snapshot or a bridge.

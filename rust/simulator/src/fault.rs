@@ -146,6 +146,12 @@ pub enum Fault {
         count: usize,
     },
 
+    /// A request for streams, or to end some, is answered as one too many: by an error, or by the end of the connection, as the
+    /// exchange does it.
+    TooManyRequests,
+    /// Errors do not say which request they are about. Without limit of times.
+    NamelessErrors,
+
     // ---- a new connection
     /// The connection is accepted and closed.
     AcceptThenClose {
@@ -501,8 +507,8 @@ pub struct When {
     pub after_s: f64,
     /// After so many matching data frames, connections or requests have passed.
     pub after_frames: u64,
-    /// How often it strikes; 0 is without limit. Default 1, without limit for `delay`, `silence`, `replay_recent`, and with
-    /// `every_s`.
+    /// How often it strikes; 0 is without limit. Default 1, without limit for `delay`, `silence`, `replay_recent`,
+    /// `nameless_errors`, and with `every_s`.
     pub times: Option<u64>,
     /// Each time only with this probability, drawn from the seed for each connection by itself. Default 1.
     pub probability: f64,
@@ -539,6 +545,7 @@ pub(crate) enum Stage {
     Frame,
     Connection,
     Subscription,
+    Request,
     Accept,
     Upgrade,
     Rest,
@@ -568,6 +575,7 @@ impl Fault {
             | Self::BadFrame { .. }
             | Self::RawBytes { .. } => Stage::Connection,
             Self::ReplayRecent { .. } => Stage::Subscription,
+            Self::TooManyRequests | Self::NamelessErrors => Stage::Request,
             Self::Certificate { .. } => Stage::Accept,
             Self::AcceptThenClose { upgraded: false, .. } => Stage::Accept,
             Self::AcceptThenClose { upgraded: true, .. } | Self::RefuseUpgrade { .. } | Self::BadUpgrade { .. } => {
@@ -639,6 +647,9 @@ impl FaultPlan {
         let accept_or_upgrade = matches!(stage, Stage::Accept | Stage::Upgrade);
         if accept_or_upgrade && (t.symbol.is_some() || t.stream.is_some()) {
             return bad("target", "a new connection has no symbol or stream yet: use connection or family");
+        }
+        if stage == Stage::Request && (t.symbol.is_some() || t.stream.is_some()) {
+            return bad("target", "a request may be about many streams: use connection or family");
         }
         if stage == Stage::Accept && t.family.is_some() {
             return bad("target.family", "the path is not known yet: use connection");
@@ -722,6 +733,7 @@ mod tests {
             r#"{"fault":{"kind":"status","status":"HALT"},"target":{"symbol":"BTCUSDT"}}"#,
             r#"{"fault":{"kind":"tamper","what":"price"},"target":{"address":"127.0.0.2"}}"#,
             r#"{"fault":{"kind":"disconnect"},"when":{"every_s":60}}"#,
+            r#"{"fault":{"kind":"too_many_requests"},"target":{"family":"public"}}"#,
         ] {
             let plan = FaultPlan::from_json(text).expect(text);
             let again = serde_json::to_string(&plan).expect("JSON");
@@ -746,6 +758,7 @@ mod tests {
             r#"{"fault":{"kind":"disconnect"},"when":{"every_s":0}}"#,
             r#"{"fault":{"kind":"rate","factor":2},"target":{"address":"127.0.0.1"}}"#,
             r#"{"fault":{"kind":"replay_recent","count":65}}"#,
+            r#"{"fault":{"kind":"nameless_errors"},"target":{"symbol":"BTCUSDT"}}"#,
         ] {
             assert!(FaultPlan::from_json(text).is_err(), "{text}");
         }

@@ -56,6 +56,9 @@ pub(crate) trait Session: Send {
     /// The client sent a text.
     fn on_text(&mut self, text: &str, now: MarketTime) -> Vec<Reply>;
 
+    /// The client sent one request too many.
+    fn too_many_requests(&mut self, text: &str, now: MarketTime) -> Vec<Reply>;
+
     /// Payload of a WebSocket ping that the exchange sends.
     fn ping(&self, wall_ms: u64) -> Vec<u8>;
 

@@ -35,6 +35,7 @@ struct Stats {
     heartbeats: u64,
     checksum_pass: u64,
     checksum_fail: u64,
+    unverified: u64,
     sequence_resets: u64,
     held: u64,
     dropped: u64,
@@ -312,6 +313,8 @@ impl BookStream {
                 return Err(Broken::Checksum);
             }
             self.stats.checksum_pass += 1;
+        } else if self.stats.checksum_pass > 0 || self.stats.checksum_fail > 0 {
+            self.stats.unverified += 1;
         }
         if self.book.is_crossed() && !self.may_cross {
             return Err(Broken::Crossed);
@@ -588,6 +591,7 @@ impl BookStream {
             heartbeats: self.stats.heartbeats,
             checksum_pass: self.stats.checksum_pass,
             checksum_fail: self.stats.checksum_fail,
+            unverified: self.stats.unverified,
             sequence_resets: self.stats.sequence_resets,
             held: self.stats.held,
             dropped: self.stats.dropped,

@@ -142,13 +142,9 @@ impl Engine {
     fn judge_connections(&self, connections: u16) -> Result<(), ConfigError> {
         let config = EngineConfig { connections, ..self.cx.config.clone() };
         config.check()?;
-        let allowed = lanes::limits(&self.cx).connections as usize;
+        let allowed = lanes::allowed(&self.cx) as usize;
         if allowed > 0 && lanes::numbers(&self.connections).len().saturating_mul(connections.into()) > allowed {
-            return Err(ConfigError::Connections {
-                exchange: config.venue.id(),
-                allowed: lanes::limits(&self.cx).connections,
-                each: connections,
-            });
+            return Err(lanes::too_many(&self.cx, connections));
         }
         Ok(())
     }

@@ -48,8 +48,23 @@ struct Request {
     channels: Vec<String>,
     /// How many it asked for.
     asked_for: usize,
+    /// How many of its channels were refused by errors that do not say which.
+    errors: usize,
     /// An answer is owed.
     is_owed: bool,
+}
+
+impl Request {
+    /// An answer is owed for channels.
+    fn is_for_channels(&self) -> bool {
+        !self.channels.is_empty()
+    }
+
+    /// Who is careful asks for no channel, and ends none, while the answer for another is owed.
+    fn must_wait(&self, is_careful: bool, asked: &[Self]) -> bool {
+        let is_question = self.is_owed && !self.is_for_channels();
+        is_careful && !is_question && asked.iter().any(Self::is_for_channels)
+    }
 }
 
 /// See the module.
@@ -93,6 +108,9 @@ pub(super) struct Connection {
     /// Requests that may leave now, and when the count was taken.
     tokens: (u64, u64),
     flushing: bool,
+    /// The exchange refused something without saying what: from then on one request waits for the answer to another, so
+    /// that the next such refusal is of that one.
+    is_careful: bool,
     /// Why the engine itself closed it.
     closing: Option<GapCause>,
     /// The exchange announced its end: coming back needs no backoff.
@@ -146,6 +164,7 @@ impl Connection {
             asked: Vec::new(),
             tokens: (0, 0),
             flushing: false,
+            is_careful: false,
             closing: None,
             announced: false,
         }
@@ -250,7 +269,7 @@ impl Connection {
         }
         let id = self.request_id();
         if let Some(text) = with_protocol!(cx.config.venue, P => P::opening(id)) {
-            self.ask(cx, Request { id, text, channels: Vec::new(), asked_for: 0, is_owed: true });
+            self.ask(cx, Request { id, text, channels: Vec::new(), asked_for: 0, errors: 0, is_owed: true });
         }
         if cx.config.login {
             let id = self.request_id();
@@ -308,7 +327,7 @@ impl Connection {
             let list: Vec<&str> = chunk.iter().map(String::as_str).collect();
             let text = with_protocol!(cx.config.venue, P => P::subscribe(&list, id));
             let (channels, asked_for) = (chunk.to_vec(), chunk.len());
-            self.ask(cx, Request { id, text, channels, asked_for, is_owed: true });
+            self.ask(cx, Request { id, text, channels, asked_for, errors: 0, is_owed: true });
         }
     }
 
@@ -340,7 +359,7 @@ impl Connection {
             let id = self.request_id();
             let list: Vec<&str> = chunk.iter().map(String::as_str).collect();
             let text = with_protocol!(cx.config.venue, P => P::unsubscribe(&list, id));
-            self.ask(cx, Request { id, text, channels: Vec::new(), asked_for: 0, is_owed: false });
+            self.ask(cx, Request { id, text, channels: Vec::new(), asked_for: 0, errors: 0, is_owed: false });
         }
     }
 
@@ -371,6 +390,7 @@ impl Connection {
             (tokens + earned, since.saturating_add(earned.saturating_mul(every)))
         };
         while self.tokens.0 > 0
+            && self.waiting.front().is_some_and(|request| !request.must_wait(self.is_careful, &self.asked))
             && let Some(request) = self.waiting.pop_front()
         {
             self.tokens.0 -= 1;
@@ -380,9 +400,17 @@ impl Connection {
                 self.asked.push(request);
             }
         }
-        if !self.waiting.is_empty() && !self.flushing {
+        // Who waits for an answer goes on with it.
+        if !self.waiting.is_empty() && !self.flushing && self.tokens.0 == 0 {
             self.flushing = true;
             cx.timers.arm(self.tokens.1.saturating_add(every), Timer::Flush(self.id, self.session));
+        }
+    }
+
+    /// An answer came: what waited for it may go on.
+    pub(super) fn go_on(&mut self, cx: &mut Context) {
+        if self.is_careful && self.is_open() {
+            self.flush(cx);
         }
     }
 
@@ -463,7 +491,13 @@ impl Connection {
             return Settled::default();
         }
         self.drop_asked(channel);
-        Settled { granted: vec![channel.to_owned()], refused: Vec::new() }
+        Settled { granted: vec![channel.to_owned()], refused: self.take_refused() }
+    }
+
+    /// The channels of a request of which as many were refused as have not been granted.
+    fn take_refused(&mut self) -> Vec<String> {
+        let at = self.asked.iter().position(|request| request.errors > 0 && request.errors >= request.channels.len());
+        at.map(|at| self.asked.remove(at).channels).unwrap_or_default()
     }
 
     /// The answer is to a request that owes one, as far as it says.
@@ -478,7 +512,7 @@ impl Connection {
                 self.drop_asked(channel);
                 vec![channel.to_owned()]
             }
-            _ => match self.take_request(id) {
+            _ => match self.take_meant(id) {
                 Some(request) => request.channels,
                 None => return,
             },
@@ -498,11 +532,33 @@ impl Connection {
             self.drop_asked(channel);
             return Settled { granted: Vec::new(), refused: vec![channel.to_owned()] };
         }
-        let Some(request) = self.take_request(id) else {
-            // Nobody knows which: the exchange drops the connection itself, or would deliver nothing.
-            self.close(cx, GapCause::Disconnect, "request refused");
-            return Settled::default();
-        };
+        if id.is_none() {
+            return self.on_nameless_refusal(cx);
+        }
+        let Some(request) = self.take_request(id) else { return Settled::default() };
+        self.ask_one_by_one(cx, request)
+    }
+
+    /// Something was refused, and nobody says what. If only one request can be meant, its other answers show which of its
+    /// channels it was; if none come, they are asked for one by one when its time is over. Else the connection begins
+    /// anew, with one request after the other.
+    fn on_nameless_refusal(&mut self, cx: &mut Context) -> Settled {
+        self.is_careful = true;
+        let mut asked = self.asked.iter_mut().filter(|request| request.is_for_channels());
+        match (asked.next(), asked.next()) {
+            (Some(only), None) => {
+                only.errors = only.errors.saturating_add(1);
+                Settled { granted: Vec::new(), refused: self.take_refused() }
+            }
+            _ => {
+                self.close(cx, GapCause::Disconnect, "request refused");
+                Settled::default()
+            }
+        }
+    }
+
+    /// Of a request that was refused each channel is asked for by itself, unless it was one alone.
+    fn ask_one_by_one(&mut self, cx: &mut Context, request: Request) -> Settled {
         if request.channels.len() == 1 {
             return Settled { granted: Vec::new(), refused: request.channels };
         }
@@ -510,6 +566,13 @@ impl Connection {
             self.subscribe(cx, vec![name]);
         }
         Settled::default()
+    }
+
+    /// The request that a refusal means: where it does not say, the only one for channels that waits for an answer.
+    fn take_meant(&mut self, id: Option<u64>) -> Option<Request> {
+        let mut asked = self.asked.iter().filter(|request| request.is_for_channels()).map(|request| request.id);
+        let only = asked.next().filter(|_| asked.next().is_none());
+        self.take_request(id.or(only))
     }
 
     fn take_request(&mut self, id: Option<u64>) -> Option<Request> {
@@ -530,6 +593,9 @@ impl Connection {
         if self.is_login(Some(id)) {
             self.close(cx, GapCause::Silence, "login not answered in time");
         } else if let Some(request) = self.take_request(Some(id)) {
+            if request.errors > 0 {
+                return self.ask_one_by_one(cx, request);
+            }
             if request.channels.len() == request.asked_for {
                 self.close(cx, GapCause::Silence, "request not answered in time");
             } else {
@@ -567,7 +633,7 @@ impl Connection {
         if self.asked.is_empty() {
             let id = self.request_id();
             let text = with_protocol!(cx.config.venue, P => P::question(id));
-            self.waiting.push_front(Request { id, text, channels: Vec::new(), asked_for: 0, is_owed: true });
+            self.waiting.push_front(Request { id, text, channels: Vec::new(), asked_for: 0, errors: 0, is_owed: true });
             self.flush(cx);
         }
     }

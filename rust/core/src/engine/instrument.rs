@@ -287,8 +287,8 @@ impl Instruments {
 }
 
 /// What is known of an instrument whose streams begin.
-fn describe(cx: &Context, registry: &Registry, state: &mut InstrumentState) {
+fn describe(cx: &mut Context, registry: &Registry, state: &mut InstrumentState) {
     // Where auctions cross the book, only reference data tell them apart from a book that is wrong.
     state.book.may_cross = with_protocol!(cx.config.venue, P => P::CROSSES_IN_AUCTIONS);
-    registry.describe(state);
+    registry.describe(cx, state);
 }

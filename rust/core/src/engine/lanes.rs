@@ -39,16 +39,24 @@ pub(super) fn with_room(cx: &mut Context, connections: &mut Vec<Connection>, fam
 
 /// The exchange allows no more.
 pub(super) fn full(cx: &Context) -> ConfigError {
-    ConfigError::Connections {
-        exchange: cx.config.venue.id(),
-        allowed: limits(cx).connections,
-        each: cx.config.connections,
-    }
+    too_many(cx, cx.config.connections)
+}
+
+/// The exchange allows no more, where so many carry each symbol.
+pub(super) fn too_many(cx: &Context, each: u16) -> ConfigError {
+    let (limits, allowed) = (limits(cx), allowed(cx));
+    let whose = if allowed == limits.connections { "" } else { " that are logged in by one key" };
+    ConfigError::Connections { exchange: cx.config.venue.id(), allowed, whose, each }
+}
+
+/// Connections that the exchange allows at once; 0 is no limit.
+pub(super) fn allowed(cx: &Context) -> u32 {
+    limits(cx).connections_at_once(cx.config.login)
 }
 
 /// How many connections more the exchange allows; `None` where it sets no limit.
 pub(super) fn seats(cx: &Context, connections: &[Connection]) -> Option<usize> {
-    let allowed = limits(cx).connections as usize;
+    let allowed = allowed(cx) as usize;
     (allowed > 0).then(|| allowed.saturating_sub(connections.iter().filter(|c| !c.is_free()).count()))
 }
 

@@ -1,7 +1,7 @@
 //! Judging peers: deadlines of connections and streams. Live only; a recording cannot answer what was never asked.
 
 use super::connection::Connection;
-use super::context::Purpose;
+use super::context::{Origin, Purpose};
 use super::gaps::Finding;
 use super::probe::{is_ahead, position};
 use super::replacement::Why;
@@ -41,6 +41,7 @@ impl Engine {
             Timer::Ack(conn, id) => {
                 if let Some(connection) = find(&mut self.connections, conn) {
                     let settled = connection.on_ack_timeout(&mut self.cx, id);
+                    connection.go_on(&mut self.cx);
                     self.settle_channels(conn, settled, 0, "the exchange left the channel out of its answers");
                 }
             }
@@ -119,7 +120,7 @@ impl Engine {
     }
 
     /// Streams that have not spoken since they were asked for, or not for long, are compared with what others of the
-    /// lane brought; those that came on none of them, with REST.
+    /// lane brought; those that came on none of them, with REST, or with the exchange's word how often they speak.
     fn on_watch_timeout(&mut self, conn: ConnId, session: u64) {
         let Some(own) = find(&mut self.connections, conn).filter(|own| own.is_in_session(session)) else { return };
         let (lane, now) = (own.lane, self.cx.now.at.mono);
@@ -128,13 +129,28 @@ impl Engine {
         let [first_data, silence] = [deadlines.first_data_ms, deadlines.stream_silence_ms]
             .map(|ms| ms.saturating_mul(NS_PER_MS.unsigned_abs()));
         let (mut overdue, mut mute, mut is_hopeless) = (Vec::new(), Vec::new(), false);
-        let Self { instruments, connections, .. } = self;
+        let (venue, origin) = (self.cx.config.venue, own_origin(&self.cx));
+        let mut has_dead = false;
+        let Self { cx, instruments, connections, .. } = self;
         let Some(own) = find(connections, conn) else { return };
         for channel in own.channels.iter_mut().filter(|channel| !channel.refused) {
             let Some(asked) = channel.asked else { continue };
-            let (mut here, mut there) = (None, None);
+            let [mut first_data, mut silence] = [first_data, silence];
+            let (mut here, mut there, mut awaited) = (None, None, Vec::new());
             for (id, stream) in &channel.serves {
-                // What several channels feed may be told by another lane: silence of one of them says nothing.
+                // What several channels feed may be told by another lane: silence of one of them says nothing, unless
+                // the exchange says how often it speaks.
+                if let Some(cadence) = with_protocol!(venue, P => P::cadence(&channel.name, *stream))
+                    && let Some(state) = instruments.get(*id)
+                {
+                    let states = state.states(*stream);
+                    here = here.max(states.spoke(cadence.feed, conn));
+                    there = there.max(siblings.iter().filter_map(|conn| states.spoke(cadence.feed, *conn)).max());
+                    first_data = first_data.max(cadence.first_ms.saturating_mul(NS_PER_MS.unsigned_abs()));
+                    // One may be late.
+                    silence = silence.max(cadence.every_ms.saturating_mul(2 * NS_PER_MS.unsigned_abs()));
+                    awaited.push((*id, *stream, cadence.feed));
+                }
                 if matches!(stream, Stream::Trades | Stream::L2 | Stream::Bbo)
                     && let Some(carriers) = instruments.get(*id).and_then(|state| state.carriers(*stream))
                 {
@@ -156,6 +172,7 @@ impl Engine {
                 _ => (asked, first_data),
             };
             channel.is_mute &= last == asked;
+            channel.strikes *= u32::from(last == asked);
             channel.behind = there.filter(|there| *there > last).map(|there| {
                 let known = channel.behind.filter(|behind| *behind > last);
                 known.unwrap_or(there)
@@ -165,12 +182,27 @@ impl Engine {
                 is_hopeless |= std::mem::replace(&mut channel.is_mute, true);
                 (channel.asked, channel.behind) = (Some(now), None);
                 mute.push(channel.name.clone());
+            } else if !awaited.is_empty()
+                && now.saturating_sub(there.max(Some(last)).unwrap_or(last)) >= limit.saturating_mul(channel.patience())
+            {
+                // It comes on none: named, and asked for anew, ever more seldom.
+                for (id, stream, feed) in awaited {
+                    if let Some(state) = instruments.get(id) {
+                        let subject = state.subject;
+                        state.states(stream).suspend_feed(cx, subject, origin, feed);
+                    }
+                }
+                has_dead = true;
+                (channel.asked, channel.strikes) = (Some(now), channel.strikes.saturating_add(1));
+                mute.push(channel.name.clone());
             }
         }
         if is_hopeless {
             self.replace(conn, Why::Mute);
+        } else if has_dead && own.is_silent(cx) {
+            own.close(cx, GapCause::Silence, "no data though the exchange should speak");
         } else if !mute.is_empty() {
-            own.resubscribe(&mut self.cx, mute);
+            own.resubscribe(cx, mute);
         }
         // Of those that carry a stream one asks for all.
         if siblings.iter().all(|sibling| *sibling > conn) {
@@ -308,7 +340,17 @@ impl Engine {
     }
 
     /// The exchange speaks to us, not to the market.
-    pub(super) fn on_answer<P: Protocol>(&mut self, conn: ConnId, payload: &[u8]) -> Outcome {
+    pub(super) fn on_answer<P: Protocol>(&mut self, origin: Origin, payload: &[u8]) -> Outcome {
+        let conn = origin.conn;
+        let listed = P::read_notice(payload);
+        if !listed.is_empty() {
+            let listed = listed.into_iter().map(|instrument| self.registry.keep_apart(instrument)).collect::<Vec<_>>();
+            self.on_listed(origin, listed);
+            if self.cx.live {
+                self.on_reference_changed();
+            }
+            return Outcome::Accepted;
+        }
         if !self.cx.live {
             return Outcome::Ignored(IgnoreReason::Answer);
         }
@@ -353,6 +395,9 @@ impl Engine {
             }
             Answer::ReferenceChanged => self.on_reference_changed(),
             Answer::Note => {}
+        }
+        if let Some(connection) = find(&mut self.connections, conn) {
+            connection.go_on(&mut self.cx);
         }
         Outcome::Ignored(IgnoreReason::Answer)
     }

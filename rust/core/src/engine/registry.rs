@@ -59,9 +59,16 @@ impl Registry {
         self.told.contains_key(url)
     }
 
-    /// Tells an instrument its tick, lot and unit, where they are known.
-    pub(super) fn describe(&self, state: &mut InstrumentState) {
-        let Some(instrument) = self.get(&state.native) else { return };
+    /// Tells an instrument its name, tick, lot and unit, where they are known. True where the name is another than it had:
+    /// what a native name alone tells is not always all (OKX §2: an X-Perp is called like a dated future).
+    pub(super) fn describe(&self, cx: &mut Context, state: &mut InstrumentState) -> bool {
+        let Some(instrument) = self.get(&state.native) else { return false };
+        let is_renamed = *state.symbol != *instrument.symbol || state.subject.exchange != instrument.exchange;
+        if is_renamed {
+            state.symbol = instrument.symbol.as_str().into();
+            state.subject.symbol = cx.batches.intern(&state.symbol);
+            state.subject.exchange = instrument.exchange;
+        }
         state.subject.conversion = instrument.conversion;
         // Call auctions and halts may cross; where it is not known what is, nothing may.
         state.book.may_cross = instrument.status == Status::Halted;
@@ -74,6 +81,23 @@ impl Registry {
             own.price = own.price.max(scales.price);
             own.size = own.size.max(scales.size);
         }
+        is_renamed
+    }
+
+    /// What is told of one instrument alone: its name stays apart from that of another, which only the whole list shows.
+    pub(super) fn keep_apart(&self, mut instrument: Instrument) -> Instrument {
+        let is_taken = match self.get(&instrument.native_symbol) {
+            Some(known) => known.symbol == known.native_symbol,
+            None => {
+                let same =
+                    |other: &Instrument| (other.exchange, &other.symbol) == (instrument.exchange, &instrument.symbol);
+                self.known.values().any(|known| same(&known.instrument))
+            }
+        };
+        if is_taken {
+            instrument.symbol.clone_from(&instrument.native_symbol);
+        }
+        instrument
     }
 
     /// Native names of all that a selection means, in their order.
@@ -124,14 +148,23 @@ impl Engine {
             }
         };
         let closed = self.no_longer_listed(url, &told);
-        for instrument in told.into_iter().chain(closed) {
+        self.on_listed(origin, told.into_iter().chain(closed));
+        ReplyOutcome::Accepted
+    }
+
+    /// Instruments as the exchange tells them now, in a reply or by itself.
+    pub(super) fn on_listed(&mut self, origin: Origin, told: impl IntoIterator<Item = Instrument>) {
+        for instrument in told {
             self.learn(origin, instrument);
         }
-        for state in self.instruments.iter_mut() {
-            self.registry.describe(state);
-            unconverted::explain(&mut self.cx, state, origin);
+        let Self { cx, instruments, registry, .. } = self;
+        for state in instruments.iter_mut() {
+            if registry.describe(cx, state) {
+                // What follows of its book stands under another symbol, where it needs a beginning.
+                state.book.checkpoint(cx, state.subject, origin.ts_recv);
+            }
+            unconverted::explain(cx, state, origin);
         }
-        ReplyOutcome::Accepted
     }
 
     /// Every request for reference data has its reply. Only if all of them are good is what they do not name not

@@ -9,7 +9,7 @@ use crate::config::Stream;
 use crate::event::{State, StateRow};
 use crate::report::{IgnoreReason, Outcome};
 use crate::symbol::ConnId;
-use crate::table::{GapCause, Repaired, flags};
+use crate::table::{GapCause, GapEvidence, Repaired, flags};
 
 /// One of the streams `derivatives`, `options` and `liquidations` of one instrument.
 pub(super) struct StateStream {
@@ -19,12 +19,24 @@ pub(super) struct StateStream {
     /// Of liquidations, which have no order.
     copies: Copies,
     gap: Option<OpenGap>,
+    /// Of feeds that are silent while others speak.
+    silent: Vec<(u8, OpenGap)>,
+    /// When each feed last spoke on each connection, fresh or not.
+    spoke: Vec<(u8, ConnId, u64)>,
     pub carriers: Carriers,
 }
 
 impl StateStream {
     pub(super) fn new(stream: Stream) -> Self {
-        Self { stream, feeds: Vec::new(), copies: Copies::default(), gap: None, carriers: Carriers::default() }
+        Self {
+            stream,
+            feeds: Vec::new(),
+            copies: Copies::default(),
+            gap: None,
+            silent: Vec::new(),
+            spoke: Vec::new(),
+            carriers: Carriers::default(),
+        }
     }
 
     /// Takes a decoded row. `is_last` of its message.
@@ -36,7 +48,7 @@ impl StateStream {
         row: &StateRow,
         is_last: bool,
     ) -> Outcome {
-        self.carriers.note(origin.conn, cx.now.at.mono);
+        self.note(origin.conn, row.feed, cx.now.at.mono);
         // Liquidations are events: each is news, unless it is a copy. Without a time there is nothing to compare by.
         if let State::Liquidation(liquidation) = &row.state {
             let content = Content::of_liquidation(row.times.event, liquidation);
@@ -54,6 +66,9 @@ impl StateStream {
         }
         if let Some(gap) = self.gap.take() {
             gap.close(cx, subject, origin, Repaired::None);
+        }
+        if let Some(at) = self.silent.iter().position(|(feed, _)| *feed == row.feed) {
+            self.silent.remove(at).1.close(cx, subject, origin, Repaired::None);
         }
         let key = cx.key(subject, origin, row.times, if is_last { flags::LAST } else { 0 }, 1);
         let written = match &row.state {
@@ -76,10 +91,24 @@ impl StateStream {
     /// Counts a row that was dropped on the verdict of [`Self::check`].
     pub(super) fn note_copy(&mut self, cx: &mut Context, origin: Origin, feed: u8, time: i64) {
         if let Some(verdict) = self.check(feed, time, origin.conn) {
-            self.carriers.note(origin.conn, cx.now.at.mono);
+            self.note(origin.conn, feed, cx.now.at.mono);
             self.feed(feed).drop_unseen(verdict);
             self.carriers.compare(cx, origin.conn, Self::key(feed, time), None, false);
         }
+    }
+
+    /// A row of a feed came.
+    fn note(&mut self, conn: ConnId, feed: u8, mono: u64) {
+        self.carriers.note(conn, mono);
+        match self.spoke.iter_mut().find(|(of, on, _)| (*of, *on) == (feed, conn)) {
+            Some((_, _, spoke)) => *spoke = mono,
+            None => self.spoke.push((feed, conn, mono)),
+        }
+    }
+
+    /// Monotonic time of the last row of a feed on a connection that carries it.
+    pub(super) fn spoke(&self, feed: u8, conn: ConnId) -> Option<u64> {
+        self.spoke.iter().find(|(of, on, _)| (*of, *on) == (feed, conn)).map(|(_, _, spoke)| *spoke)
     }
 
     /// Times are whole milliseconds: beside each there is room for the numbers of the feeds.
@@ -100,6 +129,7 @@ impl StateStream {
 
     /// A connection is gone. If it was the last, a gap is open until the next row.
     pub(super) fn on_conn_down(&mut self, cx: &mut Context, subject: Subject, origin: Origin, finding: Finding) {
+        self.spoke.retain(|(_, conn, _)| *conn != origin.conn);
         if self.carriers.forget(origin.conn) {
             self.suspend(cx, subject, origin, finding);
         }
@@ -113,9 +143,19 @@ impl StateStream {
         }
     }
 
+    /// A feed is silent that should speak, on every connection that carries it: a gap until it does, whatever comes of the
+    /// others. Of a stream that has a gap nothing more is missing.
+    pub(super) fn suspend_feed(&mut self, cx: &mut Context, subject: Subject, origin: Origin, feed: u8) {
+        if self.gap.is_none() && self.silent.iter().all(|(silent, _)| *silent != feed) {
+            let finding = Finding::new(GapCause::Silence, GapEvidence::Clock);
+            self.silent.push((feed, OpenGap::open(cx, subject, origin, self.stream, finding, &self.carriers)));
+        }
+    }
+
     /// Nobody asks for the states any more.
     pub(super) fn end(&mut self, cx: &mut Context, subject: Subject, origin: Origin) {
-        if let Some(gap) = self.gap.take() {
+        let silent = std::mem::take(&mut self.silent).into_iter().map(|(_, gap)| gap);
+        for gap in self.gap.take().into_iter().chain(silent) {
             gap.close(cx, subject, origin, Repaired::None);
         }
         *self = Self::new(self.stream);

@@ -11,6 +11,9 @@ use crate::report::escape;
 use crate::symbol::{ConnId, InstrumentId};
 use crate::table::{GapCause, GapEvidence, Status};
 
+/// How often the time between two attempts to wake a silent channel doubles.
+const MOST_DOUBLINGS: u32 = 6;
+
 /// A channel that a connection carries, and what it is for. One may serve several streams (Deribit `ticker`) and
 /// several instruments (an index).
 #[derive(Clone, Debug)]
@@ -27,11 +30,18 @@ pub(super) struct Channel {
     pub behind: Option<u64>,
     /// It was asked for anew, because others brought what did not come here.
     pub is_mute: bool,
+    /// How often it was asked for anew since it last spoke, because it should have.
+    pub strikes: u32,
 }
 
 impl Channel {
     fn new(name: String, serves: Vec<(InstrumentId, Stream)>) -> Self {
-        Self { name, serves, asked: None, is_granted: false, refused: false, behind: None, is_mute: false }
+        Self { name, serves, asked: None, is_granted: false, refused: false, behind: None, is_mute: false, strikes: 0 }
+    }
+
+    /// By how much longer than at first it is waited for: it doubles with every time that asking anew did not help.
+    pub(super) fn patience(&self) -> u64 {
+        1 << self.strikes.min(MOST_DOUBLINGS)
     }
 
     /// Its connection carries it, as far as anybody knows.

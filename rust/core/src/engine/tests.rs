@@ -2,6 +2,7 @@
 //! the manual says.
 
 mod books;
+mod cadence;
 mod cells;
 mod chains;
 mod commands;

@@ -24,7 +24,7 @@ use xtrader_scan::Isa;
 
 use super::document::{Document, Object, Value};
 use super::{
-    Answer, Channel, Decoded, Head, Heartbeat, Limits, Name, Peek, Protocol, Recorded, RestRequest, RestTold,
+    Answer, Cadence, Channel, Decoded, Head, Heartbeat, Limits, Name, Peek, Protocol, Recorded, RestRequest, RestTold,
     SnapshotSource, StateHead,
 };
 use crate::arbiter::MergeRule;
@@ -82,6 +82,11 @@ pub trait Dialect {
 
     /// Name and family of a stream; `None` where there is none of the kind.
     fn channel(native: &str, stream: Stream, source: TradeSource, speed: DepthSpeed) -> Option<Channel>;
+
+    /// [`Protocol::cadence`].
+    fn cadence(_channel: &str) -> Option<Cadence> {
+        None
+    }
 
     /// Address of the connections of a family.
     fn url(ws: &str, family: u8) -> String;
@@ -208,6 +213,10 @@ impl<D: Dialect> Protocol for D {
         config: &EngineConfig,
     ) -> Vec<Channel> {
         D::channel(native, stream, config.trade_source, config.depth_speed).into_iter().collect()
+    }
+
+    fn cadence(channel: &str, _stream: Stream) -> Option<Cadence> {
+        <D as Dialect>::cadence(channel)
     }
 
     fn url(ws: &str, family: u8) -> String {

@@ -26,7 +26,7 @@ use std::borrow::Cow;
 
 use super::binance::{Dialect, Weights};
 use super::document::Object;
-use super::{Channel, Decoded, Head, Limits, StateHead};
+use super::{Cadence, Channel, Decoded, Head, Limits, StateHead};
 use crate::config::{DepthSpeed, Stream, TradeSource};
 use crate::event::StateRows;
 use crate::instrument::Instrument;
@@ -55,6 +55,7 @@ impl Dialect for BinanceFutures {
         connects: 300,
         connects_window_ms: 300_000,
         connections: 0,
+        logged_in: 0,
         lifetime_s: 86_400,
         rest_weight: 2400,
         rest_window_ms: 60_000,
@@ -88,6 +89,10 @@ impl Dialect for BinanceFutures {
 
     fn channel(native: &str, stream: Stream, source: TradeSource, speed: DepthSpeed) -> Option<Channel> {
         route::channel(native, stream, source, speed)
+    }
+
+    fn cadence(channel: &str) -> Option<Cadence> {
+        states::cadence(channel)
     }
 
     fn url(ws: &str, family: u8) -> String {

@@ -55,6 +55,7 @@ impl Dialect for BinanceSpot {
         connects: 300,
         connects_window_ms: 300_000,
         connections: 0,
+        logged_in: 0,
         lifetime_s: 86_400,
         rest_weight: 6000,
         rest_window_ms: 60_000,

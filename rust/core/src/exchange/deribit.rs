@@ -34,7 +34,7 @@ use xtrader_scan::Isa;
 
 use super::document::{Document, Value};
 use super::{
-    Answer, Channel, Decoded, Head, Heartbeat, Limits, Login, Name, Peek, Protocol, Recorded, RestRequest, RestTold,
+    Answer, Cadence, Channel, Decoded, Head, Heartbeat, Limits, Login, Name, Peek, Protocol, Recorded, RestRequest, RestTold,
     SnapshotSource, StateHead,
 };
 use crate::arbiter::MergeRule;
@@ -65,6 +65,7 @@ impl Protocol for Deribit {
         connects: 32,
         connects_window_ms: 60_000,
         connections: 32,
+        logged_in: 16,
         lifetime_s: 0,
         rest_weight: 25_000,
         rest_window_ms: 2500,
@@ -177,7 +178,11 @@ impl Protocol for Deribit {
     }
 
     fn notices(_markets: &[Exchange]) -> Vec<Channel> {
-        vec![route::notice_channel()]
+        route::notices()
+    }
+
+    fn cadence(channel: &str, stream: Stream) -> Option<Cadence> {
+        route::cadence(channel, stream)
     }
 
     fn url(ws: &str, _family: u8) -> String {

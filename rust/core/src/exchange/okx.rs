@@ -37,7 +37,7 @@ use xtrader_scan::Isa;
 
 use super::document::{Document, Value};
 use super::{
-    Answer, Channel, Decoded, Head, Heartbeat, Limits, Login, Name, Peek, Protocol, Recorded, RestRequest, RestTold,
+    Answer, Cadence, Channel, Decoded, Head, Heartbeat, Limits, Login, Name, Peek, Protocol, Recorded, RestRequest, RestTold,
     SnapshotSource, StateHead,
 };
 use crate::arbiter::MergeRule;
@@ -69,6 +69,7 @@ impl Protocol for Okx {
         connects: 3,
         connects_window_ms: 1_000,
         connections: 0,
+        logged_in: 0,
         lifetime_s: 0,
         rest_weight: 20,
         rest_window_ms: 2_000,
@@ -193,6 +194,10 @@ impl Protocol for Okx {
         route::notices(markets)
     }
 
+    fn cadence(channel: &str, _stream: Stream) -> Option<Cadence> {
+        states::cadence(channel)
+    }
+
     fn url(ws: &str, family: u8) -> String {
         route::url(ws, family)
     }
@@ -228,6 +233,10 @@ impl Protocol for Okx {
 
     fn read_reference(body: &[u8]) -> Result<Vec<Instrument>, RejectReason> {
         instruments::read_instruments(body)
+    }
+
+    fn read_notice(frame: &[u8]) -> Vec<Instrument> {
+        instruments::read_notice(frame)
     }
 
     fn probe(rest: &str, native: &str, stream: Stream, _aggregated: bool) -> Option<RestRequest> {

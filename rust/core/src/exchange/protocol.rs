@@ -153,6 +153,12 @@ pub trait Protocol {
         Vec::new()
     }
 
+    /// How often a channel of states speaks of a stream though nothing has happened, where the manual tells. One that does
+    /// not can be quiet for as long as it likes, and only its answer says that it is carried.
+    fn cadence(_channel: &str, _stream: Stream) -> Option<Cadence> {
+        None
+    }
+
     /// Address of the connections of a family of channels.
     fn url(ws: &str, family: u8) -> String;
 
@@ -200,6 +206,12 @@ pub trait Protocol {
     /// # Errors
     /// The reply as a whole cannot be read.
     fn read_reference(body: &[u8]) -> Result<Vec<Instrument>, RejectReason>;
+
+    /// The instruments that a notice of changed reference data tells whole, as [`Self::read_reference`] would; none where
+    /// it only says that there is something to be asked for.
+    fn read_notice(_frame: &[u8]) -> Vec<Instrument> {
+        Vec::new()
+    }
 
     /// The request for the snapshot that starts a book, where that comes by REST.
     fn snapshot(_rest: &str, _native: &str) -> Option<RestRequest> {
@@ -298,6 +310,17 @@ pub struct Login {
     pub sign: Option<String>,
 }
 
+/// How often a channel of states speaks, come what may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cadence {
+    /// The feed whose rows it brings ([`StateHead::feeds`]).
+    pub feed: u8,
+    /// Longest time from the subscription to the first row, milliseconds; 0 where that comes at once.
+    pub first_ms: u64,
+    /// Longest time between two rows, milliseconds.
+    pub every_ms: u64,
+}
+
 /// Where the snapshot of a book comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SnapshotSource {
@@ -346,12 +369,27 @@ pub struct Limits {
     pub connects_window_ms: u64,
     /// Connections one address may hold; 0 is no limit.
     pub connections: u32,
+    /// Connections one key may be logged in on; 0 is no limit.
+    pub logged_in: u32,
     /// Seconds after which a connection is cut, however well it does; 0 is never.
     pub lifetime_s: u64,
     /// Weight of REST requests per window by one address.
     pub rest_weight: u32,
     /// That window, milliseconds of the wall clock.
     pub rest_window_ms: u64,
+}
+
+impl Limits {
+    /// Connections that may be held at once, logged in or not; 0 is no limit.
+    #[must_use]
+    pub fn connections_at_once(&self, login: bool) -> u32 {
+        match (self.connections, self.logged_in) {
+            (connections, 0) => connections,
+            (connections, _) if !login => connections,
+            (0, logged_in) => logged_in,
+            (connections, logged_in) => connections.min(logged_in),
+        }
+    }
 }
 
 /// A REST request.

@@ -61,7 +61,7 @@ impl Allowance {
         Self {
             frames: Rate::within(frames, NS_PER_S, u32::MAX),
             connects,
-            connections: limits.connections,
+            connections: limits.connections_at_once(options.engine.login),
             weight,
             window_ms,
             silence_ns,

@@ -1,6 +1,6 @@
 //! What an exchange is called where: all that the behaviours must know of it.
 
-use xtrader_core::config::DepthSpeed;
+use xtrader_core::config::{DepthSpeed, Stream};
 use xtrader_core::symbol::Venue;
 use xtrader_simulator::EventKind;
 
@@ -47,6 +47,8 @@ pub struct Case {
     pub book_stream: StreamName,
     /// Those trades.
     pub trade_stream: StreamName,
+    /// Streams of states that speak though nothing happens, and the channels that the exchange says it of.
+    pub spoken: &'static [(Stream, StreamName)],
     /// The path family that carries the books.
     pub family: &'static str,
     pub snapshots: Snapshots,
@@ -110,6 +112,7 @@ const BINANCE_FUTURES: Case = Case {
     trade_ids: |row| (row.id, row.id),
     book_stream: |native| format!("{}@depth@100ms", native.to_lowercase()),
     trade_stream: |native| format!("{}@aggTrade", native.to_lowercase()),
+    spoken: &[(Stream::Derivatives, |native| format!("{}@markPrice@1s", native.to_lowercase()))],
     family: "public",
     snapshots: Snapshots::Rest("depth"),
     snapshot_levels: 1000,
@@ -136,6 +139,7 @@ const BINANCE_SPOT: Case = Case {
     ],
     trades: EventKind::Trade,
     trade_stream: |native| format!("{}@trade", native.to_lowercase()),
+    spoken: &[],
     family: "spot",
     snapshot_levels: 5000,
     alien: r#"{"e":"depthUpdate","E":1795348700003,"s":"ALIENUSDT","U":7,"u":9,"b":[["1.00","1.000"]],"a":[]}"#,
@@ -156,6 +160,8 @@ const OKX: Case = Case {
     trade_ids: |row| (row.first_id.unwrap(), row.last_id.unwrap()),
     book_stream: |native| format!("books:{native}"),
     trade_stream: |native| format!("trades:{native}"),
+    // Funding too, within minutes.
+    spoken: &[(Stream::Derivatives, |native| format!("mark-price:{native}"))],
     family: "public",
     snapshots: Snapshots::Channel,
     snapshot_levels: 400,
@@ -199,6 +205,7 @@ const DERIBIT: Case = Case {
     trade_ids: |row| (row.seq.unwrap(), row.seq.unwrap()),
     book_stream: |native| format!("book.{native}.100ms"),
     trade_stream: |native| format!("trades.{native}.100ms"),
+    spoken: &[(Stream::Derivatives, |native| format!("ticker.{native}.100ms"))],
     family: "v2",
     snapshots: Snapshots::Channel,
     snapshot_levels: usize::MAX,

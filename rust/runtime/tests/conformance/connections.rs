@@ -174,6 +174,28 @@ pub fn an_exchange_that_moved_is_found_where_it_is(case: &'static Case) {
     s.compare();
 }
 
+/// One request too many, as the exchange counts: it says so, or ends the connection; nothing is refused by that, and all
+/// of it is asked for again, later.
+pub fn a_request_too_many_is_asked_again_later(case: &'static Case) {
+    let mut s = Session::start(case);
+    s.until_live();
+    let refused = s.inject(json!({"kind": "too_many_requests"}), json!({"family": case.family}), json!({}));
+    s.inject(json!({"kind": "disconnect"}), json!({"family": case.family}), json!({}));
+    s.until_struck(refused);
+    s.until("the gaps are closed", |s| {
+        case.subjects.iter().all(|subject| s.tables.gaps_of("l2", subject.key).any(|gap| gap.is_closed))
+    });
+    s.until_live();
+    s.until_more("trades", case.subject(), 3);
+    s.until_more("trades", case.bystander(), 3);
+    s.compare();
+    assert_eq!(s.counter("/refused_channels"), 0);
+    for subject in &case.subjects {
+        let gaps: Vec<_> = s.tables.gaps_of("l2", subject.key).collect();
+        assert!(gaps.len() == 2 && gaps.iter().all(|gap| gap.cause == "disconnect"), "{gaps:?}");
+    }
+}
+
 /// A market that stands still is not called dead, and a thousand quiet streams are no gap: REST says that nothing is
 /// missing.
 // Fault: X24

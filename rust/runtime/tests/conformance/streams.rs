@@ -1,7 +1,10 @@
 //! Streams: silent, refused, broken, of nobody's asking.
 
-use serde_json::json;
-use xtrader_core::config::ConfigError;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use xtrader_core::config::{ConfigError, Stream};
+use xtrader_core::engine::Command;
 use xtrader_runtime::RuntimeError;
 
 use crate::case::Case;
@@ -35,7 +38,17 @@ pub fn a_stream_that_never_speaks_is_named(case: &'static Case) {
 /// What the exchange refuses, or silently leaves out, is counted and named; the others run on.
 // Fault: X17
 pub fn a_refused_stream_is_named_and_the_others_run_on(case: &'static Case) {
-    let mut s = Session::start(case);
+    refuse(case, json!([]));
+}
+
+/// So it is where the exchange does not say which request it refuses: that is found out, and not asked for ever.
+// Fault: X17
+pub fn a_refusal_that_does_not_say_of_what_costs_no_other(case: &'static Case) {
+    refuse(case, json!([{"fault": {"kind": "nameless_errors"}}]));
+}
+
+fn refuse(case: &'static Case, faults: Value) {
+    let mut s = Session::with(case, |config| config.faults = serde_json::from_value(faults).unwrap(), |_| {});
     s.until_live();
     let (key, bystander) = (case.subject().key, case.bystander().key);
     s.inject(json!({"kind": "delist"}), json!({"symbol": case.subject().native}), json!({}));
@@ -49,6 +62,58 @@ pub fn a_refused_stream_is_named_and_the_others_run_on(case: &'static Case) {
     assert!(s.is_live(case.bystander()) && !s.is_live(case.subject()));
     let gaps: Vec<_> = s.tables.gaps_of("l2", key).collect();
     assert!(gaps.len() == 1 && !gaps[0].is_closed, "{gaps:?}");
+    let opened = s.simulator.with_truth(|truth| truth.connections().len());
+    s.read_for(Duration::from_secs(2));
+    assert_eq!(s.simulator.with_truth(|truth| truth.connections().len()), opened, "no connection comes and goes");
+}
+
+/// A stream of states that should speak and does not is named by the exchange's own word how often it does, whatever else
+/// comes; nobody else notices.
+// Fault: X17
+pub fn a_stream_of_states_that_should_speak_is_missed(case: &'static Case) {
+    for (stream, channel) in case.spoken {
+        let (subject, table) = (case.subject(), stream.name());
+        let mute = json!({"fault": {"kind": "silence"}, "target": {"stream": channel(subject.native)}});
+        let mut s = Session::with(
+            case,
+            |config| config.faults = vec![serde_json::from_value(mute).unwrap()],
+            |options| {
+                options.engine.streams = vec![Stream::Trades, *stream];
+                options.engine.deadlines.first_data_ms = 1000;
+                options.engine.deadlines.stream_silence_ms = 1000;
+            },
+        );
+        s.until("silence is named", |s| s.tables.gaps_of(table, subject.key).any(|gap| gap.cause == "silence"));
+        s.until_more("trades", subject, 1);
+        s.simulator.remove_fault(0);
+        s.until("the gap is closed", |s| s.tables.gaps_of(table, subject.key).any(|gap| gap.is_closed));
+        s.until_more(table, subject, 3);
+        let (named, closed): (Vec<_>, Vec<_>) = s.tables.gaps.iter().partition(|gap| !gap.is_closed);
+        assert!((named.len(), closed.len()) == (1, 1), "{:?}", s.tables.gaps);
+        assert_eq!(s.counter("/refused_channels"), 0);
+    }
+}
+
+/// What is asked for no more is ended at the exchange too: it sends nothing more of it, nothing is missing, and asked for
+/// again it begins anew.
+pub fn what_is_asked_for_no_more_is_ended(case: &'static Case) {
+    let mut s = Session::start(case);
+    s.until_live();
+    let subject = case.subject();
+    let name = format!("{}:{}", case.venue.id(), subject.native);
+    s.stream.command(&Command::Remove(vec![name.clone()])).unwrap();
+    s.until_more("l2", case.bystander(), 3);
+    // What was on its way when it was ended is counted, and no row.
+    s.read_for(Duration::from_secs(1));
+    let (rows, late) = (s.tables.count("l2", subject.key), s.counter("/frames/ignored/ended"));
+    s.until_more("l2", case.bystander(), 20);
+    s.until_more("trades", case.bystander(), 3);
+    assert_eq!((s.tables.count("l2", subject.key), s.counter("/frames/ignored/ended")), (rows, late));
+    s.stream.command(&Command::Add(vec![name])).unwrap();
+    s.until("its book is live again", |s| s.is_live(subject));
+    s.until_more("l2", subject, 3);
+    assert!(s.is_live(case.bystander()));
+    assert!(s.tables.gaps.iter().all(|gap| gap.stream == "trades"), "{:?}", s.tables.gaps);
 }
 
 /// Where everything is refused nothing will ever come: the stream ends with the exchange's own words.

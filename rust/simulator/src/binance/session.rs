@@ -187,6 +187,10 @@ impl Session for BinanceSession {
         if self.too_fast(now) { self.too_fast_reply(now) } else { self.answer(text) }
     }
 
+    fn too_many_requests(&mut self, _: &str, now: MarketTime) -> Vec<Reply> {
+        self.too_fast_reply(now)
+    }
+
     fn ping(&self, wall_ms: u64) -> Vec<u8> {
         wall_ms.to_string().into_bytes()
     }

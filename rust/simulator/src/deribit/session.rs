@@ -169,13 +169,22 @@ impl Session for DeribitSession {
         };
         let id = request.id.as_deref();
         if !house.spend(Cost::of(&request.method, true), now) {
-            let told = Reply::Text(rpc::reply(id, &Err(TOO_MANY_REQUESTS), at_us));
-            return vec![told, Reply::Cut("too many requests")];
+            drop(house);
+            return self.too_many_requests(text, now);
         }
         let (outcome, begun) = self.answer(&mut house, &request, now);
         let mut replies = vec![Reply::Text(rpc::reply(id, &outcome, at_us))];
         replies.extend(begun.into_iter().map(Reply::Present));
         replies
+    }
+
+    fn too_many_requests(&mut self, text: &str, now: MarketTime) -> Vec<Reply> {
+        self.heard = now;
+        let at_us = self.house.enter().us(now);
+        let request = Request::read(text).ok();
+        let id = request.as_ref().and_then(|request| request.id.as_deref());
+        let told = Reply::Text(rpc::reply(id, &Err(TOO_MANY_REQUESTS), at_us));
+        vec![told, Reply::Cut("too many requests")]
     }
 
     fn ping(&self, _: u64) -> Vec<u8> {

@@ -113,8 +113,10 @@ impl Faults {
     pub(crate) fn add(&mut self, plan: FaultPlan, now: MarketTime) -> u64 {
         let id = self.next_id;
         self.next_id += 1;
-        let endless = matches!(plan.fault, Fault::Delay { .. } | Fault::Silence | Fault::ReplayRecent { .. })
-            || plan.when.every_s.is_some();
+        let endless = matches!(
+            plan.fault,
+            Fault::Delay { .. } | Fault::Silence | Fault::ReplayRecent { .. } | Fault::NamelessErrors
+        ) || plan.when.every_s.is_some();
         let left = match plan.when.times {
             Some(0) => None,
             None if endless => None,

@@ -105,6 +105,10 @@ impl OkxSession {
         event(id, &members, &self.conn_id)
     }
 
+    fn too_frequent(&self, id: Option<&str>) -> Reply {
+        self.error(id, 60014, "Requests too frequent")
+    }
+
     fn close(&mut self, code: u16, reason: &'static str) -> Reply {
         self.closing = true;
         Reply::Close { code, reason }
@@ -134,7 +138,7 @@ impl OkxSession {
             return vec![self.error(id, 60012, &format!("Invalid request: {text}"))];
         }
         if !self.may_ask(now) {
-            return vec![self.error(id, 60014, "Requests too frequent")];
+            return vec![self.too_frequent(id)];
         }
         if request.args.is_empty() {
             return vec![self.error(id, 60013, "Invalid args")];
@@ -250,6 +254,12 @@ impl Session for OkxSession {
     fn on_text(&mut self, text: &str, now: MarketTime) -> Vec<Reply> {
         self.busy = now;
         if text == "ping" { vec![Reply::Text("pong".into())] } else { self.answer(text, now) }
+    }
+
+    fn too_many_requests(&mut self, text: &str, now: MarketTime) -> Vec<Reply> {
+        self.busy = now;
+        let request = serde_json::from_str::<Request<'_>>(text).ok();
+        vec![self.too_frequent(request.as_ref().and_then(|request| request.id.as_deref()))]
     }
 
     fn ping(&self, _: u64) -> Vec<u8> {

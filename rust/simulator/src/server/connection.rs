@@ -11,12 +11,12 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
-use crate::clock::wall_ns;
+use crate::clock::{MarketTime, wall_ns};
 use crate::fault::{BadUpgrade, Ending, Fault, FrameContext, Stage};
 use crate::server::hub::{Ends, Item, Link, Message, Outgoing};
 use crate::server::socket::{Handle, Socket, accept};
 use crate::server::websocket::{self as ws, FrameReader};
-use crate::server::{Shared, http, load};
+use crate::server::{Shared, State, http, load};
 use crate::truth::FrameRecord;
 use crate::venue::{Reply, Session};
 
@@ -274,7 +274,7 @@ impl Client<'_> {
             state.truth.connection(self.number).messages += 1;
             let concern = state.faults.concern(Stage::Subscription);
             let before = if concern { state.hub.trade_streams(self.number, now) } else { BTreeSet::new() };
-            (state.hub.get(self.number).map(|c| c.session.on_text(text, now)).unwrap_or_default(), before)
+            (self.answers(&mut state, text, now), before)
         };
         self.reply(replies);
         self.replay(&before);
@@ -283,6 +283,25 @@ impl Client<'_> {
         if subscribed {
             self.subscribed();
         }
+    }
+
+    /// What the session answers, or would if this were one request too many.
+    fn answers(&self, state: &mut State, text: &str, now: MarketTime) -> Vec<Reply> {
+        let Some(family) = state.hub.get(self.number).map(|c| c.session.family()) else { return Vec::new() };
+        let is_request = text.to_ascii_lowercase().contains("subscribe");
+        let context = FrameContext { connection: Some(self.number), family, path: "ws", ..FrameContext::default() };
+        let struck = if is_request { state.faults.strike(Stage::Request, &context, now) } else { Vec::new() };
+        let is_struck = |fault: &Fault| struck.iter().any(|(_, of)| of == fault);
+        let Some(client) = state.hub.get(self.number) else { return Vec::new() };
+        let mut replies = if is_struck(&Fault::TooManyRequests) {
+            client.session.too_many_requests(text, now)
+        } else {
+            client.session.on_text(text, now)
+        };
+        if is_struck(&Fault::NamelessErrors) {
+            replies.iter_mut().for_each(take_the_name);
+        }
+        replies
     }
 
     fn control(&self, opcode: u8, payload: Vec<u8>) {
@@ -615,5 +634,15 @@ impl Batch {
             Item::Load(frames) => return Some(Special::Load(frames)),
         }
         None
+    }
+}
+
+/// An error that does not say which request it is about.
+fn take_the_name(reply: &mut Reply) {
+    let Reply::Text(text) = reply else { return };
+    let Ok(mut answer) = serde_json::from_str::<serde_json::Value>(text) else { return };
+    if answer.get("error").is_some() || answer["event"] == "error" {
+        answer.as_object_mut().and_then(|answer| answer.remove("id"));
+        *text = answer.to_string();
     }
 }

@@ -137,16 +137,21 @@ fn what_is_subscribed_twice_is_asked_for_once_and_counted_once() {
 // Fault: G06
 #[test]
 fn more_copies_than_the_exchange_allows_connections_are_refused_with_the_remedy() {
-    let start = |symbols: usize, connections: u16| {
+    let enter = |login: bool, symbols: usize, connections: u16| {
         let symbols = (0..symbols).map(|n| format!("X{n}_USDC")).collect();
         let config = live_config(Venue::Deribit, &[], &[Stream::Trades]);
-        Engine::start(EngineConfig { symbols, connections, ..config }, "test", Stamp { wall: 1, mono: 1 }).err()
+        Engine::start(EngineConfig { symbols, connections, login, ..config }, "test", Stamp { wall: 1, mono: 1 }).err()
     };
+    let start = |symbols, connections| enter(false, symbols, connections);
     assert_eq!(start(1000, 16), None, "two lanes of sixteen are thirty-two");
     let refused = start(1001, 16).expect("three lanes of sixteen");
-    assert_eq!(refused, ConfigError::Connections { exchange: "deribit", allowed: 32, each: 16 });
+    assert_eq!(refused, ConfigError::Connections { exchange: "deribit", allowed: 32, whose: "", each: 16 });
     assert!(refused.to_string().contains("choose a smaller `connections`"), "{refused}");
     assert_eq!(start(1001, 10), None);
+    // Deribit §1: sixteen of one key.
+    assert_eq!(enter(true, 500, 16), None);
+    let refused = enter(true, 501, 16).expect("two lanes of sixteen").to_string();
+    assert!(refused.contains("deribit allows 16 connections at once that are logged in by one key"), "{refused}");
 }
 
 /// The refusal of a request.

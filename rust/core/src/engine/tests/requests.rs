@@ -116,6 +116,104 @@ fn a_refusal_of_several_is_asked_for_one_by_one_and_one_channel_costs_no_other()
     assert_eq!((world.closes(), world.engine.fault()), (0, None));
 }
 
+/// What OKX says to a request of which it does not know one channel, and says so without the request's id.
+fn okx_answers(world: &mut World, request: &serde_json::Value, unknown: &str) {
+    for arg in request["args"].as_array().expect("args") {
+        if arg["instId"] == unknown && request["op"] == "subscribe" {
+            world.frame(A, &json!({"event": "error", "code": "60018", "msg": "no", "connId": "a"}).to_string());
+        } else {
+            world.frame(A, &json!({"id": request["id"], "event": request["op"], "arg": arg}).to_string());
+        }
+    }
+}
+
+// Fault: X17
+#[test]
+fn an_error_that_does_not_say_of_what_is_found_out_and_costs_no_other() {
+    let mut world = world(Venue::Okx, &["BTC-USDT", "NO-USDT", "ETH-USDT", "SOL-USDT"]);
+    let mut asked = 0;
+    while let Some(request) = requests(&world).get(asked).cloned() {
+        okx_answers(&mut world, &request, "NO-USDT");
+        asked += 1;
+        assert!(asked < 9 && requests(&world).len() <= asked + 1, "one after the other");
+    }
+    assert_eq!((world.closes(), world.count("/refused_channels"), world.engine.fault()), (0, 1, None));
+    assert_eq!(world.rows(Table::Gaps, &["symbol", "cause"]), ["NOUSDT|silence"]);
+    world.pass_ms(15_000);
+    assert_eq!((world.closes(), world.count("/refused_channels")), (0, 1), "everything is answered");
+}
+
+// Fault: X17
+#[test]
+fn several_that_are_refused_without_a_name_are_those_that_are_not_granted() {
+    let mut world = world(Venue::Okx, &["BTC-USDT", "NO-USDT", "ETH-USDT", "NOR-USDT"]);
+    let request = requests(&world).remove(0);
+    world.actions.clear();
+    let error = json!({"event": "error", "code": "60018", "msg": "no", "connId": "a"}).to_string();
+    let ack = |n: usize| json!({"id": request["id"], "event": "subscribe", "arg": request["args"][n]}).to_string();
+    for answer in [&error, &ack(0), &error, &ack(2)] {
+        assert_eq!(world.count("/refused_channels"), 0, "not before all have answered");
+        world.frame(A, answer);
+    }
+    assert_eq!(world.rows(Table::Gaps, &["symbol", "cause"]), ["NOUSDT|silence", "NORUSDT|silence"]);
+    world.pass_ms(15_000);
+    assert_eq!((world.closes(), world.count("/refused_channels")), (0, 2));
+    assert!(requests(&world).iter().all(|request| request["op"] != "subscribe"), "nothing is asked twice");
+}
+
+// Fault: X17
+#[test]
+fn a_request_that_is_refused_whole_without_a_name_is_asked_for_one_by_one_in_turn() {
+    let mut world = world(Venue::Okx, &["BTC-USDT", "NO-USDT", "ETH-USDT"]);
+    world.actions.clear();
+    world.frame(A, &json!({"event": "error", "code": "60012", "msg": "no", "connId": "a"}).to_string());
+    world.pass_ms(10_000);
+    let mut asked = 0;
+    while let Some(request) = requests(&world).get(asked).cloned() {
+        assert_eq!((asked + 1, request["args"].as_array().map(Vec::len)), (requests(&world).len(), Some(1)));
+        okx_answers(&mut world, &request, "NO-USDT");
+        asked += 1;
+    }
+    assert_eq!((asked, world.closes(), world.count("/refused_channels")), (3, 0, 1));
+    assert_eq!(world.rows(Table::Gaps, &["symbol", "cause"]), ["NOUSDT|silence"]);
+}
+
+// Fault: X17
+#[test]
+fn an_error_that_may_mean_two_requests_costs_the_connection_once() {
+    let mut world = world(Venue::Okx, &["BTC-USDT"]);
+    world.command(&crate::engine::Command::Add(vec!["NO-USDT".into(), "ETH-USDT".into()])).expect("a good command");
+    let both = requests(&world);
+    assert_eq!(both.len(), 2);
+    world.actions.clear();
+    okx_answers(&mut world, &both[1], "NO-USDT");
+    assert_eq!(world.closes(), 1);
+    let mut opened = 0;
+    // Until the books are missed, which nobody sends here.
+    for _ in 0..25 {
+        world.pass_ms(1_000);
+        if let Some(Action::Close { .. }) = world.actions.iter().find(|action| matches!(action, Action::Close { .. })) {
+            world.actions.clear();
+            world.down(A, DownReason::Closed);
+        }
+        for action in std::mem::take(&mut world.actions) {
+            match action {
+                Action::Open { conn, url, .. } => {
+                    opened += 1;
+                    world.input(crate::engine::Input::ConnUp { conn, url: &url, link: crate::engine::Link::default() });
+                }
+                Action::Send { text, .. } if text == "ping" => world.frame(A, "pong"),
+                Action::Send { text, .. } => {
+                    okx_answers(&mut world, &serde_json::from_str(&text).expect("a request"), "NO-USDT");
+                }
+                _ => {}
+            }
+        }
+    }
+    assert_eq!((opened, world.count("/refused_channels")), (1, 1), "and not again and again");
+    assert_eq!(world.engine.fault(), None);
+}
+
 // Fault: X17
 #[test]
 fn channels_left_without_an_answer_beside_others_that_have_one_are_refused() {

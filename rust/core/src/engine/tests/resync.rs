@@ -107,6 +107,22 @@ fn a_checksum_that_is_another_breaks_the_book_and_zero_or_none_is_no_checksum() 
 
 // Fault: X15
 #[test]
+fn a_book_that_had_checksums_and_has_none_any_more_says_how_long_it_is_not_proven() {
+    let mut world = synced();
+    let unverified = |world: &World| world.engine.books()[0].unverified;
+    update(&mut world, (10, 12), &[("99.0", "1")], 0);
+    assert_eq!(unverified(&world), 0, "the exchange has never offered one");
+    update(&mut world, (12, 14), &[("99.0", "2")], 12_345);
+    world.frame(A, &okx_book("BTC-USDT", (-1, 20), T0 + 20, BIDS, ASKS, 0));
+    for id in 20..25 {
+        update(&mut world, (id, id + 1), &[("99.0", "1")], 0);
+    }
+    let book = &world.engine.books()[0];
+    assert_eq!((book.checksum_fail, book.unverified, &*book.state), (1, 6, "live"), "the snapshot and five changes");
+}
+
+// Fault: X15
+#[test]
 fn a_book_that_fails_after_every_snapshot_is_asked_for_ever_more_rarely_until_one_lasts() {
     let mut world = synced();
     let mut id = 10;

@@ -269,3 +269,98 @@ fn what_only_the_reference_data_call_perpetual_is_asked_for_its_funding() {
         assert!(of("funding-rate", names[0]) && !of("funding-rate", names[1]), "{asked}");
     }
 }
+
+fn x_perp(state: &str) -> serde_json::Value {
+    serde_json::json!({"instType": "FUTURES", "instId": "TSLA-USDT-310404", "ruleType": "xperp", "uly": "TSLA-USDT",
+        "ctMult": "1", "ctType": "linear", "ctVal": "0.01", "ctValCcy": "TSLA", "tickSz": "0.1", "lotSz": "1",
+        "state": state})
+}
+
+/// OKX §2: an X-Perp is listed among the dated futures and called like one.
+#[test]
+fn one_symbol_stands_in_every_table_once_the_reference_data_tell_it() {
+    let mut world = World::replaying_at(Venue::Okx, 1);
+    let native = "TSLA-USDT-310404";
+    world.frame(A, &okx_trade(native, 1, 1, T0));
+    world.frame(A, &super::frames::okx_book(native, (-1, 10), T0, &[("1", "1")], &[("2", "1")], 0));
+    world.reply(
+        None,
+        "https://www.okx.com/api/v5/public/instruments?instType=FUTURES",
+        200,
+        &okx_instruments(&[x_perp("live")]),
+    );
+    world.frame(A, &okx_trade(native, 2, 1, T0));
+    world.frame(A, &super::frames::okx_book(native, (10, 11), T0, &[("1", "2")], &[], 0));
+    assert_eq!(world.rows(Table::Trades, &["symbol"]), ["TSLAUSDT-310404", "TSLAUSDT"]);
+    assert_eq!(world.rows(Table::Instruments, &["symbol"]), ["TSLAUSDT"]);
+    assert_eq!(
+        world.rows(Table::L2, &["symbol", "source", "is_snapshot", "last_id"]),
+        ["TSLAUSDT-310404|ws|true|10", "TSLAUSDT|checkpoint|true|10", "TSLAUSDT|ws|false|11"],
+        "the book has a beginning under either"
+    );
+    assert_eq!(world.engine.books().len(), 1);
+    assert!(world.rows(Table::Gaps, &["cause"]).is_empty());
+}
+
+/// OKX §2: what has changed comes on `instruments`, whole.
+#[test]
+fn a_notice_that_tells_an_instrument_whole_is_its_row_live_and_in_a_recording() {
+    let columns = ["native_symbol", "symbol", "status", "status_native"];
+    let push = |rows: &[serde_json::Value]| {
+        serde_json::json!({"arg": {"channel": "instruments", "instType": "SWAP"}, "data": rows}).to_string()
+    };
+    let reply = okx_instruments(&[okx_swap("BTC", "USDT", "live")]);
+    let live = EngineConfig {
+        size_unit: SizeUnit::Native,
+        ..live_config(Venue::Okx, &["okx-swap:BTC-USDT-SWAP"], &[Stream::Trades])
+    };
+    let mut worlds = [World::new(live), World::replaying_at(Venue::Okx, 1)];
+    worlds[0].pass_ms(0);
+    worlds[0].connect_all();
+    worlds[0].tell_reference(200, &reply);
+    worlds[1].reply(None, "https://www.okx.com/api/v5/public/instruments?instType=SWAP", 200, &reply);
+    for world in &mut worlds {
+        world.frame(A, &push(&[okx_swap("BTC", "USDT", "suspend"), okx_swap("NEW", "USDT", "preopen")]));
+        world.frame(A, &push(&[okx_swap("BTC", "USDT", "suspend")]));
+        assert_eq!(
+            world.rows(Table::Instruments, &columns),
+            [
+                "BTC-USDT-SWAP|BTCUSDT|trading|live",
+                "BTC-USDT-SWAP|BTCUSDT|trading|live",
+                "BTC-USDT-SWAP|BTCUSDT|halted|suspend",
+                "NEW-USDT-SWAP|NEWUSDT|halted|preopen",
+            ],
+            "what changes nothing adds nothing"
+        );
+        assert_eq!(world.count("/frames/accepted"), 2);
+    }
+}
+
+/// Deribit §2: both are offered.
+#[test]
+fn listings_and_changes_of_state_are_told_by_channels_of_their_own() {
+    let mut world = World::new(live_config(Venue::Deribit, &["BTC-PERPETUAL"], &[Stream::Trades]));
+    world.pass_ms(0);
+    world.connect_all();
+    world.tell_reference(200, &deribit_instruments(&["BTC-PERPETUAL"]));
+    let asked = subscribed(&world);
+    assert!(asked.contains("instrument.state.any.any") && asked.contains("instrument.creation.any.any"), "{asked}");
+    world.acknowledge(A);
+    world.pass_ms(20_000);
+    world.actions.clear();
+    let created = serde_json::json!({"jsonrpc": "2.0", "method": "subscription", "params": {
+        "channel": "instrument.creation.any.any", "data": {"instrument_name": "NEW_USDC-PERPETUAL"}}});
+    world.frame(A, &created.to_string());
+    assert_eq!(world.requests("get_instruments").len(), 1, "at once, not in an hour");
+}
+
+/// Deribit offers no `derivatives` of spot, whose tickers a recording may have all the same.
+#[test]
+fn what_a_market_does_not_offer_is_no_row_of_it() {
+    let mut world = World::replaying_at(Venue::Deribit, 1);
+    for native in ["BTC_USDC", "BTC-PERPETUAL"] {
+        world.frame(A, &super::frames::deribit_ticker(native, T0, "92281.78", ""));
+    }
+    assert_eq!(world.rows(Table::Derivatives, &["exchange", "symbol"]), ["deribit|BTCUSD"]);
+    assert_eq!(world.count("/frames/ignored/unrequested_stream"), 1);
+}

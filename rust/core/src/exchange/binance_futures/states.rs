@@ -8,7 +8,7 @@ use crate::decimal::Decimal;
 use crate::event::{Derivative, EventTimes, Liquidation, State, StateRow, StateRows};
 use crate::exchange::binance::{self, Product, product};
 use crate::exchange::document::{Object, Value};
-use crate::exchange::{Decoded, Head, StateHead};
+use crate::exchange::{Cadence, Decoded, Head, StateHead};
 use crate::report::{IgnoreReason, RejectReason};
 use crate::table::Side;
 use crate::time::ms_to_ns;
@@ -16,6 +16,12 @@ use crate::time::ms_to_ns;
 /// Type of the events of `@markPrice`.
 pub(super) const MARK_PRICE: &str = "markPriceUpdate";
 const MARK_PRICE_FEED: u8 = 0;
+
+/// §5: a mark price every second. Liquidations come when they come.
+pub(super) fn cadence(channel: &str) -> Option<Cadence> {
+    channel.contains("@markPrice").then_some(Cadence { feed: MARK_PRICE_FEED, first_ms: 1_000, every_ms: 1_000 })
+}
+
 /// Type of the events of `@forceOrder`.
 pub(super) const FORCE_ORDER: &str = "forceOrder";
 

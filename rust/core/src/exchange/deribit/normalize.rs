@@ -148,6 +148,8 @@ pub(super) struct TradeBody {
     pub(super) liquidation: Option<Option<Liquidated>>,
     /// `block_trade_id` is there.
     pub(super) block: Option<()>,
+    /// `block_rfq_id` is there: what was asked for as a block is one.
+    pub(super) block_rfq: Option<()>,
     /// `block_trade_leg_count`.
     pub(super) block_legs: Option<i64>,
     /// `combo_id` is there, and whether it is the instrument itself.
@@ -181,6 +183,7 @@ impl TradeBody {
                 b'c' if c.eat(br#"combo_trade_id":"#) => field(c, &mut body.combo_trade, Cursor::skip_scalar)?,
                 b'l' if c.eat(br#"liquidation":"#) => field(c, &mut body.liquidation, |c| Some(liquidated(text(c)?)))?,
                 b'b' if c.eat(br#"block_trade_id":"#) => field(c, &mut body.block, Cursor::skip_scalar)?,
+                b'b' if c.eat(br#"block_rfq_id":"#) => field(c, &mut body.block_rfq, Cursor::skip_scalar)?,
                 b'b' if c.eat(br#"block_trade_leg_count":"#) => field(c, &mut body.block_legs, Cursor::integer)?,
                 b't' if c.eat(br#"tick_direction":"#) => c.skip_scalar()?,
                 _ => skip_unknown(c, &[b"instrument_name", b"legs"])?,
@@ -226,7 +229,7 @@ impl TradeBody {
         let is_combo = self.combo == Some(true) || self.legs;
         if self.liquidation.flatten().is_some() {
             Condition::Liquidation
-        } else if self.block.is_some() {
+        } else if self.block.is_some() || self.block_rfq.is_some() {
             if self.block_legs > Some(1) { Condition::BlockLeg } else { Condition::Block }
         } else if is_combo {
             Condition::Combo

@@ -9,7 +9,7 @@ use crate::config::{Credentials, DepthSpeed, Endpoints, EngineConfig, Stream};
 use crate::event::{DecodedLevels, Scales, TradeRows};
 use crate::exchange::document::{Document as Reply, Object, Value as Document};
 use crate::exchange::reader::WireReader;
-use crate::exchange::{Answer, Beat, Channel, Login, Recorded, RestRequest, RestTold};
+use crate::exchange::{Answer, Beat, Cadence, Channel, Login, Recorded, RestRequest, RestTold};
 use crate::report::RejectReason;
 use crate::symbol::Exchange;
 use crate::table::InstrumentKind;
@@ -48,9 +48,10 @@ pub(super) fn channel(native: &str, market: Exchange, stream: Stream, config: &E
     Some(Channel { family: 0, name })
 }
 
-/// The channel that tells of changes of the reference data (§2).
-pub(super) fn notice_channel() -> Channel {
-    Channel { family: 0, name: "instrument.state.any.any".into() }
+/// The channels that tell of changes of the reference data, and of what is new in them (§2).
+pub(super) fn notices() -> Vec<Channel> {
+    let of = |what| Channel { family: 0, name: format!("instrument.{what}.any.any") };
+    ["state", "creation"].map(of).into()
 }
 
 /// The interval of books, trades and tickers alike: `raw` is for who is logged in (§1).
@@ -60,6 +61,13 @@ fn interval(config: &EngineConfig) -> &'static str {
         DepthSpeed::Agg2 => "agg2",
         _ => "100ms",
     }
+}
+
+/// A ticker comes at once, and then with the index, which moves every second (§5); by it one tells that a market is
+/// stale (§4 step 5). How long it may hold still is not said: a minute.
+pub(super) fn cadence(channel: &str, stream: Stream) -> Option<Cadence> {
+    let feed = if stream == Stream::Options { wire::OPTION } else { wire::DERIVATIVE };
+    channel.starts_with("ticker.").then_some(Cadence { feed, first_ms: 0, every_ms: 60_000 })
 }
 
 /// Address of a connection.

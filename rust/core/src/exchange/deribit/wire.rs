@@ -178,6 +178,7 @@ pub(super) fn trades(
             mark_price: number("mark_price", 0)?,
             liquidation: text("liquidation")?.map(liquidated),
             block: row.get("block_trade_id").map(|_| ()),
+            block_rfq: row.get("block_rfq_id").map(|_| ()),
             block_legs: row.integer_or_none("block_trade_leg_count")?,
             combo: text("combo_id")?.map(|combo| combo == name),
             combo_trade: row.get("combo_trade_id").map(|_| ()),

@@ -90,6 +90,19 @@ pub(super) fn read_instruments(body: &[u8]) -> Result<Vec<Instrument>, RejectRea
     Ok(listed(list, instrument))
 }
 
+/// The rows of a push on `instruments`, which are those of the reply (§2); of any other frame none.
+pub(super) fn read_notice(frame: &[u8]) -> Vec<Instrument> {
+    let mut reader = WireReader::default();
+    let Ok(document) = reader.document(frame) else { return Vec::new() };
+    let push = document.at(0).object();
+    let list = push.filter(|push| {
+        let channel = push.get("arg").and_then(Value::object).and_then(|arg| arg.get("channel"));
+        channel.and_then(Value::text) == Some("instruments")
+    });
+    let list = list.and_then(|push| push.get("data")).filter(|list| list.is_array());
+    list.map(|list| listed(list, instrument)).unwrap_or_default()
+}
+
 fn instrument(row: Object<'_, '_>) -> Option<Instrument> {
     let text = |key: &str| row.get(key).and_then(Value::text).unwrap_or_default();
     let native = Some(text("instId")).filter(|native| is_symbol(native))?;

@@ -10,7 +10,7 @@ use crate::event::{Derivative, EventTimes, Liquidation, OptionState, State, Stat
 use crate::exchange::document::{Object, Value};
 use crate::exchange::levels::{decimal, not_negative};
 use crate::exchange::names::is_symbol;
-use crate::exchange::{Decoded, Head, StateHead};
+use crate::exchange::{Cadence, Decoded, Head, StateHead};
 use crate::report::RejectReason;
 use crate::symbol::Exchange;
 use crate::time::ms_to_ns;
@@ -39,6 +39,17 @@ impl Feed {
             _ => return None,
         })
     }
+}
+
+/// §5: the mark price at least every 10 s, funding every 30 to 90 s. Of the others no time is told.
+pub(super) fn cadence(channel: &str) -> Option<Cadence> {
+    let feed = Feed::of(channel.split(':').next()?)?;
+    let every_ms = match feed {
+        Feed::MarkPrice => 10_000,
+        Feed::FundingRate => 90_000,
+        _ => return None,
+    };
+    Some(Cadence { feed: feed as u8, first_ms: every_ms, every_ms })
 }
 
 /// The heads of rows that end with their time, as all do that are no events (§5). Where the subscription names their

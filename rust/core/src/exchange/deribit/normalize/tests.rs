@@ -123,6 +123,8 @@ fn conditions() {
         (r#","liquidation":"none""#, Condition::Regular),
         (r#","liquidation":null"#, Condition::Regular),
         (r#","block_trade_id":"9""#, Condition::Block),
+        (r#","block_rfq_id":9"#, Condition::Block),
+        (r#","block_rfq_id":9,"block_trade_leg_count":2"#, Condition::BlockLeg),
         (r#","block_trade_id":"9","block_trade_leg_count":1"#, Condition::Block),
         (r#","block_trade_id":"9","block_trade_leg_count":3,"combo_id":"X""#, Condition::BlockLeg),
         (r#","combo_trade_id":"43""#, Condition::ComboLeg),
