@@ -497,6 +497,7 @@ impl Engine {
                 let id = ConnId(u16::try_from(self.connections.len() + 1).unwrap_or(u16::MAX));
                 self.connections.push(Connection::new(id, 0, url.to_owned()));
             }
+            self.cx.up.push(conn);
         }
         let Self { cx, connections, .. } = self;
         if let Some(connection) = find(connections, conn) {
@@ -515,6 +516,7 @@ impl Engine {
         let Self { cx, connections, .. } = self;
         let Some(connection) = find(connections, conn) else { return };
         let ended = connection.on_down(cx, down);
+        cx.up.retain(|up| *up != conn);
         if self.cx.live {
             self.on_down_in_trial(conn);
             self.open_again(conn, ended);

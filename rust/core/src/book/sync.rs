@@ -368,7 +368,7 @@ impl BookSync {
             return Verdict::Apply;
         }
         if self.rules.ids_may_fall && (own || !self.is_shared(diff.conn)) {
-            return self.judge_by_chain(diff, own, early);
+            return self.judge_by_chain(diff, early);
         }
         if !diff.is_sure
             && let Some(by_time) = self.judge_by_time(diff, early)
@@ -390,10 +390,10 @@ impl BookSync {
     }
 
     /// Sizes of ids say nothing of a diff whose connection brought the book where it is, or is the only one left: it
-    /// follows, it repeats the last one, or something is missing. What is left over of before the book is known by its
-    /// time.
-    fn judge_by_chain(&self, diff: &Placed, own: bool, early: impl Fn() -> Verdict) -> Verdict {
-        let is_old = !own && matches!((diff.event, self.last_event), (Some(now), Some(then)) if now < then);
+    /// follows, it repeats the last one, or something is missing. What is left over of before the book, or repeated
+    /// later, is known by its time.
+    fn judge_by_chain(&self, diff: &Placed, early: impl Fn() -> Verdict) -> Verdict {
+        let is_old = matches!((diff.event, self.last_event), (Some(now), Some(then)) if now < then);
         if diff.key.last == self.at.id || is_old {
             Verdict::Duplicate
         } else if diff.key.prev == self.at.id {
@@ -416,9 +416,10 @@ impl BookSync {
         }
     }
 
-    /// Diffs without ids: whoever leads is followed in its own order, and overtaken by who is later.
+    /// Diffs without ids: whoever leads may bring several of one time, and is overtaken by who is later.
     fn judge_unlinked(&self, diff: &Placed) -> Verdict {
-        if self.led_by != Some(diff.conn) && diff.last <= self.at { Verdict::Duplicate } else { Verdict::Apply }
+        let leads = self.led_by == Some(diff.conn);
+        if diff.last < self.at || diff.last == self.at && !leads { Verdict::Duplicate } else { Verdict::Apply }
     }
 
     /// True where applying the diff opens a new epoch by the exchange's own rule.
@@ -478,6 +479,18 @@ impl BookSync {
         self.chains.iter().any(|chain| chain.conn != conn)
     }
 
+    /// True where the book lacks what comes before the diff, and not where its connection contradicts itself.
+    #[must_use]
+    pub fn is_early(&self, diff: &Placed) -> bool {
+        self.rules.ids_may_fall || !self.bridged || diff.prev > self.at
+    }
+
+    /// True where the diff says itself that it follows the book.
+    #[must_use]
+    pub fn is_followed_by(&self, diff: &Placed) -> bool {
+        self.bridged && diff.linked && diff.key.prev == self.at.id && !diff.is_keep_alive()
+    }
+
     /// True where the connection has left out what comes before the diff, and not only joined behind it. Asked before
     /// [`Self::note`] is told of it.
     #[must_use]
@@ -487,6 +500,14 @@ impl BookSync {
 
     /// Notes what a connection delivered, whatever became of it.
     pub fn note(&mut self, diff: &Placed) {
+        let is_old = |chain: Chain| {
+            let before = matches!((diff.clock, chain.event), (Some(now), Some(then)) if now < then);
+            before && chain.id != diff.key.prev && diff.key.last != self.at.id
+        };
+        if self.chain_of(diff.conn).is_some_and(is_old) {
+            // Repeated from long ago: where the chain is nobody learns from it.
+            return;
+        }
         self.set_chain(self.chain_after(diff));
     }
 

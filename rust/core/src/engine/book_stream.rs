@@ -170,7 +170,7 @@ impl BookStream {
             self.begin_epoch(cx, subject, origin, diff.key.last, head.times.event);
             self.ask_snapshot(cx, subject);
         }
-        let verdict = self.sync.judge(&diff);
+        let verdict = self.judge(cx, &diff);
         let is_fresh = match verdict {
             Verdict::Apply | Verdict::Gap => true,
             Verdict::Hold => !self.holds(&diff),
@@ -220,6 +220,20 @@ impl BookStream {
         self.break_off(cx, subject, origin, Finding::new(GapCause::IdReset, GapEvidence::Chain), None);
         self.sync.begin_epoch(id, event);
         self.drop_held_of_before(cx);
+    }
+
+    /// As the machine does, which knows of connections that have spoken: one that carries the book and has not yet may
+    /// bring what is missing, too.
+    fn judge(&self, cx: &Context, diff: &Placed) -> Verdict {
+        match self.sync.judge(diff) {
+            Verdict::Gap if self.sync.is_early(diff) && self.has_mute(cx, diff.conn()) => Verdict::Hold,
+            verdict => verdict,
+        }
+    }
+
+    /// Another connection than `conn` carries the book, as far as is known, and has not brought anything of it.
+    fn has_mute(&self, cx: &Context, conn: ConnId) -> bool {
+        if cx.live { self.carriers.has_mute(conn) } else { cx.up.iter().any(|c| *c != conn && !self.carriers.has(*c)) }
     }
 
     /// A copy, in the scratch, against the change of the same cut that was taken.

@@ -114,6 +114,16 @@ impl Carriers {
         self.spoke.iter().all(|mono| *mono == 0)
     }
 
+    /// It carries it.
+    pub(super) fn has(&self, conn: ConnId) -> bool {
+        self.place(conn).is_some()
+    }
+
+    /// A connection other than `conn` carries it, and has not spoken yet.
+    pub(super) fn has_mute(&self, conn: ConnId) -> bool {
+        self.conns.iter().zip(&self.spoke).any(|(c, spoke)| *c != conn && *spoke == 0)
+    }
+
     /// A connection other than `conn` carries it too.
     pub(super) fn others(&self, conn: ConnId) -> bool {
         self.conns.iter().any(|c| *c != conn)

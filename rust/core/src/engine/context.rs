@@ -82,6 +82,8 @@ pub(super) struct Context {
     pub config: EngineConfig,
     /// False in a foreign recording: peers are not judged and nothing is expected of them.
     pub live: bool,
+    /// The connections that are up in a foreign recording, which does not tell what each of them carries.
+    pub up: Vec<ConnId>,
     pub now: Now,
     pub batches: Batches,
     pub actions: VecDeque<Action>,
@@ -137,6 +139,7 @@ impl Context {
         Self {
             config,
             live,
+            up: Vec::new(),
             now: Now::default(),
             batches,
             actions: VecDeque::with_capacity(64),

@@ -24,6 +24,7 @@ mod resync;
 mod rotation;
 mod states;
 mod subscriptions;
+mod times;
 mod trades;
 mod unconverted;
 mod verify;

@@ -40,6 +40,8 @@ pub struct Reader<'a> {
     chains: BTreeMap<usize, usize>,
     /// Those that have spoken and are up.
     up: BTreeSet<usize>,
+    /// Those that are up and have not spoken: they may have what the others lack.
+    mute: BTreeSet<usize>,
     /// A gap has been named, and no snapshot has come since.
     is_open: bool,
     /// Gaps in the order in which they are named first.
@@ -59,6 +61,7 @@ impl<'a> Reader<'a> {
             hole: None,
             chains: BTreeMap::new(),
             up: BTreeSet::new(),
+            mute: BTreeSet::new(),
             is_open: false,
             told: Vec::new(),
             went: Vec::new(),
@@ -86,9 +89,13 @@ impl<'a> Reader<'a> {
     fn take(&mut self, happening: &Happening) {
         let (now, conn) = (happening.at, happening.conn);
         match happening.what {
-            What::Up | What::Trades { .. } => {}
+            What::Up => {
+                self.mute.insert(conn);
+            }
+            What::Trades { .. } => {}
             What::Down => {
                 self.chains.remove(&conn);
+                self.mute.remove(&conn);
                 if self.up.remove(&conn) && self.up.is_empty() {
                     self.held.clear();
                     self.break_off("disconnect", None);
@@ -97,11 +104,13 @@ impl<'a> Reader<'a> {
             }
             What::Snapshot(state) if self.stream.exchange.sends_snapshots() => {
                 self.up.insert(conn);
+                self.mute.remove(&conn);
                 self.snapshot_of_a_channel(conn, self.stream.settled(state));
             }
             What::Snapshot(state) => self.snapshot_by_rest(state),
             What::Book { from, to } => {
                 self.up.insert(conn);
+                self.mute.remove(&conn);
                 let (from, to) = (self.stream.settled(from), self.stream.settled(to));
                 let skipped = self.chains.get(&conn).is_some_and(|chain| *chain != from);
                 self.change(Held { since: now, from, to, skipped });
@@ -159,7 +168,7 @@ impl<'a> Reader<'a> {
             let Some(first) = self.held.first() else { break };
             let is_known = self.is_known(first, at);
             if !is_known && first.from > at {
-                if !self.chains.iter().any(|(_, chain)| *chain <= at) {
+                if !self.may_be_filled(at) {
                     self.give_up();
                 }
                 break;
@@ -185,10 +194,14 @@ impl<'a> Reader<'a> {
         }
     }
 
+    fn may_be_filled(&self, at: usize) -> bool {
+        !self.mute.is_empty() || self.chains.values().any(|chain| *chain <= at)
+    }
+
     fn give_up_if_nobody_can_fill_it(&mut self) {
         if let Some(at) = self.at
             && !self.held.is_empty()
-            && !self.chains.values().any(|chain| *chain <= at)
+            && !self.may_be_filled(at)
         {
             self.give_up();
         }

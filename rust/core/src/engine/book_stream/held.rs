@@ -46,9 +46,9 @@ impl BookStream {
     /// The book has come further by an event of `bringer`: takes what is held as far as it follows without a hole.
     pub(super) fn drain(&mut self, cx: &mut Context, subject: Subject, bringer: Origin) {
         self.held.make_contiguous().sort_by_key(|held| held.diff.order());
-        while let Some(held) = self.held.pop_front() {
+        while let Some(held) = self.next_held() {
             let origin = held.origin;
-            let finding = match self.sync.judge(&held.diff) {
+            let finding = match self.judge(cx, &held.diff) {
                 Verdict::Duplicate | Verdict::Stale => {
                     self.hole_is_filled(cx, subject, bringer);
                     self.settle(cx, subject, &held);
@@ -95,6 +95,12 @@ impl BookStream {
         if self.heal_until.replace(until) != Some(until) {
             cx.timers.arm(until, Timer::Heal(subject.id));
         }
+    }
+
+    /// The first, or the one that follows the book: where ids may fall, times only guess at the order.
+    fn next_held(&mut self) -> Option<Held> {
+        let following = self.held.iter().position(|held| self.sync.is_followed_by(&held.diff));
+        self.held.remove(following.unwrap_or(0))
     }
 
     /// The hole before the first held event is no more. It is told where a connection had left it out, and not only
@@ -146,7 +152,8 @@ impl BookStream {
 
     #[inline]
     pub(super) fn give_up_if_nobody_can_heal(&mut self, cx: &mut Context, subject: Subject, origin: Origin) {
-        if self.sync.state() == SyncState::Holding && !self.sync.may_heal(ConnId::NONE) {
+        let may_heal = self.sync.may_heal(ConnId::NONE) || self.has_mute(cx, ConnId::NONE);
+        if self.sync.state() == SyncState::Holding && !may_heal {
             self.give_up(cx, subject, origin);
         }
     }

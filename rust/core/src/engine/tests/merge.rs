@@ -254,9 +254,22 @@ fn no_event_of_a_book_waits_longer_than_the_window_whatever_is_filled_meanwhile(
 #[test]
 fn what_is_held_when_the_last_that_could_fill_the_hole_goes_is_a_gap_at_once() {
     let mut world = live(2);
+    world.down(C, DownReason::Reset);
     diff(&mut world, A, 40, 50);
     world.pass_ms(100);
     world.down(B, DownReason::Reset);
     let told = world.rows(Table::Gaps, &["stream", "cause", "first_missing", "last_missing", "conn_ids"]);
     assert_eq!(told, ["l2|missed|31|40|[1]"]);
+}
+
+// Fault: X01, N11
+#[test]
+fn a_connection_that_has_not_spoken_of_the_book_yet_may_fill_a_hole() {
+    let mut world = live(1);
+    diff(&mut world, A, 40, 50);
+    world.pass_ms(20);
+    assert_eq!(world.engine.books()[0].state, "holding");
+    diff(&mut world, C, 30, 40);
+    assert_eq!(world.rows(Table::L2, &["last_id"])[2..], ["30", "40", "50"]);
+    assert_eq!(world.rows(Table::Gaps, &TOLD), ["1||31|40|none", "1||31|40|connection"]);
 }
