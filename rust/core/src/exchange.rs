@@ -16,7 +16,8 @@ pub mod reader;
 pub(crate) mod two_paths;
 
 pub use protocol::{
-    Answer, Beat, Cadence, Channel, Heartbeat, Limits, Login, Name, Protocol, Recorded, RestRequest, RestTold, SnapshotSource,
+    Answer, Beat, Cadence, Channel, Heartbeat, Limits, Login, Name, Protocol, Recorded, RestRequest, RestTold,
+    SnapshotSource,
 };
 
 /// Evaluates an expression with `$protocol` standing for the [`Protocol`] of a venue. The one place where venues and

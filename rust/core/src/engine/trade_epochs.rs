@@ -51,6 +51,12 @@ pub(super) struct Epochs {
 }
 
 impl Epochs {
+    /// There is no epoch but this one.
+    #[inline]
+    pub(super) fn have_never_fallen(&self) -> bool {
+        self.past.is_empty()
+    }
+
     /// Place of the present epoch.
     pub(super) fn present(&self) -> usize {
         self.past.len()

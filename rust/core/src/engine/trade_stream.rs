@@ -55,15 +55,15 @@ impl TradeStream {
     #[inline(always)]
     pub(super) fn take_repeated(&mut self, cx: &mut Context, conn: ConnId, head: &Head<'_>) -> Option<Outcome> {
         let Key { first, last, .. } = head.key;
-        let is_plain = self.kind == Some(head.kind) && self.epoch_event.is_none() && first <= last;
+        let is_plain = self.kind == Some(head.kind) && self.epochs.have_never_fallen() && first <= last;
         let is_wanted = cx.config.arbitration.verify.picks(last);
-        if !is_plain || is_wanted || self.window.check(first, last) != Verdict::Known {
+        if !is_plain || is_wanted || self.epochs.now.window.check(first, last) != Verdict::Known {
             return None;
         }
         self.carriers.note(conn, cx.now.at.mono);
         self.carriers.compare(cx, conn, last, Some(first.saturating_sub(1)), false);
-        self.hear(conn, first, last);
-        self.window.drop_known(first, last);
+        self.epochs.hear(conn, (first, last), self.epochs.present());
+        self.epochs.now.window.drop_known(first, last);
         Some(Outcome::Duplicate)
     }
 

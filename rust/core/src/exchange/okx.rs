@@ -37,8 +37,8 @@ use xtrader_scan::Isa;
 
 use super::document::{Document, Value};
 use super::{
-    Answer, Cadence, Channel, Decoded, Head, Heartbeat, Limits, Login, Name, Peek, Protocol, Recorded, RestRequest, RestTold,
-    SnapshotSource, StateHead,
+    Answer, Cadence, Channel, Decoded, Head, Heartbeat, Limits, Login, Name, Peek, Protocol, Recorded, RestRequest,
+    RestTold, SnapshotSource, StateHead,
 };
 use crate::arbiter::MergeRule;
 use crate::book::sync::SyncRules;
