@@ -97,10 +97,10 @@ pub fn a_stream_of_states_that_should_speak_is_missed(case: &'static Case) {
 /// What is asked for no more is ended at the exchange too: it sends nothing more of it, nothing is missing, and asked for
 /// again it begins anew.
 pub fn what_is_asked_for_no_more_is_ended(case: &'static Case) {
-    let mut s = Session::start(case);
-    s.until_live();
     let subject = case.subject();
     let name = format!("{}:{}", case.venue.id(), subject.native);
+    let mut s = Session::with(case, |_| {}, |options| options.engine.symbols[0].clone_from(&name));
+    s.until_live();
     s.stream.command(&Command::Remove(vec![name.clone()])).unwrap();
     s.until_more("l2", case.bystander(), 3);
     // What was on its way when it was ended is counted, and no row.
