@@ -183,8 +183,8 @@ FAULTS = {
     ),
     "X15": Fault(
         "A checksum is wrong once, is always zero, or is not there",
-        "Wrong: the book is not live before its next snapshot. Zero or absent: not offered, never a failure; of a book that has "
-        "had one, counted as `unverified` in its report.",
+        "Wrong: the book is not live before its next snapshot. Zero or absent: not offered, never a failure; of a "
+        "book that has had one, counted as `unverified` in its report.",
     ),
     "X16": Fault(
         "A feed of so many levels: levels leave the window and come back",
@@ -231,9 +231,9 @@ FAULTS = {
     ),
     "X25": Fault(
         "The exchange closes the older of our connections whenever another comes up",
-        "After the third time in a row without exception the place is given up for a minute, then for twice as long, and "
-        "comes back when there is room; the report says how many are wanted, up and given up; nothing is missing. Cuts by "
-        "chance, however frequent, are not taken for it.",
+        "After the third time in a row without exception the place is given up for a minute, then for twice as long, "
+        "and comes back when there is room; the report says how many are wanted, up and given up; nothing is missing. "
+        "Cuts by chance, however frequent, are not taken for it.",
     ),
     "X26": Fault(
         "The last message before a long silence is lost",

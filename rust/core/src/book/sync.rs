@@ -605,8 +605,8 @@ impl BookSync {
     }
 
     /// Judges a snapshot that came on the stream itself. One of the only connection replaces the book whatever its id.
-    /// One beside others does if it is ahead and not of before ids fell; and if it lies behind only by its id: its own
-    /// connection had come as far as the book, or it was made clearly later, so the exchange counts anew.
+    /// One beside others does if it is ahead and not of before ids fell; and if it lies behind and its own connection had
+    /// come as far as the book, so the exchange counts anew. However late it was made, another gateway may but lag.
     #[must_use]
     pub fn judge_channel_snapshot(&self, id: i64, event: Option<i64>, conn: ConnId) -> SnapshotVerdict {
         let at_hand = matches!(self.state, SyncState::Live | SyncState::Holding);
@@ -616,10 +616,9 @@ impl BookSync {
         if at_hand && self.is_shared(conn) {
             let times = event.zip(self.last_event);
             let is_older = times.is_some_and(|(now, then)| now < then);
-            let is_later = times.is_some_and(|(now, then)| now > then.saturating_add(CLEARLY_LATER));
             let had_come_as_far =
                 self.chain_of(conn).is_some_and(|own| own.epoch == Some(self.at.epoch) && own.id >= self.at.id);
-            let counts_anew = id < self.at.id && (is_later || had_come_as_far) && !is_older;
+            let counts_anew = id < self.at.id && had_come_as_far && !is_older;
             let is_ahead = id > self.at.id && !is_older;
             if !counts_anew && !is_ahead {
                 return SnapshotVerdict::Known;

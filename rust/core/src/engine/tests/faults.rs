@@ -135,6 +135,9 @@ fn subscriptions_are_spread_over_as_many_connections_as_they_need() {
     }
 }
 
+/// A frame, a part of it, and what stands there instead.
+type Spoilt<'a> = (String, &'a str, &'a str);
+
 /// Prices may be negative (combos), sizes never: a frame with one is counted and costs only itself, whoever reads it.
 #[test]
 fn negative_sizes_are_out_of_range_everywhere() {
@@ -144,7 +147,7 @@ fn negative_sizes_are_out_of_range_everywhere() {
         )
     };
     let spot_trade = trade(1, "MARKET", "5");
-    let cases: Vec<(Venue, Vec<(String, &str, &str)>)> = vec![
+    let cases: Vec<(Venue, Vec<Spoilt<'_>>)> = vec![
         (
             Venue::BinanceFutures,
             vec![
