@@ -299,6 +299,8 @@ impl Side {
     /// The first `count` of [`Self::iter`], in one loop.
     fn copy_best(&self, grid: Grid, count: usize, out: &mut Vec<Level>) {
         out.clear();
+        // At once: a book that grows later allocates nothing.
+        out.reserve_exact(count);
         let flip = self.flip;
         let mut spill = self.spill.iter().map(|level| Level { price: level.price ^ flip, ..level }).peekable();
         if let Some(window) = &self.window {
