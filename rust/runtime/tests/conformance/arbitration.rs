@@ -79,8 +79,9 @@ pub fn a_slow_address_is_left_for_one_that_nobody_has_tried(case: &'static Case)
         case,
         |config| {
             config.addresses = (1..=4).map(|n| IpAddr::from([127, 0, 0, n])).collect();
+            // Enough for a lane of trades alone to be sure of: a hundred common events within the time that scores keep.
             for symbol in &mut config.symbols {
-                (symbol.trades_per_s, symbol.depth_changes_per_s) = (40.0, 200.0);
+                (symbol.trades_per_s, symbol.depth_changes_per_s) = (150.0, 200.0);
             }
             let delay = json!({"fault": {"kind": "delay", "seconds": 0.15}, "target": {"address": slow}});
             config.faults.push(serde_json::from_value(delay).unwrap());
