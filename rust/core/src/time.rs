@@ -24,6 +24,15 @@ impl Stamp {
     }
 }
 
+/// Exchanges' times of one event, by two of their servers, differ by less, in nanoseconds.
+pub(crate) const CLEARLY_LATER: i64 = NS_PER_S;
+
+/// True where both times are told, and the first is later than the second by more than `by` nanoseconds.
+#[inline]
+pub(crate) fn is_later(event: Option<i64>, than: Option<i64>, by: i64) -> bool {
+    matches!((event, than), (Some(now), Some(then)) if now > then.saturating_add(by))
+}
+
 /// Milliseconds since the epoch, as exchanges send them, to nanoseconds; `None` where an `i64` of nanoseconds
 /// cannot hold it (before 1677 or after 2262): checked, never wrapped.
 #[must_use]

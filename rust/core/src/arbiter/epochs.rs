@@ -5,10 +5,8 @@
 //! believed once it has lasted, and nobody has brought anything newer meanwhile.
 
 use crate::symbol::ConnId;
-use crate::time::NS_PER_S;
+use crate::time::{CLEARLY_LATER, NS_PER_S, is_later};
 
-/// Times of one event from two servers differ by less, and nobody repeats what is older by more.
-const CLEARLY_LATER: i64 = NS_PER_S;
 /// No copy is later by more.
 const LATE: u64 = 60 * NS_PER_S.unsigned_abs();
 
@@ -162,9 +160,4 @@ impl Epochs {
     fn leg(&self, conn: ConnId) -> Option<&Leg> {
         self.legs.iter().find(|leg| leg.conn == conn)
     }
-}
-
-#[inline]
-fn is_later(event: Option<i64>, than: Option<i64>, by: i64) -> bool {
-    matches!((event, than), (Some(now), Some(then)) if now > then.saturating_add(by))
 }

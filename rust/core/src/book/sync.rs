@@ -8,9 +8,7 @@ use std::cmp::Ordering;
 use crate::arbiter::Seats;
 use crate::exchange::{Key, SnapshotSource};
 use crate::symbol::ConnId;
-
-/// Times of one event from two servers differ by less.
-const CLEARLY_LATER: i64 = crate::time::NS_PER_S;
+use crate::time::{CLEARLY_LATER, is_later};
 
 /// Where the exchanges' manuals differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -154,10 +152,6 @@ struct Chain {
     event: Option<i64>,
 }
 
-fn is_later(event: Option<i64>, than: Option<i64>) -> bool {
-    matches!((event, than), (Some(now), Some(then)) if now > then)
-}
-
 /// Where ids fell last, without the exchange's word.
 #[derive(Clone, Copy, Debug)]
 struct Fall {
@@ -299,7 +293,7 @@ impl BookSync {
     /// higher, or is the only one.
     fn epoch_of(&self, id: i64, event: Option<i64>, conn: ConnId) -> i64 {
         let own = self.chain_of(conn);
-        let fell = own.filter(|own| id < own.id && is_later(event, own.event));
+        let fell = own.filter(|own| id < own.id && is_later(event, own.event, 0));
         let before = own.and_then(|own| own.epoch);
         let before = before.or_else(|| fell.map(|own| self.likely_epoch_of(own.id, own.event)));
         if let Some(before) = before {
@@ -309,8 +303,8 @@ impl BookSync {
             }
         }
         let is_alone = own.is_none() && !self.is_shared(conn);
-        let is_believed = is_later(event, self.last_event.map(|then| then.saturating_add(CLEARLY_LATER)))
-            || is_alone && is_later(event, self.last_event);
+        let is_believed =
+            is_later(event, self.last_event, CLEARLY_LATER) || is_alone && is_later(event, self.last_event, 0);
         if id < self.at.id && is_believed { self.at.epoch + 1 } else { self.likely_epoch_of(id, event) }
     }
 
@@ -324,7 +318,7 @@ impl BookSync {
     /// It was made later than what showed that ids had fallen.
     fn is_behind_the_fall(&self, event: Option<i64>) -> bool {
         let then = self.fall.and_then(|fall| fall.event);
-        is_later(event, then.map(|then| then.saturating_add(CLEARLY_LATER)))
+        is_later(event, then, CLEARLY_LATER)
     }
 
     /// A connection that joined, or that left something out, does not know how often ids have fallen: the exchange's
@@ -393,7 +387,7 @@ impl BookSync {
     /// follows, it repeats the last one, or something is missing. What is left over of before the book, or repeated
     /// later, is known by its time.
     fn judge_by_chain(&self, diff: &Placed, early: impl Fn() -> Verdict) -> Verdict {
-        let is_old = matches!((diff.event, self.last_event), (Some(now), Some(then)) if now < then);
+        let is_old = is_later(self.last_event, diff.event, 0);
         if diff.key.last == self.at.id || is_old {
             Verdict::Duplicate
         } else if diff.key.prev == self.at.id {
@@ -438,9 +432,7 @@ impl BookSync {
     #[must_use]
     pub fn is_reset_by(&self, id: i64, event: Option<i64>, conn: ConnId) -> bool {
         let is_below = |chain: &Chain| {
-            chain.epoch == Some(self.at.epoch)
-                && id < chain.id
-                && is_later(event, chain.event.map(|then| then.saturating_add(CLEARLY_LATER)))
+            chain.epoch == Some(self.at.epoch) && id < chain.id && is_later(event, chain.event, CLEARLY_LATER)
         };
         let epoch = self.epoch_of(id, event, conn);
         let fell = epoch > self.at.epoch || epoch == self.at.epoch && self.chains.iter().any(is_below);
@@ -501,7 +493,7 @@ impl BookSync {
     /// Notes what a connection delivered, whatever became of it.
     pub fn note(&mut self, diff: &Placed) {
         let is_old = |chain: Chain| {
-            let before = matches!((diff.clock, chain.event), (Some(now), Some(then)) if now < then);
+            let before = is_later(chain.event, diff.clock, 0);
             before && chain.id != diff.key.prev && diff.key.last != self.at.id
         };
         if self.chain_of(diff.conn).is_some_and(is_old) {

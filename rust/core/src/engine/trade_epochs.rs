@@ -4,6 +4,7 @@
 use super::trade_holes::TradeHoles;
 use crate::arbiter::{Seats, SequenceWindow, Verdict};
 use crate::symbol::ConnId;
+use crate::time::is_later;
 
 /// First and last id.
 type Ids = (i64, i64);
@@ -27,8 +28,7 @@ impl Epoch {
     /// All of these ids lie below the window, though their event is later than that of the highest id: they are none of
     /// its late copies, ids have fallen.
     pub(super) fn is_over(&self, (first, last): Ids, event: Option<i64>) -> bool {
-        matches!((event, self.high_event), (Some(now), Some(then)) if now > then)
-            && self.window.check(first, last) == Verdict::TooOld
+        is_later(event, self.high_event, 0) && self.window.check(first, last) == Verdict::TooOld
     }
 }
 
