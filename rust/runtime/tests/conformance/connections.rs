@@ -26,23 +26,33 @@ pub fn every_stream_flows(case: &'static Case) {
     s.stream.stop().unwrap();
 }
 
+/// Each book has had a gap, and it is over.
+fn until_gaps_are_closed(s: &mut Session) {
+    s.until("the gaps of the books are closed", |s| {
+        s.case.subjects.iter().all(|subject| s.tables.gaps_of("l2", subject.key).any(|gap| gap.is_closed))
+    });
+}
+
+/// Each book had one gap, for a connection that was lost, and no other.
+fn assert_one_disconnect(s: &Session) {
+    for subject in &s.case.subjects {
+        let gaps: Vec<_> = s.tables.gaps_of("l2", subject.key).collect();
+        assert_eq!(gaps.len(), 2, "{gaps:?}");
+        assert!(gaps.iter().all(|gap| gap.cause == "disconnect"), "{gaps:?}");
+    }
+}
+
 /// One disconnect is one gap per stream, and everything comes back.
 pub fn a_lost_connection_comes_back(case: &'static Case) {
     let mut s = Session::start(case);
     s.until_live();
     s.inject(json!({"kind": "disconnect", "how": "reset"}), json!({"family": case.family}), json!({}));
-    s.until("the gaps of the books are closed", |s| {
-        case.subjects.iter().all(|subject| s.tables.gaps_of("l2", subject.key).any(|gap| gap.is_closed))
-    });
+    until_gaps_are_closed(&mut s);
     s.until_live();
     s.until_more("trades", case.subject(), 3);
     s.until_more("trades", case.bystander(), 3);
     s.compare();
-    for subject in &case.subjects {
-        let gaps: Vec<_> = s.tables.gaps_of("l2", subject.key).collect();
-        assert_eq!(gaps.len(), 2, "{gaps:?}");
-        assert!(gaps.iter().all(|gap| gap.cause == "disconnect"), "{gaps:?}");
-    }
+    assert_one_disconnect(&s);
 }
 
 /// A market that stands still costs no connection: each exchange gets the proof of life that it asks for, in its own
@@ -101,9 +111,7 @@ pub fn an_announced_end_costs_nothing(case: &'static Case) {
         s.simulator.with_truth(|truth| truth.connections().iter().any(|c| c.closed_ns.is_some()))
     });
     if !case.announces_closing {
-        s.until("the gaps are closed", |s| {
-            case.subjects.iter().all(|subject| s.tables.gaps_of("l2", subject.key).any(|gap| gap.is_closed))
-        });
+        until_gaps_are_closed(&mut s);
     }
     s.until_live();
     s.until_more("trades", case.subject(), 3);
@@ -119,9 +127,7 @@ pub fn requests_and_upgrades_stay_under_the_limits(case: &'static Case) {
     let upgrades = s.inject(json!({"kind": "accept_then_close", "upgraded": true}), json!({}), json!({"times": 5}));
     s.inject(json!({"kind": "disconnect"}), json!({"family": case.family}), json!({}));
     s.until("five upgrades for nothing", |s| s.simulator.fault_fired(upgrades) >= 5);
-    s.until("the gaps are closed", |s| {
-        case.subjects.iter().all(|subject| s.tables.gaps_of("l2", subject.key).any(|gap| gap.is_closed))
-    });
+    until_gaps_are_closed(&mut s);
     // Every book at once, again and again.
     for _ in 0..3 {
         for subject in &case.subjects {
@@ -166,9 +172,7 @@ pub fn an_exchange_that_moved_is_found_where_it_is(case: &'static Case) {
     s.until_more("trades", case.subject(), 2);
     assert_eq!(by_address(&s, ips[1]), 0, "what is there stays");
     s.inject(json!({"kind": "disconnect", "how": "reset"}), json!({"family": case.family}), json!({}));
-    s.until("the gaps are closed", |s| {
-        case.subjects.iter().all(|subject| s.tables.gaps_of("l2", subject.key).any(|gap| gap.is_closed))
-    });
+    until_gaps_are_closed(&mut s);
     s.until_live();
     assert_eq!((by_address(&s, ips[0]), by_address(&s, ips[1])), (first, 1));
     s.compare();
@@ -182,18 +186,13 @@ pub fn a_request_too_many_is_asked_again_later(case: &'static Case) {
     let refused = s.inject(json!({"kind": "too_many_requests"}), json!({"family": case.family}), json!({}));
     s.inject(json!({"kind": "disconnect"}), json!({"family": case.family}), json!({}));
     s.until_struck(refused);
-    s.until("the gaps are closed", |s| {
-        case.subjects.iter().all(|subject| s.tables.gaps_of("l2", subject.key).any(|gap| gap.is_closed))
-    });
+    until_gaps_are_closed(&mut s);
     s.until_live();
     s.until_more("trades", case.subject(), 3);
     s.until_more("trades", case.bystander(), 3);
     s.compare();
     assert_eq!(s.counter("/refused_channels"), 0);
-    for subject in &case.subjects {
-        let gaps: Vec<_> = s.tables.gaps_of("l2", subject.key).collect();
-        assert!(gaps.len() == 2 && gaps.iter().all(|gap| gap.cause == "disconnect"), "{gaps:?}");
-    }
+    assert_one_disconnect(&s);
 }
 
 /// A market that stands still is not called dead, and a thousand quiet streams are no gap: REST says that nothing is
