@@ -32,7 +32,7 @@ const LEAST: usize = 16;
 
 const WINNER: ConnId = ConnId(1);
 const LOSER: ConnId = ConnId(2);
-/// Carries copies of the timed frames alone.
+/// The same once more, when all that it takes is warm.
 const TIMED_LOSER: ConnId = ConnId(3);
 
 /// Kinds of frames, and the streams they belong to.
@@ -91,13 +91,9 @@ impl<'a> Item<'a> {
     }
 }
 
-/// Nanoseconds of a timer alone.
+/// What a timer says of nothing, at best.
 fn overhead() -> Duration {
-    let begin = Instant::now();
-    for _ in 0..1 << 14 {
-        black_box(black_box(Instant::now()).elapsed());
-    }
-    begin.elapsed() / (1 << 14)
+    (0..1 << 14).map(|_| black_box(black_box(Instant::now()).elapsed())).min().unwrap_or_default()
 }
 
 /// The frames of one kind, and the replies between them.
@@ -166,22 +162,19 @@ impl<'a> Feed<'a> {
     fn run(&self, overhead: Duration) -> [Vec<Duration>; 2] {
         let mut engine = self.source.engine(self.streams, 3);
         let (mut winning, mut losing) = (Vec::new(), Vec::new());
-        for lines in self.items.chunk_by(|a, b| a.frame().is_some() && b.frame().is_some()) {
+        // What is not timed comes first on every connection: then all are known to carry it.
+        let (first, timed) = self.items.split_at(self.items.iter().position(|item| item.is_timed).unwrap_or_default());
+        let of_one_kind = |a: &Item<'_>, b: &Item<'_>| a.frame().is_some() && b.frame().is_some();
+        for lines in first.chunk_by(of_one_kind).chain(timed.chunk_by(of_one_kind)) {
             if let Some(Line::Reply { at, url, body }) = lines.first().map(|item| item.line) {
                 reply(&mut engine, *at, url, body);
                 continue;
             }
             for block in lines.chunks(BLOCK) {
-                winning.push(won(&mut engine, block, overhead));
+                winning.push(took(&mut engine, block, WINNER, overhead));
                 let before = accepted(&engine);
-                for (at, text) in block.iter().filter_map(Item::frame) {
-                    feed(&mut engine, at, LOSER, text);
-                }
-                let begin = Instant::now();
-                for (at, text) in block.iter().filter(|item| item.is_timed).filter_map(Item::frame) {
-                    feed(&mut engine, at, TIMED_LOSER, text);
-                }
-                losing.push(begin.elapsed());
+                took(&mut engine, block, LOSER, overhead);
+                losing.push(took(&mut engine, block, TIMED_LOSER, overhead));
                 assert_eq!(accepted(&engine), before, "{}: a copy made a row", self.source.name);
             }
         }
@@ -189,23 +182,19 @@ impl<'a> Feed<'a> {
     }
 }
 
-/// Takes a block on the connection that wins; says how long the timed frames took.
-fn won(engine: &mut Engine, block: &[Item<'_>], overhead: Duration) -> Duration {
-    let all = block.iter().all(|item| item.is_timed);
-    let none = !block.iter().any(|item| item.is_timed);
-    let begin = Instant::now();
+/// Takes a block on a connection; says how long the timed frames took, without what timers take.
+fn took(engine: &mut Engine, block: &[Item<'_>], conn: ConnId, overhead: Duration) -> Duration {
     let mut spent = Duration::ZERO;
-    for item in block {
-        let Some((at, text)) = item.frame() else { continue };
-        if all || none || !item.is_timed {
-            feed(engine, at, WINNER, text);
-        } else {
-            let begin = Instant::now();
-            feed(engine, at, WINNER, text);
+    for run in block.chunk_by(|a, b| a.is_timed == b.is_timed) {
+        let begin = Instant::now();
+        for (at, text) in run.iter().filter_map(Item::frame) {
+            feed(engine, at, conn, text);
+        }
+        if run.iter().any(|item| item.is_timed) {
             spent += begin.elapsed().saturating_sub(overhead);
         }
     }
-    if all { begin.elapsed() } else { spent }
+    spent
 }
 
 fn peek<P: Protocol>(texts: &[&[u8]]) -> Vec<Duration> {
