@@ -15,7 +15,7 @@ pub use deduper::{Deduper, Noted};
 pub use epochs::{Age, Epochs, Told};
 pub use histogram::{Histogram, Length};
 pub use latest::{Latest, LatestWins};
-pub use race::{Arrival, Heat, Place, Race};
+pub use race::{Arrival, Copied, Heat, Place, Race};
 pub use rotation::{Reputation, Rotation, Standing};
 pub use score::Score;
 pub use seats::Seats;

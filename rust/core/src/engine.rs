@@ -27,6 +27,7 @@ mod raw;
 mod recovery;
 mod redundancy;
 mod registry;
+mod repeats;
 pub(crate) mod replacement;
 mod replies;
 mod start;
@@ -48,12 +49,11 @@ pub use ledger::{ArbitrationReport, LaneReport, PlaceReport, Quantiles};
 pub use raw::Headers;
 pub use start::StartRecord;
 
-use crate::arbiter::Latest;
 use crate::batch::Batch;
 use crate::config::{ConfigError, Stream, offers};
 use crate::event::{DecodedLevels, EventTimes, Scales, State, StateRow, StateRows, TradeRows};
 use crate::exchange::reader::WireReader;
-use crate::exchange::{Decoded, EventKind, Head, Peek, Protocol, StateHead, with_protocol};
+use crate::exchange::{Decoded, EventKind, Head, Key, Peek, Protocol, StateHead, with_protocol};
 use crate::report::{BookReport, ConflictReport, IgnoreReason, Outcome};
 use crate::symbol::{ConnId, InstrumentId};
 use crate::table::flags;
@@ -62,8 +62,10 @@ use connection::{Connection, Ended};
 use context::{Context, KnownState, Now, Origin};
 use gaps::Finding;
 use instrument::{InstrumentState, Instruments};
+use ledger::Moment;
 use parking::{Cut, Parking};
 use registry::Registry;
+use repeats::{Found, Repeats, Told};
 use timers::Timer;
 use verify::Conflict;
 use xtrader_scan::Isa;
@@ -73,6 +75,8 @@ pub struct Engine {
     cx: Context,
     instruments: Instruments,
     connections: Vec<Connection>,
+    /// What the connections of each lane brought last, where there are several.
+    repeats: Vec<Repeats>,
     parking: Parking,
     reader: WireReader,
     isa: Isa,
@@ -101,42 +105,141 @@ impl Engine {
     #[inline]
     pub fn handle_recorded(&mut self, recorded: Option<i64>, mono: u64, input: Input<'_>) {
         match input {
-            Input::Frame { conn, payload } => {
-                with_protocol!(self.cx.config.venue, P => self.on_frame::<P>(recorded, mono, conn, payload));
-            }
+            Input::Frame { conn, payload } => self.on_frame(recorded, mono, conn, payload),
             input => self.on_rare_input(recorded, mono, &input),
         }
     }
 
-    /// Most frames are copies of what another connection has brought: what is done for every frame is done for those.
-    fn on_frame<P: Protocol>(&mut self, recorded: Option<i64>, mono: u64, conn: ConnId, payload: &[u8]) {
+    /// Most frames are copies of what another connection has brought: what is done for every frame is done for those, and
+    /// nothing here is compiled for each exchange.
+    fn on_frame(&mut self, recorded: Option<i64>, mono: u64, conn: ConnId, payload: &[u8]) {
+        let venue = self.cx.config.venue;
+        let Some(found) = self.repeated(conn, payload) else {
+            return with_protocol!(venue, P => self.on_new_frame::<P>(recorded, mono, conn, payload));
+        };
+        let moment = self.repeats[found.lane].told(found.number).moment;
+        let origin = self.arrive(recorded, mono, conn, payload, moment, true).unwrap_or_else(|origin| origin);
+        let outcome = match self.on_repeated(origin, found) {
+            Some(outcome) => outcome,
+            None => with_protocol!(venue, P => self.on_peeked::<P>(origin, payload, &P::peek(payload))),
+        };
+        self.leave(outcome);
+    }
+
+    /// A frame that has not been looked at.
+    fn on_new_frame<P: Protocol>(&mut self, recorded: Option<i64>, mono: u64, conn: ConnId, payload: &[u8]) {
         // A head is large: it stays where it was made.
         let peeked = P::peek(payload);
-        let times = if let Peek::Event(head) = &peeked { &head.times } else { &NO_TIMES };
-        let (wall, suspect) = self.take_in(recorded, mono, times.event);
+        let moment = if let Peek::Event(head) = &peeked { Moment::of(&head.times) } else { Moment::default() };
+        let outcome = match self.arrive(recorded, mono, conn, payload, moment, matches!(peeked, Peek::Event(_))) {
+            Err(_) if matches!(peeked, Peek::Event(_)) => Outcome::Ignored(IgnoreReason::ConnectionNotUp),
+            Ok(origin) | Err(origin) => self.on_peeked::<P>(origin, payload, &peeked),
+        };
+        self.leave(outcome);
+    }
+
+    /// Where it stands what the head of a frame says that was there before on another connection.
+    #[inline(always)]
+    fn repeated(&mut self, conn: ConnId, payload: &[u8]) -> Option<Found> {
+        let connection = find(&mut self.connections, conn)?;
+        let lane = usize::from(connection.lane);
+        let number = self.repeats.get_mut(lane)?.find(conn, &mut connection.mark, payload)?;
+        Some(Found { lane, number })
+    }
+
+    /// Numbers, dates, records and counts a frame, before anything comes of it. `Err` where its connection is not known.
+    #[inline(always)]
+    fn arrive(
+        &mut self,
+        recorded: Option<i64>,
+        mono: u64,
+        conn: ConnId,
+        payload: &[u8],
+        moment: Moment,
+        is_data: bool,
+    ) -> Result<Origin, Origin> {
+        let (wall, suspect) = self.take_in(recorded, mono, moment.event);
         let connection = find(&mut self.connections, conn);
-        let is_up = connection.is_some();
-        let (ts_recv, clamped) =
-            connection.map_or((wall, 0), |c| c.on_frame(self.cx.now, wall, matches!(peeked, Peek::Event(_))));
+        let is_known = connection.is_some();
+        let (ts_recv, clamped) = connection.map_or((wall, 0), |c| c.on_frame(self.cx.now, wall, is_data));
         let origin = Origin { ts_recv, suspect: suspect | clamped, conn };
         self.record(origin, recorded, || Input::Frame { conn, payload });
         self.cx.counters.frames += 1;
         self.cx.counters.bytes += payload.len() as u64;
-        self.cx.ledger.on_message(origin, payload.len(), times);
-        let outcome = match &peeked {
-            Peek::Event(_) if !is_up => Outcome::Ignored(IgnoreReason::ConnectionNotUp),
+        self.cx.ledger.on_message(origin, payload.len(), moment);
+        if is_known { Ok(origin) } else { Err(origin) }
+    }
+
+    /// What a frame comes to.
+    #[inline(never)]
+    fn on_peeked<P: Protocol>(&mut self, origin: Origin, payload: &[u8], peeked: &Peek<'_>) -> Outcome {
+        match peeked {
             Peek::Event(head) => self.on_event::<P>(origin, payload, head),
             Peek::Ignored(reason) => Outcome::Ignored(*reason),
             Peek::Answer => self.on_answer::<P>(origin, payload),
             Peek::Miss => self.on_odd_frame::<P>(origin, payload),
-        };
-        self.cx.counters.frame(outcome);
+        }
+    }
+
+    /// What is left to be done when a frame has come to something.
+    #[inline(always)]
+    fn leave(&mut self, outcome: Outcome) {
+        if outcome == Outcome::Duplicate {
+            self.cx.counters.duplicate += 1;
+        } else {
+            self.cx.counters.frame(outcome);
+        }
         self.follow_up();
     }
 
-    /// What the input leaves to be done.
-    #[inline]
+    /// A frame that was there before on another connection: what it comes to, unless it may have to be decoded.
+    #[inline(always)]
+    fn on_repeated(&mut self, origin: Origin, found: Found) -> Option<Outcome> {
+        let Self { cx, instruments, repeats, .. } = self;
+        let told = repeats.get(found.lane)?.told(found.number);
+        let instrument = instruments.get(told.instrument)?;
+        if instrument.has_ended || unconverted::is_needed(cx, instrument, stream_of(told.kind)) {
+            return None;
+        }
+        match told.kind {
+            EventKind::State => take_repeated_state(cx, instrument, origin, told.feeds, told.key.last),
+            kind => instrument.take_repeated(cx, origin, kind, told.key, told.moment.event, None),
+        }
+    }
+
+    /// Keeps what the head of a frame says that brought something new, where another connection may bring the same.
+    fn keep(&mut self, origin: Origin, payload: &[u8], looked_at: (usize, usize), told: Told) {
+        let Self { connections, repeats, .. } = self;
+        let Some(connection) = find(connections, origin.conn) else { return };
+        let lane = usize::from(connection.lane);
+        if repeats.len() <= lane {
+            repeats.resize_with(lane + 1, Repeats::default);
+        }
+        repeats[lane].keep(origin.conn, &mut connection.mark, payload, looked_at, told);
+    }
+
+    /// A copy was looked at that might have been known by its bytes.
+    #[cold]
+    fn stray(&mut self, origin: Origin, payload: &[u8]) {
+        if let Some(connection) = find(&mut self.connections, origin.conn)
+            && let Some(repeats) = self.repeats.get_mut(usize::from(connection.lane))
+        {
+            repeats.stray(&mut connection.mark, payload);
+        }
+    }
+
+    /// What the input leaves to be done: mostly nothing.
+    #[inline(always)]
     fn follow_up(&mut self) {
+        let cx = &self.cx;
+        let is_stirred = cx.recovery.stirred | cx.recheck_reference | !cx.resubscribe.is_empty();
+        if is_stirred | self.oldest_open.is_none() {
+            self.follow_up_now();
+        }
+    }
+
+    #[inline(never)]
+    fn follow_up_now(&mut self) {
         if std::mem::take(&mut self.cx.recovery.stirred) {
             self.ask_for_trades();
         }
@@ -205,10 +308,15 @@ impl Engine {
             Ok(instrument) => instrument,
             Err(outcome) => return outcome,
         };
-        if let Some(outcome) = instrument.take_repeated(cx, origin, head) {
+        let id = instrument.subject.id;
+        let is_wanted = cx.config.arbitration.verify.picks(head.key.last);
+        if !is_wanted
+            && let Some(outcome) =
+                instrument.take_repeated(cx, origin, head.kind, head.key, head.times.event, head.variant)
+        {
+            self.stray(origin, payload);
             return outcome;
         }
-        let id = instrument.subject.id;
         self.on_news::<P>(origin, payload, head, id)
     }
 
@@ -267,6 +375,19 @@ impl Engine {
             EventKind::MixedTrades | EventKind::State => Outcome::Ignored(IgnoreReason::UnknownType),
         };
         cx.counters.scanner_miss += u64::from(missed);
+        let has_raced = match head.kind {
+            EventKind::AggTrade | EventKind::Trade => instrument.trades.carriers.has_raced(),
+            EventKind::Depth => instrument.book.carriers.has_raced(),
+            EventKind::Bbo => instrument.quotes.carriers.has_raced(),
+            // A book of another connection is known by more than its head.
+            EventKind::Book | EventKind::MixedTrades | EventKind::State => false,
+        };
+        // Copies of what is picked are compared.
+        if outcome == Outcome::Accepted && has_raced && !cx.config.arbitration.verify.picks(head.key.last) {
+            let moment = Moment::of(&head.times);
+            let told = Told { kind: head.kind, instrument: id, key: head.key, moment, feeds: [None; 2] };
+            self.keep(origin, payload, P::looked_at(payload, head), told);
+        }
         outcome
     }
 
@@ -277,7 +398,36 @@ impl Engine {
         if !of_states.into_iter().any(|stream| self.cx.wants(stream)) {
             return Outcome::Ignored(IgnoreReason::UnrequestedStream);
         }
-        self.on_known_states::<P>(origin, payload, head).unwrap_or_else(|| self.on_odd_frame::<P>(origin, payload))
+        if let Some(outcome) = self.on_known_states::<P>(origin, payload, head) {
+            self.stray(origin, payload);
+            return outcome;
+        }
+        let outcome = self.on_odd_frame::<P>(origin, payload);
+        if outcome == Outcome::Accepted {
+            self.keep_state::<P>(origin, payload, head);
+        }
+        outcome
+    }
+
+    /// As [`Self::keep`], of a frame of states that has one row, of one instrument.
+    fn keep_state<P: Protocol>(&mut self, origin: Origin, payload: &[u8], head: &Head<'_>) {
+        let Self { instruments, .. } = self;
+        let (mut rows, mut told) = (0, None);
+        let heads = P::state_heads(payload, head, |row| {
+            rows += 1;
+            let only = Some(row).filter(|row| rows == 1 && !row.is_index);
+            told = only.and_then(|row| Some((instruments.id_of(row.native)?, row.feeds, row.time)));
+            told.is_some()
+        });
+        let (Some(()), Some((instrument, feeds, time))) = (heads, told) else { return };
+        let has_raced = instruments.get(instrument).is_some_and(|state| {
+            feeds.into_iter().flatten().any(|(stream, _)| state.states(stream).carriers.has_raced())
+        });
+        if has_raced {
+            let (key, moment) = (Key::single(time), Moment::default());
+            let told = Told { kind: EventKind::State, instrument, key, moment, feeds };
+            self.keep(origin, payload, (payload.len(), 0), told);
+        }
     }
 
     /// What a frame of states comes to that repeats what is known; `None` where a row of it may be news, which is then
@@ -344,7 +494,10 @@ impl Engine {
             Ok(instrument) => instrument,
             Err(outcome) => return outcome,
         };
-        if let Some(outcome) = instrument.take_repeated(cx, origin, &head) {
+        if !cx.config.arbitration.verify.picks(head.key.last)
+            && let Some(outcome) =
+                instrument.take_repeated(cx, origin, head.kind, head.key, head.times.event, head.variant)
+        {
             return outcome;
         }
         let subject = instrument.subject;
@@ -680,6 +833,28 @@ fn known_state(
     outcome
 }
 
+/// Takes the row of a frame that was there before on another connection: what it comes to, as [`known_state`] tells.
+#[inline(never)]
+fn take_repeated_state(
+    cx: &mut Context,
+    instrument: &mut InstrumentState,
+    origin: Origin,
+    feeds: [Option<(Stream, u8)>; 2],
+    time: i64,
+) -> Option<Outcome> {
+    let mut outcome = None;
+    let feeds = feeds.map(|feed| feed.filter(|(stream, _)| cx.wants(*stream)));
+    for (stream, feed) in feeds.into_iter().flatten() {
+        let Some(one) = instrument.states(stream).outcome_of(feed, time, origin.conn)? else { continue };
+        outcome = Some(outcome.map_or(one, |outcome: Outcome| outcome.and(one)));
+    }
+    outcome?;
+    for (stream, feed) in feeds.into_iter().flatten() {
+        instrument.states(stream).note_copy(cx, origin, feed, time);
+    }
+    outcome
+}
+
 /// The same, of one instrument.
 #[inline]
 fn known_to(
@@ -692,12 +867,7 @@ fn known_to(
     let mut told = None;
     for (stream, feed) in row.feeds.into_iter().flatten().filter(|(stream, _)| cx.wants(*stream)) {
         // A row is of one of its streams or of all: where one never spoke, the others tell.
-        let outcome = match instrument.states(stream).check(feed, row.time, origin.conn) {
-            None => continue,
-            Some(Latest::Newer | Latest::SameId) => return None,
-            Some(Latest::Duplicate) => Outcome::Duplicate,
-            Some(Latest::Older) => Outcome::Ignored(IgnoreReason::OlderState),
-        };
+        let Some(outcome) = instrument.states(stream).outcome_of(feed, row.time, origin.conn)? else { continue };
         known.push(KnownState { id: instrument.subject.id, stream, feed, time: row.time });
         told = Some(told.map_or(outcome, |told: Outcome| told.and(outcome)));
     }

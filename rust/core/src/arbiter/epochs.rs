@@ -4,6 +4,7 @@
 //! behind still bring is of the past. Where the exchange tells no time, only that of arrival is left: a fall is
 //! believed once it has lasted, and nobody has brought anything newer meanwhile.
 
+use super::Seats;
 use crate::symbol::ConnId;
 use crate::time::{CLEARLY_LATER, NS_PER_S, is_later};
 
@@ -60,6 +61,7 @@ struct Fall {
 pub struct Epochs {
     number: u64,
     legs: Vec<Leg>,
+    seats: Seats,
     /// Highest id and latest time of this epoch, whoever told them.
     high: Option<i64>,
     event: Option<i64>,
@@ -70,7 +72,7 @@ pub struct Epochs {
 
 impl Epochs {
     /// Judges a frame. Changes nothing: [`Self::note`] is told of it once it has proved to be sound.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub fn judge(&self, conn: ConnId, told: Told) -> Age {
         let Some(high) = self.high else { return Age::Present };
@@ -120,8 +122,23 @@ impl Epochs {
     }
 
     /// Notes a frame and what it was judged to be.
-    #[inline]
+    #[inline(always)]
     pub fn note(&mut self, conn: ConnId, told: Told, age: Age) {
+        let Told { id, event, .. } = told;
+        // Nearly all: what others have brought, on a connection whose ids rise.
+        if age == Age::Present
+            && self.high.is_some_and(|high| id <= high)
+            && let Some(at) = self.seats.find(&self.legs, conn, |leg| leg.conn)
+            && let Some(own) = self.legs.get_mut(at).filter(|own| own.epoch == self.number && id >= own.high)
+        {
+            self.event = self.event.max(event);
+            (own.high, own.event, own.fell) = (id, own.event.max(event), None);
+            return;
+        }
+        self.note_slowly(conn, told, age);
+    }
+
+    fn note_slowly(&mut self, conn: ConnId, told: Told, age: Age) {
         let Told { id, event, mono } = told;
         match age {
             Age::Past => {}
@@ -139,7 +156,7 @@ impl Epochs {
         }
         let epoch = self.number.wrapping_sub(u64::from(age == Age::Past));
         let leg = Leg { conn, epoch, high: id, event, fell: None };
-        match self.legs.iter_mut().find(|leg| leg.conn == conn) {
+        match self.seats.find(&self.legs, conn, |leg| leg.conn).and_then(|at| self.legs.get_mut(at)) {
             None => self.legs.push(leg),
             Some(own) if own.epoch != epoch => {
                 if age != Age::Past {
@@ -156,8 +173,8 @@ impl Epochs {
         self.legs.retain(|leg| leg.conn != conn);
     }
 
-    #[inline]
+    #[inline(always)]
     fn leg(&self, conn: ConnId) -> Option<&Leg> {
-        self.legs.iter().find(|leg| leg.conn == conn)
+        self.seats.look(&self.legs, conn, |leg| leg.conn).and_then(|at| self.legs.get(at))
     }
 }

@@ -14,12 +14,11 @@ const BUCKETS: usize = (LONGEST_BITS - SHORTEST_BITS) as usize * PER_OCTAVE + 1;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Histogram {
     counts: Box<[u32; BUCKETS]>,
-    total: u64,
 }
 
 impl Default for Histogram {
     fn default() -> Self {
-        Self { counts: Box::new([0; BUCKETS]), total: 0 }
+        Self { counts: Box::new([0; BUCKETS]) }
     }
 }
 
@@ -35,13 +34,12 @@ impl Histogram {
     pub fn add_one(&mut self, Length(bucket): Length) {
         let count = &mut self.counts[bucket];
         *count = count.saturating_add(1);
-        self.total = self.total.saturating_add(1);
     }
 
     /// How many.
     #[must_use]
     pub fn total(&self) -> u64 {
-        self.total
+        self.counts.iter().map(|count| u64::from(*count)).sum()
     }
 
     /// The duration, in nanoseconds, that so many of a million do not exceed; `None` of none.
@@ -53,7 +51,7 @@ impl Histogram {
     /// As [`Self::quantile`], where `zeros` more were no time at all.
     #[must_use]
     pub fn quantile_after(&self, zeros: u64, millionths: u64) -> Option<u64> {
-        let all = u128::from(self.total) + u128::from(zeros);
+        let all = u128::from(self.total()) + u128::from(zeros);
         // The first that has so many at or below it.
         let rank = (all * u128::from(millionths)).div_ceil(1_000_000).max(1);
         if all == 0 {
@@ -77,15 +75,11 @@ impl Histogram {
         for (count, more) in self.counts.iter_mut().zip(other.counts.iter()) {
             *count = count.saturating_add(*more);
         }
-        self.total = self.total.saturating_add(other.total);
     }
 
     /// Forgets everything.
     pub fn clear(&mut self) {
-        if self.total > 0 {
-            self.counts.fill(0);
-            self.total = 0;
-        }
+        self.counts.fill(0);
     }
 }
 
@@ -105,13 +99,12 @@ impl Length {
 /// Bucket 0 is what is too short to tell; each power of two behind it has [`PER_OCTAVE`].
 #[inline]
 fn bucket(ns: u64) -> usize {
-    if ns < 1 << SHORTEST_BITS {
-        return 0;
-    }
-    let ns = ns.min((1 << LONGEST_BITS) - 1);
-    let octave = ns.ilog2();
-    let within = (ns >> (octave - PRECISION_BITS)) as usize & (PER_OCTAVE - 1);
-    1 + (octave - SHORTEST_BITS) as usize * PER_OCTAVE + within
+    let told = ns.clamp(1 << SHORTEST_BITS, (1 << LONGEST_BITS) - 1);
+    let octave = told.ilog2();
+    let within = (told >> (octave - PRECISION_BITS)) as usize & (PER_OCTAVE - 1);
+    let bucket = 1 + (octave - SHORTEST_BITS) as usize * PER_OCTAVE + within;
+    // No branch: what comes at one time in a hundred ways would be guessed wrong.
+    if ns < 1 << SHORTEST_BITS { 0 } else { bucket }
 }
 
 /// The middle of a bucket.

@@ -77,6 +77,18 @@ struct Leg {
 }
 
 impl Leg {
+    /// It has brought a frame that follows `before`.
+    #[inline(always)]
+    fn pass(&mut self, before: i64, key: i64, mono: u64) {
+        self.heard = mono;
+        if before > self.last {
+            self.run_before = (self.run, self.last);
+            (self.run, self.last) = (before, key);
+        } else {
+            self.last = self.last.max(key);
+        }
+    }
+
     fn passed(&self, key: i64) -> bool {
         (self.run < key && key <= self.last) || (self.run_before.0 < key && key <= self.run_before.1)
     }
@@ -89,11 +101,11 @@ struct Slot {
     mono: u64,
     /// A bit for each leg that has brought it or has no part in it.
     brought: u16,
-    winner: u8,
-    has_copies: bool,
+    /// Who brought it first, until it has copies; then nobody.
+    leader: ConnId,
 }
 
-const EMPTY: Slot = Slot { key: None, mono: 0, brought: 0, winner: u8::MAX, has_copies: false };
+const EMPTY: Slot = Slot { key: None, mono: 0, brought: 0, leader: ConnId::NONE };
 
 /// See the module.
 #[derive(Clone, Debug)]
@@ -119,7 +131,52 @@ impl Default for Race {
     }
 }
 
+/// A copy of an event that still waits for its copies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Copied {
+    /// Another had brought it so many nanoseconds before.
+    pub ns: u64,
+    /// Who led by so much: of the first copy alone; else [`ConnId::NONE`].
+    pub leader: ConnId,
+}
+
 impl Race {
+    /// The most frequent kind of frame: its event is known, still waits for its copies, and had none from this connection.
+    /// Comes to the same as [`Self::note`] of what is not fresh and follows `before`. `None`, and nothing has changed, where
+    /// it is of another kind.
+    #[inline(always)]
+    pub fn note_copy(&mut self, conn: ConnId, key: i64, before: i64, mono: u64) -> Option<Copied> {
+        let at = self.seats.find(&self.legs, conn, |leg| leg.conn)?;
+        let slot = &mut self.slots[place(key)];
+        let leg = self.legs.get_mut(at)?;
+        let bit = 1_u16.checked_shl(at as u32)?;
+        if slot.key != Some(key) || slot.brought & bit != 0 || !leg.is_running {
+            return None;
+        }
+        leg.pass(before.min(key.saturating_sub(1)), key, mono);
+        slot.brought |= bit;
+        // No branch: whether it is the first copy nobody can guess.
+        let leader = std::mem::replace(&mut slot.leader, ConnId::NONE);
+        Some(Copied { ns: mono.saturating_sub(slot.mono), leader })
+    }
+
+    /// The most frequent kind of news, on a connection that was there before. Comes to the same as [`Self::note`] of what is
+    /// fresh and follows `before`. `None`, and nothing has changed, where it is of another kind.
+    #[inline(always)]
+    pub fn note_first(&mut self, conn: ConnId, key: i64, before: i64, mono: u64) -> Option<Heat> {
+        let at = self.seats.find(&self.legs, conn, |leg| leg.conn)?;
+        let slot = &mut self.slots[place(key)];
+        let leg = self.legs.get_mut(at)?;
+        let bit = 1_u16.checked_shl(at as u32)?;
+        if slot.key == Some(key) || !leg.is_running {
+            return None;
+        }
+        leg.pass(before.min(key.saturating_sub(1)), key, mono);
+        self.high = self.high.max(key);
+        let left = std::mem::replace(slot, Slot { key: Some(key), mono, brought: bit, leader: conn });
+        Some(Heat { place: Place::First, is_spared: false, missed: self.missed(&left) })
+    }
+
     /// A frame came.
     #[inline]
     pub fn note(&mut self, conn: ConnId, arrival: Arrival) -> Heat {
@@ -131,16 +188,12 @@ impl Race {
         let mut heat = Heat { place: Place::Apart, is_spared: false, missed: 0 };
         if slot.key == Some(key) {
             if slot.brought & bit == 0 {
-                let leader = self.legs.get(usize::from(slot.winner)).filter(|_| !slot.has_copies);
-                heat.place = Place::Behind { ns: mono.saturating_sub(slot.mono), leader: leader.map(|leg| leg.conn) };
+                let leader = Some(std::mem::replace(&mut slot.leader, ConnId::NONE)).filter(|of| *of != ConnId::NONE);
+                heat.place = Place::Behind { ns: mono.saturating_sub(slot.mono), leader };
                 slot.brought |= bit;
-                slot.has_copies = true;
             }
         } else if is_fresh {
-            let left = std::mem::replace(
-                slot,
-                Slot { key: Some(key), mono, brought: bit, winner: at as u8, has_copies: false },
-            );
+            let left = std::mem::replace(slot, Slot { key: Some(key), mono, brought: bit, leader: conn });
             heat.place = Place::First;
             heat.missed = self.missed(&left);
         } else if slot.key > Some(key) && key > self.legs[at].begin {
@@ -161,15 +214,11 @@ impl Race {
             None => self.join(conn, mono),
         };
         let leg = &mut self.legs[at];
-        leg.heard = mono;
-        if !leg.is_running {
-            let run_before = (leg.run, leg.last);
-            *leg = Leg { is_running: true, begin: self.high, run: before, last: key, run_before, ..*leg };
-        } else if before > leg.last {
-            leg.run_before = (leg.run, leg.last);
-            (leg.run, leg.last) = (before, key);
+        if leg.is_running {
+            leg.pass(before, key, mono);
         } else {
-            leg.last = leg.last.max(key);
+            let run_before = (leg.run, leg.last);
+            *leg = Leg { is_running: true, begin: self.high, run: before, last: key, run_before, heard: mono, ..*leg };
         }
         at
     }
@@ -200,17 +249,18 @@ impl Race {
             None if self.legs.len() < LEGS => self.legs.len(),
             None => self.legs.iter().enumerate().min_by_key(|(_, leg)| leg.heard).map_or(0, |(at, _)| at),
         };
-        match self.legs.get_mut(at) {
-            Some(leg) => *leg = new,
-            None => self.legs.push(new),
-        }
+        let gone = match self.legs.get_mut(at) {
+            Some(leg) => std::mem::replace(leg, new).conn,
+            None => {
+                self.legs.push(new);
+                ConnId::NONE
+            }
+        };
         self.running |= 1 << at;
         for slot in self.slots.iter_mut() {
             slot.brought |= 1 << at;
-            if usize::from(slot.winner) == at {
-                slot.winner = u8::MAX;
-            }
         }
+        self.lead_no_more(gone);
         at
     }
 
@@ -253,6 +303,14 @@ impl Race {
         for (at, leg) in self.legs.iter_mut().enumerate().filter(|(_, leg)| leg.conn == conn) {
             (leg.conn, leg.heard) = (ConnId::NONE, 0);
             self.running &= !(1 << at);
+        }
+        self.lead_no_more(conn);
+    }
+
+    /// Whoever copies an event of this connection has no leader.
+    fn lead_no_more(&mut self, conn: ConnId) {
+        for slot in self.slots.iter_mut().filter(|slot| slot.leader == conn) {
+            slot.leader = ConnId::NONE;
         }
     }
 

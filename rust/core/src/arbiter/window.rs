@@ -145,13 +145,13 @@ impl SequenceWindow {
 
     /// What is known of `first..=last` (in either order). Changes and counts nothing: a frame that is dropped on this
     /// verdict is counted by [`Self::insert_range`], which then costs little and changes no bit.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub fn check(&self, first: i64, last: i64) -> Verdict {
         if first == last { self.check_one(last) } else { self.check_range(first.min(last), first.max(last)) }
     }
 
-    #[inline]
+    #[inline(always)]
     fn check_one(&self, id: i64) -> Verdict {
         match self.span {
             Some((_, high)) if id < self.low_of(high) => Verdict::TooOld,

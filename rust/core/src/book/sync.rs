@@ -258,28 +258,40 @@ impl BookSync {
     }
 
     /// Takes a diff that repeats what the book has, of a connection whose own chain is whole and lies behind the book:
-    /// the most frequent kind. True where it is one; it comes to the same as finding its place, judging it a
-    /// [`Verdict::Duplicate`] and noting it.
+    /// the most frequent kind. Yields what it follows, where it is one; it comes to the same as finding its place, judging
+    /// it a [`Verdict::Duplicate`] and noting it.
     #[inline]
-    pub fn take_repeated(&mut self, key: Key, event: Option<i64>, conn: ConnId) -> bool {
+    pub fn take_repeated(&mut self, key: Key, event: Option<i64>, conn: ConnId) -> Option<i64> {
         let is_live = matches!(self.state, SyncState::Live | SyncState::Holding) && self.bridged;
-        let is_behind = key.is_linked() && key.last <= self.at.id && key.prev != self.at.id;
+        let is_linked = key.is_linked();
+        let leads = || self.led_by == Some(conn);
+        let is_behind = if is_linked {
+            key.last <= self.at.id && key.prev != self.at.id
+        } else {
+            key.last < self.at.id || key.last == self.at.id && !leads()
+        };
         if !(is_live && is_behind) {
-            return false;
+            return None;
         }
         let is_shared = self.chains.len() > 1;
         let (at, may_fall) = (self.at, self.rules.ids_may_fall);
         let place = self.seats.find(&self.chains, conn, |chain| chain.conn);
-        let Some(chain) = place.and_then(|place| self.chains.get(place)) else { return false };
-        let follows =
-            if may_fall { is_shared && chain.id == key.prev && key.prev <= key.last } else { chain.id <= key.last };
+        let chain = self.chains.get(place?)?;
+        let follows = if !is_linked {
+            true
+        } else if may_fall {
+            is_shared && chain.id == key.prev && key.prev <= key.last
+        } else {
+            chain.id <= key.last
+        };
         if !follows || chain.epoch != Some(at.epoch) {
-            return false;
+            return None;
         }
+        let prev = if is_linked { key.prev } else { chain.id };
         let noted = Chain { id: key.last, event, ..*chain };
         debug_assert_eq!(self.slowly(key, event, conn), Some((false, Verdict::Duplicate, noted)));
         self.set_chain(noted);
-        true
+        Some(prev)
     }
 
     /// What [`Self::take_repeated`] takes at once, step by step.

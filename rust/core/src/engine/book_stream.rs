@@ -134,16 +134,15 @@ impl BookStream {
         cx: &mut Context,
         subject: Subject,
         origin: Origin,
-        head: &Head<'_>,
+        key: Key,
+        event: Option<i64>,
+        variant: Option<&str>,
     ) -> Option<Outcome> {
         let conn = origin.conn;
-        let is_own = head.variant.is_none_or(|given| self.variant.as_ref().is_some_and(|own| same_text(given, own)));
-        let is_wanted = cx.config.arbitration.verify.picks(head.key.last);
-        if !is_own || is_wanted || !self.sync.take_repeated(head.key, head.times.event, conn) {
-            return None;
-        }
+        let is_own = variant.is_none_or(|given| self.variant.as_ref().is_some_and(|own| same_text(given, own)));
+        let prev = if is_own { self.sync.take_repeated(key, event, conn)? } else { return None };
         self.carriers.note(conn, cx.now.at.mono);
-        self.carriers.compare(cx, conn, head.key.last, Some(head.key.prev), false);
+        self.carriers.compare_copy(cx, conn, key.last, prev);
         self.stats.updates += 1;
         self.stats.duplicates += 1;
         self.give_up_if_nobody_can_heal(cx, subject, origin);

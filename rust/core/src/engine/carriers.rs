@@ -52,8 +52,22 @@ impl Carriers {
     /// Compares a frame with those of other connections, where there are or were some.
     #[inline(always)]
     pub(super) fn compare(&mut self, cx: &mut Context, conn: ConnId, key: i64, follows: Option<i64>, is_fresh: bool) {
-        if let Some(race) = &mut self.race {
+        if let Some(race) = &mut self.race
+            && !(is_fresh && cx.ledger.on_first(race, conn, key, follows.unwrap_or(i64::MAX), cx.now.came))
+        {
             cx.ledger.on_arrival(race, conn, Arrival { key, follows, is_fresh, mono: cx.now.came });
+        }
+    }
+
+    /// The same, of a frame that brings nothing new: what its connection must have brought before is `before`, or whatever
+    /// is just below it where that is lower.
+    #[inline(always)]
+    pub(super) fn compare_copy(&mut self, cx: &mut Context, conn: ConnId, key: i64, before: i64) {
+        if let Some(race) = &mut self.race
+            && !cx.ledger.on_copy(race, conn, key, before, cx.now.came)
+        {
+            let arrival = Arrival { key, follows: Some(before), is_fresh: false, mono: cx.now.came };
+            cx.ledger.on_arrival(race, conn, arrival);
         }
     }
 

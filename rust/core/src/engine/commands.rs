@@ -4,6 +4,7 @@
 use super::connection::{Connection, Role};
 use super::context::Purpose;
 use super::input::{Command, Input};
+use super::repeats::Repeats;
 use super::timers::Timer;
 use super::{Engine, lanes, own_origin};
 use crate::config::{ConfigError, EngineConfig, Selection, SizeUnit, Stream, What};
@@ -211,7 +212,8 @@ impl Engine {
         if ids.is_empty() {
             return;
         }
-        let Self { cx, instruments, connections, .. } = self;
+        let Self { cx, instruments, connections, repeats, .. } = self;
+        repeats.iter_mut().for_each(Repeats::clear);
         for connection in connections.iter_mut().filter(|connection| connection.is_in_use()) {
             let mut names = Vec::new();
             for channel in &mut connection.channels {

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use super::context::{Context, Now};
 use super::input::{Action, ConnDown, DownReason};
 use super::lanes::limits;
+use super::repeats::Mark;
 use super::replacement::Trial;
 use super::subscription::Channel;
 use super::timers::Timer;
@@ -99,6 +100,8 @@ pub(super) struct Connection {
     last_data: u64,
     /// Latest receive time: it never falls on one connection.
     last_recv: Option<i64>,
+    /// How far it has come among the frames of its lane.
+    pub mark: Mark,
     attempt: u32,
     next_request: u64,
     /// Requests that the exchange's limit holds back.
@@ -158,6 +161,7 @@ impl Connection {
             last_frame: 0,
             last_data: 0,
             last_recv: None,
+            mark: Mark::default(),
             attempt: 0,
             next_request: 0,
             waiting: VecDeque::new(),

@@ -15,7 +15,7 @@ use super::unconverted::Unconverted;
 use crate::config::Stream;
 use crate::exchange::Protocol;
 use crate::exchange::names::words_of;
-use crate::exchange::{EventKind, Head, with_protocol};
+use crate::exchange::{EventKind, Key, with_protocol};
 use crate::report::Outcome;
 use crate::symbol::{ConnId, InstrumentId};
 
@@ -42,14 +42,22 @@ pub(super) struct InstrumentState {
 }
 
 impl InstrumentState {
-    /// Takes an event that brings nothing new, and that nobody wants to compare: what it comes to. `None`, and nothing has
-    /// changed, where it may have to be decoded.
+    /// Takes an event that brings nothing new: what it comes to. `None`, and nothing has changed, where it may have to be
+    /// decoded. Not for one whose copies are to be compared.
     #[inline(always)]
-    pub(super) fn take_repeated(&mut self, cx: &mut Context, origin: Origin, head: &Head<'_>) -> Option<Outcome> {
-        match head.kind {
-            EventKind::AggTrade | EventKind::Trade => self.trades.take_repeated(cx, origin.conn, head),
-            EventKind::Depth => self.book.take_repeated(cx, self.subject, origin, head),
-            EventKind::Bbo => self.quotes.take_repeated(cx, origin.conn, head),
+    pub(super) fn take_repeated(
+        &mut self,
+        cx: &mut Context,
+        origin: Origin,
+        kind: EventKind,
+        key: Key,
+        event: Option<i64>,
+        variant: Option<&str>,
+    ) -> Option<Outcome> {
+        match kind {
+            EventKind::AggTrade | EventKind::Trade => self.trades.take_repeated(cx, origin.conn, kind, key),
+            EventKind::Depth => self.book.take_repeated(cx, self.subject, origin, key, event, variant),
+            EventKind::Bbo => self.quotes.take_repeated(cx, origin.conn, key, event),
             EventKind::Book | EventKind::MixedTrades | EventKind::State => None,
         }
     }

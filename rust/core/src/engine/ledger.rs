@@ -23,6 +23,20 @@ use crate::symbol::ConnId;
 use crate::table::{StampSource, flags};
 use crate::time::NS_PER_S;
 
+/// When an event happened, and when the exchange last wrote a time to it: of no use without the former.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Moment {
+    pub event: Option<i64>,
+    pub sent: i64,
+}
+
+impl Moment {
+    #[inline(always)]
+    pub(super) fn of(times: &EventTimes) -> Self {
+        Self { event: times.event, sent: times.venue.or(times.event).unwrap_or_default() }
+    }
+}
+
 /// What a connection has done since its last row.
 #[derive(Clone, Debug, Default)]
 struct Interval {
@@ -64,11 +78,11 @@ struct Meter {
 
 impl Meter {
     #[inline]
-    fn took_an_event(&mut self, origin: Origin, times: &EventTimes) {
+    fn took_an_event(&mut self, origin: Origin, moment: Moment) {
         if origin.suspect & flags::RECV_SUSPECT == 0
-            && let Some(event) = times.event
+            && let Some(event) = moment.event
         {
-            let ahead = times.venue.unwrap_or(event).saturating_sub(origin.ts_recv);
+            let ahead = moment.sent.saturating_sub(origin.ts_recv);
             self.interval.ahead = self.interval.ahead.max(Some(ahead));
             // Clocks that are not set alike may say that it came before it was.
             let latency = origin.ts_recv.saturating_sub(event).max(0);
@@ -88,7 +102,7 @@ impl Meter {
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Ledger {
-    /// By number, from 1.
+    /// By number. The first is nobody's: what counts for no connection is added there, and read by none.
     meters: Vec<Meter>,
     /// Of each place of each lane, whoever held it.
     totals: Vec<((u16, u16), Totals)>,
@@ -98,18 +112,18 @@ pub(super) struct Ledger {
 impl Ledger {
     pub(super) fn new(config: &EngineConfig) -> Self {
         let dwell = config.arbitration.dwell_s.map(|s| s.saturating_mul(NS_PER_S.unsigned_abs()));
-        Self { meters: Vec::new(), totals: Vec::new(), lanes: Lanes::new(dwell) }
+        Self { meters: vec![Meter::default()], totals: Vec::new(), lanes: Lanes::new(dwell) }
     }
 
     #[inline]
     fn meter(&mut self, conn: ConnId) -> Option<&mut Meter> {
-        self.meters.get_mut(usize::from(conn.0).checked_sub(1)?)
+        self.meters.get_mut(usize::from(conn.0))
     }
 
     /// As [`Self::meter`], of a connection that may be new.
     fn meter_of(&mut self, conn: ConnId) -> Option<&mut Meter> {
-        if self.meters.len() < usize::from(conn.0) {
-            self.meters.resize_with(usize::from(conn.0), Meter::default);
+        if self.meters.len() <= usize::from(conn.0) {
+            self.meters.resize_with(usize::from(conn.0) + 1, Meter::default);
         }
         self.meter(conn)
     }
@@ -123,11 +137,11 @@ impl Ledger {
 
     /// A message came. It tells of an event of these times, where its head says so.
     #[inline]
-    pub(super) fn on_message(&mut self, origin: Origin, bytes: usize, times: &EventTimes) {
+    pub(super) fn on_message(&mut self, origin: Origin, bytes: usize, moment: Moment) {
         if let Some(meter) = self.meter(origin.conn) {
             meter.interval.messages += 1;
             meter.interval.bytes += bytes as u64;
-            meter.took_an_event(origin, times);
+            meter.took_an_event(origin, moment);
         }
     }
 
@@ -135,8 +149,40 @@ impl Ledger {
     #[inline]
     pub(super) fn on_event(&mut self, origin: Origin, times: EventTimes) {
         if let Some(meter) = self.meter(origin.conn) {
-            meter.took_an_event(origin, &times);
+            meter.took_an_event(origin, Moment::of(&times));
         }
+    }
+
+    /// A copy of what another connection has brought came, as it mostly does: soon and in order. False, and nothing has
+    /// changed, where it did not.
+    #[inline(always)]
+    pub(super) fn on_copy(&mut self, race: &mut Race, conn: ConnId, key: i64, before: i64, mono: u64) -> bool {
+        let Some(copy) = race.note_copy(conn, key, before, mono) else { return false };
+        let length = Length::of(copy.ns);
+        if let Some(meter) = self.meter(conn) {
+            meter.interval.losses += 1;
+            meter.interval.behind.add_one(length);
+            meter.score.was_behind(copy.ns);
+        }
+        // Of later copies nobody, who is counted like anybody: whether it is the first nobody can guess.
+        if let Some(leader) = self.meter(copy.leader) {
+            leader.interval.lead.add_one(length);
+            leader.score.led(copy.ns);
+        }
+        true
+    }
+
+    /// News came, as they mostly do. False, and nothing has changed, where they did not.
+    #[inline(always)]
+    pub(super) fn on_first(&mut self, race: &mut Race, conn: ConnId, key: i64, before: i64, mono: u64) -> bool {
+        let Some(heat) = race.note_first(conn, key, before, mono) else { return false };
+        if let Some(meter) = self.meter(conn) {
+            meter.interval.wins += 1;
+        }
+        if heat.has_missers() {
+            self.charge(race, &heat);
+        }
+        true
     }
 
     /// A frame of a stream that several connections carry came.

@@ -9,7 +9,7 @@ use crate::arbiter::{Age, Epochs, Latest, LatestWins, Told};
 use crate::config::Stream;
 use crate::decimal::Decimal;
 use crate::event::{Bbo, Scales};
-use crate::exchange::{Decoded, Head};
+use crate::exchange::{Decoded, Head, Key};
 use crate::report::IgnoreReason;
 use crate::report::Outcome;
 use crate::symbol::ConnId;
@@ -33,18 +33,24 @@ pub(super) struct QuoteStream {
 impl QuoteStream {
     /// See [`super::instrument::InstrumentState::take_repeated`].
     #[inline(always)]
-    pub(super) fn take_repeated(&mut self, cx: &mut Context, conn: ConnId, head: &Head<'_>) -> Option<Outcome> {
-        let told = told(cx, head);
+    pub(super) fn take_repeated(
+        &mut self,
+        cx: &mut Context,
+        conn: ConnId,
+        key: Key,
+        event: Option<i64>,
+    ) -> Option<Outcome> {
+        let told = told(cx, key, event);
         let age = self.epochs.judge(conn, told);
         let verdict = self.check(age, told, conn);
         let outcome = match verdict {
-            Latest::Duplicate if !cx.config.arbitration.verify.picks(told.id) => Outcome::Duplicate,
+            Latest::Duplicate => Outcome::Duplicate,
             Latest::Older => Outcome::Ignored(IgnoreReason::OlderQuote),
             _ => return None,
         };
         self.carriers.note(conn, told.mono);
         if age == Age::Present {
-            self.carriers.compare(cx, conn, told.id, None, false);
+            self.carriers.compare_copy(cx, conn, told.id, i64::MAX);
         }
         self.epochs.note(conn, told, age);
         self.latest.drop_unseen(verdict);
@@ -70,7 +76,7 @@ impl QuoteStream {
         decode: impl FnOnce(Scales) -> Decoded<Bbo>,
     ) -> Outcome {
         self.carriers.note(origin.conn, cx.now.at.mono);
-        let told = told(cx, head);
+        let told = told(cx, head.key, head.times.event);
         let age = self.epochs.judge(origin.conn, told);
         let verdict = self.check(age, told, origin.conn);
         if age == Age::Present {
@@ -170,7 +176,6 @@ impl QuoteStream {
 
 /// What a head says of the age of its quote. Where the id is a time, its fall is all that tells of a fall.
 #[inline(always)]
-fn told(cx: &Context, head: &Head<'_>) -> Told {
-    let event = head.times.event.filter(|_| head.key.is_linked());
-    Told { id: head.key.last, event, mono: cx.now.at.mono }
+fn told(cx: &Context, key: Key, event: Option<i64>) -> Told {
+    Told { id: key.last, event: event.filter(|_| key.is_linked()), mono: cx.now.at.mono }
 }

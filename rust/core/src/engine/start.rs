@@ -73,6 +73,7 @@ impl Engine {
             cx,
             instruments: Instruments::default(),
             connections: Vec::new(),
+            repeats: Vec::new(),
             parking: Parking::default(),
             registry: Registry::default(),
             resolved: false,

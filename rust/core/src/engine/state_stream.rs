@@ -83,17 +83,28 @@ impl StateStream {
         Outcome::Accepted
     }
 
+    /// What a row comes to by its head: `None` where it may be news, `Some(None)` where its feed never spoke.
+    #[inline]
+    pub(super) fn outcome_of(&self, feed: u8, time: i64, conn: ConnId) -> Option<Option<Outcome>> {
+        match self.check(feed, time, conn) {
+            None => Some(None),
+            Some(Latest::Newer | Latest::SameId) => None,
+            Some(Latest::Duplicate) => Some(Some(Outcome::Duplicate)),
+            Some(Latest::Older) => Some(Some(Outcome::Ignored(IgnoreReason::OlderState))),
+        }
+    }
+
     /// What the head of a row tells against the last row of its feed; `None` where that never spoke.
-    pub(super) fn check(&self, feed: u8, time: i64, conn: ConnId) -> Option<Latest> {
+    fn check(&self, feed: u8, time: i64, conn: ConnId) -> Option<Latest> {
         self.feeds.iter().find(|(number, _)| *number == feed).map(|(_, latest)| latest.check(time, conn))
     }
 
-    /// Counts a row that was dropped on the verdict of [`Self::check`].
+    /// Counts a row that was dropped by its head.
     pub(super) fn note_copy(&mut self, cx: &mut Context, origin: Origin, feed: u8, time: i64) {
         if let Some(verdict) = self.check(feed, time, origin.conn) {
             self.note(origin.conn, feed, cx.now.at.mono);
             self.feed(feed).drop_unseen(verdict);
-            self.carriers.compare(cx, origin.conn, Self::key(feed, time), None, false);
+            self.carriers.compare_copy(cx, origin.conn, Self::key(feed, time), i64::MAX);
         }
     }
 

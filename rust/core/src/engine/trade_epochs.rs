@@ -105,9 +105,20 @@ impl Epochs {
         Some(place)
     }
 
+    /// As [`Self::hear`], where ids have never fallen and nobody wants to know.
+    #[inline(always)]
+    pub(super) fn hear_again(&mut self, conn: ConnId, ids: Ids) {
+        let at = self.seats.find(&self.heard, conn, |heard| heard.conn);
+        match at.and_then(|at| self.heard.get_mut(at)) {
+            Some(heard) if heard.epoch == self.now.number && ids.0 <= heard.last.saturating_add(1) => {
+                heard.last = heard.last.max(ids.1);
+            }
+            _ => drop(self.hear(conn, ids, self.present())),
+        }
+    }
+
     /// Notes how far a connection has come. Yields the first of its ids that it should have brought before these, where
     /// it had spoken before.
-    #[inline]
     pub(super) fn hear(&mut self, conn: ConnId, (first, last): Ids, place: usize) -> Option<i64> {
         if first > last {
             return None;

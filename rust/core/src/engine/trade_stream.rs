@@ -53,16 +53,21 @@ impl TradeStream {
 
     /// See [`super::instrument::InstrumentState::take_repeated`].
     #[inline(always)]
-    pub(super) fn take_repeated(&mut self, cx: &mut Context, conn: ConnId, head: &Head<'_>) -> Option<Outcome> {
-        let Key { first, last, .. } = head.key;
-        let is_plain = self.kind == Some(head.kind) && self.epochs.have_never_fallen() && first <= last;
-        let is_wanted = cx.config.arbitration.verify.picks(last);
-        if !is_plain || is_wanted || self.epochs.now.window.check(first, last) != Verdict::Known {
+    pub(super) fn take_repeated(
+        &mut self,
+        cx: &mut Context,
+        conn: ConnId,
+        kind: EventKind,
+        key: Key,
+    ) -> Option<Outcome> {
+        let Key { first, last, .. } = key;
+        let is_plain = self.kind == Some(kind) && self.epochs.have_never_fallen() && first <= last;
+        if !is_plain || self.epochs.now.window.check(first, last) != Verdict::Known {
             return None;
         }
         self.carriers.note(conn, cx.now.at.mono);
-        self.carriers.compare(cx, conn, last, Some(first.saturating_sub(1)), false);
-        self.epochs.hear(conn, (first, last), self.epochs.present());
+        self.carriers.compare_copy(cx, conn, last, first.saturating_sub(1));
+        self.epochs.hear_again(conn, (first, last));
         self.epochs.now.window.drop_known(first, last);
         Some(Outcome::Duplicate)
     }

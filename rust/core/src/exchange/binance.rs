@@ -24,8 +24,8 @@ use xtrader_scan::Isa;
 
 use super::document::{Document, Object, Value};
 use super::{
-    Answer, Cadence, Channel, Decoded, Head, Heartbeat, Limits, Name, Peek, Protocol, Recorded, RestRequest, RestTold,
-    SnapshotSource, StateHead,
+    Answer, Cadence, Channel, Decoded, EventKind, Head, Heartbeat, Limits, Name, Peek, Protocol, Recorded, RestRequest,
+    RestTold, SnapshotSource, StateHead,
 };
 use crate::arbiter::MergeRule;
 use crate::book::sync::SyncRules;
@@ -145,6 +145,12 @@ impl<D: Dialect> Protocol for D {
     #[inline(always)]
     fn peek(frame: &[u8]) -> Peek<'_> {
         peek::peek::<D>(frame)
+    }
+
+    #[inline]
+    fn looked_at(frame: &[u8], head: &Head<'_>) -> (usize, usize) {
+        // Its levels stand behind all that the head says.
+        if head.kind == EventKind::Depth { (head.resume, 0) } else { (frame.len(), 0) }
     }
 
     #[inline(always)]

@@ -122,6 +122,11 @@ impl Protocol for Okx {
         peek::peek(frame)
     }
 
+    #[inline]
+    fn looked_at(frame: &[u8], head: &Head<'_>) -> (usize, usize) {
+        peek::looked_at(frame, head)
+    }
+
     #[inline(always)]
     fn decode_trades(isa: Isa, frame: &[u8], head: &Head<'_>, scales: Scales, out: &mut TradeRows) -> Decoded<()> {
         normalize::trades(isa, frame, head, scales, out)

@@ -68,6 +68,12 @@ pub trait Protocol {
     /// What the head of `frame` says.
     fn peek(frame: &[u8]) -> Peek<'_>;
 
+    /// How many bytes of the frame's beginning and how many of its end [`Self::peek`] found this head in: every frame of
+    /// this length that shares them has it, too.
+    fn looked_at(frame: &[u8], _head: &Head<'_>) -> (usize, usize) {
+        (frame.len(), 0)
+    }
+
     /// The trades of a frame of [`super::EventKind::AggTrade`] or `Trade`, numbers at `scales` or finer. `out` was
     /// cleared; after a [`Decoded::Miss`] what it holds does not count.
     fn decode_trades(isa: Isa, frame: &[u8], head: &Head<'_>, scales: Scales, out: &mut TradeRows) -> Decoded<()>;

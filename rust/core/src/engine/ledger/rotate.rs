@@ -43,7 +43,7 @@ impl Lanes {
 impl Ledger {
     /// Where a connection had better go.
     pub(in super::super) fn advise(&mut self, now: u64, conn: ConnId, lane: u16, place: u16) -> Advice {
-        let others = self.meters.iter().enumerate().filter(|(at, _)| at + 1 != usize::from(conn.0));
+        let others = self.meters.iter().enumerate().filter(|(at, _)| *at != usize::from(conn.0));
         let siblings = others.filter(|(_, meter)| meter.is_up && meter.seat.is_some_and(|(of, _)| of == lane));
         let siblings: Vec<_> = siblings.filter_map(|(_, meter)| meter.ip()).collect();
         self.lanes.reputation.advise(now, &siblings, place)
@@ -99,7 +99,7 @@ impl Engine {
         let mut standings = Vec::new();
         let is_running = |c: &&Connection| c.lane == lane && c.is_in_use() && c.is_up();
         for connection in connections.iter().filter(is_running) {
-            let Some(meter) = meters.get(usize::from(connection.id.0).wrapping_sub(1)) else { continue };
+            let Some(meter) = meters.get(usize::from(connection.id.0)) else { continue };
             let Some(cost_ns) = meter.score.cost_ns() else { continue };
             let standing = Standing { conn: connection.id, cost_ns, compared: meter.score.compared() };
             if let Some(ip) = meter.ip().filter(|_| standing.is_certain()) {

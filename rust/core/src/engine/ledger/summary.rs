@@ -95,8 +95,10 @@ pub struct ArbitrationReport {
 impl Ledger {
     /// Adds what a connection has done since its last row to what its place has come to.
     pub(super) fn carry_over(&mut self, conn: ConnId) {
-        let Some(at) = usize::from(conn.0).checked_sub(1) else { return };
-        let Some((meter, seat)) = self.meters.get(at).and_then(|meter| Some((meter, meter.seat?))) else { return };
+        let Some((meter, seat)) = self.meters.get(usize::from(conn.0)).and_then(|meter| Some((meter, meter.seat?)))
+        else {
+            return;
+        };
         totals_of(&mut self.totals, seat).add(&meter.interval);
     }
 

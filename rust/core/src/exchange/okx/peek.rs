@@ -70,6 +70,14 @@ fn scan(frame: &[u8]) -> Option<Peek<'_>> {
     (head.symbol.len() <= MAX_SYMBOL_BYTES).then_some(Peek::Event(head))
 }
 
+/// How much of a frame its head was found in: of a book's change all but its levels.
+pub(super) fn looked_at(frame: &[u8], head: &Head<'_>) -> (usize, usize) {
+    match memrchr(b']', frame.strip_suffix(b"}]}").unwrap_or_default()) {
+        Some(lists) if head.kind == EventKind::Depth => (head.resume, frame.len() - lists),
+        _ => (frame.len(), 0),
+    }
+}
+
 /// `S"},"action":"snapshot","data":[{"asks":` and there decoding resumes.
 #[inline(always)]
 fn book<'a>(c: &mut Cursor<'a>, frame: &'a [u8], channel: &'static str) -> Option<Head<'a>> {
