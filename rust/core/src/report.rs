@@ -221,7 +221,7 @@ pub struct BookReport {
     pub unverified: u64,
     /// Times that ids fell by the exchange's own rule.
     pub sequence_resets: u64,
-    /// Diffs that waited for a snapshot or a bridge.
+    /// Diffs that waited for a snapshot or a bridge, each copy counted.
     pub held: u64,
     /// Held diffs dropped because the queue was full.
     pub dropped: u64,
@@ -383,15 +383,27 @@ impl Counters {
         }
     }
 
-    /// A held frame comes to its outcome.
-    pub(crate) fn held_became(&mut self, outcome: Outcome) {
-        self.held -= 1;
-        self.frame(outcome);
+    /// Frames that were held are taken by the book.
+    pub(crate) fn held_accepted(&mut self, frames: u64) {
+        self.held -= frames;
+        self.accepted += frames;
     }
 
-    pub(crate) fn held_dropped(&mut self) {
-        self.held -= 1;
-        self.held_dropped += 1;
+    /// Frames that were held say what the book has taken since.
+    pub(crate) fn held_repeated(&mut self, frames: u64) {
+        self.held -= frames;
+        self.duplicate += frames;
+    }
+
+    /// Frames that were held lie before the snapshot.
+    pub(crate) fn held_outdated(&mut self, frames: u64) {
+        self.held -= frames;
+        self.stale += frames;
+    }
+
+    pub(crate) fn held_dropped(&mut self, frames: u64) {
+        self.held -= frames;
+        self.held_dropped += frames;
     }
 
     pub(crate) fn reply(&mut self, outcome: ReplyOutcome) {

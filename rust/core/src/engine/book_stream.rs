@@ -189,7 +189,8 @@ impl BookStream {
                 {
                     self.compare(cx, subject, origin, head.key);
                 }
-                Outcome::Duplicate
+                // The copy of one that is held comes to what that comes to.
+                if verdict == Verdict::Hold { Outcome::Held } else { Outcome::Duplicate }
             }
             _ => match taken(decode(self.book.scales(), &mut cx.levels)) {
                 Ok(book_head) => {
@@ -301,7 +302,7 @@ impl BookStream {
         }
         let levels = std::mem::take(&mut cx.levels);
         let (since, breaks_chain) = (cx.now.at.mono, self.sync.breaks_chain(&diff));
-        self.hold(cx, Held { diff, head: *book_head, origin, levels, since, breaks_chain });
+        self.hold(cx, Held { diff, head: *book_head, origin, levels, since, breaks_chain, copies: 0 });
         if is_early {
             self.wait_for_bridge(cx, subject);
         } else {
@@ -608,7 +609,7 @@ impl BookStream {
             sequence_resets: self.stats.sequence_resets,
             held: self.stats.held,
             dropped: self.stats.dropped,
-            in_flight: self.held.len() as u64,
+            in_flight: self.in_flight(),
             gaps: self.stats.gaps,
             healed: self.stats.healed,
             snapshots: self.stats.snapshots,

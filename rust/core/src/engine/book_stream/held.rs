@@ -7,7 +7,6 @@ use crate::engine::context::{Context, Origin, Subject};
 use crate::engine::gaps::OpenGap;
 use crate::engine::timers::Timer;
 use crate::event::{BookHead, DecodedLevels};
-use crate::report::Outcome;
 use crate::symbol::ConnId;
 use crate::table::{GapCause, GapEvidence, Repaired};
 use crate::time::NS_PER_MS;
@@ -22,25 +21,36 @@ pub(super) struct Held {
     pub since: u64,
     /// Its connection has left out what comes before it.
     pub breaks_chain: bool,
+    /// Frames that said the same since, whose levels nobody needs: they come to what it comes to.
+    pub copies: u64,
+}
+
+impl Held {
+    /// Frames that wait with it.
+    fn frames(&self) -> u64 {
+        self.copies.saturating_add(1)
+    }
 }
 
 impl BookStream {
-    /// Emits or counts a held event that the book has taken already or does not need.
+    /// Emits or counts a held event that the book has taken already or does not need. Where it is stale so are its copies:
+    /// the snapshot has them all.
     pub(super) fn settle(&mut self, cx: &mut Context, subject: Subject, held: &Held) {
-        match self.sync.judge(&held.diff) {
+        let repeats = match self.sync.judge(&held.diff) {
             Verdict::Apply => {
-                cx.counters.held_became(Outcome::Accepted);
+                cx.counters.held_accepted(1);
                 self.accept(cx, subject, held.origin, &held.diff, &held.head, Some(&held.levels));
+                held.copies
             }
             Verdict::Stale => {
-                cx.counters.held_became(Outcome::Stale);
-                self.stats.stale += 1;
+                cx.counters.held_outdated(held.frames());
+                self.stats.stale += held.frames();
+                0
             }
-            Verdict::Duplicate | Verdict::Hold | Verdict::Gap | Verdict::BeforeSnapshot => {
-                cx.counters.held_became(Outcome::Duplicate);
-                self.stats.duplicates += 1;
-            }
-        }
+            Verdict::Duplicate | Verdict::Hold | Verdict::Gap | Verdict::BeforeSnapshot => held.frames(),
+        };
+        cx.counters.held_repeated(repeats);
+        self.stats.duplicates += repeats;
     }
 
     /// The book has come further by an event of `bringer`: takes what is held as far as it follows without a hole.
@@ -120,22 +130,21 @@ impl BookStream {
         while self.held.len() >= limits.max_held_events || levels > limits.max_held_levels {
             let Some(oldest) = self.held.pop_front() else { break };
             levels -= oldest.levels.len();
-            self.stats.dropped += 1;
-            cx.counters.held_dropped();
+            self.drop_one(cx, &oldest);
         }
         self.held.push_back(held);
     }
 
-    /// It is held already, from another connection. Which may have left out the same.
+    /// It is held already, mostly from another connection. Which may have left out the same.
     pub(super) fn holds(&mut self, diff: &Placed) -> bool {
-        let holds = self.held.iter().rev().any(|held| held.diff.is_copy_of(diff));
-        if holds
-            && self.sync.breaks_chain(diff)
+        let Some(held) = self.held.iter_mut().rev().find(|held| held.diff.is_copy_of(diff)) else { return false };
+        held.copies = held.copies.saturating_add(1);
+        if self.sync.breaks_chain(diff)
             && let Some(hole) = &mut self.hole
         {
             hole.lacked_by(diff.conn());
         }
-        holds
+        true
     }
 
     /// When the hole that it waits to be filled is declared.
@@ -176,21 +185,28 @@ impl BookStream {
 
     /// Ids have fallen: what is held of before will never follow.
     pub(super) fn drop_held_of_before(&mut self, cx: &mut Context) {
-        let sync = &self.sync;
-        self.held.retain(|held| {
-            let is_of_before = sync.is_of_before(&held.diff);
-            if is_of_before {
-                cx.counters.held_dropped();
-                self.stats.dropped += 1;
+        for held in std::mem::take(&mut self.held) {
+            if self.sync.is_of_before(&held.diff) {
+                self.drop_one(cx, &held);
+            } else {
+                self.held.push_back(held);
             }
-            !is_of_before
-        });
+        }
     }
 
     pub(super) fn drop_held(&mut self, cx: &mut Context) {
-        for _ in self.held.drain(..) {
-            self.stats.dropped += 1;
-            cx.counters.held_dropped();
+        for held in std::mem::take(&mut self.held) {
+            self.drop_one(cx, &held);
         }
+    }
+
+    fn drop_one(&mut self, cx: &mut Context, held: &Held) {
+        self.stats.dropped += held.frames();
+        cx.counters.held_dropped(held.frames());
+    }
+
+    /// Frames that wait.
+    pub(super) fn in_flight(&self) -> u64 {
+        self.held.iter().map(Held::frames).sum()
     }
 }
