@@ -125,8 +125,30 @@ fn engines_with_three_connections_to_each_stream() {
     steady(3);
 }
 
-fn steady(connections: u16) {
+/// What a second connection costs is paid with its first frame, not when the first one brings the next news.
+#[test]
+fn engines_whose_streams_a_second_connection_joins() {
     for feed in feeds::all() {
+        let mut begun = Begun::new(&feed, 2);
+        let alone: Vec<String> = (0..feeds::STEPS).flat_map(|step| (feed.frames)(step)).collect();
+        begun.run(&alone, &[ConnId(1)]);
+        let copies = (feed.frames)(feeds::STEPS - 1);
+        assert!(begun.run(&copies, &[ConnId(2)]) > 0, "{}: it joins", feed.name);
+        let after: Vec<String> = (feeds::STEPS..2 * feeds::STEPS).flat_map(|step| (feed.frames)(step)).collect();
+        assert_eq!(begun.run(&after, &[ConnId(1)]), 0, "{}: allocations for {} frames", feed.name, after.len());
+        let news = alone.len() + after.len();
+        assert_eq!(begun.engine.counters()["frames"]["accepted"], news, "{}: copies are no news", feed.name);
+    }
+}
+
+/// An engine whose connections are up and whose books have their snapshots.
+struct Begun {
+    engine: Engine,
+    now: Stamp,
+}
+
+impl Begun {
+    fn new(feed: &feeds::Feed, connections: u16) -> Self {
         let config = EngineConfig {
             mode: Mode::Replay,
             streams: vec![Stream::Trades, Stream::L2, Stream::Bbo],
@@ -135,7 +157,7 @@ fn steady(connections: u16) {
             batch: BatchLimits { max_rows: 1 << 16, max_bytes: 1 << 26, ..BatchLimits::default() },
             ..EngineConfig::new(feed.venue)
         };
-        let mut now = Stamp { wall: NOON, mono: 0 };
+        let now = Stamp { wall: NOON, mono: 0 };
         let mut engine = Engine::start(config, "steady", now).expect("a good configuration");
         for conn in (1..=connections).map(ConnId) {
             engine.handle(now, Input::ConnUp { conn, url: "", link: xtrader_core::engine::Link::default() });
@@ -144,19 +166,30 @@ fn steady(connections: u16) {
             let reply = HttpReply { request: None, url, status: 200, retry_after_ms: None, body: body.as_bytes() };
             engine.handle(now, Input::Http(reply));
         }
+        Self { engine, now }
+    }
+
+    /// Hands over each frame on each of these connections: what that allocates.
+    fn run(&mut self, frames: &[String], conns: &[ConnId]) -> u64 {
+        allocations(|| {
+            for frame in frames {
+                for conn in conns {
+                    self.now = Stamp { wall: self.now.wall + 1_000_000, mono: self.now.mono + 1_000_000 };
+                    self.engine.handle(self.now, Input::Frame { conn: *conn, payload: frame.as_bytes() });
+                }
+            }
+        })
+    }
+}
+
+fn steady(connections: u16) {
+    for feed in feeds::all() {
+        let mut begun = Begun::new(&feed, connections);
+        let conns: Vec<ConnId> = (1..=connections).map(ConnId).collect();
         let frames: Vec<String> = (0..2 * feeds::STEPS).flat_map(|step| (feed.frames)(step)).collect();
         let (first, second) = frames.split_at(frames.len() / 2);
-        let mut run = |frames: &[String]| {
-            allocations(|| {
-                for frame in frames {
-                    for conn in (1..=connections).map(ConnId) {
-                        now = Stamp { wall: now.wall + 1_000_000, mono: now.mono + 1_000_000 };
-                        engine.handle(now, Input::Frame { conn, payload: frame.as_bytes() });
-                    }
-                }
-            })
-        };
-        let (begin, steady) = (run(first), run(second));
+        let (begin, steady) = (begun.run(first, &conns), begun.run(second, &conns));
+        let engine = begun.engine;
         assert!(begin > 0, "{}: the first half opens books", feed.name);
         let counters = engine.counters();
         assert_eq!(counters["scanner_miss"], 0, "{}: {counters}", feed.name);

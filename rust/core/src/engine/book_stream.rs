@@ -78,7 +78,7 @@ pub(super) struct BookStream {
     /// The speed that was taken, where frames name it; the others are ignored.
     variant: Option<Box<str>>,
     held: VecDeque<Held>,
-    samples: Samples<Key, u128>,
+    pub samples: Samples<Key, u128>,
     gap: Option<OpenGap>,
     /// What is missing before the first event that is held behind a live book.
     hole: Option<OpenGap>,
@@ -141,7 +141,9 @@ impl BookStream {
         let conn = origin.conn;
         let is_own = variant.is_none_or(|given| self.variant.as_ref().is_some_and(|own| same_text(given, own)));
         let prev = if is_own { self.sync.take_repeated(key, event, conn)? } else { return None };
-        self.carriers.note(conn, cx.now.at.mono);
+        if self.carriers.note(conn, cx.now.at.mono) {
+            self.samples.make_room(cx);
+        }
         self.carriers.compare_copy(cx, conn, key.last, prev);
         self.stats.updates += 1;
         self.stats.duplicates += 1;
@@ -161,7 +163,9 @@ impl BookStream {
         if !self.is_own_variant(head.variant) {
             return Outcome::Ignored(IgnoreReason::OtherVariant);
         }
-        self.carriers.note(origin.conn, cx.now.at.mono);
+        if self.carriers.note(origin.conn, cx.now.at.mono) {
+            self.samples.make_room(cx);
+        }
         let Some(diff) = self.sync.place(head.key, head.times.event, origin.conn) else {
             return self.before_snapshot(cx, subject);
         };
@@ -194,7 +198,7 @@ impl BookStream {
             }
             _ => match taken(decode(self.book.scales(), &mut cx.levels)) {
                 Ok(book_head) => {
-                    if head.key.is_linked() && self.samples.wants(cx, &self.carriers, head.key.last) {
+                    if head.key.is_linked() && self.samples.wants(cx, head.key.last) {
                         self.samples.keep(cx, origin, head.key, print_of(&cx.levels));
                     }
                     self.take(cx, subject, origin, diff, &book_head, verdict)
@@ -409,7 +413,9 @@ impl BookStream {
         if !self.is_own_variant(head.variant) {
             return Outcome::Ignored(IgnoreReason::OtherVariant);
         }
-        self.carriers.note(origin.conn, cx.now.at.mono);
+        if self.carriers.note(origin.conn, cx.now.at.mono) {
+            self.samples.make_room(cx);
+        }
         let id = head.key.last;
         if self.sync.is_reset_by(id, head.times.event, origin.conn) {
             self.begin_epoch(cx, subject, origin, id, head.times.event);

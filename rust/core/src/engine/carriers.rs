@@ -22,31 +22,35 @@ pub(super) struct Carriers {
 }
 
 impl Carriers {
-    /// A frame came.
+    /// A frame came. True where it is the first that may have copies: another connection carries the stream.
     #[inline(always)]
-    pub(super) fn note(&mut self, conn: ConnId, mono: u64) {
+    pub(super) fn note(&mut self, conn: ConnId, mono: u64) -> bool {
         self.seen = Some(mono);
         match self.seats.find(&self.conns, conn, |conn| *conn).and_then(|at| self.spoke.get_mut(at)) {
-            Some(spoke) => *spoke = mono,
+            Some(spoke) => {
+                *spoke = mono;
+                false
+            }
             None => self.add(conn, mono),
         }
     }
 
-    /// A connection was granted the stream: from here on nothing is missing on it.
-    pub(super) fn join(&mut self, conn: ConnId) {
-        if self.place(conn).is_none() {
-            self.add(conn, 0);
-        }
+    /// A connection was granted the stream: from here on nothing is missing on it. True as of [`Self::note`].
+    pub(super) fn join(&mut self, conn: ConnId) -> bool {
+        self.place(conn).is_none() && self.add(conn, 0)
     }
 
     #[cold]
-    fn add(&mut self, conn: ConnId, spoke: u64) {
+    fn add(&mut self, conn: ConnId, spoke: u64) -> bool {
         self.conns.push(conn);
         self.spoke.push(spoke);
-        if self.conns.len() > 1 {
-            let race = self.race.get_or_insert_default();
-            self.conns.iter().for_each(|conn| race.enter(*conn, spoke));
+        if self.conns.len() < 2 {
+            return false;
         }
+        let begins = self.race.is_none();
+        let race = self.race.get_or_insert_default();
+        self.conns.iter().for_each(|conn| race.enter(*conn, spoke));
+        begins
     }
 
     /// Compares a frame with those of other connections, where there are or were some.

@@ -88,6 +88,18 @@ impl InstrumentState {
         }
     }
 
+    /// A connection was granted a stream.
+    pub(super) fn join(&mut self, cx: &Context, stream: Stream, conn: ConnId) {
+        if self.carriers(stream).is_some_and(|carriers| carriers.join(conn)) {
+            match stream {
+                Stream::Trades => self.trades.samples.make_room(cx),
+                Stream::L2 => self.book.samples.make_room(cx),
+                Stream::Bbo => self.quotes.samples.make_room(cx),
+                _ => {}
+            }
+        }
+    }
+
     /// Monotonic time of a stream's last frame.
     pub(super) fn seen(&mut self, stream: Stream) -> Option<u64> {
         self.carriers(stream).and_then(|carriers| carriers.seen)

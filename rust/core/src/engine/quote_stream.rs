@@ -24,7 +24,7 @@ pub(super) struct QuoteStream {
     latest: LatestWins<Says>,
     epochs: Epochs,
     last: Option<Bbo>,
-    samples: Samples<i64, Says>,
+    pub samples: Samples<i64, Says>,
     gap: Option<OpenGap>,
     pub scales: Scales,
     pub carriers: Carriers,
@@ -48,7 +48,9 @@ impl QuoteStream {
             Latest::Older => Outcome::Ignored(IgnoreReason::OlderQuote),
             _ => return None,
         };
-        self.carriers.note(conn, told.mono);
+        if self.carriers.note(conn, told.mono) {
+            self.samples.make_room(cx);
+        }
         if age == Age::Present {
             self.carriers.compare_copy(cx, conn, told.id, i64::MAX);
         }
@@ -75,7 +77,9 @@ impl QuoteStream {
         head: &Head<'_>,
         decode: impl FnOnce(Scales) -> Decoded<Bbo>,
     ) -> Outcome {
-        self.carriers.note(origin.conn, cx.now.at.mono);
+        if self.carriers.note(origin.conn, cx.now.at.mono) {
+            self.samples.make_room(cx);
+        }
         let told = told(cx, head.key, head.times.event);
         let age = self.epochs.judge(origin.conn, told);
         let verdict = self.check(age, told, origin.conn);
@@ -127,7 +131,7 @@ impl QuoteStream {
             gaps::row_refused(cx, subject, origin, Stream::Bbo, &self.carriers);
         }
         if let Some(id) = bbo.update_id
-            && self.samples.wants(cx, &self.carriers, told.id)
+            && self.samples.wants(cx, told.id)
         {
             self.samples.keep(cx, origin, id, (bbo.bid, bbo.ask));
         }

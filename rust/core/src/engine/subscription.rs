@@ -258,8 +258,8 @@ impl Engine {
                     channel.is_granted = true;
                     // From here on nothing is missing on it, however quiet the stream is.
                     for (id, stream) in &channel.serves {
-                        if let Some(carriers) = instruments.get(*id).and_then(|state| state.carriers(*stream)) {
-                            carriers.join(conn);
+                        if let Some(state) = instruments.get(*id) {
+                            state.join(&self.cx, *stream, conn);
                         }
                     }
                 } else if settled.refused.contains(&channel.name) && !std::mem::replace(&mut channel.refused, true) {

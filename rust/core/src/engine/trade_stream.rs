@@ -25,7 +25,7 @@ pub(super) struct TradeStream {
     epochs: Epochs,
     /// Of those without the ids of the feed, which have no order.
     copies: Copies,
-    samples: Samples<i64, TradeSays>,
+    pub samples: Samples<i64, TradeSays>,
     gap: Option<OpenGap>,
     /// Nobody asked for what was traded before the next trade.
     begins_anew: bool,
@@ -65,7 +65,9 @@ impl TradeStream {
         if !is_plain || self.epochs.now.window.check(first, last) != Verdict::Known {
             return None;
         }
-        self.carriers.note(conn, cx.now.at.mono);
+        if self.carriers.note(conn, cx.now.at.mono) {
+            self.samples.make_room(cx);
+        }
         self.carriers.compare_copy(cx, conn, last, first.saturating_sub(1));
         self.epochs.hear_again(conn, (first, last));
         self.epochs.now.window.drop_known(first, last);
@@ -84,7 +86,9 @@ impl TradeStream {
         if *self.kind.get_or_insert(head.kind) != head.kind {
             return Outcome::Ignored(IgnoreReason::OtherTradeSource);
         }
-        self.carriers.note(origin.conn, cx.now.at.mono);
+        if self.carriers.note(origin.conn, cx.now.at.mono) {
+            self.samples.make_room(cx);
+        }
         let Key { first, last, .. } = head.key;
         let event = head.times.event;
         let Some(place) = self.epochs.place(origin.conn, (first, last), event) else {
@@ -159,7 +163,9 @@ impl TradeStream {
         if row.has_ids() && *self.kind.get_or_insert(EventKind::Trade) != EventKind::Trade {
             return Outcome::Ignored(IgnoreReason::OtherTradeSource);
         }
-        self.carriers.note(origin.conn, cx.now.at.mono);
+        if self.carriers.note(origin.conn, cx.now.at.mono) {
+            self.samples.make_room(cx);
+        }
         self.take(cx, subject, origin, EventKind::Trade, std::slice::from_ref(row), texts, last_flag)
     }
 
@@ -216,7 +222,7 @@ impl TradeStream {
                 Err(reason) if outcome == Outcome::Duplicate => outcome = Outcome::Ignored(*reason),
                 Err(_) => {}
                 Ok(trade) => {
-                    if row.has_ids() && self.samples.wants(cx, &self.carriers, row.last) {
+                    if row.has_ids() && self.samples.wants(cx, row.last) {
                         self.samples.keep(cx, origin, row.last, TradeSays::of(trade));
                     }
                     self.scales.price = self.scales.price.max(trade.price.scale);

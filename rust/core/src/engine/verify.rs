@@ -49,18 +49,18 @@ impl<K, C> Default for Samples<K, C> {
 }
 
 impl<K: PartialEq, C: PartialEq> Samples<K, C> {
-    /// Whether a winner of this id is to be kept. Makes room once there is somebody to compare with: a stream on one
-    /// connection costs nothing.
-    #[inline]
-    pub(super) fn wants(&mut self, cx: &Context, carriers: &Carriers, id: i64) -> bool {
-        let verify = cx.config.arbitration.verify;
-        if !carriers.has_raced() || verify == Verify::OFF {
-            return false;
-        }
-        if self.kept.capacity() == 0 {
+    /// From here on there is somebody to compare with: a stream on one connection costs nothing.
+    #[cold]
+    pub(super) fn make_room(&mut self, cx: &Context) {
+        if cx.config.arbitration.verify != Verify::OFF {
             self.kept.reserve_exact(KEPT);
         }
-        verify.picks(id)
+    }
+
+    /// Whether a winner of this id is to be kept.
+    #[inline]
+    pub(super) fn wants(&self, cx: &Context, id: i64) -> bool {
+        self.kept.capacity() > 0 && cx.config.arbitration.verify.picks(id)
     }
 
     /// A winner that is wanted.
