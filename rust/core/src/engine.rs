@@ -556,19 +556,30 @@ impl Engine {
                     || states.texts.get(next.native) != name
             });
             if row.is_index {
-                let followers = self.instruments.followers_of(name);
-                if followers.is_empty() {
-                    outcome = outcome.and(Outcome::Ignored(IgnoreReason::Unsolicited));
-                }
-                for id in followers {
-                    let Some(native) = self.instruments.get(id).map(|state| state.native.clone()) else { continue };
-                    outcome = outcome.and(self.on_state(origin, &native, stream, row, is_last));
-                }
+                outcome = outcome.and(self.on_index(origin, name, stream, row, is_last));
             } else {
                 outcome = outcome.and(self.on_state(origin, name, stream, row, is_last));
             }
         }
         outcome
+    }
+
+    /// A row of an index is one of everyone who follows it. What a recording tells before it names anybody who does is
+    /// known from then on.
+    fn on_index(&mut self, origin: Origin, index: &str, stream: Stream, row: &StateRow, is_last: bool) -> Outcome {
+        let Self { cx, instruments, .. } = self;
+        let kept = match (cx.takes(stream), cx.live) {
+            (false, _) => Outcome::Ignored(IgnoreReason::UnrequestedStream),
+            (true, true) => Outcome::Ignored(IgnoreReason::Unsolicited),
+            (true, false) => instruments.keep_index(cx, index, origin, row),
+        };
+        let mut outcome = None;
+        for id in instruments.followers_of(index) {
+            let Some(native) = self.instruments.get(id).map(|state| state.native.clone()) else { continue };
+            let one = self.on_state(origin, &native, stream, row, is_last);
+            outcome = Some(outcome.map_or(one, |outcome: Outcome| outcome.and(one)));
+        }
+        outcome.unwrap_or(kept)
     }
 
     fn on_state(&mut self, origin: Origin, native: &str, stream: Stream, row: &StateRow, is_last: bool) -> Outcome {

@@ -13,10 +13,11 @@ use super::state_stream::StateStream;
 use super::trade_stream::TradeStream;
 use super::unconverted::Unconverted;
 use crate::config::Stream;
+use crate::event::StateRow;
 use crate::exchange::Protocol;
 use crate::exchange::names::words_of;
 use crate::exchange::{EventKind, Key, with_protocol};
-use crate::report::Outcome;
+use crate::report::{IgnoreReason, Outcome};
 use crate::symbol::{ConnId, InstrumentId};
 
 /// See the module.
@@ -170,6 +171,8 @@ impl InstrumentState {
 pub(super) struct Instruments {
     states: Vec<InstrumentState>,
     names: HashMap<Box<str>, InstrumentId, foldhash::fast::FixedState>,
+    /// The last row of each index, and where it came from: of a recording, which does not tell who follows it.
+    indices: HashMap<Box<str>, (Origin, StateRow)>,
     /// Where names were found, so that most need no search.
     recent: Recent,
 }
@@ -277,7 +280,31 @@ impl Instruments {
         });
         let state = self.states.last_mut()?;
         describe(cx, registry, state);
+        let index = state.index.as_deref().and_then(|index| self.indices.get(index));
+        if let Some((origin, row)) = index
+            && cx.up.contains(&origin.conn)
+        {
+            state.derivatives.take(cx, state.subject, *origin, row, true);
+        }
         Some(state)
+    }
+
+    /// Keeps a row of an index for instruments that follow it and are not known yet, unless it has a newer one.
+    pub(super) fn keep_index(&mut self, cx: &Context, index: &str, origin: Origin, row: &StateRow) -> Outcome {
+        let has_room = self.indices.len() < cx.config.max_instruments;
+        match self.indices.get_mut(index) {
+            Some((_, last)) if last.times.event > row.times.event => Outcome::Ignored(IgnoreReason::OlderState),
+            Some((_, last)) if last.times.event == row.times.event && last.state == row.state => Outcome::Duplicate,
+            Some(last) => {
+                *last = (origin, *row);
+                Outcome::Accepted
+            }
+            None if has_room => {
+                self.indices.insert(index.into(), (origin, *row));
+                Outcome::Accepted
+            }
+            None => Outcome::Ignored(IgnoreReason::TooManyInstruments),
+        }
     }
 
     /// An instrument of this name is taken in and has not ended.

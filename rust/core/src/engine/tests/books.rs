@@ -45,6 +45,27 @@ fn a_snapshot_and_the_events_that_follow_it_are_the_rows_of_l2() {
 
 // Fault: X03
 #[test]
+fn what_repeats_a_held_event_comes_to_what_that_comes_to() {
+    let mut world = World::replaying(1);
+    let (before, first, after) = (
+        depth("BTCUSDT", (1, 8, 10), r#"["50.0","9"]"#, ""),
+        depth("BTCUSDT", (10, 11, 20), r#"["99.5","0"]"#, ""),
+        depth("BTCUSDT", (20, 25, 26), "", r#"["100.5","0"],["100.6","8"]"#),
+    );
+    for frame in [&before, &before, &first, &before, &first, &after, &first] {
+        world.frame(A, frame);
+    }
+    let book = &world.engine.books()[0];
+    assert_eq!((book.held, book.in_flight, book.duplicates, book.stale), (7, 7, 0, 0));
+    world.recorded_snapshot(&snapshot(15, BIDS, ASKS));
+    let book = &world.engine.books()[0];
+    assert_eq!((book.accepted, book.stale, book.duplicates, book.in_flight), (2, 3, 2, 0));
+    let frames = ["accepted", "stale", "duplicate", "held"].map(|outcome| world.count(&format!("/frames/{outcome}")));
+    assert_eq!(frames, [2, 3, 2, 0]);
+}
+
+// Fault: X03
+#[test]
 fn an_event_that_ends_at_the_snapshot_is_applied_since_the_snapshot_is_cut() {
     let mut world = World::replaying(1);
     world.frame(A, &depth("BTCUSDT", (5, 6, 15), r#"["50.0","9"]"#, ""));

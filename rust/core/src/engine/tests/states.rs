@@ -104,14 +104,42 @@ fn a_copy_of_states_is_dropped_by_its_heads_and_a_frame_with_news_is_read() {
 #[test]
 fn an_index_is_a_row_of_everyone_who_follows_it() {
     let mut world = World::replaying_at(Venue::Okx, 1);
-    world.frame(A, &index("BTC-USDT", "1", T0));
-    assert_eq!(world.count("/frames/ignored/unsolicited"), 1, "nobody follows it yet");
     for native in ["BTC-USDT-SWAP", "BTC-USDT-261225", "ETH-USDT-SWAP"] {
         world.frame(A, &mark(native, "100", T0));
     }
     world.frame(A, &index("BTC-USDT", "99.5", T0 + 1));
     let rows = world.rows(Table::Derivatives, &["exchange", "symbol", "index_price", "flags"]);
     assert_eq!(rows[3..], ["okx-swap|BTCUSDT|99.5|128", "okx-futures|BTCUSDT-261225|99.5|128"]);
+}
+
+#[test]
+fn an_index_that_nobody_follows_yet_is_known_to_whoever_does_then() {
+    let mut world = World::replaying_at(Venue::Okx, 2);
+    for (conn, price, ms) in [(A, "97", T0), (B, "97", T0), (A, "98", T0 + 2), (B, "96", T0 - 1)] {
+        world.frame(conn, &index("BTC-USDT", price, ms));
+    }
+    let told = ["/frames/accepted", "/frames/duplicate", "/frames/ignored/older_state", "/frames/ignored/unsolicited"];
+    assert_eq!(told.map(|counter| world.count(counter)), [2, 1, 1, 0]);
+    world.frame(B, &mark("BTC-USDT-SWAP", "100", T0 + 3));
+    world.frame(B, &mark("ETH-USDT-SWAP", "10", T0 + 3));
+    world.frame(A, &index("BTC-USDT", "99", T0 + 4));
+    world.frame(A, &mark("BTC-USDT-261225", "101", T0 + 5));
+    let rows = world.rows(Table::Derivatives, &["symbol", "index_price", "mark_price", "msg_id", "conn_id", "flags"]);
+    let begun: Vec<&str> = rows.iter().map(String::as_str).collect();
+    assert_eq!(
+        begun,
+        [
+            "BTCUSDT|98||7|1|128",
+            "BTCUSDT||100|7|2|128",
+            "ETHUSDT||10|8|2|128",
+            "BTCUSDT|99||9|1|128",
+            "BTCUSDT-261225|99||10|1|128",
+            "BTCUSDT-261225||101|10|1|128",
+        ]
+    );
+    // A copy of what it began with is no news.
+    world.frame(B, &index("BTC-USDT", "99", T0 + 4));
+    assert_eq!(world.rows(Table::Derivatives, &["symbol"]).len(), begun.len());
 }
 
 #[test]
