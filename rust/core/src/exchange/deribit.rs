@@ -12,7 +12,7 @@
 //! | `l2` | `book.{i}.{interval}` | `type: change` | absolute sizes of levels changed in `(prev_change_id, change_id]` | `timestamp` | `chain` on `prev_change_id`, `change_id` | §4 documented, recordings |
 //! | – | `book.{i}.{group}.{depth}.{interval}` | image | ignored: a window without a chain | – | – | §4 documented |
 //! | `bbo` | `quote.{i}` | quote | best bid and offer | `timestamp` | `latest` on `timestamp` | §5 documented, recordings |
-//! | `derivatives` | `ticker.{i}.{interval}` | ticker | mark, index, funding, open interest, last price | `timestamp` | `latest` on `timestamp` | §5 documented, recordings |
+//! | `derivatives` | `ticker.{i}.{interval}` | ticker | mark, index, funding, open interest, last price; no cadence is told, a minute is ours (25 s at most in the recordings) | `timestamp` | `latest` on `timestamp` | §5 documented, recordings |
 //! | `options` | `ticker.{i}.{interval}` | ticker with `greeks` or `mark_iv` | implied volatilities (percent, here fractions), greeks, underlying | `timestamp` | `latest` on `timestamp` | §5 documented, recordings |
 //! | `instruments` | `GET public/get_instruments` | – | reference data | – | – | §2 documented, recordings |
 //! | – | `instrument.state.*`, `instrument.creation.*` | notice | the reference data changed | – | – | §2 documented |

@@ -11,11 +11,11 @@
 //! | `l2` | the same | `update` | absolute sizes of all levels changed in `(prevSeqId, seqId]`; `prevSeqId == seqId` is a keep-alive, `seqId < prevSeqId` a reset | `ts` | `chain` on `prevSeqId`, `seqId`, sizes of ids of no account | §4 documented |
 //! | `l2` | the same before 2023 | both, without ids | as above, with CRC32 of the best 25 | `ts` | order of `ts`, proven by `checksum` | §4, recordings |
 //! | `bbo` | `bbo-tbt` on `/public` | push | best bid and offer | `ts` (matching engine) | `latest` on `seqId`, before 2023 on `ts` | §4 documented |
-//! | `derivatives` | `mark-price` | push | mark price | `ts` | `latest` on `ts` | §5 documented |
-//! | `derivatives` | `index-tickers` | push | index price, by index | `ts` | `latest` on `ts` | §5 documented |
-//! | `derivatives` | `funding-rate` | push | rate and time of the coming settlement | `ts` | `latest` on `ts` | §5 documented |
-//! | `derivatives` | `open-interest` | push | open interest, contracts and base | `ts` | `latest` on `ts` | §5 documented |
-//! | `options` | `opt-summary` by family | push | volatilities, Black-Scholes greeks, forward | `ts` | `latest` on `ts` | §5 |
+//! | `derivatives` | `mark-price` | push | mark price; every 10 s at least | `ts` | `latest` on `ts` | §5 documented |
+//! | `derivatives` | `index-tickers` | push | index price, by index; every 60 s at least | `ts` | `latest` on `ts` | §5 documented; its cadence by the exchange's reference of July 2026 |
+//! | `derivatives` | `funding-rate` | push | rate and time of the coming settlement; every 30 to 90 s | `ts` | `latest` on `ts` | §5 documented |
+//! | `derivatives` | `open-interest` | push | open interest, contracts and base; on change alone, so its silence is none | `ts` | `latest` on `ts` | §5 documented; its cadence as above |
+//! | `options` | `opt-summary` by family | push | volatilities, Black-Scholes greeks, forward; no cadence is told | `ts` | `latest` on `ts` | §5 |
 //! | `options` | `mark-price`, `open-interest` | push | mark price, open interest of an option | `ts` | `latest` on `ts` | §5 documented |
 //! | `liquidations` | `liquidation-orders` by type | push | closing orders; a sample | `ts` | `opaque`: no id, told by all that it says | §5 documented |
 //! | `instruments` | `GET /api/v5/public/instruments` | – | reference data, a reply for each type | – | – | §2 documented |

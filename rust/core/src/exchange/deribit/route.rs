@@ -64,7 +64,8 @@ fn interval(config: &EngineConfig) -> &'static str {
 }
 
 /// A ticker comes at once, and then with the index, which moves every second (§5); by it one tells that a market is
-/// stale (§4 step 5). How long it may hold still is not said: a minute.
+/// stale (§4 step 5). How long it may hold still nobody says: in the recordings those of twenty seldom traded options
+/// did for 25 s at most. A minute, and as long again before one is missed.
 pub(super) fn cadence(channel: &str, stream: Stream) -> Option<Cadence> {
     let feed = if stream == Stream::Options { wire::OPTION } else { wire::DERIVATIVE };
     channel.starts_with("ticker.").then_some(Cadence { feed, first_ms: 0, every_ms: 60_000 })

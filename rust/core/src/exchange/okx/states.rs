@@ -41,13 +41,16 @@ impl Feed {
     }
 }
 
-/// §5: the mark price at least every 10 s, funding every 30 to 90 s. Of the others no time is told.
+/// §5: the mark price at least every 10 s, funding every 30 to 90 s. The index at least once a minute, by the exchange's
+/// reference of `index-tickers`. Open interest comes every 3 s "when there are updates", option summaries "at once", and
+/// neither says for how long it may hold still.
 pub(super) fn cadence(channel: &str) -> Option<Cadence> {
     let feed = Feed::of(channel.split(':').next()?)?;
     let every_ms = match feed {
         Feed::MarkPrice => 10_000,
         Feed::FundingRate => 90_000,
-        _ => return None,
+        Feed::IndexTickers => 60_000,
+        Feed::OpenInterest | Feed::OptionSummary | Feed::LiquidationOrders => return None,
     };
     Some(Cadence { feed: feed as u8, first_ms: every_ms, every_ms })
 }
