@@ -212,10 +212,7 @@ impl Engine {
         let Self { connections, repeats, .. } = self;
         let Some(connection) = find(connections, origin.conn) else { return };
         let lane = usize::from(connection.lane);
-        if repeats.len() <= lane {
-            repeats.resize_with(lane + 1, Repeats::default);
-        }
-        repeats[lane].keep(origin.conn, &mut connection.mark, payload, looked_at, told);
+        lane_of(repeats, lane).keep(origin.conn, &mut connection.mark, payload, looked_at, told);
     }
 
     /// A copy was looked at that might have been known by its bytes.
@@ -667,6 +664,12 @@ impl Engine {
         if let Some(connection) = find(connections, conn) {
             connection.on_up(cx);
         }
+        if let Some(lane) = connections.iter().find(|c| c.id == conn).map(|own| own.lane)
+            && connections.iter().filter(|c| c.lane == lane).count() > 1
+        {
+            // What copies cost is paid before they come.
+            lane_of(&mut self.repeats, lane.into());
+        }
         if self.cx.live {
             self.draw_age(conn);
             let up = self.connections.iter().filter(|connection| connection.is_open()).count();
@@ -809,6 +812,14 @@ impl Engine {
 /// The connection of this number, if there is one.
 fn find(connections: &mut [Connection], conn: ConnId) -> Option<&mut Connection> {
     connections.get_mut(usize::from(conn.0).checked_sub(1)?)
+}
+
+/// What the connections of a lane brought last.
+fn lane_of(repeats: &mut Vec<Repeats>, lane: usize) -> &mut Repeats {
+    if repeats.len() <= lane {
+        repeats.resize_with(lane + 1, Repeats::default);
+    }
+    &mut repeats[lane]
 }
 
 /// The event of a message; `Err` is what the message comes to that has none.
