@@ -13,6 +13,7 @@ mod commands;
 mod connection;
 mod context;
 mod copies;
+mod frames;
 mod gaps;
 mod input;
 mod instrument;
@@ -53,19 +54,19 @@ use crate::batch::Batch;
 use crate::config::{ConfigError, Stream, offers};
 use crate::event::{DecodedLevels, EventTimes, Scales, State, StateRow, StateRows, TradeRows};
 use crate::exchange::reader::WireReader;
-use crate::exchange::{Decoded, EventKind, Head, Key, Peek, Protocol, StateHead, with_protocol};
+use crate::exchange::{Decoded, EventKind, Head, Key, Peek, Protocol, StateHead};
 use crate::report::{BookReport, ConflictReport, IgnoreReason, Outcome};
 use crate::symbol::{ConnId, InstrumentId};
 use crate::table::flags;
 use crate::time::Stamp;
 use connection::{Connection, Ended};
-use context::{Context, KnownState, Now, Origin};
+use context::{Context, KnownState, Origin};
 use gaps::Finding;
 use instrument::{InstrumentState, Instruments};
 use ledger::Moment;
 use parking::{Cut, Parking};
 use registry::Registry;
-use repeats::{Found, Repeats, Told};
+use repeats::{Repeats, Told};
 use timers::Timer;
 use verify::Conflict;
 use xtrader_scan::Isa;
@@ -85,8 +86,6 @@ pub struct Engine {
     resolved: bool,
     /// Symbols that were added before that: should they not be listed, they wait until they are.
     added: Vec<String>,
-    /// The last receive time known: inputs whose time was not recorded take it.
-    last_wall: Option<i64>,
     /// Wall time of the next full-book rows.
     checkpoint_at: Option<i64>,
     /// Monotonic time of the oldest row in an open batch.
@@ -110,133 +109,19 @@ impl Engine {
         }
     }
 
-    /// Most frames are copies of what another connection has brought: what is done for every frame is done for those, and
-    /// nothing here is compiled for each exchange.
-    fn on_frame(&mut self, recorded: Option<i64>, mono: u64, conn: ConnId, payload: &[u8]) {
-        let venue = self.cx.config.venue;
-        let Some(found) = self.repeated(conn, payload) else {
-            return with_protocol!(venue, P => self.on_new_frame::<P>(recorded, mono, conn, payload));
-        };
-        let moment = self.repeats[found.lane].told(found.number).moment;
-        let origin = self.arrive(recorded, mono, conn, payload, moment, true).unwrap_or_else(|origin| origin);
-        let outcome = match self.on_repeated(origin, found) {
-            Some(outcome) => outcome,
-            None => with_protocol!(venue, P => self.on_peeked::<P>(origin, payload, &P::peek(payload))),
-        };
-        self.leave(outcome);
-    }
-
-    /// A frame that has not been looked at.
-    fn on_new_frame<P: Protocol>(&mut self, recorded: Option<i64>, mono: u64, conn: ConnId, payload: &[u8]) {
-        // A head is large: it stays where it was made.
-        let peeked = P::peek(payload);
-        let moment = if let Peek::Event(head) = &peeked { Moment::of(&head.times) } else { Moment::default() };
-        let outcome = match self.arrive(recorded, mono, conn, payload, moment, matches!(peeked, Peek::Event(_))) {
-            Err(_) if matches!(peeked, Peek::Event(_)) => Outcome::Ignored(IgnoreReason::ConnectionNotUp),
-            Ok(origin) | Err(origin) => self.on_peeked::<P>(origin, payload, &peeked),
-        };
-        self.leave(outcome);
-    }
-
-    /// Where it stands what the head of a frame says that was there before on another connection.
-    #[inline(always)]
-    fn repeated(&mut self, conn: ConnId, payload: &[u8]) -> Option<Found> {
-        let connection = find(&mut self.connections, conn)?;
-        let lane = usize::from(connection.lane);
-        let number = self.repeats.get_mut(lane)?.find(conn, &mut connection.mark, payload)?;
-        Some(Found { lane, number })
-    }
-
-    /// Numbers, dates, records and counts a frame, before anything comes of it. `Err` where its connection is not known.
-    #[inline(always)]
-    fn arrive(
-        &mut self,
-        recorded: Option<i64>,
-        mono: u64,
-        conn: ConnId,
-        payload: &[u8],
-        moment: Moment,
-        is_data: bool,
-    ) -> Result<Origin, Origin> {
-        let (wall, suspect) = self.take_in(recorded, mono, moment.event);
-        let connection = find(&mut self.connections, conn);
-        let is_known = connection.is_some();
-        let (ts_recv, clamped) = connection.map_or((wall, 0), |c| c.on_frame(self.cx.now, wall, is_data));
-        let origin = Origin { ts_recv, suspect: suspect | clamped, conn };
-        self.record(origin, recorded, || Input::Frame { conn, payload });
-        self.cx.counters.frames += 1;
-        self.cx.counters.bytes += payload.len() as u64;
-        self.cx.ledger.on_message(origin, payload.len(), moment);
-        if is_known { Ok(origin) } else { Err(origin) }
-    }
-
-    /// What a frame comes to.
-    #[inline(never)]
-    fn on_peeked<P: Protocol>(&mut self, origin: Origin, payload: &[u8], peeked: &Peek<'_>) -> Outcome {
-        match peeked {
-            Peek::Event(head) => self.on_event::<P>(origin, payload, head),
-            Peek::Ignored(reason) => Outcome::Ignored(*reason),
-            Peek::Answer => self.on_answer::<P>(origin, payload),
-            Peek::Miss => self.on_odd_frame::<P>(origin, payload),
-        }
-    }
-
-    /// What is left to be done when a frame has come to something.
-    #[inline(always)]
-    fn leave(&mut self, outcome: Outcome) {
-        if outcome == Outcome::Duplicate {
-            self.cx.counters.duplicate += 1;
-        } else {
-            self.cx.counters.frame(outcome);
-        }
-        self.follow_up();
-    }
-
-    /// A frame that was there before on another connection: what it comes to, unless it may have to be decoded.
-    #[inline(always)]
-    fn on_repeated(&mut self, origin: Origin, found: Found) -> Option<Outcome> {
-        let Self { cx, instruments, repeats, .. } = self;
-        let told = repeats.get(found.lane)?.told(found.number);
-        let instrument = instruments.get(told.instrument)?;
-        if instrument.has_ended || unconverted::is_needed(cx, instrument, stream_of(told.kind)) {
-            return None;
-        }
-        match told.kind {
-            EventKind::State => take_repeated_state(cx, instrument, origin, told.feeds, told.key.last),
-            kind => instrument.take_repeated(cx, origin, kind, told.key, told.moment.event, None),
-        }
-    }
-
-    /// Keeps what the head of a frame says that brought something new, where another connection may bring the same.
-    fn keep(&mut self, origin: Origin, payload: &[u8], looked_at: (usize, usize), told: Told) {
-        let Self { connections, repeats, .. } = self;
-        let Some(connection) = find(connections, origin.conn) else { return };
-        let lane = usize::from(connection.lane);
-        lane_of(repeats, lane).keep(origin.conn, &mut connection.mark, payload, looked_at, told);
-    }
-
-    /// A copy was looked at that might have been known by its bytes.
-    #[cold]
-    fn stray(&mut self, origin: Origin, payload: &[u8]) {
-        if let Some(connection) = find(&mut self.connections, origin.conn)
-            && let Some(repeats) = self.repeats.get_mut(usize::from(connection.lane))
-        {
-            repeats.stray(&mut connection.mark, payload);
-        }
-    }
-
     /// What the input leaves to be done: mostly nothing.
     #[inline(always)]
     fn follow_up(&mut self) {
         let cx = &self.cx;
         let is_stirred = cx.recovery.stirred | cx.recheck_reference | !cx.resubscribe.is_empty();
-        if is_stirred | self.oldest_open.is_none() {
+        if is_stirred | self.oldest_open.is_none() | self.checkpoint_at.is_none() {
             self.follow_up_now();
         }
     }
 
     #[inline(never)]
     fn follow_up_now(&mut self) {
+        self.arm_checkpoint();
         if std::mem::take(&mut self.cx.recovery.stirred) {
             self.ask_for_trades();
         }
@@ -253,14 +138,14 @@ impl Engine {
 
     /// Whatever is no frame.
     fn on_rare_input(&mut self, recorded: Option<i64>, mono: u64, input: &Input<'_>) {
-        let (wall, suspect) = self.take_in(recorded, mono, None);
+        let (wall, suspect) = self.cx.take_in(recorded, mono, None);
         let conn = match input {
             Input::Frame { conn, .. } | Input::ConnUp { conn, .. } | Input::ConnDown { conn, .. } => *conn,
             Input::Http(_) | Input::Command(_) | Input::Timeout => ConnId::NONE,
         };
         let (ts_recv, clamped) = find(&mut self.connections, conn).map_or((wall, 0), |c| c.clamp(wall));
         let origin = Origin { ts_recv, suspect: suspect | clamped, conn };
-        self.record(origin, recorded, || *input);
+        raw::record(&mut self.cx, origin, recorded, || *input);
         match *input {
             Input::ConnUp { conn, url, link } => self.on_conn_up(conn, url, link),
             Input::ConnDown { conn, down } => self.on_conn_down(origin, conn, down),
@@ -273,26 +158,6 @@ impl Engine {
             Input::Frame { .. } => {}
         }
         self.follow_up();
-    }
-
-    /// Numbers the input and dates it, before anything comes of it. `event` is when its event happened, as far as its head
-    /// says. Yields the wall time, and whether it may be trusted.
-    #[inline(always)]
-    fn take_in(&mut self, recorded: Option<i64>, mono: u64, event: Option<i64>) -> (i64, u8) {
-        let (wall, suspect) = match (recorded, self.last_wall) {
-            (Some(wall), _) => (wall, 0),
-            (None, Some(last)) => (last, flags::RECV_SUSPECT),
-            (None, None) => (event.unwrap_or(0), flags::RECV_SUSPECT),
-        };
-        if wall != 0 || suspect == 0 {
-            self.last_wall = Some(wall);
-        }
-        let at = Stamp { wall, mono: mono.max(self.cx.now.at.mono) };
-        self.cx.now = Now { msg_id: self.cx.now.msg_id + 1, row: 1, at, came: mono };
-        if self.checkpoint_at.is_none() {
-            self.arm_checkpoint();
-        }
-        (wall, suspect)
     }
 
     /// A frame of a dominant shape: arbitrated by its head, decoded only if it brings something new.
@@ -311,7 +176,7 @@ impl Engine {
             && let Some(outcome) =
                 instrument.take_repeated(cx, origin, head.kind, head.key, head.times.event, head.variant)
         {
-            self.stray(origin, payload);
+            self.stray(origin.conn, payload);
             return outcome;
         }
         self.on_news::<P>(origin, payload, head, id)
@@ -383,7 +248,7 @@ impl Engine {
         if outcome == Outcome::Accepted && has_raced && !cx.config.arbitration.verify.picks(head.key.last) {
             let moment = Moment::of(&head.times);
             let told = Told { kind: head.kind, instrument: id, key: head.key, moment, feeds: [None; 2] };
-            self.keep(origin, payload, P::looked_at(payload, head), told);
+            self.keep(origin.conn, payload, P::looked_at(payload, head), told);
         }
         outcome
     }
@@ -396,7 +261,7 @@ impl Engine {
             return Outcome::Ignored(IgnoreReason::UnrequestedStream);
         }
         if let Some(outcome) = self.on_known_states::<P>(origin, payload, head) {
-            self.stray(origin, payload);
+            self.stray(origin.conn, payload);
             return outcome;
         }
         let outcome = self.on_odd_frame::<P>(origin, payload);
@@ -423,7 +288,7 @@ impl Engine {
         if has_raced {
             let (key, moment) = (Key::single(time), Moment::default());
             let told = Told { kind: EventKind::State, instrument, key, moment, feeds };
-            self.keep(origin, payload, (payload.len(), 0), told);
+            self.keep(origin.conn, payload, (payload.len(), 0), told);
         }
     }
 
@@ -598,7 +463,7 @@ impl Engine {
     /// Full-book rows are due at every UTC day and at every whole interval; armed as soon as a time is known.
     fn arm_checkpoint(&mut self) {
         let Stamp { wall, mono } = self.cx.now.at;
-        if self.checkpoint_at.is_none() && self.last_wall.is_some() {
+        if self.checkpoint_at.is_none() && self.cx.last_wall.is_some() {
             let boundary = self.next_boundary(wall);
             self.checkpoint_at = Some(boundary);
             self.cx.timers.arm(mono.saturating_add(boundary.saturating_sub(wall).unsigned_abs()), Timer::Checkpoint);
@@ -668,7 +533,7 @@ impl Engine {
             && connections.iter().filter(|c| c.lane == lane).count() > 1
         {
             // What copies cost is paid before they come.
-            lane_of(&mut self.repeats, lane.into());
+            frames::lane_of(&mut self.repeats, lane.into());
         }
         if self.cx.live {
             self.draw_age(conn);
@@ -814,14 +679,6 @@ fn find(connections: &mut [Connection], conn: ConnId) -> Option<&mut Connection>
     connections.get_mut(usize::from(conn.0).checked_sub(1)?)
 }
 
-/// What the connections of a lane brought last.
-fn lane_of(repeats: &mut Vec<Repeats>, lane: usize) -> &mut Repeats {
-    if repeats.len() <= lane {
-        repeats.resize_with(lane + 1, Repeats::default);
-    }
-    &mut repeats[lane]
-}
-
 /// The event of a message; `Err` is what the message comes to that has none.
 fn taken<T>(decoded: Decoded<T>) -> Result<T, Outcome> {
     match decoded {
@@ -851,28 +708,6 @@ fn known_state(
     for follower in instruments.iter_mut().filter(follows) {
         let one = known_to(cx, follower, origin, row, known)?;
         outcome = Some(outcome.map_or(one, |outcome: Outcome| outcome.and(one)));
-    }
-    outcome
-}
-
-/// Takes the row of a frame that was there before on another connection: what it comes to, as [`known_state`] tells.
-#[inline(never)]
-fn take_repeated_state(
-    cx: &mut Context,
-    instrument: &mut InstrumentState,
-    origin: Origin,
-    feeds: [Option<(Stream, u8)>; 2],
-    time: i64,
-) -> Option<Outcome> {
-    let mut outcome = None;
-    let feeds = feeds.map(|feed| feed.filter(|(stream, _)| cx.wants(*stream)));
-    for (stream, feed) in feeds.into_iter().flatten() {
-        let Some(one) = instrument.states(stream).outcome_of(feed, time, origin.conn)? else { continue };
-        outcome = Some(outcome.map_or(one, |outcome: Outcome| outcome.and(one)));
-    }
-    outcome?;
-    for (stream, feed) in feeds.into_iter().flatten() {
-        instrument.states(stream).note_copy(cx, origin, feed, time);
     }
     outcome
 }

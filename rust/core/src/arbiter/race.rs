@@ -153,7 +153,7 @@ impl Race {
         if slot.key != Some(key) || slot.brought & bit != 0 || !leg.is_running {
             return None;
         }
-        leg.pass(before.min(key.saturating_sub(1)), key, mono);
+        leg.pass(before.min(key.wrapping_sub(1)), key, mono);
         slot.brought |= bit;
         // No branch: whether it is the first copy nobody can guess.
         let leader = std::mem::replace(&mut slot.leader, ConnId::NONE);

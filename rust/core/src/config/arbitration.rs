@@ -59,8 +59,8 @@ impl Verify {
         match self.0 {
             0 => false,
             1 => true,
-            // Ids may come in steps: their bits are mixed first.
-            n => ((id.unsigned_abs().wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) as u32).is_multiple_of(n),
+            // Ids may come in steps: their bits are mixed first. Of all numbers so mixed, the lowest of n equal parts.
+            n => ((id.unsigned_abs().wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) * u64::from(n)) >> 32 == 0,
         }
     }
 }

@@ -85,6 +85,8 @@ pub(super) struct Context {
     /// The connections that are up in a foreign recording, which does not tell what each of them carries.
     pub up: Vec<ConnId>,
     pub now: Now,
+    /// The last receive time known: inputs whose time was not recorded take it.
+    pub last_wall: Option<i64>,
     pub batches: Batches,
     pub actions: VecDeque<Action>,
     pub timers: Timers,
@@ -141,6 +143,7 @@ impl Context {
             live,
             up: Vec::new(),
             now: Now::default(),
+            last_wall: None,
             batches,
             actions: VecDeque::with_capacity(64),
             timers: Timers::default(),
@@ -166,6 +169,23 @@ impl Context {
             dedup_room: 0,
             next_request: 0,
         }
+    }
+
+    /// Numbers the input and dates it, before anything comes of it. `event` is when its event happened, as far as its head
+    /// says. Yields the wall time, and whether it may be trusted.
+    #[inline(always)]
+    pub(super) fn take_in(&mut self, recorded: Option<i64>, mono: u64, event: Option<i64>) -> (i64, u8) {
+        let (wall, suspect) = match (recorded, self.last_wall) {
+            (Some(wall), _) => (wall, 0),
+            (None, Some(last)) => (last, flags::RECV_SUSPECT),
+            (None, None) => (event.unwrap_or(0), flags::RECV_SUSPECT),
+        };
+        if wall != 0 || suspect == 0 {
+            self.last_wall = Some(wall);
+        }
+        let at = Stamp { wall, mono: mono.max(self.now.at.mono) };
+        self.now = Now { msg_id: self.now.msg_id + 1, row: 1, at, came: mono };
+        (wall, suspect)
     }
 
     /// The stream was asked for.

@@ -1,8 +1,8 @@
 //! Every input is a row of `raw` before anything else happens.
 
-use super::context::{Origin, Subject};
+use super::NO_TIMES;
+use super::context::{Context, Origin, Subject};
 use super::input::Input;
-use super::{Engine, NO_TIMES};
 use crate::batch::RawRow;
 use crate::instrument::Conversion;
 use crate::symbol::InstrumentId;
@@ -44,69 +44,67 @@ impl Headers {
     }
 }
 
-impl Engine {
-    #[inline]
-    pub(super) fn record<'i>(&mut self, origin: Origin, wall: Option<i64>, input: impl FnOnce() -> Input<'i>) {
-        if self.cx.batches.is_wanted(crate::table::Table::Raw) {
-            self.record_input(origin, wall, &input());
-        }
+#[inline(always)]
+pub(super) fn record<'i>(cx: &mut Context, origin: Origin, wall: Option<i64>, input: impl FnOnce() -> Input<'i>) {
+    if cx.batches.is_wanted(crate::table::Table::Raw) {
+        record_input(cx, origin, wall, &input());
     }
+}
 
-    #[inline(never)]
-    fn record_input(&mut self, origin: Origin, wall: Option<i64>, input: &Input<'_>) {
-        let headers = Headers {
-            retry_after_ms: if let Input::Http(reply) = input { reply.retry_after_ms } else { None },
-            wall: (wall != Some(origin.ts_recv)).then_some(wall),
-        };
-        let headers = headers.text();
-        let told;
-        let bare = RawRow {
-            ts_mono: self.cx.now.came,
-            kind: InputKind::Timeout,
-            request_id: None,
-            status: None,
-            headers: headers.as_deref(),
-            url: None,
-            payload: b"",
-        };
-        let row = match input {
-            Input::Frame { payload, .. } => RawRow { kind: InputKind::Frame, payload, ..bare },
-            Input::ConnUp { url, link, .. } => {
-                told = serde_json::to_vec(link).unwrap_or_default();
-                RawRow { kind: InputKind::ConnUp, url: Some(url), payload: &told, ..bare }
-            }
-            Input::ConnDown { down, .. } => {
-                told = serde_json::to_vec(down).unwrap_or_default();
-                RawRow { kind: InputKind::ConnDown, payload: &told, ..bare }
-            }
-            Input::Command(command) => {
-                told = serde_json::to_vec(command).unwrap_or_default();
-                RawRow { kind: InputKind::Command, payload: &told, ..bare }
-            }
-            Input::Http(reply) => RawRow {
-                kind: InputKind::Http,
-                request_id: reply.request.map(|request| request.0),
-                status: Some(reply.status),
-                url: Some(reply.url),
-                payload: reply.body,
-                ..bare
-            },
-            Input::Timeout => bare,
-        };
-        self.record_row(origin, &row);
-    }
-
-    pub(super) fn record_row(&mut self, origin: Origin, raw: &RawRow<'_>) {
-        let symbol = self.cx.no_symbol;
-        // Number 0 is kept for the input itself, so that the other rows' numbers do not depend on this table.
-        let exchange = self.cx.config.venue.word();
-        let subject = Subject { id: InstrumentId(u32::MAX), exchange, symbol, conversion: Conversion::None };
-        let row = std::mem::replace(&mut self.cx.now.row, 0);
-        let mut key = self.cx.key(subject, origin, NO_TIMES, 0, 1);
-        key.exchange = self.cx.config.venue.into();
-        self.cx.now.row = row;
-        if self.cx.batches.raw(&key, raw).is_err() {
-            self.cx.counters.rows_out_of_range += 1;
+#[inline(never)]
+fn record_input(cx: &mut Context, origin: Origin, wall: Option<i64>, input: &Input<'_>) {
+    let headers = Headers {
+        retry_after_ms: if let Input::Http(reply) = input { reply.retry_after_ms } else { None },
+        wall: (wall != Some(origin.ts_recv)).then_some(wall),
+    };
+    let headers = headers.text();
+    let told;
+    let bare = RawRow {
+        ts_mono: cx.now.came,
+        kind: InputKind::Timeout,
+        request_id: None,
+        status: None,
+        headers: headers.as_deref(),
+        url: None,
+        payload: b"",
+    };
+    let row = match input {
+        Input::Frame { payload, .. } => RawRow { kind: InputKind::Frame, payload, ..bare },
+        Input::ConnUp { url, link, .. } => {
+            told = serde_json::to_vec(link).unwrap_or_default();
+            RawRow { kind: InputKind::ConnUp, url: Some(url), payload: &told, ..bare }
         }
+        Input::ConnDown { down, .. } => {
+            told = serde_json::to_vec(down).unwrap_or_default();
+            RawRow { kind: InputKind::ConnDown, payload: &told, ..bare }
+        }
+        Input::Command(command) => {
+            told = serde_json::to_vec(command).unwrap_or_default();
+            RawRow { kind: InputKind::Command, payload: &told, ..bare }
+        }
+        Input::Http(reply) => RawRow {
+            kind: InputKind::Http,
+            request_id: reply.request.map(|request| request.0),
+            status: Some(reply.status),
+            url: Some(reply.url),
+            payload: reply.body,
+            ..bare
+        },
+        Input::Timeout => bare,
+    };
+    record_row(cx, origin, &row);
+}
+
+pub(super) fn record_row(cx: &mut Context, origin: Origin, raw: &RawRow<'_>) {
+    let symbol = cx.no_symbol;
+    // Number 0 is kept for the input itself, so that the other rows' numbers do not depend on this table.
+    let exchange = cx.config.venue.word();
+    let subject = Subject { id: InstrumentId(u32::MAX), exchange, symbol, conversion: Conversion::None };
+    let row = std::mem::replace(&mut cx.now.row, 0);
+    let mut key = cx.key(subject, origin, NO_TIMES, 0, 1);
+    key.exchange = cx.config.venue.into();
+    cx.now.row = row;
+    if cx.batches.raw(&key, raw).is_err() {
+        cx.counters.rows_out_of_range += 1;
     }
 }

@@ -44,13 +44,6 @@ const NOTHING: Told = Told {
     feeds: [None; 2],
 };
 
-/// Where it stands: the lane, and the number there.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Found {
-    pub lane: usize,
-    pub number: u64,
-}
-
 /// A frame that was taken.
 #[derive(Clone, Copy, Debug)]
 #[repr(align(64))]
@@ -86,9 +79,10 @@ pub(super) struct Mark {
 pub(super) struct Repeats {
     notes: Box<[Note; FRAMES]>,
     bytes: Box<[u8; BYTES]>,
-    /// The number of the next one, and where its bytes will be.
+    /// The number of the next one, where its bytes will be, and how many are free there at least.
     next: u64,
     at: usize,
+    free: usize,
     /// The first one whose bytes are still there.
     oldest: u64,
 }
@@ -96,7 +90,7 @@ pub(super) struct Repeats {
 impl Default for Repeats {
     fn default() -> Self {
         let note = Note { number: FREE, len: 0, at: 0, begin: 0, end: 0, brought: 0, told: NOTHING };
-        Self { notes: Box::new([note; FRAMES]), bytes: Box::new([0; BYTES]), next: 0, at: 0, oldest: 0 }
+        Self { notes: Box::new([note; FRAMES]), bytes: Box::new([0; BYTES]), next: 0, at: 0, free: BYTES, oldest: 0 }
     }
 }
 
@@ -113,27 +107,21 @@ impl Note {
 }
 
 impl Repeats {
-    /// The number of this frame, if the same one came lately on another connection.
+    /// What the head of this frame says, if the same one came lately on another connection.
     #[inline(always)]
-    pub(super) fn find(&mut self, conn: ConnId, mark: &mut Mark, frame: &[u8]) -> Option<u64> {
+    pub(super) fn find(&mut self, conn: ConnId, mark: &mut Mark, frame: &[u8]) -> Option<&Told> {
         let number = mark.next;
-        let note = &self.notes[place(number)];
-        if note.number == number && note.is_of(frame, &self.bytes) {
+        let at = place(number);
+        if self.notes[at].number == number && self.notes[at].is_of(frame, &self.bytes) {
             mark.next = number + 1;
-            return Some(number);
+            return Some(&self.notes[at].told);
         }
         if number < self.next { self.search(conn, mark, frame) } else { None }
     }
 
-    /// What it says.
-    #[inline(always)]
-    pub(super) fn told(&self, number: u64) -> &Told {
-        &self.notes[place(number)].told
-    }
-
     /// Looks on beyond the connection's mark, since connections may differ a little in order, and lose frames.
     #[cold]
-    fn search(&mut self, conn: ConnId, mark: &mut Mark, frame: &[u8]) -> Option<u64> {
+    fn search(&mut self, conn: ConnId, mark: &mut Mark, frame: &[u8]) -> Option<&Told> {
         if mark.next < self.oldest {
             return None;
         }
@@ -152,10 +140,11 @@ impl Repeats {
             mark.next += 1;
         }
         mark.ahead = 0;
-        Some(found)
+        Some(&self.notes[place(found)].told)
     }
 
     /// A frame was taken that nobody had brought before. Its head was read from so many bytes of its beginning and its end.
+    #[inline(always)]
     pub(super) fn keep(&mut self, conn: ConnId, mark: &mut Mark, frame: &[u8], read: (usize, usize), told: Told) {
         let len = frame.len();
         // What overlaps is kept whole.
@@ -164,12 +153,10 @@ impl Repeats {
         if size > LONGEST {
             return;
         }
-        if self.at + size > BYTES {
-            self.make_room(self.at, BYTES);
-            self.at = 0;
+        if size > self.free {
+            self.find_room(size);
         }
         let at = self.at;
-        self.make_room(at, at + size);
         let Some((first, last)) = self.bytes.get_mut(at..at + size).and_then(|kept| kept.split_at_mut_checked(begin))
         else {
             return;
@@ -178,7 +165,8 @@ impl Repeats {
         if end > 0 {
             last.copy_from_slice(&frame[len - end..]);
         }
-        self.at = at + size;
+        self.at += size;
+        self.free -= size;
         let mut brought = 0;
         if mark.next == self.next || mark.next < self.oldest || mark.ahead == MOST_AHEAD {
             // It leads; what it has not brought of the others' frames is lost on it.
@@ -188,18 +176,33 @@ impl Repeats {
             mark.ahead += 1;
             brought = bit(conn);
         }
+        if self.next - self.oldest == FRAMES as u64 {
+            // It takes that one's place.
+            self.oldest += 1;
+        }
         let [len, at, begin, end] = [len, at, begin, end].map(|n| n as u32);
         self.notes[place(self.next)] = Note { number: self.next, len, at, begin, end, brought, told };
         self.next += 1;
     }
 
-    /// Forgets the oldest, as long as they stand where another comes to stand.
-    #[inline]
-    fn make_room(&mut self, from: usize, to: usize) {
+    /// Finds so many bytes that are free, and forgets the oldest frames for that.
+    #[inline(never)]
+    fn find_room(&mut self, size: usize) {
+        if self.at + size > BYTES {
+            self.forget(self.at, BYTES);
+            self.at = 0;
+        }
+        self.forget(self.at, self.at + size);
+        let oldest = (self.oldest < self.next).then(|| self.notes[place(self.oldest)].at as usize);
+        // From the oldest to the newest, which ends here, they stand in a row, around the end of all.
+        self.free = oldest.filter(|oldest| *oldest >= self.at).unwrap_or(BYTES) - self.at;
+    }
+
+    /// Forgets the oldest frames, as long as they stand there.
+    fn forget(&mut self, from: usize, to: usize) {
         while self.oldest < self.next {
             let note = &mut self.notes[place(self.oldest)];
-            let is_apart = note.at as usize >= to || (note.at + note.begin + note.end) as usize <= from;
-            if is_apart && self.next - self.oldest < FRAMES as u64 {
+            if note.at as usize >= to || (note.at + note.begin + note.end) as usize <= from {
                 return;
             }
             note.number = FREE;

@@ -8,7 +8,7 @@ use super::instrument::Instruments;
 use super::parking::Parking;
 use super::registry::Registry;
 use super::timers::Timer;
-use super::{Engine, own_origin};
+use super::{Engine, own_origin, raw};
 use crate::batch::{BatchConfig, Batches, RawRow};
 use crate::config::{ConfigError, EngineConfig, Mode};
 use crate::exchange::reader::WireReader;
@@ -68,6 +68,7 @@ impl Engine {
         });
         let mut cx = Context::new(config, live, endpoints, batches);
         cx.now = Now { msg_id: numbers.start, row: 1, at, came: at.mono };
+        cx.last_wall = live.then_some(at.wall);
         cx.last_gap = numbers.last_gap;
         let mut engine = Self {
             cx,
@@ -80,7 +81,6 @@ impl Engine {
             added: Vec::new(),
             reader: WireReader::default(),
             isa: Isa::best(),
-            last_wall: live.then_some(at.wall),
             checkpoint_at: None,
             oldest_open: None,
         };
@@ -95,7 +95,7 @@ impl Engine {
             url: None,
             payload: &payload,
         };
-        engine.record_row(origin, &row);
+        raw::record_row(&mut engine.cx, origin, &row);
         if live {
             engine.subscribe_names()?;
             engine.cx.arm_in_ms(0, Timer::Reference);

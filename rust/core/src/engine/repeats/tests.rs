@@ -31,8 +31,8 @@ impl Lane {
 
     /// The number of the frame that it was found to be. Any that is found must share with it all that tells its head.
     fn find(&mut self, conn: usize, frame: &[u8]) -> Option<usize> {
-        let number = self.repeats.find(ConnId(conn as u16 + 1), &mut self.marks[conn], frame)?;
-        let found = self.repeats.told(number).instrument.0 as usize;
+        let told = self.repeats.find(ConnId(conn as u16 + 1), &mut self.marks[conn], frame)?;
+        let found = told.instrument.0 as usize;
         let (then, (begin, end)) = &self.kept[found];
         assert_eq!(then.len(), frame.len());
         assert_eq!(then[..*begin], frame[..*begin]);
