@@ -163,7 +163,8 @@ impl TradeStream {
         if row.has_ids() && *self.kind.get_or_insert(EventKind::Trade) != EventKind::Trade {
             return Outcome::Ignored(IgnoreReason::OtherTradeSource);
         }
-        if self.carriers.note(origin.conn, cx.now.at.mono) {
+        // One outside of the ids of the feed does not say that the feed is alive.
+        if row.has_ids() && self.carriers.note(origin.conn, cx.now.at.mono) {
             self.samples.make_room(cx);
         }
         self.take(cx, subject, origin, EventKind::Trade, std::slice::from_ref(row), texts, last_flag)
@@ -237,7 +238,9 @@ impl TradeStream {
         if let Some((mut key, trade)) = waiting {
             key.flags |= last_flag;
             self.emit(cx, subject, origin, &key, trade, texts);
-            self.carriers.took(origin.ts_recv);
+            if rows.iter().any(TradeRow::has_ids) {
+                self.carriers.took(origin.ts_recv);
+            }
             outcome = Outcome::Accepted;
         }
         outcome

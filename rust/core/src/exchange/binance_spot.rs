@@ -8,7 +8,7 @@
 //! | `trades` | `<s>@trade` | `trade` | every match; until June 2024 with the orders' ids `b`, `a` | `T`, `E` | `sequence` on `t` | §3 documented, recordings |
 //! | `trades` | `<s>@aggTrade` | `aggTrade` | fills of one taker order at one price, `f..l` | `T`, `E` | `sequence` on `a` | §3 documented, recordings |
 //! | `trades` | `GET /api/v3/historicalTrades`, `GET /api/v3/aggTrades`, by `fromId` | – | past trades of either feed | `T` | `t`, `a` | §3 documented |
-//! | – | `<s>@blockTrade` | `blockTrade` | off-book, condition `block`; not subscribed | `T`, `E` | `opaque`: ids `t` of a space of their own, outside the window of the trades | §3 documented |
+//! | `trades` | `<s>@blockTrade`, beside either | `blockTrade` | off-book, condition `block`; no REST request tells past ones | `T`, `E` | `opaque`: ids `t` of a space of their own, outside the window of the trades | §3 documented |
 //! | `l2` | `<s>@depth@100ms`, `<s>@depth` (1000 ms) | `depthUpdate` | absolute sizes of all levels changed in `[U, u]` | `E` | `chain`: `U == last u + 1` | §4 documented, recordings |
 //! | `l2` | `GET /api/v3/depth` | – | snapshot, 5000 levels a side; −1 or 0 and empty: just listed | none | `lastUpdateId`, `U <= id + 1 <= u` | §4 documented |
 //! | – | `<s>@depth5/10/20[@100ms]` | no type, no symbol | images: not taken | none | – | §4 documented, recordings |
@@ -45,7 +45,8 @@ impl Dialect for BinanceSpot {
     const WEIGHTS: Weights =
         Weights { snapshot_levels: 5000, snapshot: 250, top: 5, aggregates: 4, fills: Some(25), reference: 20 };
     /// §1, §2. Five messages a second count our pongs too, and the sixth costs the connection, more of them the address:
-    /// hence the small burst. The exchange takes 1024 streams on a connection; symbols are spread as on futures.
+    /// hence the small burst. The exchange takes 1024 streams on a connection, a channel of trades being two; symbols are
+    /// spread as on futures.
     const LIMITS: Limits = Limits {
         channels_per_connection: 200,
         channels_per_request: 200,

@@ -78,6 +78,8 @@ pub struct InstrumentRow {
 pub struct Tables {
     pub l2: Vec<BookRow>,
     pub trades: Vec<TradeRow>,
+    /// Trades whose ids are of another space than those of the feed (Binance spot).
+    pub off_book: Vec<TradeRow>,
     pub gaps: Vec<GapRow>,
     pub instruments: Vec<InstrumentRow>,
     /// Address and reason of each connection that has ended.
@@ -91,6 +93,13 @@ impl Tables {
         let read = Reader(&batch.rows);
         for i in 0..batch.rows.num_rows() {
             let key = read.key(i);
+            let is_off_book = batch.table == Table::Trades
+                && key.name.starts_with("binance-spot:")
+                && read.word("condition", i) == "block";
+            if is_off_book {
+                self.off_book.push(read.trade(key, i));
+                continue;
+            }
             *self.rows.entry((batch.table.name(), key.name.clone())).or_default() += 1;
             match batch.table {
                 Table::L2 => self.l2.push(BookRow {
@@ -102,17 +111,7 @@ impl Tables {
                     source: read.word("source", i),
                     key,
                 }),
-                Table::Trades => self.trades.push(TradeRow {
-                    id: number(&read.text("trade_id", i)),
-                    side: read.word("side", i),
-                    price: read.value::<Float64Type>("price", i),
-                    size: read.value::<Float64Type>("size", i),
-                    first_id: read.maybe::<Int64Type>("first_id", i),
-                    last_id: read.maybe::<Int64Type>("last_id", i),
-                    seq: read.maybe::<Int64Type>("seq", i),
-                    source: read.word("source", i),
-                    key,
-                }),
+                Table::Trades => self.trades.push(read.trade(key, i)),
                 Table::Gaps => self.gaps.push(GapRow {
                     gap_id: read.value::<Int64Type>("gap_id", i),
                     stream: read.word("stream", i),
@@ -167,6 +166,20 @@ fn number(id: &str) -> i64 {
 struct Reader<'a>(&'a RecordBatch);
 
 impl Reader<'_> {
+    fn trade(&self, key: Key, i: usize) -> TradeRow {
+        TradeRow {
+            key,
+            id: number(&self.text("trade_id", i)),
+            side: self.word("side", i),
+            price: self.value::<Float64Type>("price", i),
+            size: self.value::<Float64Type>("size", i),
+            first_id: self.maybe::<Int64Type>("first_id", i),
+            last_id: self.maybe::<Int64Type>("last_id", i),
+            seq: self.maybe::<Int64Type>("seq", i),
+            source: self.word("source", i),
+        }
+    }
+
     fn column(&self, name: &str) -> &dyn Array {
         self.0.column_by_name(name).unwrap_or_else(|| panic!("no column {name}"))
     }

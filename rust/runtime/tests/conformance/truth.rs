@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use xtrader_simulator::{BookImage, FrameRecord, Simulator, TradeRecord};
+use xtrader_simulator::{BookImage, EventKind, FrameRecord, Simulator, TradeRecord};
 
 use crate::case::{Case, StreamName, Subject};
 use crate::tables::{BookRow, GapRow, Tables};
@@ -112,6 +112,13 @@ pub fn compare_trades(case: &Case, simulator: &Simulator, tables: &Tables) -> us
             (reached, missing, skipped) = (Some(to), missing + skipped, 0);
         }
         assert!(rows.is_empty(), "{}: nobody issued {rows:?}", subject.key);
+        let mut off_book = simulator.with_truth(|truth| truth.trades(EventKind::BlockTrade, Some(subject.native)));
+        for row in tables.off_book.iter().filter(|row| row.key.name == subject.key) {
+            let at = off_book.iter().position(|trade| i64::try_from(trade.id) == Ok(row.id));
+            let trade = at.map(|at| off_book.remove(at));
+            let issued = trade.map(|t| (t.side, t.price.parse().unwrap(), t.size.parse().unwrap()));
+            assert_eq!(issued, Some((&*row.side, row.price, row.size)), "not issued, or twice: {row:?}");
+        }
         // What came after its gap had been closed was missing when that was said.
         let came_later = |id: &i64, gap: &GapRow| {
             let mut rows =

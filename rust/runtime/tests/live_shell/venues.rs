@@ -81,6 +81,30 @@ fn exchanges(batch: &Batch) -> Vec<(u16, String)> {
 }
 
 #[test]
+fn trades_off_the_book_come_beside_those_of_the_book() {
+    let spot = simulator(&json!({"exchange": "binance-spot", "symbols": ["BTCUSDT"], "block_trades": 0.5}));
+    for source in ["trade", "agg_trade"] {
+        let plan = plan(json!({
+            "subscriptions": ["binance-spot:BTCUSDT"],
+            "engine": {
+                "streams": ["trades"], "trade_source": source, "endpoints": {"binance-spot": endpoints(&spot)},
+            },
+        }));
+        let stream = LiveStream::start_all(plan.unwrap()).unwrap();
+        let mut wanted = BTreeSet::from(["regular", "block"]);
+        read_until(&stream, |batch| {
+            if batch.table == Table::Trades {
+                let words = batch.rows.column_by_name("condition").unwrap().as_any_dictionary();
+                let names = words.values().as_string::<i32>();
+                words.normalized_keys().into_iter().for_each(|key| _ = wanted.remove(names.value(key)));
+            }
+            wanted.is_empty()
+        });
+        stream.stop().unwrap();
+    }
+}
+
+#[test]
 fn several_venues_come_by_one_stream_each_from_a_shard_of_its_own() {
     let futures = simulator(&json!({"symbols": ["BTCUSDT"]}));
     let okx = simulator(&json!({"exchange": "okx", "symbols": ["BTC-USDT", "BTC-USDT-SWAP"]}));

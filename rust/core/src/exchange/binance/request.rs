@@ -42,9 +42,10 @@ pub(crate) fn suffix_of(speed: DepthSpeed) -> &'static str {
     }
 }
 
-/// A SUBSCRIBE or UNSUBSCRIBE frame.
+/// A SUBSCRIBE or UNSUBSCRIBE frame. A channel of several streams is named as in an address: `a/b` (spot §1).
 pub(super) fn frame(method: &str, names: &[&str], id: u64) -> String {
-    serde_json::json!({ "method": method, "params": names, "id": id }).to_string()
+    let streams: Vec<&str> = names.iter().flat_map(|name| name.split('/')).collect();
+    serde_json::json!({ "method": method, "params": streams, "id": id }).to_string()
 }
 
 /// A question that a living connection must answer.
@@ -178,6 +179,14 @@ mod tests {
     use crate::exchange::Protocol;
     use crate::exchange::binance_futures::BinanceFutures;
     use crate::exchange::binance_spot::BinanceSpot;
+
+    #[test]
+    fn a_channel_of_two_streams_is_asked_for_by_both() {
+        assert_eq!(
+            BinanceSpot::subscribe(&["btcusdt@trade/btcusdt@blockTrade", "btcusdt@depth"], 3),
+            r#"{"id":3,"method":"SUBSCRIBE","params":["btcusdt@trade","btcusdt@blockTrade","btcusdt@depth"]}"#
+        );
+    }
 
     #[test]
     fn answers() {

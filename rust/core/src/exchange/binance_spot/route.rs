@@ -4,13 +4,14 @@ use crate::config::{DepthSpeed, Stream, TradeSource};
 use crate::exchange::Channel;
 use crate::exchange::binance::suffix_of;
 
-/// Name of a stream; `None` where there is none of the kind. All are on one address.
+/// Name of a stream; `None` where there is none of the kind. All are on one address. Neither feed of trades has those off
+/// the book (§3), so a channel of trades is two streams: they are subscribed, granted and lost together.
 pub(super) fn channel(native: &str, stream: Stream, source: TradeSource, speed: DepthSpeed) -> Option<Channel> {
     let symbol = native.to_lowercase();
     let name = match stream {
         Stream::Trades => match source {
-            TradeSource::Auto | TradeSource::Trade => format!("{symbol}@trade"),
-            TradeSource::AggTrade => format!("{symbol}@aggTrade"),
+            TradeSource::Auto | TradeSource::Trade => format!("{symbol}@trade/{symbol}@blockTrade"),
+            TradeSource::AggTrade => format!("{symbol}@aggTrade/{symbol}@blockTrade"),
         },
         Stream::Bbo => format!("{symbol}@bookTicker"),
         Stream::L2 => format!("{symbol}@depth{}", suffix_of(speed)),
@@ -32,11 +33,12 @@ mod tests {
     fn streams_are_named_as_the_exchange_names_them() {
         let named = |stream, source, speed| channel("BTCUSDT", stream, source, speed).map(|channel| channel.name);
         let auto = |stream| named(stream, TradeSource::Auto, DepthSpeed::Auto);
-        assert_eq!(auto(Stream::Trades).as_deref(), Some("btcusdt@trade"));
+        assert_eq!(auto(Stream::Trades).as_deref(), Some("btcusdt@trade/btcusdt@blockTrade"));
         assert_eq!(auto(Stream::L2).as_deref(), Some("btcusdt@depth@100ms"));
         assert_eq!(auto(Stream::Bbo).as_deref(), Some("btcusdt@bookTicker"));
         assert_eq!(auto(Stream::Derivatives), None);
-        assert_eq!(named(Stream::Trades, TradeSource::AggTrade, DepthSpeed::Auto).as_deref(), Some("btcusdt@aggTrade"));
+        let aggregated = named(Stream::Trades, TradeSource::AggTrade, DepthSpeed::Auto);
+        assert_eq!(aggregated.as_deref(), Some("btcusdt@aggTrade/btcusdt@blockTrade"));
         assert_eq!(
             named(Stream::L2, TradeSource::Auto, DepthSpeed::Ms1000).as_deref(),
             Some("btcusdt@depth"),
