@@ -202,6 +202,45 @@ fn what_is_held_says_more_exactly_what_is_missing_than_who_comes_last() {
     }
 }
 
+// Fault: X05, X21
+#[test]
+fn a_snapshot_behind_a_fall_is_where_the_others_get_to() {
+    let mut ticks = vec![(1, Tick::Change(1, 0, 0)); 12];
+    ticks[1].0 = 18;
+    ticks[11].1 = Tick::Reset;
+    for exchange in Exchange::ALL {
+        let fast = [Fate::Lose, ON_TIME, ON_TIME];
+        let mut case = carried(exchange, ticks.clone(), [(0, &fast), (0, &[Fate::Pass(251)])]);
+        case.copies[0].outages = vec![(100, 1)];
+        judge::all(&case, &carry(&case));
+    }
+}
+
+// Fault: X05, X21
+#[test]
+fn a_snapshot_that_nothing_follows_since_ids_fell_does_not_stand() {
+    let mut ticks = vec![(1, Tick::Change(1, 0, 0)); 18];
+    ticks[15].1 = Tick::Reset;
+    for exchange in Exchange::ALL {
+        let mut case = carried(exchange, ticks.clone(), [(254, &[ON_TIME]), (339, &[ON_TIME])]);
+        case.copies.iter_mut().for_each(|copy| copy.outages = vec![(100, 1)]);
+        judge::all(&case, &carry(&case));
+    }
+}
+
+// Fault: X05, X21
+#[test]
+fn what_waits_from_before_ids_fell_is_left_behind_where_the_book_is_further() {
+    let mut ticks = vec![(50, Tick::Change(1, 0, 0)); 25];
+    ticks[22].1 = Tick::Reset;
+    for exchange in Exchange::ALL {
+        let mut case = carried(exchange, ticks.clone(), [(0, &[ON_TIME]), (0, &[ON_TIME])]);
+        case.copies[0].outages = vec![(934, 94), (1_121, 40)];
+        case.copies[1].outages = vec![(1_018, 80)];
+        judge::all(&case, &carry(&case));
+    }
+}
+
 /// The same over and over, as long as one likes: `XTRADER_LONG_CASES=100000 cargo test -- --ignored`.
 #[test]
 #[ignore = "takes minutes: make test-long"]

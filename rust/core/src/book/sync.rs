@@ -8,7 +8,7 @@ use std::cmp::Ordering;
 use crate::arbiter::Seats;
 use crate::exchange::{Key, SnapshotSource};
 use crate::symbol::ConnId;
-use crate::time::{CLEARLY_LATER, is_later};
+use crate::time::{CLEARLY_LATER, NS_PER_S, is_later};
 
 /// Where the exchanges' manuals differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +23,10 @@ pub struct SyncRules {
     /// `U <= lastUpdateId <= u`). Where false, `u <= id` is stale (Binance spot).
     pub first_may_end_at_snapshot: bool,
 }
+
+/// A connection that is for so long before a snapshot will not reach it: ids fell behind it. In nanoseconds of the
+/// exchange's time.
+const OVERDUE: i64 = 3 * NS_PER_S;
 
 /// State of one book.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -172,6 +176,8 @@ pub struct BookSync {
     led_by: Option<ConnId>,
     /// A diff has been applied since the snapshot, or needs no bridge to it.
     bridged: bool,
+    /// Event time of the first diff that lay before the snapshot, as long as none has followed it.
+    stale_since: Option<i64>,
     /// Event time of what the book took last: ids that fall while time goes on are a new epoch.
     last_event: Option<i64>,
     /// Each connection's own chain.
@@ -190,6 +196,7 @@ impl BookSync {
             at: Position::default(),
             led_by: None,
             bridged: false,
+            stale_since: None,
             last_event: None,
             chains: Vec::with_capacity(4),
             seats: Seats::default(),
@@ -304,12 +311,17 @@ impl BookSync {
     /// time goes on has come to the next one. One that has just joined has where it is clearly later than a book whose ids are
     /// higher, or is the only one.
     fn epoch_of(&self, id: i64, event: Option<i64>, conn: ConnId) -> i64 {
+        let is_never_reached = !self.bridged && self.state == SyncState::Live && id < self.at.id;
+        if is_never_reached && is_later(event, self.stale_since, OVERDUE) {
+            return self.at.epoch + 1;
+        }
         let own = self.chain_of(conn);
         let fell = own.filter(|own| id < own.id && is_later(event, own.event, 0));
         let before = own.and_then(|own| own.epoch);
         let before = before.or_else(|| fell.map(|own| self.likely_epoch_of(own.id, own.event)));
         if let Some(before) = before {
-            let epoch = before + i64::from(fell.is_some());
+            let has_followed = fell.is_some_and(|own| own.epoch.is_none() && self.is_nearer(id, own.id));
+            let epoch = if has_followed { self.at.epoch } else { before + i64::from(fell.is_some()) };
             if epoch >= self.at.epoch || !self.is_behind_the_fall(event) {
                 return epoch;
             }
@@ -318,6 +330,11 @@ impl BookSync {
         let is_believed =
             is_later(event, self.last_event, CLEARLY_LATER) || is_alone && is_later(event, self.last_event, 0);
         if id < self.at.id && is_believed { self.at.epoch + 1 } else { self.likely_epoch_of(id, event) }
+    }
+
+    /// An id is nearer to the book than another one.
+    fn is_nearer(&self, id: i64, other: i64) -> bool {
+        id.abs_diff(self.at.id) < other.abs_diff(self.at.id)
     }
 
     /// The book's, unless ids have just fallen and this one goes on from where they were before.
@@ -451,6 +468,14 @@ impl BookSync {
         !self.rules.ids_may_fall && fell
     }
 
+    /// From where the ids of a connection fell to where the book is already. Asked before [`Self::note`] is told of it.
+    #[must_use]
+    pub fn followed_from(&self, diff: &Placed) -> Option<i64> {
+        let own = self.chain_of(diff.conn).filter(|_| !self.rules.ids_may_fall && diff.linked)?;
+        let fell = diff.key.last < own.id && is_later(diff.event, own.event, 0);
+        (fell && diff.last.epoch == self.at.epoch).then_some(own.id)
+    }
+
     /// Ids have fallen to this one: what connections still bring of before is known.
     pub fn begin_epoch(&mut self, id: i64, event: Option<i64>) {
         let from = self.chains.iter().map(|chain| chain.id).fold(self.at.id, i64::max);
@@ -511,6 +536,9 @@ impl BookSync {
         if self.chain_of(diff.conn).is_some_and(is_old) {
             // Repeated from long ago: where the chain is nobody learns from it.
             return;
+        }
+        if !self.bridged {
+            self.stale_since = self.stale_since.or(diff.event);
         }
         self.set_chain(self.chain_after(diff));
     }
@@ -636,25 +664,31 @@ impl BookSync {
 
     /// The book was replaced by a REST snapshot.
     pub fn snapshot_taken(&mut self, id: i64) {
+        self.doubt_chains_beyond(id);
         self.at.id = id;
         self.led_by = None;
         self.bridged = false;
-        self.last_event = None;
+        (self.last_event, self.stale_since) = (None, None);
         self.state = SyncState::Live;
     }
 
     /// The book was replaced by a snapshot on the stream itself: it is whole, and the next diff of its connection
     /// follows it. How often ids fell on the way there nobody knows.
     pub fn channel_snapshot_taken(&mut self, id: i64, event: Option<i64>, conn: ConnId) {
-        for chain in self.chains.iter_mut().filter(|_| self.rules.ids_may_fall) {
-            chain.epoch = None;
-        }
+        self.doubt_chains_beyond(id);
         self.at.id = id;
         self.set_chain(Chain { conn, id, epoch: Some(self.at.epoch), event });
         self.led_by = Some(conn);
         self.bridged = true;
         self.last_event = event;
         self.state = SyncState::Live;
+    }
+
+    /// Who was further than a snapshot may be of before a fall that it is behind, or only ahead of who lags.
+    fn doubt_chains_beyond(&mut self, id: i64) {
+        for chain in self.chains.iter_mut().filter(|chain| self.rules.ids_may_fall || id < chain.id) {
+            chain.epoch = None;
+        }
     }
 
     fn chain_of(&self, conn: ConnId) -> Option<Chain> {

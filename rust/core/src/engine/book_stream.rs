@@ -172,6 +172,8 @@ impl BookStream {
         if self.sync.is_reset(&diff) {
             self.begin_epoch(cx, subject, origin, diff.key.last, head.times.event);
             self.ask_snapshot(cx, subject);
+        } else if let Some(from) = self.sync.followed_from(&diff).filter(|_| !self.held.is_empty()) {
+            self.leave_behind(cx, subject, from, diff.key.last);
         }
         let verdict = self.judge(cx, &diff);
         let is_fresh = match verdict {
@@ -223,7 +225,7 @@ impl BookStream {
         self.carriers.restart_race();
         self.break_off(cx, subject, origin, Finding::new(GapCause::IdReset, GapEvidence::Chain), None);
         self.sync.begin_epoch(id, event);
-        self.drop_held_of_before(cx);
+        self.drop_held_if(cx, |sync, held| sync.is_of_before(&held.diff));
     }
 
     /// As the machine does, which knows of connections that have spoken: one that carries the book and has not yet may
@@ -525,7 +527,9 @@ impl BookStream {
     /// A connection is gone. If it was the last, the book's continuity is, too.
     pub(super) fn on_conn_down(&mut self, cx: &mut Context, subject: Subject, origin: Origin, finding: Finding) {
         self.sync.forget(origin.conn);
-        if self.carriers.forget(origin.conn) {
+        // A snapshot may have come before anybody spoke.
+        let is_left_alone = self.carriers.conns().is_empty() && cx.up.is_empty();
+        if self.carriers.forget(origin.conn) || is_left_alone {
             self.suspend(cx, subject, origin, finding);
         } else {
             self.give_up_if_nobody_can_heal(cx, subject, origin);

@@ -79,6 +79,8 @@ pub struct Outcome {
     pub batches: Vec<Batch>,
     pub book: BookReport,
     pub counters: serde_json::Value,
+    /// How many snapshots in a row were asked for, at most, and left the book broken.
+    pub in_vain: usize,
 }
 
 /// The way of one connection, in order.
@@ -114,8 +116,7 @@ fn way(stream: &Stream, copy: &Copy, conn: usize) -> VecDeque<Happening> {
     let mut way = VecDeque::new();
     let (mut at, mut is_out_until) = (0, 0);
     let mut state = 0;
-    // The last messages pass: what went before is over by then.
-    let calm = stream.end.saturating_sub(20);
+    let calm = stream.calm;
     for (sent, what) in messages {
         while let Some((begin, long)) = outages.front().copied().filter(|(begin, _)| *begin <= sent) {
             outages.pop_front();
@@ -245,6 +246,7 @@ pub fn carry(case: &Case) -> Outcome {
         }
     }
     let mut resync: Option<u64> = None;
+    let (mut in_vain, mut in_a_row) = (0, 0);
     if !case.exchange.sends_snapshots() {
         resync = Some(0);
     }
@@ -280,8 +282,10 @@ pub fn carry(case: &Case) -> Outcome {
             break;
         }
         let snapshot_comes = ways.iter().flatten().any(|next| matches!(next.what, What::Snapshot(_)));
-        if resync.is_none() && !snapshot_comes && play.needs_a_snapshot() {
-            resync = Some(play.now + RESYNC);
+        if resync.is_none() && !snapshot_comes {
+            in_a_row = if play.needs_a_snapshot() { in_a_row + 1 } else { 0 };
+            in_vain = in_a_row.max(in_vain);
+            resync = (in_a_row > 0).then_some(play.now + RESYNC);
         }
     }
     // Whatever was still open has had its time.
@@ -291,7 +295,7 @@ pub fn carry(case: &Case) -> Outcome {
         play.batches.push(batch);
     }
     let (book, counters) = (play.engine.books().remove(0), play.engine.counters());
-    Outcome { stream: play.stream, log: play.log, batches: play.batches, book, counters }
+    Outcome { stream: play.stream, log: play.log, batches: play.batches, book, counters, in_vain }
 }
 
 /// A connection brings the book as of then between its other messages.

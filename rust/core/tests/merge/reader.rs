@@ -6,9 +6,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::carriage::{Happening, Outcome, WINDOW, What};
 use crate::stream::{Exchange, Stream};
 
-/// Milliseconds by which times of two servers may differ.
-const CLEARLY_LATER: u64 = 1_000;
-
 /// A gap as the table should have it: its cause, the ids among which the missing ones lie, and what became of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Told {
@@ -94,9 +91,12 @@ impl<'a> Reader<'a> {
             }
             What::Trades { .. } => {}
             What::Down => {
+                let had_spoken = self.up.contains(&conn);
                 self.chains.remove(&conn);
                 self.mute.remove(&conn);
-                if self.up.remove(&conn) && self.up.is_empty() {
+                self.up.remove(&conn);
+                // A snapshot may have come by REST before anybody spoke.
+                if self.up.is_empty() && (had_spoken || self.mute.is_empty()) {
                     self.held.clear();
                     self.break_off("disconnect", None);
                 }
@@ -247,8 +247,7 @@ impl<'a> Reader<'a> {
         if let Some(at) = self.at.filter(|_| is_shared) {
             let [new, old] = [state, at].map(|state| &self.stream.states[state]);
             let had_come_as_far = self.chains.get(&conn).is_some_and(|chain| *chain >= at);
-            let counts_anew =
-                new.id < old.id && (new.at > old.at + CLEARLY_LATER || had_come_as_far && new.at >= old.at);
+            let counts_anew = new.id < old.id && had_come_as_far && new.at >= old.at;
             if !counts_anew && (new.id <= old.id || state <= at) {
                 self.chains.insert(conn, state);
                 return;

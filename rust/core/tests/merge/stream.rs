@@ -100,19 +100,27 @@ pub struct Stream {
     pub exchange: Exchange,
     pub states: Vec<State>,
     pub trades: Vec<Trade>,
+    /// From then on nothing errs: what went before is over by then.
+    pub calm: u64,
     pub end: u64,
 }
 
 impl Stream {
     /// A change and a trade come first and last, so that every connection is known before it errs and heard behind it: later
-    /// by more than clocks may differ.
+    /// by more than clocks may differ, and at last by more than a connection may be behind a snapshot.
     pub fn new(exchange: Exchange, ticks: &[(u64, Tick)]) -> Self {
         let start: Levels = (0..PRICES.len()).map(|level| (level, 1)).collect();
         let first = State { id: 5_000, at: 0, levels: start, changed: None, is_reset: false };
-        let mut stream = Self { exchange, states: vec![first], trades: Vec::new(), end: 0 };
+        let mut stream = Self { exchange, states: vec![first], trades: Vec::new(), calm: 0, end: 0 };
         let (mut resets, mut epoch, mut epoch_at) = (0, 0, 0);
         let opening = [(1, Tick::Change(1, 0, 7)), (1, Tick::Trade(1))];
-        let closing = [(1_200, Tick::Change(2, 1, 8)), (1, Tick::Trade(2)), (1, Tick::Change(1, 2, 9))];
+        let closing = [
+            (1_200, Tick::Change(2, 1, 8)),
+            (1, Tick::Trade(2)),
+            (1, Tick::Change(1, 2, 9)),
+            (2_000, Tick::Change(1, 3, 9)),
+        ];
+        stream.calm = 1_000 + opening.iter().chain(ticks).map(|(wait, _)| wait).sum::<u64>();
         for (wait, tick) in opening.iter().chain(ticks).chain(&closing) {
             stream.end += wait;
             let before = &stream.states[stream.states.len() - 1];

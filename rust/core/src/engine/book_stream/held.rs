@@ -1,7 +1,7 @@
 //! Events that wait for a snapshot or for the bridge over a hole.
 
 use super::{BookStream, Finding};
-use crate::book::sync::{Placed, SyncState, Verdict};
+use crate::book::sync::{BookSync, Placed, SyncState, Verdict};
 use crate::config::Stream;
 use crate::engine::context::{Context, Origin, Subject};
 use crate::engine::gaps::OpenGap;
@@ -183,10 +183,25 @@ impl BookStream {
         self.break_off(cx, subject, origin, finding, noticed);
     }
 
-    /// Ids have fallen: what is held of before will never follow.
-    pub(super) fn drop_held_of_before(&mut self, cx: &mut Context) {
+    /// Ids fell behind `from` and are at `to` now: what waits for what was before waits for nothing.
+    #[cold]
+    pub(super) fn leave_behind(&mut self, cx: &mut Context, subject: Subject, from: i64, to: i64) {
+        self.drop_held_if(cx, |_, held| {
+            let id = held.diff.key.last;
+            id.abs_diff(from) < id.abs_diff(to)
+        });
+        (self.hole, self.heal_until) = (None, None);
+        if self.held.is_empty() {
+            self.sync.bridged_over();
+        } else if self.sync.state() == SyncState::Holding {
+            self.wait_for_bridge(cx, subject);
+        }
+    }
+
+    /// Drops what will never follow.
+    pub(super) fn drop_held_if(&mut self, cx: &mut Context, is_useless: impl Fn(&BookSync, &Held) -> bool) {
         for held in std::mem::take(&mut self.held) {
-            if self.sync.is_of_before(&held.diff) {
+            if is_useless(&self.sync, &held) {
                 self.drop_one(cx, &held);
             } else {
                 self.held.push_back(held);

@@ -50,6 +50,8 @@ impl BookStream {
             // Nobody would bring what follows it.
             return ReplyOutcome::Ignored(IgnoreReason::UnknownReply);
         }
+        let now = cx.now.at.mono;
+        self.drop_held_if(cx, |_, held| id < held.diff.key.prev && now.saturating_sub(held.since) >= OVERDUE);
         self.held.make_contiguous().sort_by_key(|held| held.diff.order());
         match self.sync.judge_snapshot(id, self.held.iter().map(|held| held.diff.key)) {
             SnapshotVerdict::WhileLive => return ReplyOutcome::Ignored(IgnoreReason::SnapshotWhileLive),
