@@ -101,9 +101,9 @@ impl StateStream {
 
     /// Counts a row that was dropped by its head.
     pub(super) fn note_copy(&mut self, cx: &mut Context, origin: Origin, feed: u8, time: i64) {
-        if let Some(verdict) = self.check(feed, time, origin.conn) {
+        if let Some((_, latest)) = self.feeds.iter_mut().find(|(number, _)| *number == feed) {
+            latest.drop_unseen(latest.check(time, origin.conn));
             self.note(origin.conn, feed, cx.now.at.mono);
-            self.feed(feed).drop_unseen(verdict);
             self.carriers.compare_copy(cx, origin.conn, Self::key(feed, time), i64::MAX);
         }
     }

@@ -245,3 +245,16 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn events_wait_side_by_side_whatever_the_step_of_their_keys() {
+    const MS: i64 = 1_000_000;
+    for step in [1, 2, 3, 7, 10, 64, 100, 128, 1000, MS, 8 * MS, 20 * MS, 100 * MS, 250 * MS, 500 * MS, 1000 * MS] {
+        for begin in [5_000_000_000, 1_700_000_000_123 * MS, 1_790_000_000_000 * MS] {
+            let mut places: Vec<usize> = (0..SLOTS as i64 / 2).map(|n| place(begin + n * step)).collect();
+            places.sort_unstable();
+            places.dedup();
+            assert!(places.len() >= SLOTS / 5, "{} at steps of {step} from {begin}", places.len());
+        }
+    }
+}
