@@ -308,7 +308,7 @@ impl BookStream {
         }
         let levels = std::mem::take(&mut cx.levels);
         let (since, breaks_chain) = (cx.now.at.mono, self.sync.breaks_chain(&diff));
-        self.hold(cx, Held { diff, head: *book_head, origin, levels, since, breaks_chain, copies: 0 });
+        self.hold(cx, Held { diff, head: *book_head, origin, levels, since, breaks_chain, is_told: false, copies: 0 });
         if is_early {
             self.wait_for_bridge(cx, subject);
         } else {

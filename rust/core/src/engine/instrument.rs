@@ -56,7 +56,7 @@ impl InstrumentState {
         variant: Option<&str>,
     ) -> Option<Outcome> {
         match kind {
-            EventKind::AggTrade | EventKind::Trade => self.trades.take_repeated(cx, origin.conn, kind, key),
+            EventKind::AggTrade | EventKind::Trade => self.trades.take_repeated(cx, origin.conn, kind, key, event),
             EventKind::Depth => self.book.take_repeated(cx, self.subject, origin, key, event, variant),
             EventKind::Bbo => self.quotes.take_repeated(cx, origin.conn, key, event),
             EventKind::Book | EventKind::MixedTrades | EventKind::State => None,

@@ -4,7 +4,7 @@
 use super::trade_holes::TradeHoles;
 use crate::arbiter::{Seats, SequenceWindow, Verdict};
 use crate::symbol::ConnId;
-use crate::time::is_later;
+use crate::time::{CLEARLY_LATER, is_later};
 
 /// First and last id.
 type Ids = (i64, i64);
@@ -25,10 +25,20 @@ pub(super) struct Epoch {
 }
 
 impl Epoch {
-    /// All of these ids lie below the window, though their event is later than that of the highest id: they are none of
-    /// its late copies, ids have fallen.
+    /// Ids have fallen: all of these lie below the window though their event is later than that of the highest id, or they
+    /// have been seen though it is clearly later. They are none of its late copies.
     pub(super) fn is_over(&self, (first, last): Ids, event: Option<i64>) -> bool {
-        is_later(event, self.high_event, 0) && self.window.check(first, last) == Verdict::TooOld
+        match self.window.check(first, last) {
+            Verdict::TooOld => is_later(event, self.high_event, 0),
+            Verdict::Known => self.is_long_over(event),
+            Verdict::Fresh | Verdict::PartlyKnown => false,
+        }
+    }
+
+    /// An event is clearly later than that of the highest id.
+    #[inline]
+    pub(super) fn is_long_over(&self, event: Option<i64>) -> bool {
+        is_later(event, self.high_event, CLEARLY_LATER)
     }
 }
 

@@ -59,10 +59,14 @@ impl TradeStream {
         conn: ConnId,
         kind: EventKind,
         key: Key,
+        event: Option<i64>,
     ) -> Option<Outcome> {
         let Key { first, last, .. } = key;
         let is_plain = self.kind == Some(kind) && self.epochs.have_never_fallen() && first <= last;
-        if !is_plain || self.epochs.now.window.check(first, last) != Verdict::Known {
+        if !is_plain
+            || self.epochs.now.is_long_over(event)
+            || self.epochs.now.window.check(first, last) != Verdict::Known
+        {
             return None;
         }
         if self.carriers.note(conn, cx.now.at.mono) {
@@ -103,6 +107,7 @@ impl TradeStream {
         }
         match verdict {
             Verdict::Fresh | Verdict::PartlyKnown => {}
+            Verdict::Known | Verdict::TooOld if is_present && epoch.is_over((first, last), event) => {}
             Verdict::Known => {
                 epoch.window.drop_known(first, last);
                 self.epochs.hear(origin.conn, (first, last), place);
@@ -112,10 +117,8 @@ impl TradeStream {
                 return Outcome::Duplicate;
             }
             Verdict::TooOld => {
-                if !is_present || !epoch.is_over((first, last), event) {
-                    epoch.window.insert_range(first, last);
-                    return Outcome::Ignored(IgnoreReason::TooOld);
-                }
+                epoch.window.insert_range(first, last);
+                return Outcome::Ignored(IgnoreReason::TooOld);
             }
         }
         let mut trades = std::mem::take(&mut cx.trades);

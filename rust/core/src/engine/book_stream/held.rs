@@ -21,6 +21,8 @@ pub(super) struct Held {
     pub since: u64,
     /// Its connection has left out what comes before it.
     pub breaks_chain: bool,
+    /// What is missing before it has been told.
+    pub is_told: bool,
     /// Frames that said the same since, whose levels nobody needs: they come to what it comes to.
     pub copies: u64,
 }
@@ -181,6 +183,7 @@ impl BookStream {
         };
         let noticed = self.hole.take();
         self.break_off(cx, subject, origin, finding, noticed);
+        self.held.iter_mut().for_each(|held| held.is_told = true);
     }
 
     /// Ids fell behind `from` and are at `to` now: what waits for what was before waits for nothing.

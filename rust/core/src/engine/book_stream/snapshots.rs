@@ -103,6 +103,8 @@ impl BookStream {
         for held in self.held.drain(..settled).collect::<Vec<_>>() {
             self.settle(cx, subject, &held);
         }
+        // What a newer snapshot still lies before was of before ids fell, or comes again.
+        self.drop_held_if(cx, |_, held| held.is_told);
         self.drain(cx, subject, origin);
         ReplyOutcome::Accepted
     }

@@ -179,6 +179,22 @@ fn trade_ids_that_fall_are_named_once_whoever_is_behind() {
 
 // Fault: X21
 #[test]
+fn trade_ids_that_fall_a_little_are_no_repetitions() {
+    let mut world = World::replaying(2);
+    let at = |id: i64, time: i64| agg_trade_at("BTCUSDT", id, 1_795_348_700_000 + time, "1", "1");
+    for (id, time) in [(101, 10), (102, 20), (103, 30), (101, 2_000), (102, 2_010), (103, 2_010), (104, 2_020)] {
+        world.frame(A, &at(id, time));
+    }
+    for (id, time) in [(102, 20), (103, 30), (104, 40), (101, 2_000), (102, 2_010), (104, 2_020), (105, 2_030)] {
+        world.frame(B, &at(id, time));
+    }
+    let told = ["101", "102", "103", "101", "102", "103", "104", "104", "105"];
+    assert_eq!(world.rows(Table::Trades, &["trade_id"]), told);
+    assert_eq!(world.rows(Table::Gaps, &["gap_id", "cause"]), ["1|id_reset"; 2]);
+}
+
+// Fault: X21
+#[test]
 fn ids_of_a_book_that_fall_are_named_once_whoever_is_behind() {
     let mut world = live(2);
     let at = |(prev, last): (i64, i64), time: i64| {
