@@ -263,7 +263,9 @@ impl Connection {
         self.closing = None;
         self.announced = false;
         let limits = limits(cx);
-        self.tokens = (u64::from(limits.request_burst), now);
+        if !limits.requests_are_shared {
+            self.tokens = (u64::from(limits.request_burst), now);
+        }
         for channel in &mut self.channels {
             *channel = Channel { refused: channel.refused, ..channel.anew() };
         }
@@ -279,7 +281,8 @@ impl Connection {
             let id = self.request_id();
             self.state = State::LoggingIn(id);
             // The shell sends it, and the exchange counts it (OKX §1).
-            self.tokens.0 = self.tokens.0.saturating_sub(1);
+            let tokens = self.tokens(cx);
+            tokens.0 = tokens.0.saturating_sub(1);
             cx.actions.push_back(Action::Login { conn: self.id, request: id });
             cx.arm_in_ms(cx.config.deadlines.ack_ms, Timer::Ack(self.id, id));
         } else {
@@ -385,30 +388,36 @@ impl Connection {
         let limits = limits(cx);
         let now = cx.now.at.mono;
         let every = limits.request_every_ms.saturating_mul(NS_PER_MS.unsigned_abs()).max(1);
-        let (tokens, since) = self.tokens;
+        let (tokens, since) = *self.tokens(cx);
         let earned = now.saturating_sub(since) / every;
         let burst = u64::from(limits.request_burst);
-        self.tokens = if tokens.saturating_add(earned) >= burst {
+        let mut left = if tokens.saturating_add(earned) >= burst {
             (burst, now)
         } else {
             (tokens + earned, since.saturating_add(earned.saturating_mul(every)))
         };
-        while self.tokens.0 > 0
+        while left.0 > 0
             && self.waiting.front().is_some_and(|request| !request.must_wait(self.is_careful, &self.asked))
             && let Some(request) = self.waiting.pop_front()
         {
-            self.tokens.0 -= 1;
+            left.0 -= 1;
             cx.actions.push_back(Action::Send { conn: self.id, text: request.text.clone() });
             if request.is_owed {
                 cx.arm_in_ms(cx.config.deadlines.ack_ms, Timer::Ack(self.id, request.id));
                 self.asked.push(request);
             }
         }
+        *self.tokens(cx) = left;
         // Who waits for an answer goes on with it.
-        if !self.waiting.is_empty() && !self.flushing && self.tokens.0 == 0 {
+        if !self.waiting.is_empty() && !self.flushing && left.0 == 0 {
             self.flushing = true;
-            cx.timers.arm(self.tokens.1.saturating_add(every), Timer::Flush(self.id, self.session));
+            cx.timers.arm(left.1.saturating_add(every), Timer::Flush(self.id, self.session));
         }
+    }
+
+    /// Requests that may leave now, and since when the next one is being earned.
+    fn tokens<'a>(&'a mut self, cx: &'a mut Context) -> &'a mut (u64, u64) {
+        if limits(cx).requests_are_shared { &mut cx.tokens } else { &mut self.tokens }
     }
 
     /// An answer came: what waited for it may go on.
@@ -521,7 +530,7 @@ impl Connection {
                 None => return,
             },
         };
-        self.tokens = (0, cx.now.at.mono);
+        *self.tokens(cx) = (0, cx.now.at.mono);
         self.subscribe(cx, names);
     }
 

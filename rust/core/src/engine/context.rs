@@ -91,6 +91,8 @@ pub(super) struct Context {
     pub actions: VecDeque<Action>,
     pub timers: Timers,
     pub jitter: Jitter,
+    /// Requests that may leave now, where connections share them, and since when the next one is being earned.
+    pub tokens: (u64, u64),
     pub counters: Counters,
     /// What each connection is worth.
     pub ledger: Ledger,
@@ -148,6 +150,8 @@ impl Context {
             actions: VecDeque::with_capacity(64),
             timers: Timers::default(),
             jitter,
+            // As many as there may be.
+            tokens: (u64::MAX, 0),
             counters: Counters::default(),
             ledger,
             requests: HashMap::new(),

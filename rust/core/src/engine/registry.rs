@@ -9,7 +9,7 @@ use super::instrument::InstrumentState;
 use super::live::SOON;
 use super::timers::Timer;
 use super::{Engine, NO_TIMES, unconverted};
-use crate::config::{Selection, What};
+use crate::config::{Selection, SizeUnit, What};
 use crate::event::Scales;
 use crate::instrument::{Conversion, Instrument};
 use crate::report::{RejectReason, ReplyOutcome};
@@ -59,8 +59,9 @@ impl Registry {
         self.told.contains_key(url)
     }
 
-    /// Tells an instrument its name, tick, lot and unit, where they are known. True where the name is another than it had:
-    /// what a native name alone tells is not always all (OKX §2: an X-Perp is called like a dated future).
+    /// Tells an instrument its name, tick, lot and unit, where they are known. True where the name or the unit is another
+    /// than it had: what a native name alone tells is not always all (OKX §2: an X-Perp is called like a dated future), and
+    /// a contract may come to be worth more or less (OKX §2: `ctVal`).
     pub(super) fn describe(&self, cx: &mut Context, state: &mut InstrumentState) -> bool {
         let Some(instrument) = self.get(&state.native) else { return false };
         let is_renamed = *state.symbol != *instrument.symbol || state.subject.exchange != instrument.exchange;
@@ -69,7 +70,8 @@ impl Registry {
             state.subject.symbol = cx.batches.intern(&state.symbol);
             state.subject.exchange = instrument.exchange;
         }
-        state.subject.conversion = instrument.conversion;
+        let is_resized =
+            std::mem::replace(&mut state.subject.conversion, instrument.conversion) != instrument.conversion;
         // Call auctions and halts may cross; where it is not known what is, nothing may.
         state.book.may_cross = instrument.status == Status::Halted;
         state.book.book.set_reference(instrument.tick_size, instrument.lot_size);
@@ -81,7 +83,7 @@ impl Registry {
             own.price = own.price.max(scales.price);
             own.size = own.size.max(scales.size);
         }
-        is_renamed
+        is_renamed || is_resized && cx.config.size_unit == SizeUnit::Base
     }
 
     /// What is told of one instrument alone: its name stays apart from that of another, which only the whole list shows.
@@ -160,7 +162,7 @@ impl Engine {
         let Self { cx, instruments, registry, .. } = self;
         for state in instruments.iter_mut() {
             if registry.describe(cx, state) {
-                // What follows of its book stands under another symbol, where it needs a beginning.
+                // What follows of its book stands under another symbol or in another unit, where it needs a beginning.
                 state.book.checkpoint(cx, state.subject, origin.ts_recv);
             }
             unconverted::explain(cx, state, origin);

@@ -50,6 +50,7 @@ impl Dialect for BinanceFutures {
         channels_per_connection: 200,
         channels_per_request: 200,
         request_burst: 5,
+        requests_are_shared: false,
         request_every_ms: 200,
         frames_per_s: 10,
         connects: 300,

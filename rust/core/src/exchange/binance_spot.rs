@@ -51,6 +51,7 @@ impl Dialect for BinanceSpot {
         channels_per_connection: 200,
         channels_per_request: 200,
         request_burst: 2,
+        requests_are_shared: false,
         request_every_ms: 500,
         frames_per_s: 5,
         connects: 300,

@@ -55,11 +55,12 @@ impl Protocol for Deribit {
     const SYNC: SyncRules =
         SyncRules { snapshot: SnapshotSource::Channel, ids_may_fall: false, first_may_end_at_snapshot: false };
     /// §1. Credits refill continuously: 3000 of 30,000 a subscription, 10,000 a second; a window of half the pool keeps
-    /// even two of them side by side within it. How often one may connect is not said: at most every place once a minute.
+    /// even two of them side by side within it. Credits belong to the account, and without one to whoever asks. How often one may connect is not said: at most every place once a minute.
     const LIMITS: Limits = Limits {
         channels_per_connection: 500,
         channels_per_request: 500,
         request_burst: 10,
+        requests_are_shared: true,
         request_every_ms: 300,
         frames_per_s: 100,
         connects: 32,

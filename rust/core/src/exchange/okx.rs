@@ -64,6 +64,7 @@ impl Protocol for Okx {
         channels_per_connection: 29,
         channels_per_request: 29,
         request_burst: 30,
+        requests_are_shared: false,
         request_every_ms: 8_000,
         frames_per_s: 100,
         connects: 3,

@@ -365,6 +365,8 @@ pub struct Limits {
     pub channels_per_request: usize,
     /// Requests that may leave a connection at once.
     pub request_burst: u32,
+    /// All connections share them: the exchange counts them by account or address.
+    pub requests_are_shared: bool,
     /// Milliseconds until one more may.
     pub request_every_ms: u64,
     /// Frames of ours that one connection takes per second, pongs included.

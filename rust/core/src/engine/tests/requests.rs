@@ -78,6 +78,38 @@ proptest! {
     }
 }
 
+#[test]
+fn connections_share_the_requests_that_the_exchange_counts_together() {
+    const STEP_MS: u64 = 20;
+    let mut config = live_config(Venue::Deribit, &["BTC-PERPETUAL"], &[Stream::Trades, Stream::L2]);
+    (config.connections, config.arbitration.ramp_ms) = (8, 0);
+    let mut world = World::new(config);
+    let (mut sent, mut up) = (Vec::new(), 0);
+    for _ in 0..200 {
+        for action in std::mem::take(&mut world.actions) {
+            match action {
+                Action::Open { conn, url, .. } => {
+                    up += 1;
+                    let link = crate::engine::Link::default();
+                    world.input(crate::engine::Input::ConnUp { conn, url: &url, link });
+                }
+                Action::Send { .. } => sent.push(world.now.mono),
+                _ => {}
+            }
+        }
+        world.pass_ms(STEP_MS);
+    }
+    let limits = crate::exchange::deribit::Deribit::LIMITS;
+    let (burst, every) = (u64::from(limits.request_burst), limits.request_every_ms * 1_000_000);
+    assert_eq!((up, sent.len()), (8, 16), "each asks for heartbeats and for its channels");
+    for (first, start) in sent.iter().enumerate() {
+        for (last, end) in sent.iter().enumerate().skip(first) {
+            let span = end - start + STEP_MS * 1_000_000;
+            assert!(((last - first) as u64) < burst + span / every, "{} at {start}..{end}", last - first + 1);
+        }
+    }
+}
+
 // Fault: X17
 #[test]
 fn a_channel_that_is_silently_left_out_is_refused_and_the_others_run() {

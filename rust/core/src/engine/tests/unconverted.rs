@@ -61,6 +61,19 @@ fn what_was_left_out_begins_when_it_is_explained() {
 }
 
 #[test]
+fn a_contract_that_comes_to_be_worth_more_has_its_book_told_anew() {
+    let mut world = recording();
+    let mut swap = okx_swap("BTC", "USDT", "live");
+    tell(&mut world, std::slice::from_ref(&swap));
+    world.frame(A, &okx_book("BTC-USDT-SWAP", (-1, 5), T0, &[("1", "2")], &[("2", "2")], 0));
+    swap["ctVal"] = "0.1".into();
+    tell(&mut world, &[swap]);
+    world.frame(A, &okx_book("BTC-USDT-SWAP", (5, 6), T0 + 1, &[("1", "3")], &[], 0));
+    let told = world.rows(Table::L2, &["is_snapshot", "source", "bid_sizes", "ask_sizes"]);
+    assert_eq!(told, ["true|ws|[0.02]|[0.02]", "true|checkpoint|[0.2]|[0.2]", "false|ws|[0.3]|[]"]);
+}
+
+#[test]
 fn what_carries_no_size_needs_no_conversion() {
     let mut world = recording();
     let mark = json!({"instType": "SWAP", "instId": "BTC-USDT-SWAP", "markPx": "100.5", "ts": T0.to_string()});
