@@ -146,11 +146,8 @@ impl Race {
     /// it is of another kind.
     #[inline(always)]
     pub fn note_copy(&mut self, conn: ConnId, key: i64, before: i64, mono: u64) -> Option<Copied> {
-        let at = self.seats.find(&self.legs, conn, |leg| leg.conn)?;
-        let slot = &mut self.slots[place(key)];
-        let leg = self.legs.get_mut(at)?;
-        let bit = 1_u16.checked_shl(at as u32)?;
-        if slot.key != Some(key) || slot.brought & bit != 0 || !leg.is_running {
+        let (slot, leg, bit) = self.meet(conn, key)?;
+        if slot.key != Some(key) || slot.brought & bit != 0 {
             return None;
         }
         leg.pass(before.min(key.wrapping_sub(1)), key, mono);
@@ -164,17 +161,22 @@ impl Race {
     /// fresh and follows `before`. `None`, and nothing has changed, where it is of another kind.
     #[inline(always)]
     pub fn note_first(&mut self, conn: ConnId, key: i64, before: i64, mono: u64) -> Option<Heat> {
-        let at = self.seats.find(&self.legs, conn, |leg| leg.conn)?;
-        let slot = &mut self.slots[place(key)];
-        let leg = self.legs.get_mut(at)?;
-        let bit = 1_u16.checked_shl(at as u32)?;
-        if slot.key == Some(key) || !leg.is_running {
+        let (slot, leg, bit) = self.meet(conn, key)?;
+        if slot.key == Some(key) {
             return None;
         }
         leg.pass(before.min(key.saturating_sub(1)), key, mono);
-        self.high = self.high.max(key);
         let left = std::mem::replace(slot, Slot { key: Some(key), mono, brought: bit, leader: conn });
+        self.high = self.high.max(key);
         Some(Heat { place: Place::First, is_spared: false, missed: self.missed(&left) })
+    }
+
+    /// The place of an event, the leg of a connection that is there, and the bit of that.
+    #[inline(always)]
+    fn meet(&mut self, conn: ConnId, key: i64) -> Option<(&mut Slot, &mut Leg, u16)> {
+        let at = self.seats.find(&self.legs, conn, |leg| leg.conn)?;
+        let leg = self.legs.get_mut(at).filter(|leg| leg.is_running)?;
+        Some((&mut self.slots[place(key)], leg, 1_u16.checked_shl(at as u32)?))
     }
 
     /// A frame came.

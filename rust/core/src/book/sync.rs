@@ -156,6 +156,13 @@ struct Chain {
     event: Option<i64>,
 }
 
+impl Chain {
+    /// It goes on with a lower id, while its time goes on.
+    fn falls_to(&self, id: i64, event: Option<i64>) -> bool {
+        id < self.id && is_later(event, self.event, 0)
+    }
+}
+
 /// Where ids fell last, without the exchange's word.
 #[derive(Clone, Copy, Debug)]
 struct Fall {
@@ -176,7 +183,7 @@ pub struct BookSync {
     led_by: Option<ConnId>,
     /// A diff has been applied since the snapshot, or needs no bridge to it.
     bridged: bool,
-    /// Event time of the first diff that lay before the snapshot, as long as none has followed it.
+    /// Event time of the first diff since the snapshot, as long as none has followed that.
     stale_since: Option<i64>,
     /// Event time of what the book took last: ids that fall while time goes on are a new epoch.
     last_event: Option<i64>,
@@ -316,7 +323,7 @@ impl BookSync {
             return self.at.epoch + 1;
         }
         let own = self.chain_of(conn);
-        let fell = own.filter(|own| id < own.id && is_later(event, own.event, 0));
+        let fell = own.filter(|own| own.falls_to(id, event));
         let before = own.and_then(|own| own.epoch);
         let before = before.or_else(|| fell.map(|own| self.likely_epoch_of(own.id, own.event)));
         if let Some(before) = before {
@@ -472,8 +479,7 @@ impl BookSync {
     #[must_use]
     pub fn followed_from(&self, diff: &Placed) -> Option<i64> {
         let own = self.chain_of(diff.conn).filter(|_| !self.rules.ids_may_fall && diff.linked)?;
-        let fell = diff.key.last < own.id && is_later(diff.event, own.event, 0);
-        (fell && diff.last.epoch == self.at.epoch).then_some(own.id)
+        (own.falls_to(diff.key.last, diff.event) && diff.last.epoch == self.at.epoch).then_some(own.id)
     }
 
     /// Ids have fallen to this one: what connections still bring of before is known.
@@ -646,8 +652,7 @@ impl BookSync {
             return SnapshotVerdict::Known;
         }
         if at_hand && self.is_shared(conn) {
-            let times = event.zip(self.last_event);
-            let is_older = times.is_some_and(|(now, then)| now < then);
+            let is_older = is_later(self.last_event, event, 0);
             let had_come_as_far =
                 self.chain_of(conn).is_some_and(|own| own.epoch == Some(self.at.epoch) && own.id >= self.at.id);
             let counts_anew = id < self.at.id && had_come_as_far && !is_older;

@@ -141,9 +141,7 @@ impl BookStream {
         let conn = origin.conn;
         let is_own = variant.is_none_or(|given| self.variant.as_ref().is_some_and(|own| same_text(given, own)));
         let prev = if is_own { self.sync.take_repeated(key, event, conn)? } else { return None };
-        if self.carriers.note(conn, cx.now.at.mono) {
-            self.samples.make_room(cx);
-        }
+        self.samples.hear(cx, &mut self.carriers, conn);
         self.carriers.compare_copy(cx, conn, key.last, prev);
         self.stats.updates += 1;
         self.stats.duplicates += 1;
@@ -163,9 +161,7 @@ impl BookStream {
         if !self.is_own_variant(head.variant) {
             return Outcome::Ignored(IgnoreReason::OtherVariant);
         }
-        if self.carriers.note(origin.conn, cx.now.at.mono) {
-            self.samples.make_room(cx);
-        }
+        self.samples.hear(cx, &mut self.carriers, origin.conn);
         let Some(diff) = self.sync.place(head.key, head.times.event, origin.conn) else {
             return self.before_snapshot(cx, subject);
         };
@@ -415,9 +411,7 @@ impl BookStream {
         if !self.is_own_variant(head.variant) {
             return Outcome::Ignored(IgnoreReason::OtherVariant);
         }
-        if self.carriers.note(origin.conn, cx.now.at.mono) {
-            self.samples.make_room(cx);
-        }
+        self.samples.hear(cx, &mut self.carriers, origin.conn);
         let id = head.key.last;
         if self.sync.is_reset_by(id, head.times.event, origin.conn) {
             self.begin_epoch(cx, subject, origin, id, head.times.event);

@@ -48,9 +48,7 @@ impl QuoteStream {
             Latest::Older => Outcome::Ignored(IgnoreReason::OlderQuote),
             _ => return None,
         };
-        if self.carriers.note(conn, told.mono) {
-            self.samples.make_room(cx);
-        }
+        self.samples.hear(cx, &mut self.carriers, conn);
         if age == Age::Present {
             self.carriers.compare_copy(cx, conn, told.id, i64::MAX);
         }
@@ -77,9 +75,7 @@ impl QuoteStream {
         head: &Head<'_>,
         decode: impl FnOnce(Scales) -> Decoded<Bbo>,
     ) -> Outcome {
-        if self.carriers.note(origin.conn, cx.now.at.mono) {
-            self.samples.make_room(cx);
-        }
+        self.samples.hear(cx, &mut self.carriers, origin.conn);
         let told = told(cx, head.key, head.times.event);
         let age = self.epochs.judge(origin.conn, told);
         let verdict = self.check(age, told, origin.conn);

@@ -69,9 +69,7 @@ impl TradeStream {
         {
             return None;
         }
-        if self.carriers.note(conn, cx.now.at.mono) {
-            self.samples.make_room(cx);
-        }
+        self.samples.hear(cx, &mut self.carriers, conn);
         self.carriers.compare_copy(cx, conn, last, first.saturating_sub(1));
         self.epochs.hear_again(conn, (first, last));
         self.epochs.now.window.drop_known(first, last);
@@ -90,9 +88,7 @@ impl TradeStream {
         if *self.kind.get_or_insert(head.kind) != head.kind {
             return Outcome::Ignored(IgnoreReason::OtherTradeSource);
         }
-        if self.carriers.note(origin.conn, cx.now.at.mono) {
-            self.samples.make_room(cx);
-        }
+        self.samples.hear(cx, &mut self.carriers, origin.conn);
         let Key { first, last, .. } = head.key;
         let event = head.times.event;
         let Some(place) = self.epochs.place(origin.conn, (first, last), event) else {
@@ -167,8 +163,8 @@ impl TradeStream {
             return Outcome::Ignored(IgnoreReason::OtherTradeSource);
         }
         // One outside of the ids of the feed does not say that the feed is alive.
-        if row.has_ids() && self.carriers.note(origin.conn, cx.now.at.mono) {
-            self.samples.make_room(cx);
+        if row.has_ids() {
+            self.samples.hear(cx, &mut self.carriers, origin.conn);
         }
         self.take(cx, subject, origin, EventKind::Trade, std::slice::from_ref(row), texts, last_flag)
     }

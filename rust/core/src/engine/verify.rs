@@ -57,6 +57,14 @@ impl<K: PartialEq, C: PartialEq> Samples<K, C> {
         }
     }
 
+    /// A frame came on one of the connections that carry the stream.
+    #[inline(always)]
+    pub(super) fn hear(&mut self, cx: &Context, carriers: &mut Carriers, conn: ConnId) {
+        if carriers.note(conn, cx.now.at.mono) {
+            self.make_room(cx);
+        }
+    }
+
     /// Whether a winner of this id is to be kept.
     #[inline]
     pub(super) fn wants(&self, cx: &Context, id: i64) -> bool {

@@ -213,9 +213,7 @@ impl BookStream {
     }
 
     pub(super) fn drop_held(&mut self, cx: &mut Context) {
-        for held in std::mem::take(&mut self.held) {
-            self.drop_one(cx, &held);
-        }
+        self.drop_held_if(cx, |_, _| true);
     }
 
     fn drop_one(&mut self, cx: &mut Context, held: &Held) {
