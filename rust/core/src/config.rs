@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::arbiter::MergeRule;
 use crate::exchange::{Protocol, with_protocol};
 use crate::symbol::{Exchange, Venue};
-use crate::table::Table;
+use crate::table::{InstrumentKind, Table};
 
 /// How prices and sizes stand in the tables.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -105,6 +105,25 @@ impl Stream {
             Self::Options => Table::Options,
             Self::Liquidations => Table::Liquidations,
             Self::L2Top => Table::L2Top,
+        }
+    }
+
+    /// Whether there is such a thing of instruments of this kind, anywhere.
+    #[must_use]
+    pub const fn may_be_of(self, kind: InstrumentKind) -> bool {
+        match self {
+            Self::Trades | Self::L2 | Self::Bbo | Self::L2Top => true,
+            Self::Derivatives | Self::Liquidations => !matches!(kind, InstrumentKind::Spot),
+            Self::Options => matches!(kind, InstrumentKind::Option | InstrumentKind::Other),
+        }
+    }
+
+    /// The stream whose channels carry it: the best levels are sampled from any book.
+    #[must_use]
+    pub const fn carrier(self) -> Self {
+        match self {
+            Self::L2Top => Self::L2,
+            own => own,
         }
     }
 }
@@ -435,11 +454,10 @@ pub fn offered(venue: Venue) -> Vec<Stream> {
     Stream::ALL.into_iter().filter(|stream| markets.iter().any(|market| offers(*market, *stream))).collect()
 }
 
-/// Whether a market offers a stream. The best levels are sampled from any book.
+/// Whether a market offers a stream.
 #[must_use]
 pub fn offers(market: Exchange, stream: Stream) -> bool {
-    let wanted = if stream == Stream::L2Top { Stream::L2 } else { stream };
-    with_protocol!(market.venue(), P => P::streams(market)).contains(&wanted)
+    with_protocol!(market.venue(), P => P::streams(market)).contains(&stream.carrier())
 }
 
 /// Reads a table's name.

@@ -86,6 +86,12 @@ macro_rules! closed_set {
             /// The words, in the order of the dictionary keys.
             pub const DICTIONARY: &'static [&'static str] = &[$($text),+];
 
+            /// What has this word.
+            #[must_use]
+            pub fn named(word: &str) -> Option<Self> {
+                [$(Self::$variant),+].into_iter().find(|one| one.name() == word)
+            }
+
             /// The word that stands in the column.
             #[must_use]
             pub const fn name(self) -> &'static str {

@@ -109,6 +109,8 @@ impl LiveStream {
     pub fn start_all(plan: Plan) -> Result<Self, RuntimeError> {
         let mut shards = Vec::new();
         for mut options in plan.shards {
+            // What an exchange does not offer comes before what it takes.
+            options.engine.check()?;
             options.check()?;
             options.engine.login = options.login.is_some();
             let engine = Engine::start(options.engine.clone(), crate::BUILD, sys::now())?;

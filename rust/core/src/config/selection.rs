@@ -88,6 +88,14 @@ impl Selection {
         Ok(Self { market, what: if is_pattern { What::Pattern(what) } else { What::Name(what) } })
     }
 
+    /// The kind that a condition names.
+    #[must_use]
+    pub fn kind(&self) -> Option<InstrumentKind> {
+        let What::Conditions(list) = &self.what else { return None };
+        let named = list.iter().find(|(condition, _)| *condition == Condition::Kind).map(|(_, value)| value)?;
+        InstrumentKind::named(named)
+    }
+
     /// Whether it means this instrument. What is closed is meant only by its name.
     #[must_use]
     pub fn means(&self, instrument: &Instrument) -> bool {

@@ -1,6 +1,6 @@
 //! Which of the streams that are asked for a symbol has: what a name tells before anything is connected.
 
-use super::{ConfigError, EngineConfig, Selection, Stream, What, list, offers};
+use super::{ConfigError, EngineConfig, Selection, Stream, What, list, offered, offers};
 use crate::exchange::{Protocol, with_protocol};
 use crate::symbol::Exchange;
 use crate::table::InstrumentKind;
@@ -19,7 +19,7 @@ impl EngineConfig {
         self.selections().iter().any(|selection| self.selection_may_have(selection, stream))
     }
 
-    /// What is asked for of some symbols and comes of others only, a sentence for each.
+    /// What is asked for of some symbols and comes of others only, and what cannot be found out: a sentence for each.
     #[must_use]
     pub fn left_out(&self) -> Vec<String> {
         let selections = self.selections();
@@ -27,11 +27,13 @@ impl EngineConfig {
             let lacking = selections.iter().filter(move |selection| !self.selection_may_have(selection, stream));
             lacking.filter_map(move |selection| self.lack(selection, stream))
         };
-        self.streams
-            .iter()
-            .flat_map(|stream| lacks(*stream))
-            .map(|lack| format!("{lack}; it is left out there"))
-            .collect()
+        let lacks = self.streams.iter().flat_map(|stream| lacks(*stream));
+        let unknown = self.symbols.iter().filter_map(|text| {
+            let selection = Selection::parse(self.venue, text).ok()?;
+            let left_out = with_protocol!(self.venue, P => P::left_out(&selection))?;
+            Some(format!("subscription {text:?}: {left_out}"))
+        });
+        lacks.map(|lack| format!("{lack}; it is left out there")).chain(unknown).collect()
     }
 
     /// A stream that none of the symbols has is asked for in vain.
@@ -48,13 +50,15 @@ impl EngineConfig {
         match self.named(selection) {
             Some(named) => self.has(&named, stream),
             // What is meant only the reference data tell.
-            None => selection.market.is_none_or(|market| offers(market, stream)),
+            None => {
+                selection.kind().is_none_or(|kind| stream.may_be_of(kind))
+                    && selection.market.is_none_or(|market| offers(market, stream))
+            }
         }
     }
 
     fn has(&self, named: &Named, stream: Stream) -> bool {
-        // Sampled from the book, which needs its own channel.
-        let carried = if stream == Stream::L2Top { Stream::L2 } else { stream };
+        let carried = stream.carrier();
         let Named { native, market, kind } = named;
         offers(*market, carried)
             && with_protocol!(self.venue, P => !P::channels(native, *market, *kind, carried, self).is_empty())
@@ -62,6 +66,12 @@ impl EngineConfig {
 
     /// That an instrument has no such stream, and what it has.
     fn lack(&self, selection: &Selection, stream: Stream) -> Option<String> {
+        let kind = selection.kind().filter(|kind| !stream.may_be_of(*kind));
+        if let Some(kind) = kind {
+            let there_is = list(offered(self.venue).into_iter().filter(|s| s.may_be_of(kind)).map(Stream::name));
+            let (kind, stream) = (kind.name(), stream.name());
+            return Some(format!("an instrument of kind {kind} has no stream {stream:?}; there is: {there_is}"));
+        }
         let named = self.named(selection)?;
         let there_is = list(Stream::ALL.into_iter().filter(|stream| self.has(&named, *stream)).map(Stream::name));
         let (market, native, stream) = (named.market.id(), &named.native, stream.name());
@@ -113,6 +123,18 @@ mod tests {
                 &[Trades, Options],
                 "deribit:BTC-PERPETUAL has no stream \"options\"; there is: trades, l2, bbo, derivatives",
             ),
+            (
+                Venue::Okx,
+                "kind=perpetual",
+                &[Trades, Options],
+                "an instrument of kind perpetual has no stream \"options\"",
+            ),
+            (
+                Venue::Deribit,
+                "deribit:kind=spot",
+                &[Trades, Derivatives],
+                "kind spot has no stream \"derivatives\"; there is: trades, l2, bbo, l2_top",
+            ),
         ] {
             let refused = asked(venue, &[symbol], streams).check().expect_err(symbol).to_string();
             assert!(refused.contains(wanted), "{refused}");
@@ -130,9 +152,12 @@ mod tests {
                 "okx-spot:BTC-USDT has no stream \"derivatives\"; there is: trades, l2, bbo, l2_top; it is left out there"
             ]
         );
-        for symbols in
-            [["okx:BTC-USDT", "okx:*USDT"], ["okx:BTC-USDT", "kind=perpetual"], ["okx:BTC-USDT", "okx:BTCUSDT"]]
-        {
+        for symbols in [
+            ["okx:BTC-USDT", "okx:*USDT"],
+            ["kind=spot", "okx:BTC-USDT-SWAP"],
+            ["okx:BTC-USDT", "kind=perpetual"],
+            ["okx:BTC-USDT", "okx:BTCUSDT"],
+        ] {
             let config = asked(Venue::Okx, &symbols, &[Stream::Derivatives]);
             assert_eq!((config.check(), config.left_out().len()), (Ok(()), 1), "{symbols:?}");
         }

@@ -534,7 +534,7 @@ impl BookStream {
     pub(super) fn suspend(&mut self, cx: &mut Context, subject: Subject, origin: Origin, finding: Finding) {
         self.drop_held(cx);
         (self.hole, self.heal_until) = (None, None);
-        let never_spoke = finding.cause == GapCause::Silence && !self.sync.has_been_live();
+        let never_spoke = finding.is_from_the_first() && !self.sync.has_been_live();
         if (self.sync.id().is_some() || never_spoke) && self.gap.is_none() {
             self.stats.gaps += 1;
             self.gap = Some(OpenGap::open(cx, subject, origin, Stream::L2, finding, &self.carriers));

@@ -7,7 +7,7 @@ use super::input::{Command, Input};
 use super::repeats::Repeats;
 use super::timers::Timer;
 use super::{Engine, lanes, own_origin};
-use crate::config::{ConfigError, EngineConfig, Selection, SizeUnit, Stream, What};
+use crate::config::{ConfigError, EngineConfig, Selection, SizeUnit, Stream};
 use crate::exchange::{Channel, Protocol, with_protocol};
 use crate::instrument::Conversion;
 use crate::symbol::InstrumentId;
@@ -53,19 +53,20 @@ impl Engine {
             if listed.is_empty() {
                 return Err(self.not_listed(&selection, text));
             }
-            for native in listed {
-                match self.misfit(&native) {
-                    None => natives.push(native),
-                    Some(misfit) if matches!(selection.what, What::Name(_)) => return Err(misfit),
-                    Some(_) => {}
-                }
+            // What only fits is left out where it cannot be taken in, unless nothing is left.
+            let misfits: Vec<ConfigError> = listed.iter().filter_map(|native| self.misfit(native)).collect();
+            if misfits.len() == listed.len()
+                && let Some(misfit) = misfits.into_iter().next()
+            {
+                return Err(misfit);
             }
+            natives.extend(listed.into_iter().filter(|native| self.misfit(native).is_none()));
         }
         self.judge_room(natives)
     }
 
     /// Why an instrument that is listed cannot be taken in.
-    fn misfit(&self, native: &str) -> Option<ConfigError> {
+    pub(super) fn misfit(&self, native: &str) -> Option<ConfigError> {
         let listed = self.registry.get(native)?;
         let (exchange, symbol) = (listed.exchange.id(), native.to_owned());
         if listed.status == Status::Closed {

@@ -24,6 +24,16 @@ impl Finding {
     pub(super) fn new(cause: GapCause, evidence: GapEvidence) -> Self {
         Self { cause, evidence, ids: None, missing: None }
     }
+
+    /// What is left out while nobody has told what a contract is worth.
+    pub(super) fn unconverted() -> Self {
+        Self::new(GapCause::Overflow, GapEvidence::Shell)
+    }
+
+    /// Something is missing of a stream though it never spoke: it should have, or has and was left out.
+    pub(super) fn is_from_the_first(&self) -> bool {
+        self.cause == GapCause::Silence || *self == Self::unconverted()
+    }
 }
 
 /// Something that is missing. Noticed, it may still be filled; declared, it has its first row; closed, its second.

@@ -11,7 +11,6 @@ use super::quote_stream::QuoteStream;
 use super::registry::Registry;
 use super::state_stream::StateStream;
 use super::trade_stream::TradeStream;
-use super::unconverted::Unconverted;
 use crate::config::Stream;
 use crate::event::StateRow;
 use crate::exchange::Protocol;
@@ -32,7 +31,6 @@ pub(super) struct InstrumentState {
     pub options: StateStream,
     pub liquidations: StateStream,
     /// What of it is left out, as nobody has told what a contract is worth.
-    pub unconverted: Unconverted,
     /// The index it follows, by the exchange's name.
     pub index: Option<Box<str>>,
     /// Nobody asks for it any more.
@@ -272,7 +270,6 @@ impl Instruments {
             derivatives: StateStream::new(Stream::Derivatives),
             options: StateStream::new(Stream::Options),
             liquidations: StateStream::new(Stream::Liquidations),
-            unconverted: Unconverted::default(),
             index,
             has_ended: false,
             asked_of: None,

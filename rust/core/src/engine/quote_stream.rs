@@ -155,7 +155,7 @@ impl QuoteStream {
 
     /// Opens a gap that closes with the next quote. A stream that is silent has one though it never spoke.
     pub(super) fn suspend(&mut self, cx: &mut Context, subject: Subject, origin: Origin, finding: Finding) {
-        if self.gap.is_none() && (self.last.is_some() || finding.cause == GapCause::Silence) {
+        if self.gap.is_none() && (self.last.is_some() || finding.is_from_the_first()) {
             self.gap = Some(OpenGap::open(cx, subject, origin, Stream::Bbo, finding, &self.carriers));
         }
     }

@@ -8,7 +8,7 @@ use super::context::{Context, Origin, Subject};
 use super::instrument::InstrumentState;
 use super::live::SOON;
 use super::timers::Timer;
-use super::{Engine, NO_TIMES, unconverted};
+use super::{Engine, NO_TIMES};
 use crate::config::{Selection, SizeUnit, What};
 use crate::event::Scales;
 use crate::instrument::{Conversion, Instrument};
@@ -129,6 +129,8 @@ impl Registry {
             .collect();
         // The shortest first: a perpetual before its options.
         like.sort_unstable_by_key(|symbol| (symbol.len(), *symbol));
+        // One symbol may stand for instruments of several markets.
+        like.dedup();
         like.truncate(5);
         if like.is_empty() { String::new() } else { format!("; it lists {}", like.join(", ")) }
     }
@@ -165,7 +167,6 @@ impl Engine {
                 // What follows of its book stands under another symbol or in another unit, where it needs a beginning.
                 state.book.checkpoint(cx, state.subject, origin.ts_recv);
             }
-            unconverted::explain(cx, state, origin);
         }
     }
 

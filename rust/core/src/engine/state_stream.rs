@@ -149,7 +149,7 @@ impl StateStream {
     /// Opens a gap that closes with the next row. A stream that is silent has one though it never spoke.
     pub(super) fn suspend(&mut self, cx: &mut Context, subject: Subject, origin: Origin, finding: Finding) {
         let spoke = self.carriers.last_good.is_some();
-        if self.gap.is_none() && (spoke || finding.cause == GapCause::Silence) {
+        if self.gap.is_none() && (spoke || finding.is_from_the_first()) {
             self.gap = Some(OpenGap::open(cx, subject, origin, self.stream, finding, &self.carriers));
         }
     }

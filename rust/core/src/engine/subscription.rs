@@ -108,9 +108,17 @@ impl Engine {
             if natives.is_empty() && !self.resolved && !self.added.contains(&text) {
                 return Err(self.not_listed(&selection, &text));
             }
-            for native in natives {
-                self.add_listed(&selection, &native)?;
+            for native in &natives {
+                self.add_listed(&selection, native)?;
             }
+            // What fits and cannot be taken in is left out, unless nothing is left.
+            let is_taken = |native: &String| self.instruments.is_running(native);
+            if !self.resolved && !natives.iter().any(is_taken) {
+                natives.iter().find_map(|native| self.misfit(native)).map_or(Ok(()), Err)?;
+            }
+        }
+        if !self.resolved {
+            self.check_streams()?;
         }
         self.resolved = true;
         self.added.clear();
@@ -133,6 +141,22 @@ impl Engine {
                 connection.channels.push(Channel::new(notice.name.clone(), Vec::new()));
             }
         }
+    }
+
+    /// A stream that none of the instruments has, as the reference data tell them, would be waited for in vain.
+    fn check_streams(&self) -> Result<(), ConfigError> {
+        for stream in &self.cx.config.streams {
+            let serves = |channel: &Channel| channel.serves.iter().any(|(_, served)| *served == stream.carrier());
+            if self.cx.config.symbols.is_empty() || self.all_channels().any(serves) {
+                continue;
+            }
+            return Err(ConfigError::Contradiction(format!(
+                "no listed instrument that {} means has the stream {:?}; leave it out for these, or ask for others",
+                self.cx.config.symbols.join(", "),
+                stream.name()
+            )));
+        }
+        Ok(())
     }
 
     /// No instrument is meant.
@@ -175,11 +199,11 @@ impl Engine {
                 _ => Ok(()),
             };
         }
-        match (self.add(native), &selection.what) {
-            (Err(_), _) if self.resolved => Ok(()),
-            // A pattern may fit what has none of the streams.
-            (Err(ConfigError::Contradiction(_)), What::Pattern(_) | What::Conditions(_)) => Ok(()),
-            (added, _) => added,
+        match self.add(native) {
+            Err(_) if self.resolved => Ok(()),
+            // A pattern may fit, and a name may mean in one of several markets, what has none of the streams.
+            Err(ConfigError::Contradiction(_)) => Ok(()),
+            added => added,
         }
     }
 
@@ -194,11 +218,11 @@ impl Engine {
             return Ok(());
         }
         let wanted = self.channels_of(native);
-        let Self { cx, instruments, registry, connections, .. } = self;
-        let id = instruments.add(cx, registry, native).ok_or(full)?.subject.id;
         if wanted.is_empty() {
             return Err(self.without_streams(native));
         }
+        let Self { cx, instruments, registry, connections, .. } = self;
+        let id = instruments.add(cx, registry, native).ok_or(full)?.subject.id;
         for (wanted, stream) in wanted {
             let serves = (id, stream);
             if join(connections, &wanted.name, serves) {
@@ -222,8 +246,7 @@ impl Engine {
         let kind = listed.map(|listed| listed.kind).or(kind);
         let mut channels = Vec::new();
         for stream in &self.cx.config.streams {
-            // Sampled from the book, which needs its own channel.
-            let carried = if *stream == Stream::L2Top { Stream::L2 } else { *stream };
+            let carried = stream.carrier();
             // Of a venue as a whole every stream may be wanted that one of its markets offers.
             if offers(market, carried) {
                 let wanted = with_protocol!(venue, P => P::channels(native, market, kind, carried, &self.cx.config));

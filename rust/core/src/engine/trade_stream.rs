@@ -305,6 +305,7 @@ impl TradeStream {
         let suspended = if place == self.epochs.present() { self.gap.take() } else { None };
         let epoch = self.epochs.at(place);
         epoch.holes.aggregated = aggregated;
+        let had_begun = epoch.window.high().is_some();
         let mut seen = epoch.window.insert_range(first, last);
         if std::mem::take(&mut self.begins_anew) {
             seen.jump = None;
@@ -313,7 +314,8 @@ impl TradeStream {
             epoch.high_event = event.or(epoch.high_event);
         }
         if let Some(mut gap) = suspended {
-            gap.finding.missing = Some(seen.jump.map_or(0, trade_holes::len));
+            // How many came before the first nobody knows.
+            gap.finding.missing = had_begun.then(|| seen.jump.map_or(0, trade_holes::len));
             gap.finding.ids = seen.jump;
             match seen.jump {
                 // Connections that have come back since bring what is from then on.
@@ -429,7 +431,7 @@ impl TradeStream {
 
     /// Opens a gap that closes with the next trade. A stream that is silent has one though it never spoke.
     pub(super) fn suspend(&mut self, cx: &mut Context, subject: Subject, origin: Origin, finding: Finding) {
-        if self.gap.is_none() && (self.epochs.now.window.high().is_some() || finding.cause == GapCause::Silence) {
+        if self.gap.is_none() && (self.epochs.now.window.high().is_some() || finding.is_from_the_first()) {
             let stream = cx.stream_of_trades();
             self.gap = Some(OpenGap::open(cx, subject, origin, stream, finding, &self.carriers));
         }

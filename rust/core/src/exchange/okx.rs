@@ -237,6 +237,10 @@ impl Protocol for Okx {
         route::reference(rest, markets, wanted)
     }
 
+    fn left_out(selection: &Selection) -> Option<String> {
+        families::left_out(selection)
+    }
+
     fn read_reference(body: &[u8]) -> Result<Vec<Instrument>, RejectReason> {
         instruments::read_instruments(body)
     }

@@ -206,6 +206,11 @@ pub trait Protocol {
     /// The requests for reference data of these markets; where they come in parts, of those that are wanted.
     fn reference(rest: &str, markets: &[Exchange], wanted: &[Selection]) -> Vec<RestRequest>;
 
+    /// What a selection may mean and those requests do not ask for, since nothing tells it: a sentence with the remedy.
+    fn left_out(_selection: &Selection) -> Option<String> {
+        None
+    }
+
     /// Reads the reply to such a request. A row that cannot be read leaves out what it cannot say; a row without a
     /// name is left out itself; neither spoils the others.
     ///

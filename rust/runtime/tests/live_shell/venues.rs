@@ -239,9 +239,12 @@ fn a_shard_that_fails_ends_the_stream_when_all_is_read() {
 
 #[test]
 fn a_speed_that_takes_a_login_is_refused_without_one() {
-    let plan = plan(json!({
-        "subscriptions": ["okx:BTC-USDT-SWAP"], "engine": {"streams": ["l2"], "depth_speed": "10ms"},
-    }));
-    let error = LiveStream::start_all(plan.unwrap()).expect_err("no login").to_string();
-    assert!(error.contains("depth_speed = 10ms takes a login at okx"), "{error}");
+    for (symbol, said) in [
+        ("okx:BTC-USDT-SWAP", "depth_speed = 10ms takes a login at okx"),
+        ("binance-spot:BTCUSDT", "depth_speed = 10ms is not offered by binance-spot"),
+    ] {
+        let plan = plan(json!({"subscriptions": [symbol], "engine": {"streams": ["l2"], "depth_speed": "10ms"}}));
+        let error = LiveStream::start_all(plan.unwrap()).expect_err("no login").to_string();
+        assert!(error.contains(said), "{error}");
+    }
 }

@@ -6,7 +6,7 @@ use super::frames::{
 };
 use super::harness::{A, World, agg_trade, live_config};
 use crate::config::{ConfigError, EngineConfig, SizeUnit, Stream};
-use crate::engine::Action;
+use crate::engine::{Action, Command};
 use crate::symbol::{ConnId, Venue};
 use crate::table::Table;
 
@@ -96,6 +96,42 @@ fn patterns_and_conditions_mean_what_is_listed_and_fits() {
         names.sort_unstable();
         assert_eq!(names, meant, "{symbol}");
     }
+}
+
+/// Names are judged before anything is connected; what is only meant, when the reference data have come.
+#[test]
+fn a_stream_that_nothing_that_fits_has_is_an_error_and_not_silence() {
+    let spot = [okx_spot("BTC", "USDT", "live")];
+    let both = [okx_spot("BTC", "USDT", "live"), okx_swap("BTC", "USDT", "live")];
+    let odd = [serde_json::json!({"instType": "SWAP", "instId": "ODD-USDT-SWAP", "state": "live"})];
+    for (symbol, listed, streams, said) in [
+        ("quote=USDT", &spot[..], &[Stream::Derivatives][..], "okx-spot:BTC-USDT has none of the streams derivatives"),
+        ("*USDT", &spot, &[Stream::Trades, Stream::Derivatives], "*USDT means has the stream \"derivatives\""),
+        ("base=BTC", &both, &[Stream::L2Top, Stream::Options], "has the stream \"options\""),
+        ("okx:BTCUSDT", &both, &[Stream::Trades, Stream::Options], "has the stream \"options\""),
+        ("kind=perpetual", &odd, &[Stream::Trades], "native"),
+        ("okx:BTCUSDT", &both, &[Stream::Derivatives, Stream::L2Top], ""),
+        ("*", &both, &[Stream::Derivatives], ""),
+    ] {
+        let mut world = World::new(live_config(Venue::Okx, &[symbol], streams));
+        world.pass_ms(0);
+        world.connect_all();
+        world.tell_reference(200, &okx_instruments(listed));
+        let fault = world.engine.fault().map(ToString::to_string);
+        match said {
+            "" => assert_eq!(fault, None, "{symbol}"),
+            said => assert!(fault.as_ref().is_some_and(|fault| fault.contains(said)), "{symbol}: {fault:?}"),
+        }
+    }
+    // While running it is refused, and nothing has happened.
+    let mut world = World::new(live_config(Venue::Okx, &["BTC-USDT-SWAP"], &[Stream::Derivatives]));
+    world.pass_ms(0);
+    world.connect_all();
+    world.tell_reference(200, &okx_instruments(&both));
+    let add = Command::Add(vec!["*C-USDT".to_owned()]);
+    let refused = world.engine.command(world.now, &add).expect_err("nothing of it has the stream").to_string();
+    assert!(refused.contains("okx-spot:BTC-USDT has none of the streams derivatives"), "{refused}");
+    assert_eq!(world.engine.fault(), None);
 }
 
 // Fault: X23

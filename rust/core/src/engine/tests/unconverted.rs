@@ -50,14 +50,27 @@ fn what_the_reference_data_of_a_market_do_not_explain_is_left_out_and_named_once
 }
 
 #[test]
-fn what_was_left_out_begins_when_it_is_explained() {
+fn what_was_left_out_begins_with_its_first_row_after_it_is_explained() {
     let mut world = recording();
+    let (native, levels) = ("NEW-USDT-SWAP", [("1", "2")]);
+    let named = |world: &mut World, stream: &str| {
+        let all = world.rows(Table::Gaps, &["stream", "missing", "ts_resumed"]);
+        all.into_iter().filter(|row| row.starts_with(stream)).collect::<Vec<_>>()
+    };
     tell(&mut world, &[okx_swap("BTC", "USDT", "live")]);
-    world.frame(A, &okx_trade("NEW-USDT-SWAP", 1, 1, T0));
+    world.frame(A, &okx_trade(native, 1, 1, T0));
+    world.frame(A, &okx_book(native, (-1, 5), T0, &levels, &[("2", "2")], 0));
     tell(&mut world, &[okx_swap("BTC", "USDT", "live"), okx_swap("NEW", "USDT", "live")]);
-    world.frame(A, &okx_trade("NEW-USDT-SWAP", 2, 1, T0 + 1));
+    assert_eq!((named(&mut world, "trades").len(), named(&mut world, "l2").len()), (1, 1), "nothing came yet");
+    world.frame(A, &okx_trade(native, 2, 1, T0 + 1));
+    world.frame(A, &okx_book(native, (5, 6), T0 + 1, &levels, &[], 0));
     assert_eq!(size_of(&mut world), ["NEWUSDT|0.02"]);
-    assert_eq!(world.rows(Table::Gaps, &["symbol", "stream"]), ["NEWUSDT|trades", "NEWUSDT|trades"], "open and closed");
+    let trades = named(&mut world, "trades");
+    assert_eq!(trades, ["trades||".to_owned(), format!("trades||{}", world.now.wall)], "how many, nobody knows");
+    assert_eq!(named(&mut world, "l2"), ["l2||"], "a change makes no book");
+    world.frame(A, &okx_book(native, (-1, 7), T0 + 2, &levels, &[("2", "3")], 0));
+    assert_eq!(named(&mut world, "l2").len(), 2);
+    assert_eq!(world.rows(Table::L2, &["is_snapshot", "ask_sizes"]), ["true|[0.03]"]);
 }
 
 #[test]

@@ -22,15 +22,29 @@ pub(super) fn family_of(native: &str) -> Option<&str> {
     native.get(..form.base.len() + 1 + form.quote.len())
 }
 
-/// The families that a selection may mean, as the exchange writes them.
-pub(super) fn families_of(selection: &Selection) -> Vec<String> {
+/// The families that a selection may mean.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Families {
+    /// Those that are asked for, as the exchange writes them.
+    pub asked: Vec<String>,
+    /// It may mean others too, which it does not tell.
+    pub may_be_more: bool,
+}
+
+/// See [`Families`].
+pub(super) fn families_of(selection: &Selection) -> Families {
     let is_options = match selection.market {
         None => false,
         Some(Exchange::OkxOptions) => true,
-        Some(_) => return Vec::new(),
+        Some(_) => return Families::default(),
     };
     match &selection.what {
-        What::Name(name) => pair_of(name).into_iter().map(|(base, quote)| format!("{base}-{quote}")).collect(),
+        What::Name(name) => {
+            let asked = pair_of(name).map(|(base, quote)| format!("{base}-{quote}"));
+            Families { asked: asked.into_iter().collect(), may_be_more: false }
+        }
+        // Names of options end in their right.
+        What::Pattern(pattern) if !pattern.ends_with(['C', 'P', '*', '?']) => Families::default(),
         What::Pattern(pattern) => {
             let plain = pattern.split(['*', '?']).next().unwrap_or_default();
             told(pair_in(plain), None, is_options)
@@ -39,7 +53,7 @@ pub(super) fn families_of(selection: &Selection) -> Vec<String> {
             let of = |wanted| conditions.iter().find(|(key, _)| *key == wanted).map(|(_, value)| value.as_str());
             let kind = of(Condition::Kind);
             if kind.is_some_and(|kind| kind != InstrumentKind::Option.name()) {
-                return Vec::new();
+                return Families::default();
             }
             let quote = of(Condition::Quote);
             // Options are quoted in dollars unless somebody says otherwise.
@@ -51,13 +65,30 @@ pub(super) fn families_of(selection: &Selection) -> Vec<String> {
 
 /// The family of this pair; the usual ones where there is none. What may mean other markets too does not ask for a family
 /// that may be none: BTC-USDT has swaps.
-fn told(pair: Option<(Cow<'_, str>, &str)>, quote: Option<&str>, is_options: bool) -> Vec<String> {
+fn told(pair: Option<(Cow<'_, str>, &str)>, quote: Option<&str>, is_options: bool) -> Families {
     let name = |(base, quote): &(&str, &str)| format!("{base}-{quote}");
+    let usual =
+        |is_meant: &dyn Fn(&(&str, &str)) -> bool| USUAL.iter().filter(|usual| is_meant(usual)).map(name).collect();
     match pair {
-        Some((base, quote)) if is_options => vec![name(&(&base, quote))],
-        Some((base, quote)) => USUAL.iter().filter(|usual| **usual == (&base, quote)).map(name).collect(),
-        None => USUAL.iter().filter(|usual| quote.is_none_or(|quote| usual.1 == quote)).map(name).collect(),
+        Some((base, quote)) if is_options => Families { asked: vec![name(&(&base, quote))], may_be_more: false },
+        Some((base, quote)) => {
+            let asked: Vec<String> = usual(&|usual| *usual == (&base, quote));
+            Families { may_be_more: asked.is_empty(), asked }
+        }
+        None => Families { asked: usual(&|usual| quote.is_none_or(|quote| usual.1 == quote)), may_be_more: true },
     }
+}
+
+/// What of a selection is left out, since nothing tells the families, and the remedy.
+pub(super) fn left_out(selection: &Selection) -> Option<String> {
+    let Families { asked, may_be_more } = families_of(selection);
+    let asked = if asked.is_empty() { "none".to_owned() } else { asked.join(" and ") };
+    may_be_more.then(|| {
+        format!(
+            "options are listed family by family, of which okx has no list: of the families, {asked} is looked through; \
+             subscribe others by their pair, e.g. okx-options:SOLUSD-*"
+        )
+    })
 }
 
 /// Base and quote of an option's name, native or unified.
@@ -92,35 +123,41 @@ mod tests {
     #[test]
     fn a_subscription_tells_the_families_that_it_may_mean() {
         const USUAL: &[&str] = &["BTC-USD", "ETH-USD"];
-        let cases: [(&str, &[&str]); 24] = [
-            ("okx-options:BTCUSD-261225-100000-C", &["BTC-USD"]),
-            ("okx-options:SOL-USD-261225-60-C", &["SOL-USD"]),
-            ("okx:SOL-USD-261225-60-C", &["SOL-USD"]),
-            ("SOLUSDT-261225-50-C", &["SOL-USDT"]),
-            ("okx-options:SOLUSD-*", &["SOL-USD"]),
-            ("okx-options:SOL-USD-*-C", &["SOL-USD"]),
-            ("okx-options:SOLUSD-26122?-*", &["SOL-USD"]),
-            ("okx-options:SOLUSD-261225-*", &["SOL-USD"]),
-            ("okx-options:*", USUAL),
-            ("okx-options:*-C", USUAL),
-            ("okx-options:BTC*", USUAL),
-            ("okx:BTC-USD-*", &["BTC-USD"]),
-            ("okx:BTC-USDT-*", &[]),
-            ("okx:*USDT", USUAL),
-            ("kind=option", USUAL),
-            ("kind=option,base=SOL", &["SOL-USD"]),
-            ("okx-options:base=SOL,quote=USDT", &["SOL-USDT"]),
-            ("okx:base=SOL", &[]),
-            ("okx:base=BTC", &["BTC-USD"]),
-            ("quote=USDT", &[]),
-            ("kind=perpetual,base=BTC", &[]),
-            ("okx-swap:*", &[]),
-            ("okx:BTC-USDT", &[]),
-            ("okx:BTC-USD-261225", &[]),
+        const MORE: bool = true;
+        const ALL: bool = false;
+        let cases: [(&str, &[&str], bool); 26] = [
+            ("okx-options:BTCUSD-261225-100000-C", &["BTC-USD"], ALL),
+            ("okx-options:SOL-USD-261225-60-C", &["SOL-USD"], ALL),
+            ("okx:SOL-USD-261225-60-C", &["SOL-USD"], ALL),
+            ("SOLUSDT-261225-50-C", &["SOL-USDT"], ALL),
+            ("okx-options:SOLUSD-*", &["SOL-USD"], ALL),
+            ("okx-options:SOL-USD-*-C", &["SOL-USD"], ALL),
+            ("okx-options:SOLUSD-26122?-*", &["SOL-USD"], ALL),
+            ("okx-options:SOLUSD-261225-*", &["SOL-USD"], ALL),
+            ("okx-options:*", USUAL, MORE),
+            ("okx-options:*-C", USUAL, MORE),
+            ("okx-options:BTC*", USUAL, MORE),
+            ("okx:BTC-USD-*", &["BTC-USD"], ALL),
+            ("okx:BTC-USDT-*", &[], MORE),
+            ("okx:*USDT", &[], ALL),
+            ("okx:*", USUAL, MORE),
+            ("okx:SOLUSD-*", &[], MORE),
+            ("kind=option", USUAL, MORE),
+            ("kind=option,base=SOL", &["SOL-USD"], ALL),
+            ("okx-options:base=SOL,quote=USDT", &["SOL-USDT"], ALL),
+            ("okx:base=SOL", &[], MORE),
+            ("okx:base=BTC", &["BTC-USD"], ALL),
+            ("quote=USDT", &[], MORE),
+            ("kind=perpetual,base=BTC", &[], ALL),
+            ("okx-swap:*", &[], ALL),
+            ("okx:BTC-USDT", &[], ALL),
+            ("okx:BTC-USD-261225", &[], ALL),
         ];
-        for (text, families) in cases {
+        for (text, families, may_be_more) in cases {
             let selection = Selection::parse(Venue::Okx, text).expect(text);
-            assert_eq!(families_of(&selection), families, "{text}");
+            let asked = families.iter().map(|family| (*family).to_owned()).collect();
+            assert_eq!(families_of(&selection), Families { asked, may_be_more }, "{text}");
+            assert_eq!(left_out(&selection).is_some(), may_be_more, "{text}");
         }
         assert_eq!(family_of("BTC-USD-261225-100000-C"), Some("BTC-USD"));
         assert_eq!(family_of("BTC-USD-261225"), None);

@@ -188,7 +188,7 @@ pub(super) fn reference(rest: &str, markets: &[Exchange], wanted: &[Selection]) 
             ask(kind.to_owned());
             continue;
         }
-        let mut families: Vec<String> = wanted.iter().flat_map(families_of).collect();
+        let mut families: Vec<String> = wanted.iter().flat_map(|selection| families_of(selection).asked).collect();
         families.sort();
         families.dedup();
         families.iter().for_each(|family| ask(format!("{kind}&instFamily={family}")));
