@@ -34,6 +34,8 @@
 //! * `fault`: what goes wrong, for whom, when. `truth`: what really happened. `recorder`, `capture`: what a plain
 //!   client sees, written down.
 //!
+//! Everything is JSON: the binary streams of Binance spot and OKX (SBE) are not served.
+//!
 //! # What Binance serves
 //!
 //! Both, `binance-futures` and `binance-spot`:

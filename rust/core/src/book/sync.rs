@@ -26,7 +26,7 @@ pub struct SyncRules {
 
 /// A connection that is for so long before a snapshot will not reach it: ids fell behind it. In nanoseconds of the
 /// exchange's time.
-const OVERDUE: i64 = 3 * NS_PER_S;
+pub const OVERDUE: i64 = 3 * NS_PER_S;
 
 /// State of one book.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! Snapshots: when one is asked for, and how one that came by REST is joined to what is held.
 
 use super::BookStream;
-use crate::book::sync::{SnapshotVerdict, Verdict};
+use crate::book::sync::{self, SnapshotVerdict, Verdict};
 use crate::engine::context::{Context, Origin, Purpose, Subject};
 use crate::engine::input::RequestId;
 use crate::engine::timers::Timer;
@@ -11,8 +11,9 @@ use crate::report::{IgnoreReason, Outcome, RejectReason, ReplyOutcome};
 use crate::table::{Repaired, Source};
 use crate::time::NS_PER_MS;
 
-/// Changes that came for so long without the snapshot before them, in nanoseconds: it will not come.
-const OVERDUE: u64 = 3_000_000_000;
+/// Changes that have been without the snapshot before them for so long, in nanoseconds of ours, stay without: one of the
+/// stream itself was lost, and one by REST is of other ids.
+const OVERDUE: u64 = sync::OVERDUE.unsigned_abs();
 /// How often it is asked for so early; then at every deadline.
 const EARLY_ASKS: u32 = 2;
 
