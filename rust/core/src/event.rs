@@ -200,6 +200,8 @@ pub struct Liquidation {
     pub price: Decimal,
     /// Size in the exchange's units.
     pub size: Decimal,
+    /// How many contracts that is, where the exchange says it beside the size.
+    pub contracts: Option<Decimal>,
 }
 
 /// What a row of a state message says.

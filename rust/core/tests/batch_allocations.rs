@@ -127,7 +127,7 @@ fn append_one_of_each(
     let conversion = &conversions[usize::try_from(n % 4).expect("0 to 3")];
     let derivative = Derivative { mark_price: Some(price), open_interest: Some(size), ..Derivative::default() };
     let option = OptionState { mark_iv: Some(size), open_interest: Some(size), ..OptionState::default() };
-    let liquidation = Liquidation { id: None, side: Side::Sell, price, size };
+    let liquidation = Liquidation { id: None, side: Side::Sell, price, size, contracts: None };
     let top = || std::iter::repeat_n((price, size), 5);
     let quote = Bbo { times, bid: Some((price, size)), ask: None, update_id: Some(n) };
     batches.trade(&key, &trade, texts, conversion).expect("in range");

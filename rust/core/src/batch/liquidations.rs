@@ -34,7 +34,7 @@ impl<N: Number> Liquidations<N> {
     pub(super) fn push(&mut self, key: &RowKey, event: &Liquidation, units: Units<'_>) -> Result<(), RowError> {
         let price = one::<N>(event.price)?;
         let (sizes, contracts) =
-            units.size_and_contracts::<N>(event.size, event.price, units.contracts(None, event.size))?;
+            units.size_and_contracts::<N>(event.size, event.price, units.contracts(event.contracts, event.size))?;
         self.rows.push(Row {
             key: key.flagged(price.lossy || sizes.lossy),
             id: event.id,

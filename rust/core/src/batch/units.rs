@@ -80,9 +80,9 @@ impl<'a> Units<'a> {
     /// that counts quote units one by one (× 1 ÷ price) tells nothing of contracts.
     pub(super) fn contracts(self, said: Option<Decimal>, size: Decimal) -> Option<Decimal> {
         said.or(match self.conversion {
-            Conversion::Times(_) => Some(size),
+            Conversion::Times(_) | Conversion::Unknown => Some(size),
             Conversion::OverPrice(multiplier) if *multiplier != Decimal::new(1, 0) => Some(size),
-            Conversion::None | Conversion::OverPrice(_) | Conversion::Unknown => None,
+            Conversion::None | Conversion::OverPrice(_) => None,
         })
     }
 

@@ -277,7 +277,8 @@ impl TradeStream {
             Liquidated::Both => &[trade.side, other],
         };
         for side in sides {
-            let row = Liquidation { id: trade.seq, side: *side, price: trade.price, size: trade.size };
+            let Trade { seq: id, price, size, contracts, .. } = *trade;
+            let row = Liquidation { id, side: *side, price, size, contracts };
             let key = cx.key(subject, origin, trade.times, flags::LAST, 1);
             if cx.batches.liquidation(&key, &row, &subject.conversion).is_err() {
                 gaps::row_refused(cx, subject, origin, Stream::Liquidations, &self.carriers);

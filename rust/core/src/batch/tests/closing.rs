@@ -169,7 +169,7 @@ fn play(
                     .and(batches.option(&key, &option, &Conversion::None))
                     .and(batches.l2_top(&key, side.into_iter(), std::iter::empty(), &Conversion::None))
                     .and(side.map_or(Ok(()), |(price, size)| {
-                        let event = Liquidation { id: *mark, side: Side::Buy, price, size };
+                        let event = Liquidation { id: *mark, side: Side::Buy, price, size, contracts: None };
                         batches.liquidation(&key, &event, &Conversion::Times(cents(25)))
                     }))
             }

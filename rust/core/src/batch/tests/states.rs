@@ -95,7 +95,13 @@ fn an_option_stands_in_its_row() {
 
 #[test]
 fn a_liquidation_stands_in_its_row() {
-    let event = Liquidation { id: Some(7), side: Side::Sell, price: decimal("64990.5"), size: decimal("0.014") };
+    let event = Liquidation {
+        id: Some(7),
+        side: Side::Sell,
+        price: decimal("64990.5"),
+        size: decimal("0.014"),
+        contracts: None,
+    };
     let mut batches = batches_with(Numeric::Fixed, NO_LIMITS, &[Table::Liquidations]);
     batches.liquidation(&key(SymbolId::NONE), &event, &Conversion::None).expect("in range");
     let contracts = Liquidation { id: None, side: Side::Buy, size: decimal("13"), ..event };

@@ -13,7 +13,7 @@ fn quote(bid: (Decimal, Decimal), ask: (Decimal, Decimal)) -> Bbo {
 }
 
 fn liquidation(price: Decimal, size: Decimal) -> Liquidation {
-    Liquidation { id: None, side: Side::Buy, price, size }
+    Liquidation { id: None, side: Side::Buy, price, size, contracts: None }
 }
 
 /// Writes one level to every table that has sizes.
@@ -194,7 +194,7 @@ fn contracts_are_what_the_exchange_says_or_what_its_sizes_count() {
     let dollars = Conversion::OverPrice(ONE);
     assert_eq!(column_of(base, Some("20"), &dollars), (Some(20.0), Some(4.0)));
     assert_eq!(column_of(base, None, &dollars), (None, Some(4.0)));
-    assert_eq!(column_of(native, None, &Conversion::Unknown), (None, Some(200.0)));
+    assert_eq!(column_of(native, None, &Conversion::Unknown), (Some(200.0), Some(200.0)));
 }
 
 #[test]

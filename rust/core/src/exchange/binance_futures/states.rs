@@ -111,7 +111,7 @@ fn force_order(body: Object<'_, '_>, out: &mut StateRows) -> Result<Decoded<()>,
     let sent = binance::sent::<BinanceFutures>(body)?;
     let times = EventTimes { event: event.or(sent.event), venue: sent.venue, odd: event_odd || sent.odd };
     let native = out.texts.add(binance::symbol(order)?);
-    let state = State::Liquidation(Liquidation { id: None, side, price, size });
+    let state = State::Liquidation(Liquidation { id: None, side, price, size, contracts: None });
     out.rows.push(StateRow { native, is_index: false, feed: 0, times, state });
     Ok(Decoded::Event(()))
 }

@@ -166,6 +166,7 @@ fn liquidation(detail: Object<'_, '_>) -> Result<Liquidation, RejectReason> {
         side: side(detail.get("side").and_then(Value::text).unwrap_or_default()),
         price: number(detail, "bkPx")?.ok_or(RejectReason::Schema)?,
         size: not_negative(number(detail, "sz")?.ok_or(RejectReason::Schema)?)?,
+        contracts: None,
     })
 }
 

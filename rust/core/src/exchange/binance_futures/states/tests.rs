@@ -86,7 +86,10 @@ fn a_liquidation_is_what_was_filled_at_the_average_price() {
         let [(symbol, row)] = rows.as_slice() else { panic!("{rows:?}") };
         assert_eq!(symbol, "BTCUSDT");
         let (price, size) = (number("9910.5").unwrap(), number("0.014").unwrap());
-        assert_eq!(row.state, State::Liquidation(Liquidation { id: None, side: Side::Sell, price, size }));
+        assert_eq!(
+            row.state,
+            State::Liquidation(Liquidation { id: None, side: Side::Sell, price, size, contracts: None })
+        );
         let times =
             EventTimes { event: Some(1_568_014_460_890_000_000), venue: Some(1_568_014_460_893_000_000), odd: false };
         assert_eq!(row.times, times);

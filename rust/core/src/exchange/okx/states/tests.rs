@@ -83,7 +83,8 @@ fn liquidations_name_their_instrument_once_for_all_details() {
     let frame = r#"{"arg":{"channel":"liquidation-orders","instType":"SWAP"},"data":[{"details":[{"bkLoss":"0","bkPx":"0.007831","ccy":"","posSide":"short","side":"buy","sz":"13","ts":"1692266434010"},{"bkPx":"0.0078","side":"sell","sz":"1","ts":"1692266434011"}],"instFamily":"IOST-USDT","instId":"IOST-USDT-SWAP","instType":"SWAP","uly":"IOST-USDT"}]}"#;
     let rows = read(frame);
     assert!(rows.rows.iter().all(|row| rows.texts.get(row.native) == "IOST-USDT-SWAP"));
-    let liquidation = |side, price, size| State::Liquidation(Liquidation { id: None, side, price, size });
+    let liquidation =
+        |side, price, size| State::Liquidation(Liquidation { id: None, side, price, size, contracts: None });
     assert_eq!(rows.rows[0].state, liquidation(Side::Buy, Decimal::new(7831, 6), Decimal::new(13, 0)));
     assert_eq!(rows.rows[1].state, liquidation(Side::Sell, Decimal::new(78, 4), Decimal::new(1, 0)));
     assert_eq!(rows.rows[1].times, at(1_692_266_434_011));
