@@ -19,6 +19,8 @@ mod connections;
 mod instruments;
 #[path = "conformance/recovery.rs"]
 mod recovery;
+#[path = "conformance/rows.rs"]
+mod rows;
 #[path = "conformance/seeded.rs"]
 mod seeded;
 #[path = "conformance/session.rs"]
@@ -64,6 +66,8 @@ conformance! {
         connections::requests_and_upgrades_stay_under_the_limits,
         connections::an_exchange_that_moved_is_found_where_it_is,
         connections::a_request_too_many_is_asked_again_later,
+        rows::every_row_is_what_was_issued,
+        rows::every_size_is_in_base_units,
         streams::a_stream_that_never_speaks_is_named,
         streams::a_stream_of_states_that_should_speak_is_missed,
         streams::what_is_asked_for_no_more_is_ended,

@@ -1,6 +1,7 @@
 //! What a venue issues: one message of one stream, the same for every connection that hears it, or made for one that has
 //! just subscribed.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
@@ -63,6 +64,29 @@ pub struct Event {
     /// The message without any wrapping.
     #[serde(serialize_with = "text")]
     pub payload: Arc<str>,
+    /// What it tells of instruments beside trades and levels.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub figures: Vec<Figures>,
+}
+
+/// What an event tells of one instrument beside trades and levels. It is taken from what the text was written from, never
+/// from the text, so that it can judge who reads that.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Figures {
+    /// The exchange's symbol.
+    pub symbol: String,
+    /// Plain digits by name; what the event does not say has none. States: `mark_price`, `index_price`, `last_price`,
+    /// `underlying_price`, `funding_rate`, `next_funding_time` (ms since the epoch), `open_interest` (in the exchange's own
+    /// unit), `open_interest_base`, `mark_iv`, `bid_iv`, `ask_iv` (fractions), `delta`, `gamma`, `vega`, `theta` (by
+    /// Black-Scholes). Liquidations: `id`, `side` (of the closing order: `buy` or `sell`), `price`, `size`, and `time` (ms since the
+    /// epoch) where an event tells several.
+    pub values: BTreeMap<&'static str, String>,
+}
+
+impl Figures {
+    pub(crate) fn new(symbol: &str, values: impl IntoIterator<Item = (&'static str, String)>) -> Self {
+        Self { symbol: symbol.to_owned(), values: values.into_iter().collect() }
+    }
 }
 
 fn text<S: Serializer>(text: &Arc<str>, to: S) -> Result<S::Ok, S::Error> {

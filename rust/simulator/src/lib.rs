@@ -232,7 +232,7 @@ pub use config::{
     Account, DepthSpeed, Limits, LoadConfig, LoadKind, SimulatorConfig, Source, SymbolConfig, TruthConfig,
 };
 pub use error::SimulatorError;
-pub use event::{Event, EventKind};
+pub use event::{Event, EventKind, Figures};
 pub use exchange::ExchangeName;
 pub use fault::{
     BadCertificate, BadFrame, BadUpgrade, Ending, Fault, FaultPlan, Malformation, SnapshotPosition, Tampered, Target,

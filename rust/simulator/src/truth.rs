@@ -364,6 +364,12 @@ impl Truth {
         self.events.iter().filter(wanted).flat_map(|e| (self.rules.trades)(e)).collect()
     }
 
+    /// The trades that one event carries.
+    #[must_use]
+    pub fn trades_in(&self, event: &Event) -> Vec<TradeRecord> {
+        (self.rules.trades)(event)
+    }
+
     /// Events of a stream whose last id is not among `seen`.
     #[must_use]
     pub fn missing(&self, stream: &str, seen: &HashSet<u64>) -> Vec<Arc<Event>> {

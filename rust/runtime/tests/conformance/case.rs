@@ -2,7 +2,7 @@
 
 use xtrader_core::config::{DepthSpeed, Stream};
 use xtrader_core::symbol::Venue;
-use xtrader_simulator::EventKind;
+use xtrader_simulator::{Event, EventKind};
 
 use crate::tables::TradeRow;
 
@@ -13,6 +13,34 @@ pub struct Subject {
     /// Market and unified symbol, as the tables have them.
     pub key: &'static str,
 }
+
+/// What an instrument's own sizes count, by the exchange's manual.
+pub struct Sizes {
+    /// What one of them is worth: the factors of it.
+    pub worth: &'static [&'static str],
+    /// That is in quote units, and becomes base units over the price.
+    pub is_inverse: bool,
+    /// How many of them are one contract; nothing where the exchange counts none.
+    pub contract: Option<&'static str>,
+}
+
+/// Base units, as sent.
+const BASE: Sizes = Sizes { worth: &[], is_inverse: false, contract: None };
+
+/// An instrument of which every row of every stream is compared.
+pub struct Sample {
+    pub subject: Subject,
+    pub is_option: bool,
+    pub sizes: Sizes,
+}
+
+/// An instrument that is no option.
+const fn sample(native: &'static str, key: &'static str, sizes: Sizes) -> Sample {
+    Sample { subject: Subject { native, key }, is_option: false, sizes }
+}
+
+/// When a message says that a row of it happened, and that it was sent; milliseconds. The second argument is the former.
+type Times = fn(&Event, i64) -> [Option<i64>; 2];
 
 /// Where a book's snapshot comes from.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -39,6 +67,11 @@ pub struct Case {
     pub venue: Venue,
     /// The one that things happen to, and the one that must not notice.
     pub subjects: [Subject; 2],
+    /// One instrument of each kind and of each unit that the venue has.
+    pub samples: &'static [Sample],
+    pub times: Times,
+    /// Quotes have ids; else their times order them.
+    pub quotes_have_ids: bool,
     /// The simulator's kind of the trades that are subscribed by default.
     pub trades: EventKind,
     /// The ids by which trades follow one another: first and last of a row.
@@ -108,6 +141,14 @@ const BINANCE_FUTURES: Case = Case {
         Subject { native: "BTCUSDT", key: "binance-futures:BTCUSDT" },
         Subject { native: "ETHUSDT", key: "binance-futures:ETHUSDT" },
     ],
+    // §2: quantities are in base units.
+    samples: &[
+        sample("BTCUSDT", "binance-futures:BTCUSDT", BASE),
+        sample("ETHUSDT", "binance-futures:ETHUSDT", BASE),
+        sample("BTCUSDT_261225", "binance-futures:BTCUSDT-261225", BASE),
+    ],
+    times: |event, happened| [Some(happened), Some(event.emitted_ms)],
+    quotes_have_ids: true,
     trades: EventKind::AggTrade,
     trade_ids: |row| (row.id, row.id),
     book_stream: |native| format!("{}@depth@100ms", native.to_lowercase()),
@@ -137,6 +178,12 @@ const BINANCE_SPOT: Case = Case {
         Subject { native: "BTCUSDT", key: "binance-spot:BTCUSDT" },
         Subject { native: "ETHUSDT", key: "binance-spot:ETHUSDT" },
     ],
+    samples: &[sample("BTCUSDT", "binance-spot:BTCUSDT", BASE), sample("ETHUSDT", "binance-spot:ETHUSDT", BASE)],
+    // §5: quotes say no time.
+    times: |event, happened| match event.kind {
+        EventKind::BookTicker => [None, None],
+        _ => [Some(happened), Some(event.emitted_ms)],
+    },
     trades: EventKind::Trade,
     trade_stream: |native| format!("{}@trade", native.to_lowercase()),
     spoken: &[],
@@ -156,6 +203,35 @@ const OKX: Case = Case {
         Subject { native: "BTC-USDT-SWAP", key: "okx-swap:BTCUSDT" },
         Subject { native: "BTC-USDT", key: "okx-spot:BTCUSDT" },
     ],
+    // §2: contracts × `ctVal` × `ctMult`, for inverse ones ÷ price.
+    samples: &[
+        sample("BTC-USDT", "okx-spot:BTCUSDT", BASE),
+        sample(
+            "BTC-USDT-SWAP",
+            "okx-swap:BTCUSDT",
+            Sizes { worth: &["0.01", "1"], is_inverse: false, contract: Some("1") },
+        ),
+        sample(
+            "BTC-USD-SWAP",
+            "okx-swap:BTCUSD",
+            Sizes { worth: &["100", "1"], is_inverse: true, contract: Some("1") },
+        ),
+        sample(
+            "BTC-USD-261225",
+            "okx-futures:BTCUSD-261225",
+            Sizes { worth: &["100", "1"], is_inverse: true, contract: Some("1") },
+        ),
+        Sample {
+            is_option: true,
+            ..sample(
+                "BTC-USD-261225-100000-C",
+                "okx-options:BTCUSD-261225-100000-C",
+                Sizes { worth: &["0.1", "0.1"], is_inverse: false, contract: Some("1") },
+            )
+        },
+    ],
+    times: |_, happened| [Some(happened), None],
+    quotes_have_ids: true,
     trades: EventKind::AggTrade,
     trade_ids: |row| (row.first_id.unwrap(), row.last_id.unwrap()),
     book_stream: |native| format!("books:{native}"),
@@ -201,6 +277,20 @@ const DERIBIT: Case = Case {
         Subject { native: "BTC-PERPETUAL", key: "deribit:BTCUSD" },
         Subject { native: "ETH-PERPETUAL", key: "deribit:ETHUSD" },
     ],
+    // §2: dollars where the coin settles, else coins; `contract_size` of them are a contract.
+    samples: &[
+        sample("BTC-PERPETUAL", "deribit:BTCUSD", Sizes { is_inverse: true, contract: Some("10"), ..BASE }),
+        sample("ETH-PERPETUAL", "deribit:ETHUSD", Sizes { is_inverse: true, contract: Some("1"), ..BASE }),
+        sample("BTC-25DEC26", "deribit:BTCUSD-261225", Sizes { is_inverse: true, contract: Some("10"), ..BASE }),
+        sample("BTC_USDC-PERPETUAL", "deribit:BTCUSDC", Sizes { contract: Some("0.0001"), ..BASE }),
+        Sample {
+            is_option: true,
+            ..sample("BTC-25DEC26-100000-C", "deribit:BTCUSD-261225-100000-C", Sizes { contract: Some("1"), ..BASE })
+        },
+        sample("BTC_USDC", "deribit-spot:BTCUSDC", BASE),
+    ],
+    times: |_, happened| [Some(happened), None],
+    quotes_have_ids: false,
     trades: EventKind::Trade,
     trade_ids: |row| (row.seq.unwrap(), row.seq.unwrap()),
     book_stream: |native| format!("book.{native}.100ms"),

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use arrow_array::cast::AsArray;
 use arrow_array::types::{ArrowPrimitiveType, Float64Type, Int32Type, Int64Type, TimestampNanosecondType};
 use arrow_array::{Array, RecordBatch};
+use arrow_schema::DataType;
 use xtrader_core::batch::Batch;
 use xtrader_core::table::Table;
 
@@ -73,6 +74,29 @@ pub struct InstrumentRow {
     pub valid_to: Option<i64>,
 }
 
+/// What stands in one column of a row.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Cell {
+    Number(f64),
+    Integer(i64),
+    /// Nanoseconds.
+    Time(i64),
+    Word(String),
+    Numbers(Vec<f64>),
+}
+
+/// What a row says, by column. Null is not there.
+pub type Cells = BTreeMap<String, Cell>;
+
+/// A row of one of the tables that no book is built from.
+#[derive(Clone, Debug)]
+pub struct PlainRow {
+    pub table: &'static str,
+    pub key: Key,
+    /// All but where it stands: who, from where, and when it was received.
+    pub cells: Cells,
+}
+
 /// Everything that came, in order.
 #[derive(Debug, Default)]
 pub struct Tables {
@@ -82,6 +106,8 @@ pub struct Tables {
     pub off_book: Vec<TradeRow>,
     pub gaps: Vec<GapRow>,
     pub instruments: Vec<InstrumentRow>,
+    /// Trades, quotes, samples of books, states and liquidations, whole.
+    pub plain: Vec<PlainRow>,
     /// Address and reason of each connection that has ended.
     pub ends: Vec<(String, String)>,
     /// How many rows a table has of a market and symbol.
@@ -93,6 +119,12 @@ impl Tables {
         let read = Reader(&batch.rows);
         for i in 0..batch.rows.num_rows() {
             let key = read.key(i);
+            if matches!(
+                batch.table,
+                Table::Trades | Table::Bbo | Table::L2Top | Table::Derivatives | Table::Options | Table::Liquidations
+            ) {
+                self.plain.push(PlainRow { table: batch.table.name(), key: key.clone(), cells: read.cells(i) });
+            }
             let is_off_book = batch.table == Table::Trades
                 && key.name.starts_with("binance-spot:")
                 && read.word("condition", i) == "block";
@@ -158,7 +190,7 @@ impl Tables {
 }
 
 /// The digits at the end of an id (`ETH-123`).
-fn number(id: &str) -> i64 {
+pub fn number(id: &str) -> i64 {
     let digits = id.rsplit(|c: char| !c.is_ascii_digit()).next().unwrap();
     digits.parse().unwrap_or_else(|e| panic!("{id:?} ends in no number: {e}"))
 }
@@ -200,6 +232,30 @@ impl Reader<'_> {
     fn word(&self, name: &str, i: usize) -> String {
         let column = self.column(name).as_any_dictionary();
         column.values().as_string::<i32>().value(column.normalized_keys()[i]).to_owned()
+    }
+
+    /// Every column that is not null, but the place of the row.
+    fn cells(&self, i: usize) -> Cells {
+        const PLACE: [&str; 8] = ["ts_recv", "exchange", "symbol", "shard", "msg_id", "row", "conn_id", "flags"];
+        let schema = self.0.schema();
+        let says = schema.fields().iter().filter(|field| !PLACE.contains(&field.name().as_str()));
+        let says = says.filter(|field| self.column(field.name()).is_valid(i));
+        let cell = |field: &arrow_schema::Field| {
+            let name = field.name();
+            match field.data_type() {
+                DataType::Float64 => Cell::Number(self.value::<Float64Type>(name, i)),
+                DataType::Int64 => Cell::Integer(self.value::<Int64Type>(name, i)),
+                DataType::Timestamp(..) => Cell::Time(self.value::<TimestampNanosecondType>(name, i)),
+                DataType::Utf8 => Cell::Word(self.text(name, i)),
+                DataType::Dictionary(..) => Cell::Word(self.word(name, i)),
+                DataType::List(_) => {
+                    let list = self.column(name).as_list::<i32>().value(i);
+                    Cell::Numbers(list.as_primitive::<Float64Type>().values().to_vec())
+                }
+                other => panic!("{name} is {other}"),
+            }
+        };
+        says.map(|field| (field.name().clone(), cell(field))).collect()
     }
 
     fn levels(&self, [prices, sizes]: [&str; 2], i: usize) -> Vec<(f64, f64)> {

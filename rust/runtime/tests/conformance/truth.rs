@@ -16,6 +16,9 @@ pub enum Depth {
     Cut(usize),
 }
 
+/// A size of the exchange's, at a price, as the tables should have it.
+pub type Sized<'a> = &'a dyn Fn(&str, &str) -> f64;
+
 /// A book as the documentation of `l2` says it is rebuilt. Prices are positive, so that their bits are in their order.
 #[derive(Default)]
 struct Rebuilt {
@@ -38,9 +41,9 @@ impl Rebuilt {
         }
     }
 
-    fn is(&self, truth: &BookImage) -> bool {
+    fn is(&self, truth: &BookImage, sized: Sized<'_>) -> bool {
         let same = |ours: &mut dyn Iterator<Item = (&u64, &f64)>, theirs: &[[String; 2]]| {
-            let theirs = theirs.iter().map(|[price, size]| (price.parse().unwrap(), size.parse().unwrap()));
+            let theirs = theirs.iter().map(|[price, size]| (price.parse().unwrap(), sized(size, price)));
             ours.map(|(price, size)| (f64::from_bits(*price), *size)).eq(theirs)
         };
         same(&mut self.bids.iter().rev(), &truth.bids) && same(&mut self.asks.iter(), &truth.asks)
@@ -49,21 +52,30 @@ impl Rebuilt {
 
 /// Every row of `l2` chains, and leaves the exchange's book at that id. Yields how many were compared.
 pub fn compare_books(case: &Case, simulator: &Simulator, tables: &Tables, depth: Depth) -> usize {
-    let mut compared = 0;
-    for subject in &case.subjects {
-        let mut book = Rebuilt::default();
-        let (mut last, mut started) = (None, None);
-        for row in tables.l2.iter().filter(|row| row.key.name == subject.key) {
-            assert_eq!(row.prev_id, last, "{}: the table does not chain at {row:?}", subject.key);
-            last = row.last_id;
-            if row.is_snapshot && row.source != "checkpoint" {
-                started = row.last_id;
-            }
-            book.take(row);
-            let truth = book_of(case, simulator, subject, depth, (started.unwrap(), last.unwrap()));
-            assert!(book.is(&truth), "{}: not the book at {last:?}: {row:?}", subject.key);
-            compared += 1;
+    let as_sent: Sized<'_> = &|size, _| size.parse().unwrap();
+    case.subjects.iter().map(|subject| compare_book(case, simulator, tables, depth, (subject, as_sent))).sum()
+}
+
+/// As [`compare_books`], of one instrument.
+pub fn compare_book(
+    case: &Case,
+    simulator: &Simulator,
+    tables: &Tables,
+    depth: Depth,
+    (subject, sized): (&Subject, Sized<'_>),
+) -> usize {
+    let mut book = Rebuilt::default();
+    let (mut last, mut started, mut compared) = (None, None, 0);
+    for row in tables.l2.iter().filter(|row| row.key.name == subject.key) {
+        assert_eq!(row.prev_id, last, "{}: the table does not chain at {row:?}", subject.key);
+        last = row.last_id;
+        if row.is_snapshot && row.source != "checkpoint" {
+            started = row.last_id;
         }
+        book.take(row);
+        let truth = book_of(case, simulator, subject, depth, (started.unwrap(), last.unwrap()));
+        assert!(book.is(&truth, sized), "{}: not the book at {last:?}: {row:?}", subject.key);
+        compared += 1;
     }
     compared
 }

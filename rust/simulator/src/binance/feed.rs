@@ -18,7 +18,7 @@ use crate::binance::streams::{ImageStream, symbol_stream};
 use crate::book::{Book, Scales, Side};
 use crate::clock::{MS, MarketTime, SECOND};
 use crate::config::{DepthSpeed, SimulatorConfig};
-use crate::event::{Event, EventKind};
+use crate::event::{Event, EventKind, Figures};
 use crate::market::{Fill, FillKind, Step};
 use crate::random::Random;
 use contracts::Contract;
@@ -94,7 +94,19 @@ struct Draft {
     ids: (u64, u64, Option<u64>),
     phase: usize,
     at: Times,
+    says: Says,
+}
+
+/// A text, and the figures that it was written from.
+struct Says {
     payload: String,
+    figures: Vec<Figures>,
+}
+
+impl From<String> for Says {
+    fn from(payload: String) -> Self {
+        Self { payload, figures: Vec::new() }
+    }
 }
 
 impl Feed {
@@ -257,9 +269,10 @@ impl Feed {
                 let s = &self.symbols[i];
                 let at = Times { event: l.event_ms, emitted };
                 let payload = messages::liquidation(&s.names(self.dialect), emitted, &l);
-                let own = format!("{}@forceOrder", s.lower);
+                let (own, figures) = (format!("{}@forceOrder", s.lower), l.figures(&s.name, s.scales));
                 for stream in [&*own, "!forceOrder@arr"] {
-                    self.tell(out, EventKind::Liquidation, stream.into(), Some(i), 0, at, payload.clone());
+                    let says = Says { payload: payload.clone(), figures: vec![figures.clone()] };
+                    self.tell(out, EventKind::Liquidation, stream.into(), Some(i), 0, at, says);
                 }
             }
         }
@@ -289,7 +302,7 @@ impl Feed {
         };
         let ids = (ids.first, ids.last, (!image).then_some(ids.prev));
         let symbol = Arc::clone(&s.name);
-        self.issue(out, Draft { kind, stream, symbol, ids, phase, at, payload });
+        self.issue(out, Draft { kind, stream, symbol, ids, phase, at, says: payload.into() });
     }
 
     /// Mark prices every second, and every third one for those who asked for no speed.
@@ -302,8 +315,8 @@ impl Feed {
         for speed in speeds {
             for (i, mark) in &marks {
                 let stream = format!("{}@markPrice{speed}", self.symbols[*i].lower).into();
-                let payload = messages::mark_price(ms, mark);
-                self.tell(out, EventKind::Derivatives, stream, Some(*i), 0, at, payload);
+                let says = Says { payload: messages::mark_price(ms, mark), figures: vec![mark.figures()] };
+                self.tell(out, EventKind::Derivatives, stream, Some(*i), 0, at, says);
             }
             // Two frames (manual §5): neither is the universe, and the first also has rows of COIN-M.
             let coin = contracts::coin_margined(ms);
@@ -311,10 +324,11 @@ impl Feed {
             let first: Vec<_> = perpetual.iter().map(|(_, m)| m).chain([&coin]).collect();
             let second: Vec<_> = dated.iter().map(|(_, m)| m).collect();
             for rows in [first, second].into_iter().filter(|rows| !rows.is_empty()) {
+                let figures = rows.iter().map(|m| m.figures()).collect();
                 let rows: Vec<String> = rows.into_iter().map(|m| messages::mark_price(ms, m)).collect();
                 let stream = format!("!markPrice@arr{speed}").into();
-                let payload = format!("[{}]", rows.join(","));
-                self.tell(out, EventKind::Derivatives, stream, None, 0, at, payload);
+                let says = Says { payload: format!("[{}]", rows.join(",")), figures };
+                self.tell(out, EventKind::Derivatives, stream, None, 0, at, says);
             }
         }
     }
@@ -339,10 +353,10 @@ impl Feed {
         symbol: Option<usize>,
         id: u64,
         at: Times,
-        payload: String,
+        says: impl Into<Says>,
     ) {
         let symbol = symbol.map_or_else(|| "".into(), |s| Arc::clone(&self.symbols[s].name));
-        self.issue(out, Draft { kind, stream, symbol, ids: (id, id, None), phase: 0, at, payload });
+        self.issue(out, Draft { kind, stream, symbol, ids: (id, id, None), phase: 0, at, says: says.into() });
     }
 
     fn issue(&mut self, out: &mut Vec<Event>, d: Draft) {
@@ -362,7 +376,8 @@ impl Feed {
             conn: None,
             event_ms: d.at.event,
             emitted_ms: d.at.emitted,
-            payload: d.payload.into(),
+            payload: d.says.payload.into(),
+            figures: d.says.figures,
         });
     }
 }

@@ -3,7 +3,8 @@
 use std::fmt::Write;
 
 use crate::binance::dialect::Product;
-use crate::book::{Scales, Side, push_decimal};
+use crate::book::{Scales, Side, decimal_text, push_decimal};
+use crate::event::Figures;
 use crate::market::FillKind;
 
 /// What a symbol's messages have in common.
@@ -194,6 +195,16 @@ pub(crate) struct MarkPrice {
     pub family: u8,
 }
 
+impl MarkPrice {
+    /// What it tells. A contract without funding says nothing of it.
+    pub(crate) fn figures(&self) -> Figures {
+        let prices = [("mark_price", self.mark.clone()), ("index_price", self.index.clone())];
+        let next = self.next_funding_ms.to_string();
+        let funding = [("funding_rate", self.rate.clone()), ("next_funding_time", next)];
+        Figures::new(&self.symbol, prices.into_iter().chain(funding.into_iter().filter(|_| self.next_funding_ms > 0)))
+    }
+}
+
 pub(crate) fn mark_price(emitted: i64, m: &MarkPrice) -> String {
     format!(
         r#"{{"e":"markPriceUpdate","E":{emitted},"s":"{}","p":"{}","ap":"{}","P":"{}","i":"{}","r":"{}","T":{},"st":{}}}"#,
@@ -209,6 +220,16 @@ pub(crate) struct Liquidation {
     /// The side that was hit.
     pub maker: Side,
     pub event_ms: i64,
+}
+
+impl Liquidation {
+    /// The closing order: what stood in the book was hit by it.
+    pub(crate) fn figures(&self, symbol: &str, scales: Scales) -> Figures {
+        let side = if self.maker == Side::Bid { "sell" } else { "buy" };
+        let price = decimal_text(self.price, scales.price);
+        let size = decimal_text(self.size, scales.size);
+        Figures::new(symbol, [("side", side.to_owned()), ("price", price), ("size", size)])
+    }
 }
 
 pub(crate) fn liquidation(n: &Names<'_>, emitted: i64, l: &Liquidation) -> String {

@@ -246,6 +246,7 @@ impl Playback {
             event_ms: payload.event.or(payload.emitted).unwrap_or(0),
             emitted_ms: payload.emitted.unwrap_or(0),
             payload: text.into(),
+            figures: Vec::new(),
         };
         Some(What::Event(event, rows))
     }

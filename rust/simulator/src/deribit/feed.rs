@@ -11,7 +11,7 @@ use crate::deribit::messages::{self, Action, BookMessage, BookRow};
 use crate::deribit::streams::Channel;
 use crate::deribit::tape::{Tape, Trade};
 use crate::deribit::valuation::Valuation;
-use crate::event::{Event, EventKind};
+use crate::event::{Event, EventKind, Figures};
 use crate::market::{Market, Step};
 use crate::random::Random;
 
@@ -24,10 +24,11 @@ pub(crate) struct World<'a> {
 }
 
 impl World<'_> {
-    pub(crate) fn ticker(&self, instrument: usize, at_ms: i64) -> String {
+    /// The members of a ticker, and what they say.
+    pub(crate) fn ticker(&self, instrument: usize, at_ms: i64) -> (String, Figures) {
         let v = Valuation::of(instrument, self.instruments, |n| self.market.book(n));
         let (i, s) = (&self.instruments[instrument], self.tape.statistics(instrument));
-        messages::ticker_members(i, self.market.book(instrument), &v, s, at_ms)
+        (messages::ticker_members(i, self.market.book(instrument), &v, s, at_ms), v.figures(i, s))
     }
 }
 
@@ -215,7 +216,13 @@ impl Feed {
         let at_ms = self.ms(now);
         for n in 0..self.live.len() {
             if concerns(&self.live[n].channel) {
-                let told = Told { kind: EventKind::Other, ids: (0, 0, None), event_ms: at_ms, data: data.to_owned() };
+                let told = Told {
+                    kind: EventKind::Other,
+                    ids: (0, 0, None),
+                    event_ms: at_ms,
+                    data: data.to_owned(),
+                    figures: Vec::new(),
+                };
                 self.issue(n, told, at_ms, out);
                 if let Some(event) = out.last_mut() {
                     event.symbol = Arc::clone(symbol);
@@ -243,6 +250,7 @@ impl Feed {
             event_ms: told.event_ms,
             emitted_ms,
             payload: messages::notification(&live.name, &told.data).into(),
+            figures: told.figures,
         });
     }
 }
@@ -256,6 +264,7 @@ struct Told {
     ids: (u64, u64, Option<u64>),
     event_ms: i64,
     data: String,
+    figures: Vec<Figures>,
 }
 
 impl Live {
@@ -286,7 +295,9 @@ impl Live {
                 let (first, last) = (trades.first()?, trades.last()?);
                 let rows: Vec<&str> = trades.iter().map(|t| &*t.text).collect();
                 let (ids, event_ms) = ((first.seq, last.seq, None), last.at_ms);
-                Some(Told { kind: EventKind::Trade, ids, event_ms, data: format!("[{}]", rows.join(",")) })
+                let (kind, data) = (EventKind::Trade, format!("[{}]", rows.join(",")));
+                let figures = trades.iter().flat_map(|t| t.closing.iter().cloned()).collect();
+                Some(Told { kind, ids, event_ms, data, figures })
             }
             Content::State(_) => {
                 let told = self.stand(world, at_ms)?;
@@ -306,20 +317,22 @@ impl Live {
         let instrument = self.channel.instrument()?;
         let (i, book) = (&world.instruments[instrument], world.market.book(instrument));
         let id = world.market.last_id(instrument);
-        let told = |kind, data| Told { kind, ids: (id, id, None), event_ms: at_ms, data };
+        let told = |kind, data| Told { kind, ids: (id, id, None), event_ms: at_ms, data, figures: Vec::new() };
         Some(match (&self.channel, &self.content) {
             (Channel::Book { .. }, Content::Book(diff)) => Told {
                 kind: EventKind::Snapshot,
                 ids: (diff.told_id, diff.told_id, None),
                 event_ms: diff.told_ms,
                 data: diff.snapshot(i),
+                figures: Vec::new(),
             },
             (Channel::Image { depth, .. }, _) => {
                 told(EventKind::BookImage, messages::image(i, book, *depth, at_ms, id))
             }
             (Channel::Quote { .. }, _) => told(EventKind::BookTicker, messages::quote(i, book, at_ms)),
             (Channel::Ticker { .. }, _) => {
-                told(EventKind::Derivatives, format!("{{{}}}", world.ticker(instrument, at_ms)))
+                let (members, figures) = world.ticker(instrument, at_ms);
+                Told { figures: vec![figures], ..told(EventKind::Derivatives, format!("{{{members}}}")) }
             }
             _ => return None,
         })
@@ -351,7 +364,8 @@ impl Diff {
         let data = messages::book(i, &BookMessage { at_ms, prev: Some(prev), id, bids: &bids, asks: &asks });
         let first = self.first_id.take().unwrap_or(id);
         (self.told_id, self.told_ms) = (id, at_ms);
-        Told { kind: EventKind::Depth, ids: (first, id, Some(prev)), event_ms: at_ms, data }
+        let ids = (first, id, Some(prev));
+        Told { kind: EventKind::Depth, ids, event_ms: at_ms, data, figures: Vec::new() }
     }
 
     fn row(&mut self, side: Side, price: i64, book: &Book) -> BookRow {

@@ -46,7 +46,7 @@ pub(crate) fn call(
         "public/get_order_book" => order_book(house, params, book, ms),
         "public/ticker" => {
             let i = open(house, params)?;
-            Ok(format!("{{{}}}", house.world().ticker(i, ms)).into())
+            Ok(format!("{{{}}}", house.world().ticker(i, ms).0).into())
         }
         "public/get_last_trades_by_instrument" => last_trades(house, params),
         m if m.starts_with("private/") => Err(UNAUTHORIZED),
@@ -104,7 +104,7 @@ fn order_book(house: &House, params: &Params, book: Option<&(Book, u64)>, ms: i6
     let mut out = format!(r#"{{"change_id":{id},"#);
     messages::sides(&mut out, &house.instruments[n], book, depth);
     out.push(',');
-    out.push_str(&house.world().ticker(n, ms));
+    out.push_str(&house.world().ticker(n, ms).0);
     out.push('}');
     Ok(Answer { result: out, book_id: Some(id) })
 }

@@ -18,6 +18,11 @@ impl Number {
         Self { mantissa: (value * 10f64.powi(i32::from(scale))).round() as i64, scale }
     }
 
+    /// The number without an exponent.
+    pub(crate) fn plain(self) -> String {
+        plain(&self.to_string())
+    }
+
     pub(crate) fn value(self) -> f64 {
         self.mantissa as f64 / 10f64.powi(i32::from(self.scale))
     }

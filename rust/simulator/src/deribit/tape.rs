@@ -10,6 +10,7 @@ use crate::config::SimulatorConfig;
 use crate::deribit::instruments::{Instrument, Kind};
 use crate::deribit::number::Number;
 use crate::deribit::valuation::Valuation;
+use crate::event::Figures;
 use crate::market::{Fill, FillKind, Step};
 use crate::random::Random;
 
@@ -20,6 +21,8 @@ pub(crate) struct Trade {
     pub seq: u64,
     pub at_ms: i64,
     pub text: Arc<str>,
+    /// The orders that closed a position, where it was a liquidation.
+    pub closing: Vec<Figures>,
 }
 
 /// What has been traded of one instrument.
@@ -165,7 +168,8 @@ impl Tape {
         roll.statistics.add(fill, opened);
         let v = Valuation::of(instrument, all, book);
         let text = row(i, fill, seq, id, tick, &marks, &v, at_ms).into();
-        let trade = Trade { instrument, seq, at_ms, text };
+        let closing = closing(i, fill, seq, at_ms, marks.liquidation);
+        let trade = Trade { instrument, seq, at_ms, text, closing };
         roll.kept.push_back(trade.clone());
         if roll.kept.len() > self.most {
             roll.kept.pop_front();
@@ -205,6 +209,18 @@ impl Statistics {
         self.low = Some(self.low.map_or(fill.price, |p| p.min(fill.price)));
         self.high = Some(self.high.map_or(fill.price, |p| p.max(fill.price)));
     }
+}
+
+/// A position of the taker (`T`) is closed by the trade's own side, one of the maker (`M`) by the other.
+fn closing(i: &Instrument, fill: &Fill, seq: u64, at_ms: i64, who: Option<&'static str>) -> Vec<Figures> {
+    let (taker, maker) = if fill.maker == Side::Bid { ("sell", "buy") } else { ("buy", "sell") };
+    let (price, size) = (i.price(fill.price).plain(), i.amount(fill.size).plain());
+    let figures = |side: &str| {
+        let said = [("side", side.to_owned()), ("price", price.clone()), ("size", size.clone())];
+        Figures::new(&i.name, said.into_iter().chain([("id", seq.to_string()), ("time", at_ms.to_string())]))
+    };
+    let marked = |mark| who.is_some_and(|who| who.contains(mark));
+    [('T', taker), ('M', maker)].into_iter().filter(|(mark, _)| marked(*mark)).map(|(_, side)| figures(side)).collect()
 }
 
 /// The text of a trade's id: ETH's have a prefix.

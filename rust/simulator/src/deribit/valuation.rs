@@ -4,6 +4,8 @@
 use crate::book::{Book, Side};
 use crate::deribit::instruments::{Instrument, Kind};
 use crate::deribit::number::Number;
+use crate::deribit::tape::Statistics;
+use crate::event::Figures;
 
 /// The values of one instrument at one moment.
 #[derive(Clone, Debug, PartialEq)]
@@ -78,5 +80,25 @@ impl Valuation {
             }
         });
         Self { index, mark, funding, option }
+    }
+
+    /// What a ticker says (§5). Spot has no open interest; volatilities are sent in percent.
+    pub(crate) fn figures(&self, i: &Instrument, s: &Statistics) -> Figures {
+        let percent = |n: Number| Number::new(n.mantissa, n.scale.saturating_add(2));
+        let state = [
+            ("mark_price", Some(self.mark)),
+            ("index_price", Some(self.index)),
+            ("last_price", s.last.map(|p| i.price(p))),
+            ("open_interest", (i.kind != Kind::Spot).then(|| i.amount(s.open_interest))),
+            ("funding_rate", self.funding.map(|(current, _)| current)),
+        ];
+        let option = self.option.iter().flat_map(|o| {
+            let volatilities = [("mark_iv", o.mark_iv), ("bid_iv", o.bid_iv), ("ask_iv", o.ask_iv)];
+            let greeks = [("delta", o.delta), ("gamma", o.gamma), ("vega", o.vega), ("theta", o.theta)];
+            let volatilities = volatilities.map(|(name, n)| (name, percent(n)));
+            volatilities.into_iter().chain(greeks).chain([("underlying_price", o.underlying)])
+        });
+        let said = state.into_iter().filter_map(|(name, n)| Some((name, n?))).chain(option);
+        Figures::new(&i.name, said.map(|(name, n)| (name, n.plain())))
     }
 }

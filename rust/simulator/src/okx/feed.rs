@@ -7,7 +7,7 @@ use crate::SimulatorError;
 use crate::book::{Book, Side};
 use crate::clock::{MS, MarketTime};
 use crate::config::{SimulatorConfig, SymbolConfig};
-use crate::event::{Event, EventKind};
+use crate::event::{self, Event, EventKind};
 use crate::market::{FillKind, Step};
 use crate::okx::books::{BookChannel, next_point};
 use crate::okx::channels::Channel;
@@ -50,6 +50,7 @@ pub(crate) struct Draft<'a> {
     pub ids: (u64, u64, Option<u64>),
     pub event_ms: i64,
     pub payload: String,
+    pub figures: Vec<event::Figures>,
 }
 
 impl Publisher {
@@ -75,6 +76,7 @@ impl Publisher {
             event_ms: draft.event_ms,
             emitted_ms: self.ms(now),
             payload: draft.payload.into(),
+            figures: draft.figures,
         });
     }
 }
@@ -189,7 +191,8 @@ impl Lane {
             if let Some(told) = b.tell(now, ts, book, self.seq) {
                 let (kind, channel, stream) = (book_kind(b.channel), b.channel, Arc::clone(&b.stream));
                 let (symbol, ids) = (&self.instrument.id, (told.prev.unwrap_or(told.seq), told.seq, told.prev));
-                let draft = Draft { kind, channel, stream, symbol, ids, event_ms, payload: told.payload };
+                let draft =
+                    Draft { kind, channel, stream, symbol, ids, event_ms, payload: told.payload, figures: Vec::new() };
                 publisher.issue(out, now, draft);
             }
         }
@@ -207,7 +210,11 @@ impl Lane {
         let kind = if folded { EventKind::AggTrade } else { EventKind::Trade };
         let (stream, ids) = (channel.stream(symbol), (row.id + 1 - row.count, row.id, None));
         let payload = messages::push(&channel.arg(symbol), &text);
-        publisher.issue(out, now, Draft { kind, channel, stream, symbol, ids, event_ms: row.ts, payload });
+        publisher.issue(
+            out,
+            now,
+            Draft { kind, channel, stream, symbol, ids, event_ms: row.ts, payload, figures: Vec::new() },
+        );
     }
 
     fn ticker(&self, now: MarketTime, book: &Book, publisher: &mut Publisher, out: &mut Vec<Event>) {
@@ -217,7 +224,7 @@ impl Lane {
         publisher.issue(
             out,
             now,
-            Draft { kind: EventKind::Other, channel, stream, symbol, ids, event_ms: ts, payload },
+            Draft { kind: EventKind::Other, channel, stream, symbol, ids, event_ms: ts, payload, figures: Vec::new() },
         );
     }
 
@@ -349,7 +356,8 @@ impl Feed {
         let payload = messages::push(&channel.arg(of), &instrument.row().to_string());
         let (stream, symbol, id) = (channel.stream(of), &instrument.id, event_ms.unsigned_abs());
         let ids = (id, id, None);
-        let draft = Draft { kind: EventKind::Other, channel, stream, symbol, ids, event_ms, payload };
+        let draft =
+            Draft { kind: EventKind::Other, channel, stream, symbol, ids, event_ms, payload, figures: Vec::new() };
         self.publisher.issue(out, now, draft);
     }
 
@@ -429,7 +437,8 @@ impl Feed {
                     if book_kind(channel) == EventKind::Depth { EventKind::Snapshot } else { book_kind(channel) };
                 let (stream, symbol) = (Arc::clone(&b.stream), &lane.instrument.id);
                 let ids = (told.seq, told.seq, None);
-                let draft = Draft { kind, channel, stream, symbol, ids, event_ms, payload: told.payload };
+                let draft =
+                    Draft { kind, channel, stream, symbol, ids, event_ms, payload: told.payload, figures: Vec::new() };
                 self.publisher.issue(out, now, draft);
             }
         }
@@ -447,7 +456,8 @@ impl Feed {
         let payload = messages::push(&channel.arg(""), &row.to_string());
         let (stream, symbol, id) = (channel.stream(""), &Arc::from(""), event_ms.unsigned_abs());
         let ids = (id, id, None);
-        let draft = Draft { kind: EventKind::Other, channel, stream, symbol, ids, event_ms, payload };
+        let draft =
+            Draft { kind: EventKind::Other, channel, stream, symbol, ids, event_ms, payload, figures: Vec::new() };
         self.publisher.issue(out, now, draft);
     }
 }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::book::{Book, Side, plain_text};
 use crate::clock::{MS, MarketTime, SECOND};
-use crate::event::{Event, EventKind};
+use crate::event::{self, Event, EventKind};
 use crate::market::Fill;
 use crate::okx::channels::Channel;
 use crate::okx::feed::{Draft, Lane, Publisher};
@@ -56,6 +56,9 @@ impl Timer {
         }
     }
 }
+
+/// A row as it is written, and what it says of whom.
+type Row = (Value, Vec<event::Figures>);
 
 /// All of them.
 pub(crate) struct Figures {
@@ -167,7 +170,8 @@ impl Figures {
             }
             Timer::Funding(i) => (Arc::clone(&lanes[*i].instrument.id), vec![funding(&lanes[*i], ts, rng)]),
             Timer::Index(family) => {
-                let row = index(family, lanes, book).map(|(p, scale)| index_ticker(family, &plain_text(p, scale), ts));
+                let row =
+                    index(family, lanes, book).map(|(p, scale)| index_ticker(family, &plain_text(p, scale), ts, lanes));
                 (Arc::clone(family), row.into_iter().collect())
             }
             Timer::Options(family) => {
@@ -180,11 +184,15 @@ impl Figures {
         if rows.is_empty() {
             return;
         }
-        let rows: Vec<String> = rows.iter().map(Value::to_string).collect();
+        let (rows, figures): (Vec<String>, Vec<_>) = rows.into_iter().map(|(row, f)| (row.to_string(), f)).unzip();
         let payload = messages::push(&channel.arg(&symbol), &rows.join(","));
         let (stream, id) = (channel.stream(&symbol), ts.unsigned_abs());
-        let (kind, ids) = (EventKind::Derivatives, (id, id, None));
-        publisher.issue(out, now, Draft { kind, channel, stream, symbol: &symbol, ids, event_ms: ts, payload });
+        let (kind, ids, figures) = (EventKind::Derivatives, (id, id, None), figures.concat());
+        publisher.issue(
+            out,
+            now,
+            Draft { kind, channel, stream, symbol: &symbol, ids, event_ms: ts, payload, figures },
+        );
     }
 
     /// An order was somebody's forced end. What is told is a sample, and not in order.
@@ -201,17 +209,19 @@ impl Figures {
         // Who must buy was short.
         let (side, position) = if fill.maker == Side::Ask { ("buy", "short") } else { ("sell", "long") };
         let ts = publisher.ms(now) - rng.below(3000) as i64;
+        let (price, size) = (plain_text(fill.price, i.scales.price), plain_text(fill.size, i.scales.size));
         let row = json!({
             "details": [{
-                "bkLoss": "0", "bkPx": plain_text(fill.price, i.scales.price), "ccy": "", "posSide": position,
-                "side": side, "sz": plain_text(fill.size, i.scales.size), "ts": ts.to_string(),
+                "bkLoss": "0", "bkPx": price, "ccy": "", "posSide": position, "side": side, "sz": size,
+                "ts": ts.to_string(),
             }],
             "instFamily": &*i.family, "instId": &*i.id, "instType": i.kind.name(), "uly": &*i.family,
         });
         let payload = messages::push(&channel.arg(i.kind.name()), &row.to_string());
         let (stream, id) = (channel.stream(i.kind.name()), ts.unsigned_abs());
         let (kind, ids) = (EventKind::Liquidation, (id, id, None));
-        publisher.issue(out, now, Draft { kind, channel, stream, symbol: &i.id, ids, event_ms: ts, payload });
+        let figures = vec![event::Figures::new(&i.id, [("side", side.to_owned()), ("price", price), ("size", size)])];
+        publisher.issue(out, now, Draft { kind, channel, stream, symbol: &i.id, ids, event_ms: ts, payload, figures });
     }
 }
 
@@ -231,21 +241,25 @@ fn index<'b>(family: &str, lanes: &[Lane], book: &impl Fn(usize) -> &'b Book) ->
     of(true).or_else(|| of(false))
 }
 
-fn mark_price(lane: &Lane, book: &Book, ts: i64) -> Value {
+fn mark_price(lane: &Lane, book: &Book, ts: i64) -> Row {
     let i = &lane.instrument;
     let price = plain_text(mid(book).unwrap_or(lane.last_trade.price), i.scales.price);
-    json!({"instType": i.kind.name(), "instId": &*i.id, "markPx": price, "ts": ts.to_string()})
+    let row = json!({"instType": i.kind.name(), "instId": &*i.id, "markPx": price, "ts": ts.to_string()});
+    (row, vec![event::Figures::new(&i.id, [("mark_price", price)])])
 }
 
-fn index_ticker(family: &str, price: &str, ts: i64) -> Value {
-    json!({
+/// An index is a figure of each instrument behind which it stands.
+fn index_ticker(family: &str, price: &str, ts: i64, lanes: &[Lane]) -> Row {
+    let row = json!({
         "instId": family, "idxPx": price, "high24h": price, "low24h": price, "open24h": price, "sodUtc0": price,
         "sodUtc8": price, "ts": ts.to_string(),
-    })
+    });
+    let of = lanes.iter().map(|l| &l.instrument).filter(|i| &*i.family == family);
+    (row, of.map(|i| event::Figures::new(&i.id, [("index_price", price.to_owned())])).collect())
 }
 
 /// Contracts, and what they are in coin and in money.
-pub(crate) fn open_interest(lane: &Lane, book: &Book, ts: i64, rng: &mut Random) -> Value {
+pub(crate) fn open_interest(lane: &Lane, book: &Book, ts: i64, rng: &mut Random) -> Row {
     let i = &lane.instrument;
     let contracts = i.lot.saturating_mul(2_500_000 + rng.below(50_000) as i64);
     let unit = |m: i64, scale: u8| m as f64 / 10f64.powi(i32::from(scale));
@@ -253,25 +267,30 @@ pub(crate) fn open_interest(lane: &Lane, book: &Book, ts: i64, rng: &mut Random)
     let coin = i.base_units(unit(contracts, i.scales.size), price);
     // An option's price is in its coin.
     let money = coin * if i.kind == InstType::Option { 1.0 } else { price };
-    json!({
-        "instType": i.kind.name(), "instId": &*i.id, "oi": plain_text(contracts, i.scales.size),
-        "oiCcy": format!("{coin:.4}"), "oiUsd": format!("{money:.2}"), "ts": ts.to_string(),
-    })
+    let (contracts, coin) = (plain_text(contracts, i.scales.size), format!("{coin:.4}"));
+    let row = json!({
+        "instType": i.kind.name(), "instId": &*i.id, "oi": contracts, "oiCcy": coin, "oiUsd": format!("{money:.2}"),
+        "ts": ts.to_string(),
+    });
+    (row, vec![event::Figures::new(&i.id, [("open_interest", contracts), ("open_interest_base", coin)])])
 }
 
-fn funding(lane: &Lane, ts: i64, rng: &mut Random) -> Value {
+fn funding(lane: &Lane, ts: i64, rng: &mut Random) -> Row {
     let next = (ts.div_euclid(EIGHT_HOURS) + 1) * EIGHT_HOURS;
     let mut rate = || format!("0.000{:013}", 1_000_000_000_000 + rng.below(2_000_000_000_000));
-    json!({
-        "formulaType": "withRate", "fundingRate": rate(), "fundingTime": next.to_string(), "impactValue": "20000",
+    let (coming, next_text) = (rate(), next.to_string());
+    let row = json!({
+        "formulaType": "withRate", "fundingRate": coming, "fundingTime": next_text, "impactValue": "20000",
         "instId": &*lane.instrument.id, "instType": "SWAP", "interestRate": "0.0001", "method": "current_period",
         "maxFundingRate": "0.00375", "minFundingRate": "-0.00375", "nextFundingRate": "",
         "nextFundingTime": (next + EIGHT_HOURS).to_string(), "premium": rate(), "settFundingRate": rate(),
         "settState": "settled", "ts": ts.to_string(),
-    })
+    });
+    let values = [("funding_rate", coming), ("next_funding_time", next_text)];
+    (row, vec![event::Figures::new(&lane.instrument.id, values)])
 }
 
-fn option(lane: &Lane, forward: Option<(i64, u8)>, ts: i64, rng: &mut Random) -> Value {
+fn option(lane: &Lane, forward: Option<(i64, u8)>, ts: i64, rng: &mut Random) -> Row {
     let i = &lane.instrument;
     let forward = forward.map_or(0.0, |(p, scale)| p as f64 / 10f64.powi(i32::from(scale)));
     let call = i.id.ends_with('C');
@@ -280,12 +299,18 @@ fn option(lane: &Lane, forward: Option<(i64, u8)>, ts: i64, rng: &mut Random) ->
     let delta = if call { in_the_money } else { in_the_money - 1.0 };
     let vol = 0.5 + 0.05 * rng.unit();
     let text = |v: f64| format!("{v:.10}");
-    json!({
+    let [mark_iv, bid_iv, ask_iv] = [vol, vol - 0.01, vol + 0.01].map(text);
+    let [delta_bs, gamma_bs, vega_bs, theta_bs] = [delta, 1.1e-5, 87.3, -31.5].map(text);
+    let underlying = format!("{forward:.2}");
+    let row = json!({
         "instType": "OPTION", "instId": &*i.id, "uly": &*i.family,
-        "delta": text(delta), "gamma": text(1.1e-5), "vega": text(0.00113), "theta": text(-0.00041),
-        "deltaBS": text(delta), "gammaBS": text(1.1e-5), "vegaBS": text(87.3), "thetaBS": text(-31.5),
-        "lever": format!("{:.6}", 1.0 / (0.02 + in_the_money)), "markVol": text(vol), "bidVol": text(vol - 0.01),
-        "askVol": text(vol + 0.01), "realVol": "", "volLv": text(vol), "fwdPx": format!("{forward:.2}"),
-        "ts": ts.to_string(),
-    })
+        "delta": text(delta - 0.02), "gamma": text(0.9), "vega": text(0.00113), "theta": text(-0.00041),
+        "deltaBS": delta_bs, "gammaBS": gamma_bs, "vegaBS": vega_bs, "thetaBS": theta_bs,
+        "lever": format!("{:.6}", 1.0 / (0.02 + in_the_money)), "markVol": mark_iv, "bidVol": bid_iv,
+        "askVol": ask_iv, "realVol": "", "volLv": mark_iv, "fwdPx": underlying, "ts": ts.to_string(),
+    });
+    let volatilities = [("mark_iv", mark_iv), ("bid_iv", bid_iv), ("ask_iv", ask_iv)];
+    let greeks = [("delta", delta_bs), ("gamma", gamma_bs), ("vega", vega_bs), ("theta", theta_bs)];
+    let values = volatilities.into_iter().chain(greeks).chain([("underlying_price", underlying)]);
+    (row, vec![event::Figures::new(&i.id, values)])
 }

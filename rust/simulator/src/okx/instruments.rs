@@ -98,21 +98,22 @@ impl Instrument {
         matches!(self.kind, InstType::Swap | InstType::Futures) && self.quote() == "USD"
     }
 
-    /// `ctVal`.
-    fn contract_value(&self) -> &'static str {
+    /// `ctVal` and `ctMult`. Of options both count.
+    fn contract_value(&self) -> [&'static str; 2] {
         match (self.kind, self.is_inverse(), self.base()) {
-            (InstType::Spot, ..) => "",
-            (_, true, "BTC") => "100",
-            (_, true, _) => "10",
-            (_, false, "BTC") => "0.01",
-            (_, false, "ETH") => "0.1",
-            (_, false, _) => "1",
+            (InstType::Spot, ..) => ["", ""],
+            (InstType::Option, _, "BTC") => ["0.1", "0.1"],
+            (_, true, "BTC") => ["100", "1"],
+            (_, true, _) => ["10", "1"],
+            (_, false, "BTC") => ["0.01", "1"],
+            (_, false, "ETH") => ["0.1", "1"],
+            (_, false, _) => ["1", "1"],
         }
     }
 
     /// Base units in so many contracts at a price.
     pub(crate) fn base_units(&self, contracts: f64, price: f64) -> f64 {
-        let value = self.contract_value().parse().unwrap_or(1.0);
+        let value: f64 = self.contract_value().map(|text| text.parse().unwrap_or(1.0)).iter().product();
         if self.is_inverse() { contracts * value / price } else { contracts * value }
     }
 
@@ -123,13 +124,14 @@ impl Instrument {
         let only = |when: bool, text: &str| if when { text.to_owned() } else { String::new() };
         let size = |mantissa| plain_text(mantissa, self.scales.size);
         let (strike, side) = self.option.clone().unwrap_or_default();
+        let [value, multiplier] = self.contract_value();
         let contract = matches!(self.kind, InstType::Swap | InstType::Futures);
         json!({
             "instType": self.kind.name(), "instId": &*self.id, "instIdCode": self.code,
             "instFamily": only(derivative, &self.family), "uly": only(derivative, &self.family),
             "baseCcy": only(!derivative, base), "quoteCcy": only(!derivative, quote),
             "settleCcy": only(derivative, if in_base { base } else { quote }),
-            "ctVal": self.contract_value(), "ctMult": only(derivative, "1"),
+            "ctVal": value, "ctMult": multiplier,
             "ctValCcy": only(derivative, if self.is_inverse() { quote } else { base }),
             "ctType": only(contract, if self.is_inverse() { "inverse" } else { "linear" }),
             "tickSz": plain_text(self.tick, self.scales.price), "lotSz": size(self.lot), "minSz": size(self.lot),
@@ -165,8 +167,8 @@ mod tests {
         let option = row("BTC-USD-261225-100000-C");
         assert_eq!((&option["stk"], &option["optType"]), (&json!("100000"), &json!("C")));
         assert_eq!(
-            (&option["ctVal"], &option["ctValCcy"], &option["ctType"]),
-            (&json!("0.01"), &json!("BTC"), &json!(""))
+            (&option["ctVal"], &option["ctMult"], &option["ctValCcy"], &option["ctType"]),
+            (&json!("0.1"), &json!("0.1"), &json!("BTC"), &json!(""))
         );
     }
 

@@ -94,7 +94,7 @@ impl Rest {
         let wanted = |l: &Lane| l.instrument.kind == kind && kind != InstType::Spot && fits(l, r);
         let rows: Vec<Value> = (view.lanes.iter().enumerate())
             .filter(|(_, l)| wanted(l))
-            .map(|(i, l)| figures::open_interest(l, (view.book)(i).0, view.now_ms, &mut self.rng))
+            .map(|(i, l)| figures::open_interest(l, (view.book)(i).0, view.now_ms, &mut self.rng).0)
             .collect();
         Ok(data(&rows.into()))
     }

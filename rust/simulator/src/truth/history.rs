@@ -89,6 +89,7 @@ mod tests {
             event_ms: 0,
             emitted_ms: 0,
             payload: "".into(),
+            figures: Vec::new(),
         })
     }
 
