@@ -23,8 +23,10 @@ use crate::paths::{Exchange, Path};
 use crate::sources::{Line, Source, accepted, engine, feed, reply};
 use crate::{Arguments, frames};
 
-/// Frames of a block: as many as fit into the innermost caches, as a frame does that was just received.
+/// Frames of a block, and bytes of them if there are several: as many as fit into the innermost caches, as a frame does
+/// that was just received.
 const BLOCK: usize = 64;
+const BLOCK_BYTES: usize = 1 << 17;
 /// Timed frames of a kind.
 const MOST: usize = 8192;
 /// Fewer say nothing.
@@ -89,6 +91,19 @@ impl<'a> Item<'a> {
             Line::Reply { .. } => None,
         }
     }
+}
+
+/// Cuts what has these sizes into blocks.
+fn blocks<T>(mut things: &[T], size: impl Fn(&T) -> usize) -> impl Iterator<Item = &[T]> {
+    std::iter::from_fn(move || {
+        let mut bytes = 0;
+        let fits = |thing: &&T| {
+            bytes += size(thing);
+            bytes <= BLOCK_BYTES
+        };
+        let many = things.iter().take(BLOCK).take_while(fits).count().max(1);
+        things.split_off(..many)
+    })
 }
 
 /// What a timer says of nothing, at best.
@@ -170,7 +185,7 @@ impl<'a> Feed<'a> {
                 reply(&mut engine, *at, url, body);
                 continue;
             }
-            for block in lines.chunks(BLOCK) {
+            for block in blocks(lines, |item| item.frame().map_or(0, |(_, text)| text.len())) {
                 winning.push(took(&mut engine, block, WINNER, overhead));
                 let before = accepted(&engine);
                 took(&mut engine, block, LOSER, overhead);
@@ -208,7 +223,7 @@ fn peek<P: Protocol>(texts: &[&[u8]]) -> Vec<Duration> {
         }
         begin.elapsed()
     };
-    texts.chunks(BLOCK).map(time).collect()
+    blocks(texts, |text| text.len()).map(time).collect()
 }
 
 /// Inputs of an engine with so many connections, in the order of their coming.
