@@ -171,20 +171,27 @@ impl Engine {
             Err(outcome) => return outcome,
         };
         let id = instrument.subject.id;
-        let is_wanted = cx.config.arbitration.verify.picks(head.key.last);
-        if !is_wanted
+        let is_picked = cx.config.arbitration.verify.picks(head.key.last);
+        if !is_picked
             && let Some(outcome) =
                 instrument.take_repeated(cx, origin, head.kind, head.key, head.times.event, head.variant)
         {
             self.stray(origin.conn, payload);
             return outcome;
         }
-        self.on_news::<P>(origin, payload, head, id)
+        self.on_news::<P>(origin, payload, head, id, is_picked)
     }
 
-    /// An event that may have to be decoded.
+    /// An event that may have to be decoded. The copies of one that is picked are compared.
     #[inline(never)]
-    fn on_news<P: Protocol>(&mut self, origin: Origin, payload: &[u8], head: &Head<'_>, id: InstrumentId) -> Outcome {
+    fn on_news<P: Protocol>(
+        &mut self,
+        origin: Origin,
+        payload: &[u8],
+        head: &Head<'_>,
+        id: InstrumentId,
+        is_picked: bool,
+    ) -> Outcome {
         let Self { cx, instruments, reader, isa, .. } = self;
         let Some(instrument) = instruments.get(id) else { return Outcome::Ignored(IgnoreReason::Unsolicited) };
         let subject = instrument.subject;
@@ -244,8 +251,7 @@ impl Engine {
             // A book of another connection is known by more than its head.
             EventKind::Book | EventKind::MixedTrades | EventKind::State => false,
         };
-        // Copies of what is picked are compared.
-        if outcome == Outcome::Accepted && has_raced && !cx.config.arbitration.verify.picks(head.key.last) {
+        if outcome == Outcome::Accepted && has_raced && !is_picked {
             let moment = Moment::of(&head.times);
             let told = Told { kind: head.kind, instrument: id, key: head.key, moment, feeds: [None; 2] };
             self.keep(origin.conn, payload, P::looked_at(payload, head), told);

@@ -121,24 +121,25 @@ impl Epochs {
         if told.id < high && is_later(told.event, self.event, margin) { Age::Next } else { Age::Present }
     }
 
-    /// Notes a frame and what it was judged to be.
+    /// The most frequent kind of frame: what another connection has brought, on one whose own ids and time do not fall.
+    /// Comes to the same as judging it [`Age::Present`] and noting that. False, and nothing has changed, where it is of
+    /// another kind.
     #[inline(always)]
-    pub fn note(&mut self, conn: ConnId, told: Told, age: Age) {
-        let Told { id, event, .. } = told;
-        // Nearly all: what others have brought, on a connection whose ids rise.
-        if age == Age::Present
-            && self.high.is_some_and(|high| id <= high)
-            && let Some(at) = self.seats.find(&self.legs, conn, |leg| leg.conn)
-            && let Some(own) = self.legs.get_mut(at).filter(|own| own.epoch == self.number && id >= own.high)
-        {
-            self.event = self.event.max(event);
-            (own.high, own.event, own.fell) = (id, own.event.max(event), None);
-            return;
+    pub fn note_copy(&mut self, conn: ConnId, told: Told) -> bool {
+        let Told { id, event, mono } = told;
+        let is_of_now = self.high.is_some_and(|high| id <= high) && event <= self.event;
+        let is_believed = event.is_some() || mono.saturating_sub(self.fresh) < LATE;
+        let Some(at) = self.seats.find(&self.legs, conn, |leg| leg.conn) else { return false };
+        let Some(own) = self.legs.get_mut(at).filter(|own| own.epoch == self.number) else { return false };
+        if !(is_of_now && is_believed && own.high <= id && own.event <= event) {
+            return false;
         }
-        self.note_slowly(conn, told, age);
+        (own.high, own.event, own.fell) = (id, event, None);
+        true
     }
 
-    fn note_slowly(&mut self, conn: ConnId, told: Told, age: Age) {
+    /// Notes a frame and what it was judged to be.
+    pub fn note(&mut self, conn: ConnId, told: Told, age: Age) {
         let Told { id, event, mono } = told;
         match age {
             Age::Past => {}
@@ -176,5 +177,43 @@ impl Epochs {
     #[inline(always)]
     fn leg(&self, conn: ConnId) -> Option<&Leg> {
         self.seats.look(&self.legs, conn, |leg| leg.conn).and_then(|at| self.legs.get(at))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn what_is_noted_at_once_comes_to_the_same_as_what_is_judged_first(
+            has_times in any::<bool>(),
+            frames in prop::collection::vec((1..=3_u16, -3..4_i64, -2..5_i64, 0..40_u64, prop::bool::weighted(0.03)), 1..300),
+        ) {
+            let (mut quick, mut slow) = (Epochs::default(), Epochs::default());
+            let (mut at, mut mono) = ([100_i64; 4], 0);
+            let mut at_once = 0;
+            for (conn, step, half_seconds, seconds, falls) in frames {
+                let id = &mut at[usize::from(conn)];
+                *id = if falls { 10 } else { *id + step };
+                mono += if seconds < 36 { seconds } else { seconds * NS_PER_S.unsigned_abs() };
+                let event = has_times.then_some((*id / 4 + half_seconds) * NS_PER_S / 2);
+                let (conn, told) = (ConnId(conn), Told { id: *id, event, mono });
+                let age = slow.judge(conn, told);
+                slow.note(conn, told, age);
+                if quick.note_copy(conn, told) {
+                    prop_assert_eq!(age, Age::Present);
+                    at_once += 1;
+                } else {
+                    let age = quick.judge(conn, told);
+                    quick.note(conn, told, age);
+                }
+                // What is remembered of where connections stand is but a guess.
+                quick.seats = slow.seats;
+                prop_assert_eq!(format!("{quick:?}"), format!("{slow:?}"), "{} at once", at_once);
+            }
+        }
     }
 }

@@ -96,15 +96,14 @@ impl Length {
     }
 }
 
-/// Bucket 0 is what is too short to tell; each power of two behind it has [`PER_OCTAVE`].
+/// Bucket 0 is what is too short to tell; each power of two behind it has [`PER_OCTAVE`]. What is too short is counted as
+/// the longest of that, which would be the last of the power of two before.
 #[inline]
 fn bucket(ns: u64) -> usize {
-    let told = ns.clamp(1 << SHORTEST_BITS, (1 << LONGEST_BITS) - 1);
+    let told = ns.clamp((1 << SHORTEST_BITS) - 1, (1 << LONGEST_BITS) - 1);
     let octave = told.ilog2();
     let within = (told >> (octave - PRECISION_BITS)) as usize & (PER_OCTAVE - 1);
-    let bucket = 1 + (octave - SHORTEST_BITS) as usize * PER_OCTAVE + within;
-    // No branch: what comes at one time in a hundred ways would be guessed wrong.
-    if ns < 1 << SHORTEST_BITS { 0 } else { bucket }
+    octave as usize * PER_OCTAVE + within + 1 - SHORTEST_BITS as usize * PER_OCTAVE
 }
 
 /// The middle of a bucket.

@@ -81,12 +81,11 @@ impl Leg {
     #[inline(always)]
     fn pass(&mut self, before: i64, key: i64, mono: u64) {
         self.heard = mono;
-        if before > self.last {
-            self.run_before = (self.run, self.last);
-            (self.run, self.last) = (before, key);
-        } else {
-            self.last = self.last.max(key);
-        }
+        // No branch: frames of some kinds follow one another, those of others never do, and they come mixed.
+        let has_hole = before > self.last;
+        self.run_before = if has_hole { (self.run, self.last) } else { self.run_before };
+        self.run = if has_hole { before } else { self.run };
+        self.last = self.last.max(key);
     }
 
     fn passed(&self, key: i64) -> bool {
@@ -114,7 +113,7 @@ pub struct Race {
     seats: Seats,
     /// A bit for each leg that has a connection.
     running: u16,
-    slots: Box<[Slot; SLOTS]>,
+    slots: [Slot; SLOTS],
     /// The highest key so far.
     high: i64,
 }
@@ -125,7 +124,7 @@ impl Default for Race {
             legs: Vec::with_capacity(LEGS),
             seats: Seats::default(),
             running: 0,
-            slots: Box::new([EMPTY; SLOTS]),
+            slots: [EMPTY; SLOTS],
             high: i64::MIN,
         }
     }

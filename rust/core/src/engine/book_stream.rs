@@ -522,7 +522,7 @@ impl BookStream {
     pub(super) fn on_conn_down(&mut self, cx: &mut Context, subject: Subject, origin: Origin, finding: Finding) {
         self.sync.forget(origin.conn);
         // A snapshot may have come before anybody spoke.
-        let is_left_alone = self.carriers.conns().is_empty() && cx.up.is_empty();
+        let is_left_alone = self.carriers.conns().len() == 0 && cx.up.is_empty();
         if self.carriers.forget(origin.conn) || is_left_alone {
             self.suspend(cx, subject, origin, finding);
         } else {

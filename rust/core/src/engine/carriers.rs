@@ -4,13 +4,19 @@ use super::context::Context;
 use crate::arbiter::{Arrival, Race, Seats};
 use crate::symbol::ConnId;
 
+/// A connection that carries a stream.
+#[derive(Clone, Copy, Debug)]
+struct Carrier {
+    conn: ConnId,
+    /// Monotonic time of the last frame on it, fresh or not; 0 before the first.
+    spoke: u64,
+}
+
 /// Connections that have been granted a stream, or have delivered it, and are still up, and when it last spoke.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Carriers {
-    conns: Vec<ConnId>,
+    list: Vec<Carrier>,
     seats: Seats,
-    /// Monotonic time of the last frame of each of them, fresh or not; 0 before the first.
-    spoke: Vec<u64>,
     /// Monotonic time of the last frame, fresh or not; `None` before the first.
     pub seen: Option<u64>,
     /// Receive time of the last event that was taken.
@@ -26,9 +32,9 @@ impl Carriers {
     #[inline(always)]
     pub(super) fn note(&mut self, conn: ConnId, mono: u64) -> bool {
         self.seen = Some(mono);
-        match self.seats.find(&self.conns, conn, |conn| *conn).and_then(|at| self.spoke.get_mut(at)) {
-            Some(spoke) => {
-                *spoke = mono;
+        match self.seats.find(&self.list, conn, |own| own.conn).and_then(|at| self.list.get_mut(at)) {
+            Some(own) => {
+                own.spoke = mono;
                 false
             }
             None => self.add(conn, mono),
@@ -42,14 +48,13 @@ impl Carriers {
 
     #[cold]
     fn add(&mut self, conn: ConnId, spoke: u64) -> bool {
-        self.conns.push(conn);
-        self.spoke.push(spoke);
-        if self.conns.len() < 2 {
+        self.list.push(Carrier { conn, spoke });
+        if self.list.len() < 2 {
             return false;
         }
         let begins = self.race.is_none();
         let race = self.race.get_or_insert_default();
-        self.conns.iter().for_each(|conn| race.enter(*conn, spoke));
+        self.list.iter().for_each(|own| race.enter(own.conn, spoke));
         begins
     }
 
@@ -97,27 +102,26 @@ impl Carriers {
 
     /// Monotonic time of the last frame on a connection; `None` before the first.
     pub(super) fn spoke(&self, conn: ConnId) -> Option<u64> {
-        self.place(conn).map(|at| self.spoke[at]).filter(|mono| *mono > 0)
+        self.place(conn).map(|at| self.list[at].spoke).filter(|mono| *mono > 0)
     }
 
     fn place(&self, conn: ConnId) -> Option<usize> {
-        self.conns.iter().position(|c| *c == conn)
+        self.list.iter().position(|own| own.conn == conn)
     }
 
     /// A connection is gone. True where it was the last one that carried the stream.
     pub(super) fn forget(&mut self, conn: ConnId) -> bool {
         let Some(at) = self.place(conn) else { return false };
-        self.conns.remove(at);
-        self.spoke.remove(at);
+        self.list.remove(at);
         if let Some(race) = &mut self.race {
             race.pause(conn);
         }
-        self.conns.is_empty()
+        self.list.is_empty()
     }
 
     /// Those that carry it.
-    pub(super) fn conns(&self) -> &[ConnId] {
-        &self.conns
+    pub(super) fn conns(&self) -> impl ExactSizeIterator<Item = ConnId> + '_ {
+        self.list.iter().map(|own| own.conn)
     }
 
     /// An event was taken.
@@ -129,7 +133,7 @@ impl Carriers {
 
     /// None of those that carry it has spoken yet.
     pub(super) fn are_mute(&self) -> bool {
-        self.spoke.iter().all(|mono| *mono == 0)
+        self.list.iter().all(|own| own.spoke == 0)
     }
 
     /// It carries it.
@@ -139,11 +143,11 @@ impl Carriers {
 
     /// A connection other than `conn` carries it, and has not spoken yet.
     pub(super) fn has_mute(&self, conn: ConnId) -> bool {
-        self.conns.iter().zip(&self.spoke).any(|(c, spoke)| *c != conn && *spoke == 0)
+        self.list.iter().any(|own| own.conn != conn && own.spoke == 0)
     }
 
     /// A connection other than `conn` carries it too.
     pub(super) fn others(&self, conn: ConnId) -> bool {
-        self.conns.iter().any(|c| *c != conn)
+        self.conns().any(|other| other != conn)
     }
 }

@@ -99,7 +99,7 @@ impl OpenGap {
     pub(super) fn declare(&mut self, cx: &mut Context, subject: Subject, origin: Origin, carriers: &Carriers) {
         if self.id.is_none() {
             if self.conns.is_empty() {
-                self.conns.extend_from_slice(carriers.conns());
+                self.conns.extend(carriers.conns());
             }
             cx.counters.gaps += 1;
             self.write_first(cx, subject, origin);

@@ -41,23 +41,21 @@ impl QuoteStream {
         event: Option<i64>,
     ) -> Option<Outcome> {
         let told = told(cx, key, event);
-        let age = self.epochs.judge(conn, told);
-        let verdict = self.check(age, told, conn);
+        let verdict = self.latest.check(told.id, conn);
         let outcome = match verdict {
             Latest::Duplicate => Outcome::Duplicate,
             Latest::Older => Outcome::Ignored(IgnoreReason::OlderQuote),
-            _ => return None,
+            Latest::Newer | Latest::SameId => return None,
         };
-        self.samples.hear(cx, &mut self.carriers, conn);
-        if age == Age::Present {
-            self.carriers.compare_copy(cx, conn, told.id, i64::MAX);
+        if !self.epochs.note_copy(conn, told) {
+            return None;
         }
-        self.epochs.note(conn, told, age);
+        self.samples.hear(cx, &mut self.carriers, conn);
+        self.carriers.compare_copy(cx, conn, told.id, i64::MAX);
         self.latest.drop_unseen(verdict);
         Some(outcome)
     }
 
-    #[inline(always)]
     fn check(&self, age: Age, told: Told, conn: ConnId) -> Latest {
         match age {
             Age::Past => Latest::Older,

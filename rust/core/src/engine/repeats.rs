@@ -111,12 +111,16 @@ impl Repeats {
     #[inline(always)]
     pub(super) fn find(&mut self, conn: ConnId, mark: &mut Mark, frame: &[u8]) -> Option<&Told> {
         let number = mark.next;
+        if number >= self.next {
+            // It leads. Told before the place of its next note is looked at, which nobody has touched for long.
+            return None;
+        }
         let at = place(number);
         if self.notes[at].number == number && self.notes[at].is_of(frame, &self.bytes) {
             mark.next = number + 1;
             return Some(&self.notes[at].told);
         }
-        if number < self.next { self.search(conn, mark, frame) } else { None }
+        self.search(conn, mark, frame)
     }
 
     /// Looks on beyond the connection's mark, since connections may differ a little in order, and lose frames.

@@ -149,8 +149,9 @@ impl<D: Dialect> Protocol for D {
 
     #[inline]
     fn looked_at(frame: &[u8], head: &Head<'_>) -> (usize, usize) {
-        // Its levels stand behind all that the head says.
-        if head.kind == EventKind::Depth { (head.resume, 0) } else { (frame.len(), 0) }
+        // Its levels, or its numbers, stand behind all that the head says.
+        let is_told_first = head.kind == EventKind::Depth || head.kind == EventKind::Trade && D::TIMED_HEADS;
+        if is_told_first { (head.resume, 0) } else { (frame.len(), 0) }
     }
 
     #[inline(always)]
