@@ -283,8 +283,8 @@ FAULTS = {
     ),
     "B08": Fault(
         "A compression bomb",
-        "Replies are cut at the bound as they inflate; compression of the WebSocket is not offered, and refused where "
-        "it is forced on us.",
+        "Replies and lines of recordings are cut at the bound as they inflate; compression of the WebSocket is not "
+        "offered, and refused where it is forced on us.",
     ),
     "B09": Fault(
         "A compressed stream that is cut or damaged, or has something after its end",

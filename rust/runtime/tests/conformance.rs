@@ -61,6 +61,7 @@ conformance! {
         connections::a_lost_connection_comes_back,
         connections::a_connection_without_data_lives_on,
         connections::an_announced_end_costs_nothing,
+        connections::a_maintenance_is_one_outage,
         connections::a_login_opens_the_faster_books_and_a_wrong_one_fails,
         connections::a_market_that_stands_still_is_quiet_and_not_dead,
         connections::requests_and_upgrades_stay_under_the_limits,

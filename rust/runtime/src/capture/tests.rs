@@ -125,6 +125,23 @@ fn a_cut_gzip_gives_its_whole_lines_and_then_an_error() {
     assert!(error.contains("gzip"), "{error}");
 }
 
+/// A line without an end is given up at the bound, however small it was packed.
+// Fault: B08
+#[test]
+fn a_line_beyond_the_bound_is_given_up_as_it_inflates() {
+    let folder = Folder::new();
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    for _ in 0..=MAX_LINE >> 20 {
+        encoder.write_all(&[b' '; 1 << 20]).unwrap();
+    }
+    let bomb = encoder.finish().unwrap();
+    assert!(bomb.len() < MAX_LINE / 100, "the bomb itself is small: {}", bomb.len());
+    let mut reader = CaptureReader::open(&[folder.file("bomb.jsonl.gz", &bomb)]).unwrap();
+    let error = reader.advance().unwrap_err().to_string();
+    assert!(error.contains("longer than"), "{error}");
+    assert!(reader.line.len() < MAX_LINE + (1 << 20), "{}", reader.line.len());
+}
+
 #[test]
 fn what_is_no_recording_is_said_so() {
     let folder = Folder::new();
@@ -164,6 +181,50 @@ proptest! {
         let read: Vec<&str> = lines.iter().map(|line| line.4.as_str()).collect();
         prop_assert_eq!(read, frames.iter().map(String::as_str).collect::<Vec<_>>());
         prop_assert_eq!(all(&[zipped]).unwrap(), lines);
+    }
+
+    /// Cut or damaged at any byte, or with anything behind its end, a recording never looks whole when it is not: all its
+    /// lines are there as they were, or an error names the file. Before a cut, and before what stands behind the end,
+    /// everything is as it was.
+    // Fault: B09
+    #[test]
+    fn a_damaged_gzip_is_whole_or_an_error(
+        texts in proptest::collection::vec("[ -!#-\\[\\]-~]{0,60}", 1..60),
+        at: proptest::sample::Index,
+        bit in 0_u8..8,
+        behind in proptest::collection::vec(any::<u8>(), 1..20),
+        damage in 0_u8..3,
+    ) {
+        let line = |text: &String| format!("{{\"recv_ns\":1,\"conn\":\"c\",\"dir\":\"in\",\"frame\":\"{text}\"}}\n");
+        let whole = gzip(texts.iter().map(line).collect::<String>().as_bytes());
+        let at = at.index(whole.len());
+        let bytes = match damage {
+            0 => whole[..at.max(1)].to_vec(),
+            1 => whole.iter().enumerate().map(|(i, byte)| if i == at { byte ^ (1 << bit) } else { *byte }).collect(),
+            _ => [whole, behind].concat(),
+        };
+        let folder = Folder::new();
+        let mut reader = CaptureReader::open(&[folder.file("a.jsonl.gz", &bytes)]).unwrap();
+        let mut read = Vec::new();
+        let end = loop {
+            match reader.advance() {
+                Ok(true) => match reader.line() {
+                    Ok(line) => read.push(line.frame.to_owned()),
+                    Err(error) => break Err(error.to_string()),
+                },
+                Ok(false) => break Ok(()),
+                Err(error) => break Err(error.to_string()),
+            }
+        };
+        match end {
+            Ok(()) => prop_assert_eq!(&read, &texts),
+            Err(error) => prop_assert!(error.contains("a.jsonl.gz"), "{}", error),
+        }
+        match damage {
+            0 => prop_assert!(texts.starts_with(&read)),
+            1 => {}
+            _ => prop_assert_eq!(&read, &texts),
+        }
     }
 
     /// However the reader's buffer cuts the bytes, the lines are the same.

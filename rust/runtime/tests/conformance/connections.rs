@@ -4,6 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use serde_json::json;
 use xtrader_runtime::live::{LiveOptions, LoginSource, Resolver};
@@ -91,7 +92,8 @@ pub fn a_connection_without_data_lives_on(case: &'static Case) {
 }
 
 /// An announced end costs nothing: another connection is there before it comes, though a backoff is a matter of minutes.
-/// One that nobody announces is a gap.
+/// One that nobody announces is a gap. Deribit and Binance futures announce none: what they make of a maintenance,
+/// [`a_maintenance_is_one_outage`] shows.
 // Fault: X24
 pub fn an_announced_end_costs_nothing(case: &'static Case) {
     let backoff_ms = if case.announces_closing { 600_000 } else { 20 };
@@ -118,6 +120,57 @@ pub fn an_announced_end_costs_nothing(case: &'static Case) {
     s.until_more("trades", case.bystander(), 3);
     s.compare();
     assert_eq!(s.tables.gaps.is_empty(), case.announces_closing, "{:?}", s.tables.gaps);
+}
+
+/// A maintenance: all streams stop, REST and upgrades are refused, and every connection ends, as each exchange does it: OKX
+/// and Binance spot announce the end, Binance futures and Deribit do not (of Deribit a client could hear that trading is
+/// locked). No stream is called dead while they stand still, and the outage is one gap of each, which closes by itself.
+// Fault: X24
+pub fn a_maintenance_is_one_outage(case: &'static Case) {
+    let mut s = Session::with(
+        case,
+        |_| {},
+        |options| {
+            options.engine.deadlines.silence_ms = 500;
+            if case.rest_tells {
+                options.engine.deadlines.stream_silence_ms = 500;
+            }
+            // As often as every exchange allows, for some seconds.
+            options.engine.deadlines.backoff_base_ms = 500;
+            options.engine.deadlines.backoff_cap_ms = 1000;
+        },
+    );
+    s.until_live();
+    s.simulator.pause();
+    assert!(s.simulator.wait_drained(PATIENCE));
+    let closed = json!({"times": 0});
+    let refusals = [
+        s.inject(json!({"kind": "rest_status", "status": 503}), json!({}), closed.clone()),
+        s.inject(json!({"kind": "refuse_upgrade", "status": 503}), json!({}), closed),
+    ];
+    s.read_for(Duration::from_millis(1500));
+    assert!(s.tables.gaps.is_empty(), "they stand still, no more: {:?}", s.tables.gaps);
+    let up = s.up();
+    s.inject(json!({"kind": "shutdown", "after_s": 0.5}), json!({}), json!({"times": up}));
+    s.until("all is down", |s| s.up() == 0);
+    s.until_struck(refusals[1]);
+    s.read_for(Duration::from_secs(1));
+    refusals.into_iter().for_each(|refusal| s.simulator.remove_fault(refusal));
+    s.simulator.resume();
+    s.until_live();
+    for subject in &case.subjects {
+        for table in ["trades", "l2", "bbo"] {
+            s.until_more(table, subject, 3);
+        }
+    }
+    s.compare();
+    for subject in &case.subjects {
+        for stream in ["trades", "l2", "bbo"] {
+            let gaps: Vec<_> = s.tables.gaps_of(stream, subject.key).collect();
+            let causes: Vec<(&str, bool)> = gaps.iter().map(|gap| (&*gap.cause, gap.is_closed)).collect();
+            assert_eq!(causes, [("disconnect", false), ("disconnect", true)], "{stream} of {}", subject.key);
+        }
+    }
 }
 
 /// However often it must come back, it asks no faster than the exchange allows: nobody is refused or cut for it.

@@ -19,7 +19,7 @@ fn answering(answer: impl Fn(&str) -> String + Send + 'static) -> Peer {
     })
 }
 
-// Fault: N17
+// Fault: N17, B08
 #[test]
 fn nothing_is_offered_in_the_upgrade() {
     let (sent, heads) = std::sync::mpsc::channel();
@@ -73,7 +73,7 @@ fn a_redirect_is_not_followed() {
     assert!(down.detail.contains("elsewhere.example"), "{down:?}");
 }
 
-// Fault: N17
+// Fault: N17, B08
 #[test]
 fn a_wrong_answer_is_a_broken_protocol() {
     let cases: [fn(&str) -> String; 7] = [

@@ -111,6 +111,53 @@ fn a_body_beyond_the_bound_is_dropped_however_small_it_was_packed() {
     assert!(report["rest"]["last_problem"].as_str().unwrap().contains("1048576 bytes"), "{report}");
 }
 
+/// A reply that was packed and is cut, damaged, no such thing, or has something behind its end: none, or the whole one, and
+/// whatever is asked beside it is whole.
+// Fault: B09
+#[test]
+fn a_damaged_body_is_no_reply_and_harms_no_other() {
+    let whole: Vec<u8> =
+        (0..4000_u32).flat_map(|i| format!("{},", i.wrapping_mul(2_654_435_761)).into_bytes()).collect();
+    let packed = gzip(&whole);
+    let end = packed.len();
+    let flipped = |at: usize| {
+        let mut bytes = packed.clone();
+        bytes[at] ^= 1 << (at % 8);
+        bytes
+    };
+    // The head of the format is ten bytes, its end eight: checksum and length.
+    let cut = [1, 9, 10, end / 2, end - 9, end - 8, end - 1].map(|at| packed[..at].to_vec());
+    let within = (0..12).map(|part| flipped(10 + (end - 10) * part / 12));
+    let damaged: Vec<Vec<u8>> =
+        cut.into_iter().chain(within).chain([flipped(end - 8), flipped(end - 1), whole.clone()]).collect();
+    let behind = [&packed[..], b"{\"lastUpdateId\":7}"].concat();
+    let mut bodies: Vec<Vec<u8>> = damaged.iter().flat_map(|bytes| [bytes.clone(), packed.clone()]).collect();
+    bodies.extend([behind, packed.clone()]);
+    let (count, sent) = (bodies.len(), bodies);
+    let peer = Peer::raw(move |mut stream, _| {
+        let Some(head) = read_head(&mut stream) else { return };
+        let number = head.split("?i=").nth(1).and_then(|rest| rest.split(' ').next()?.parse::<usize>().ok());
+        let body = number.and_then(|number| sent.get(number)).cloned().unwrap_or_default();
+        let _ = stream.write_all(&answer(200, "Content-Encoding: gzip\r\n", &body));
+    });
+    let urls: Vec<String> = (0..count).map(|i| format!("{}?i={i}", peer.http())).collect();
+    let run = ask(options(), &urls);
+    let mut replies: Vec<Reply> = (0..count).map(|_| reply(&run)).collect();
+    replies.sort_by_key(|reply| reply.request);
+    for (i, pair) in replies.chunks(2).enumerate() {
+        let [first, beside] = pair else { panic!("they come in pairs") };
+        let is_whole = |reply: &Reply| reply.status == 200 && reply.body == whole;
+        let is_none = first.status == 0 && first.body.is_empty();
+        assert!(
+            is_none || (i == damaged.len() && is_whole(first)),
+            "{i}: {} with {} bytes",
+            first.status,
+            first.body.len()
+        );
+        assert!(is_whole(beside), "{i}: {} with {} bytes beside it", beside.status, beside.body.len());
+    }
+}
+
 // Fault: X09
 #[test]
 fn a_host_that_hangs_is_left_at_the_deadline() {

@@ -76,7 +76,8 @@ fn messages_pieces_and_control_frames_between() {
     );
 }
 
-// Fault: B07, B10
+/// A compressed message is the first of them: nothing was agreed that could inflate it.
+// Fault: B07, B08, B10
 #[test]
 fn what_breaks_the_protocol_is_refused() {
     let cases: [(&[u8], WireError); 12] = [
