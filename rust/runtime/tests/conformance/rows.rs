@@ -1,5 +1,6 @@
 //! Every row of every stream that the markets of a venue offer, column by column, against what the simulator wrote down as
-//! issued: from its books and figures, and never read out of a frame.
+//! issued: its books, its figures, its list of trades (of which it knows less than a row says). None of it is read by the
+//! engine's means.
 //!
 //! With one connection a row comes of every message that was handed to it, but for the rule of the stream: of quotes and
 //! states (`latest`) what is older than the last one of its channel brings nothing, nor what says the same at the same id
