@@ -187,6 +187,8 @@ pub struct OptionState {
     pub theta: Option<Decimal>,
     /// Open interest in the exchange's units.
     pub open_interest: Option<Decimal>,
+    /// Open interest in base units, where the exchange says it (OKX `oiCcy`).
+    pub open_interest_base: Option<Decimal>,
 }
 
 /// A position that the exchange closed.

@@ -38,7 +38,11 @@ impl<N: Number> Options<N> {
         let ivs = some::<N, 3>(ivs.map(Option::as_ref))?;
         let greeks = [&state.delta, &state.gamma, &state.vega, &state.theta];
         let greeks = some::<N, 4>(greeks.map(Option::as_ref))?;
-        let held = sizes::<N, 1>([units.open_interest(state.open_interest, None, state.underlying_price)?])?;
+        let held = sizes::<N, 1>([units.open_interest(
+            state.open_interest,
+            state.open_interest_base,
+            state.underlying_price,
+        )?])?;
         let ([underlying, mark], [mark_iv, bid_iv, ask_iv]) = (prices.values, ivs.values);
         let ([delta, gamma, vega, theta], [held_contracts]) = (greeks.values, held.values);
         self.rows.push(Row {

@@ -59,6 +59,7 @@ fn option() -> OptionState {
         vega: Some(decimal("72.5")),
         theta: Some(decimal("-41.25")),
         open_interest: Some(decimal("12.5")),
+        open_interest_base: None,
     }
 }
 

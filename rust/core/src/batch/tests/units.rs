@@ -172,12 +172,7 @@ fn a_quotient_is_not_lossy_and_its_price_may_be() {
 #[test]
 fn contracts_are_what_the_exchange_says_or_what_its_sizes_count() {
     let column_of = |unit, said: Option<&str>, conversion: &Conversion| {
-        let mut batches = Batches::new(BatchConfig {
-            numeric: Numeric::Float,
-            size_unit: unit,
-            limits: NO_LIMITS,
-            tables: vec![Table::Trades],
-        });
+        let mut batches = batches_of(unit, Table::Trades);
         let event = Trade { contracts: said.map(decimal), ..trade(TradeId::Number(1), "50", "200") };
         batches.trade(&key(SymbolId::NONE), &event, &Texts::default(), conversion).expect("in range");
         let batch = the_batch(&mut batches);
@@ -197,15 +192,14 @@ fn contracts_are_what_the_exchange_says_or_what_its_sizes_count() {
     assert_eq!(column_of(native, None, &Conversion::Unknown), (Some(200.0), Some(200.0)));
 }
 
+fn batches_of(size_unit: SizeUnit, table: Table) -> Batches {
+    Batches::new(BatchConfig { numeric: Numeric::Float, size_unit, limits: NO_LIMITS, tables: vec![table] })
+}
+
 #[test]
 fn open_interest_is_what_the_exchange_says_in_base_units_else_converted() {
     let written = |unit, state: &Derivative, conversion: &Conversion| {
-        let mut batches = Batches::new(BatchConfig {
-            numeric: Numeric::Float,
-            size_unit: unit,
-            limits: NO_LIMITS,
-            tables: vec![Table::Derivatives],
-        });
+        let mut batches = batches_of(unit, Table::Derivatives);
         batches.derivative(&key(SymbolId::NONE), state, conversion)?;
         Ok(values::<Float64Type>(&the_batch(&mut batches), "open_interest")[0])
     };
@@ -226,6 +220,16 @@ fn open_interest_is_what_the_exchange_says_in_base_units_else_converted() {
     }
     assert_eq!(written(base, &marked, &Conversion::Unknown), Err(RowError::MissingReference));
     assert_eq!(written(base, &Derivative::default(), &Conversion::Unknown), Ok(None), "nothing to convert");
+    let of_option = OptionState {
+        open_interest: Some(decimal("45")),
+        open_interest_base: Some(decimal("0.45")),
+        ..OptionState::default()
+    };
+    for (unit, expected) in [(base, 0.45), (native, 45.0)] {
+        let mut batches = batches_of(unit, Table::Options);
+        batches.option(&key(SymbolId::NONE), &of_option, &Conversion::Unknown).expect("nothing to convert");
+        assert_eq!(values::<Float64Type>(&the_batch(&mut batches), "open_interest"), [Some(expected)]);
+    }
 }
 
 fn conversion() -> impl Strategy<Value = Conversion> {

@@ -140,7 +140,12 @@ fn derivative(row: Object<'_, '_>, feed: Feed) -> Result<Derivative, RejectReaso
 
 /// Mark price or open interest of an option.
 fn option(row: Object<'_, '_>) -> Result<OptionState, RejectReason> {
-    Ok(OptionState { mark_price: number(row, "markPx")?, open_interest: number(row, "oi")?, ..OptionState::default() })
+    Ok(OptionState {
+        mark_price: number(row, "markPx")?,
+        open_interest: number(row, "oi")?,
+        open_interest_base: number(row, "oiCcy")?,
+        ..OptionState::default()
+    })
 }
 
 /// The exchange sends the greeks twice, in coins (`delta`) and by Black-Scholes in dollars (`deltaBS`): the latter is

@@ -67,6 +67,7 @@ fn a_ticker_of_an_option_says_volatility_as_a_fraction() {
         vega: Some(Decimal::new(12_114_214, 5)),
         theta: Some(Decimal::new(-1_644_879, 5)),
         open_interest: Some(Decimal::new(454, 1)),
+        open_interest_base: None,
     };
     assert_eq!(option.state, State::Option(expected));
     let State::Derivative(derivative) = derivative.state else { panic!("{derivative:?}") };

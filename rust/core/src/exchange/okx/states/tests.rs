@@ -76,6 +76,10 @@ fn options_take_their_greeks_by_black_scholes() {
     let mark = r#"{"arg":{"channel":"mark-price","instId":"BTC-USD-200103-5500-C"},"data":[{"instId":"BTC-USD-200103-5500-C","markPx":"0.0125","ts":"1597026383085"}]}"#;
     let expected = OptionState { mark_price: number(125, 4), ..OptionState::default() };
     assert_eq!(only(mark, "BTC-USD-200103-5500-C").state, State::Option(expected), "of an option it is the option's");
+    let open = r#"{"arg":{"channel":"open-interest","instId":"BTC-USD-200103-5500-C"},"data":[{"instType":"OPTION","instId":"BTC-USD-200103-5500-C","oi":"45","oiCcy":"0.45","ts":"1597026383085"}]}"#;
+    let expected =
+        OptionState { open_interest: number(45, 0), open_interest_base: number(45, 2), ..OptionState::default() };
+    assert_eq!(only(open, "BTC-USD-200103-5500-C").state, State::Option(expected));
 }
 
 #[test]
