@@ -9,6 +9,7 @@ pub mod race;
 pub mod rotation;
 pub mod score;
 pub mod seats;
+mod trail;
 pub mod window;
 
 pub use deduper::{Deduper, Noted};

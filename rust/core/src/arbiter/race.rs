@@ -4,11 +4,12 @@
 //! connection have different keys and are not compared; they are no losses either, where each follows the one before.
 
 use super::Seats;
+use super::trail::Trail;
 use crate::symbol::ConnId;
 
 /// Connections that are compared at once; the one that has been quiet longest makes room.
 const LEGS: usize = 16;
-/// Events that wait for their copies. Copies of one that had to make room are known to be late, not how late.
+/// Events that wait for their copies. Of one that had to make room the [`Trail`] tells how late a copy is.
 const SLOTS: usize = 128;
 
 /// A frame, as far as the race is concerned.
@@ -30,7 +31,7 @@ pub struct Arrival {
 pub enum Place {
     /// It brought the event.
     First,
-    /// Another had brought it so many nanoseconds before (at least, where the event has made room by now).
+    /// Another had brought it so many nanoseconds before; where the event has made room by now up to a sixth more.
     Behind {
         /// Nanoseconds.
         ns: u64,
@@ -114,6 +115,7 @@ pub struct Race {
     /// A bit for each leg that has a connection.
     running: u16,
     slots: [Slot; SLOTS],
+    trail: Trail,
     /// The highest key so far.
     high: i64,
 }
@@ -125,6 +127,7 @@ impl Default for Race {
             seats: Seats::default(),
             running: 0,
             slots: [EMPTY; SLOTS],
+            trail: Trail::default(),
             high: i64::MIN,
         }
     }
@@ -166,8 +169,17 @@ impl Race {
         }
         leg.pass(before.min(key.saturating_sub(1)), key, mono);
         let left = std::mem::replace(slot, Slot { key: Some(key), mono, brought: bit, leader: conn });
-        self.high = self.high.max(key);
+        self.rise(key, mono);
         Some(Heat { place: Place::First, is_spared: false, missed: self.missed(&left) })
+    }
+
+    /// An event came.
+    #[inline(always)]
+    fn rise(&mut self, key: i64, mono: u64) {
+        if key > self.high {
+            self.high = key;
+            self.trail.note(key, mono);
+        }
     }
 
     /// The place of an event, the leg of a connection that is there, and the bit of that.
@@ -184,7 +196,7 @@ impl Race {
         let Arrival { key, is_fresh, mono, .. } = arrival;
         let at = self.leg(conn, arrival);
         let bit = 1_u16 << at;
-        self.high = self.high.max(key);
+        self.rise(key, mono);
         let slot = &mut self.slots[place(key)];
         let mut heat = Heat { place: Place::Apart, is_spared: false, missed: 0 };
         if slot.key == Some(key) {
@@ -199,7 +211,8 @@ impl Race {
             heat.missed = self.missed(&left);
         } else if slot.key > Some(key) && key > self.legs[at].begin {
             // It had to make room, and whoever had not brought it by then was thought never to bring it.
-            heat.place = Place::Behind { ns: mono.saturating_sub(slot.mono), leader: None };
+            let arrived = self.trail.latest_arrival(key).map_or(slot.mono, |arrived| arrived.min(slot.mono));
+            heat.place = Place::Behind { ns: mono.saturating_sub(arrived), leader: None };
             heat.is_spared = true;
         }
         heat
@@ -318,6 +331,7 @@ impl Race {
     /// Ids begin anew: nothing that came is comparable with what comes.
     pub fn restart(&mut self) {
         self.slots.fill(EMPTY);
+        self.trail.clear();
         self.high = i64::MIN;
         for leg in &mut self.legs {
             (leg.is_running, leg.run, leg.last) = (false, i64::MIN, i64::MIN);

@@ -5,10 +5,11 @@ use super::connection::{Connection, Role};
 use super::context::Purpose;
 use super::input::{Command, Input};
 use super::repeats::Repeats;
+use super::subscription::Channel;
 use super::timers::Timer;
 use super::{Engine, lanes, own_origin};
 use crate::config::{ConfigError, EngineConfig, Selection, SizeUnit, Stream};
-use crate::exchange::{Channel, Protocol, with_protocol};
+use crate::exchange::{self, Protocol, with_protocol};
 use crate::instrument::Conversion;
 use crate::symbol::InstrumentId;
 use crate::table::Status;
@@ -100,7 +101,8 @@ impl Engine {
             });
         }
         let Some(free) = lanes::seats(&self.cx, &self.connections) else { return Ok(()) };
-        let mut wanted: Vec<Channel> = natives.iter().flat_map(|n| self.channels_of(n)).map(|(c, _)| c).collect();
+        let mut wanted: Vec<exchange::Channel> =
+            natives.iter().flat_map(|n| self.channels_of(n)).map(|(c, _)| c).collect();
         wanted.sort_unstable_by(|a, b| (a.family, &a.name).cmp(&(b.family, &b.name)));
         wanted.dedup();
         let most = lanes::limits(&self.cx).channels_per_connection;
@@ -264,24 +266,26 @@ impl Engine {
         }
     }
 
-    /// More connections are opened one after the other; fewer close the ones that are down or came last.
+    /// More connections are opened one after the other; fewer close the ones that carry nothing, are down or came last.
     fn set_connections(&mut self, wanted: u16) {
         self.cx.config.connections = wanted;
         let Self { cx, connections, .. } = self;
         for lane in lanes::numbers(connections) {
             let of_lane = |c: &&Connection| c.role == Role::Holder && c.lane == lane;
-            let mut holders: Vec<(bool, u16, u8)> =
-                connections.iter().filter(of_lane).map(|c| (!c.is_up(), c.place, c.family)).collect();
+            // One that is up and has been granted nothing yet carries nothing.
+            let carries = |c: &Connection| c.is_up() && c.channels.iter().any(Channel::serves);
+            let mut holders: Vec<(bool, bool, u16, u8)> =
+                connections.iter().filter(of_lane).map(|c| (!carries(c), !c.is_up(), c.place, c.family)).collect();
             holders.sort_unstable();
-            let Some((_, _, family)) = holders.first().copied() else { continue };
+            let Some((.., family)) = holders.first().copied() else { continue };
             let surplus = holders.split_off(holders.len().min(wanted.into()));
-            for (_, place, _) in surplus {
+            for (.., place, _) in surplus {
                 for connection in connections.iter_mut().filter(|c| c.is_in_use() && (c.lane, c.place) == (lane, place))
                 {
                     connection.leave(cx, "so many connections are not wanted any more");
                 }
             }
-            let taken: Vec<u16> = holders.iter().map(|(_, place, _)| *place).collect();
+            let taken: Vec<u16> = holders.iter().map(|(.., place, _)| *place).collect();
             let missing = usize::from(wanted).saturating_sub(taken.len());
             for place in (0..=u16::MAX).filter(|place| !taken.contains(place)).take(missing) {
                 if let Some(conn) = lanes::create(cx, connections, lane, place, family) {

@@ -107,6 +107,12 @@ impl Copies {
         }
     }
 
+    /// Nobody asks for the stream any more: what it may hold others may.
+    pub(super) fn end(&mut self, cx: &mut Context) {
+        cx.dedup_room -= self.room;
+        *self = Self::default();
+    }
+
     /// Grows before something is forgotten early, as far as the configuration allows for one symbol and for all.
     fn make_room(&mut self, cx: &mut Context, now: u64) {
         if self.seen.as_ref().is_some_and(|seen| !seen.is_full(now)) {

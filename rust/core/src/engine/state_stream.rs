@@ -169,6 +169,7 @@ impl StateStream {
         for gap in self.gap.take().into_iter().chain(silent) {
             gap.close(cx, subject, origin, Repaired::None);
         }
+        self.copies.end(cx);
         *self = Self::new(self.stream);
     }
 }

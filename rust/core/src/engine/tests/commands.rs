@@ -4,9 +4,9 @@ use proptest::prelude::*;
 
 use super::exchange::{Exchange, VENUES, book, trade};
 use super::frames::{binance_instruments, okx_instruments, okx_spot};
-use super::harness::{World, live_config};
-use crate::config::{ConfigError, EngineConfig, Stream};
-use crate::engine::{Action, Command, DownReason};
+use super::harness::{A, B, World, agg_trade, live_config};
+use crate::config::{ConfigError, DedupLimits, EngineConfig, Stream};
+use crate::engine::{Action, Command, DownReason, Input, Link};
 use crate::symbol::{ConnId, Venue};
 use crate::table::Table;
 
@@ -23,6 +23,70 @@ fn other(venue: Venue) -> &'static str {
 
 fn of_other(text: &str) -> String {
     text.replace("BTC", "ETH").replace("btc", "eth")
+}
+
+/// A liquidation of this price, on every connection.
+fn liquidate(exchange: &mut Exchange, symbol: &str, price: i64) {
+    let frame = format!(
+        r#"{{"stream":"{}@forceOrder","data":{{"e":"forceOrder","E":1,"o":{{"s":"{symbol}","S":"SELL","o":"LIMIT","f":"IOC","q":"1","p":"99","ap":"{price}","X":"FILLED","l":"1","z":"1","T":1700000000000}}}}}}"#,
+        symbol.to_lowercase()
+    );
+    for line in exchange.lines.clone() {
+        exchange.world.frame(line.conn, &frame);
+    }
+}
+
+/// The room of one symbol is that of all that come after it.
+#[test]
+fn a_symbol_that_is_removed_gives_its_room_for_copies_back() {
+    let mut exchange = Exchange::new(Venue::BinanceFutures, &[Stream::Trades, Stream::Liquidations], |config| {
+        config.connections = 2;
+        config.arbitration.dedup = DedupLimits { per_symbol: 16, total: 16, ttl_s: 600 };
+    });
+    exchange.run_ms(5_000, 500);
+    for round in 0..8 {
+        exchange.command(&add("ETHUSDT")).expect("it is listed");
+        exchange.run_ms(2_000, 500);
+        liquidate(&mut exchange, "ETHUSDT", 100 + round);
+        exchange.command(&remove("ETHUSDT")).expect("it is there");
+        exchange.run_ms(1_000, 500);
+    }
+    let told = exchange.world.rows(Table::Liquidations, &["symbol", "price"]);
+    assert_eq!(told, (100..108).map(|price| format!("ETHUSDT|{price}")).collect::<Vec<_>>(), "each once");
+}
+
+/// A connection that is up and has been granted nothing is none to be left with.
+#[test]
+fn of_fewer_connections_the_one_that_carries_stays() {
+    let config = EngineConfig { connections: 2, ..live_config(Venue::BinanceFutures, &["BTCUSDT"], &[Stream::Trades]) };
+    let mut world = World::new(config);
+    while world.engine.lanes().first().is_none_or(|lane| lane.up < 2) {
+        world.connect_all();
+        world.pass_ms(1_000);
+    }
+    for conn in [A, B] {
+        world.acknowledge(conn);
+        world.frame(conn, &agg_trade(1, "1", "1"));
+    }
+    world.down(A, DownReason::Reset);
+    world.actions.clear();
+    while world.opens() == 0 {
+        world.pass_ms(100);
+        world.frame(B, &agg_trade(2, "1", "1"));
+    }
+    let opened = world.actions.iter().find_map(|action| match action {
+        Action::Open { conn, url, .. } => Some((*conn, url.clone())),
+        _ => None,
+    });
+    let (conn, url) = opened.expect("it comes back");
+    world.input(Input::ConnUp { conn, url: &url, link: Link::default() });
+    world.command(&Command::Connections(1)).expect("within its bounds");
+    let closed: Vec<ConnId> = world
+        .actions
+        .iter()
+        .filter_map(|action| if let Action::Close { conn, .. } = action { Some(*conn) } else { None })
+        .collect();
+    assert!(!closed.is_empty() && !closed.contains(&B), "{closed:?}");
 }
 
 fn add(text: &str) -> Command {
