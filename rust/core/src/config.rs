@@ -540,8 +540,8 @@ pub enum ConfigError {
     },
     /// Sizes cannot become base units, since nobody has told what a contract is.
     #[error(
-        "{exchange}:{symbol}: sizes are contracts and the input holds no reference data that tells what one is worth; \
-         choose --size-unit native (size_unit = \"native\"), or add the recorded reply of the instruments"
+        "{exchange}:{symbol}: sizes are contracts and no reference data that came before tell what one is worth; \
+         choose --size-unit native (size_unit = \"native\"), or give the recorded reply of the instruments before it"
     )]
     MissingReference {
         /// Of which exchange.

@@ -208,6 +208,8 @@ pub struct Liquidation {
 
 /// What a row of a state message says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+// In a buffer that is used again and again: a box would be an allocation for every row.
+#[allow(clippy::large_enum_variant)]
 pub enum State {
     /// For `derivatives`.
     Derivative(Derivative),

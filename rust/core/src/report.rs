@@ -361,6 +361,8 @@ pub(crate) struct Counters {
     pub conflicts: u64,
     /// Rows with a number that the chosen type cannot hold: not written.
     pub rows_out_of_range: u64,
+    /// Instruments of the reference data beyond `max_instruments`.
+    pub instruments_left_out: u64,
     pub connects: u64,
     pub disconnects: u64,
     /// Channels that the exchange refused, or silently left out.
@@ -444,6 +446,7 @@ impl Counters {
             "dedup": self.dedup,
             "conflicts": self.conflicts,
             "rows_out_of_range": self.rows_out_of_range,
+            "instruments_left_out": self.instruments_left_out,
             "unknown_deletes": self.unknown_deletes,
             "connects": self.connects,
             "disconnects": self.disconnects,

@@ -8,10 +8,10 @@ use std::cell::Cell;
 
 use xtrader_core::arbiter::{Deduper, SequenceWindow};
 use xtrader_core::book::OrderBook;
-use xtrader_core::config::{BatchLimits, EngineConfig, Mode, Stream};
+use xtrader_core::config::{BatchLimits, DedupLimits, EngineConfig, Mode, SizeUnit, Stream};
 use xtrader_core::engine::{Engine, HttpReply, Input};
 use xtrader_core::event::{DecodedLevels, Level, Levels, Scales};
-use xtrader_core::symbol::ConnId;
+use xtrader_core::symbol::{ConnId, Venue};
 use xtrader_core::table::Table;
 use xtrader_core::time::Stamp;
 
@@ -141,6 +141,17 @@ fn engines_whose_streams_a_second_connection_joins() {
     }
 }
 
+fn config(venue: Venue) -> EngineConfig {
+    EngineConfig {
+        mode: Mode::Replay,
+        streams: vec![Stream::Trades, Stream::L2, Stream::Bbo],
+        tables: vec![Table::Trades, Table::L2, Table::Bbo],
+        // No batch closes here: those of a close are the columns' own.
+        batch: BatchLimits { max_rows: 1 << 16, max_bytes: 1 << 26, ..BatchLimits::default() },
+        ..EngineConfig::new(venue)
+    }
+}
+
 /// An engine whose connections are up and whose books have their snapshots.
 struct Begun {
     engine: Engine,
@@ -149,22 +160,19 @@ struct Begun {
 
 impl Begun {
     fn new(feed: &feeds::Feed, connections: u16) -> Self {
-        let config = EngineConfig {
-            mode: Mode::Replay,
-            streams: vec![Stream::Trades, Stream::L2, Stream::Bbo],
-            tables: vec![Table::Trades, Table::L2, Table::Bbo],
-            // No batch closes here: those of a close are the columns' own.
-            batch: BatchLimits { max_rows: 1 << 16, max_bytes: 1 << 26, ..BatchLimits::default() },
-            ..EngineConfig::new(feed.venue)
-        };
+        let mut begun = Self::with(config(feed.venue), connections);
+        if let Some((url, body)) = &feed.snapshot {
+            let reply = HttpReply { request: None, url, status: 200, retry_after_ms: None, body: body.as_bytes() };
+            begun.engine.handle(begun.now, Input::Http(reply));
+        }
+        begun
+    }
+
+    fn with(config: EngineConfig, connections: u16) -> Self {
         let now = Stamp { wall: NOON, mono: 0 };
         let mut engine = Engine::start(config, "steady", now).expect("a good configuration");
         for conn in (1..=connections).map(ConnId) {
             engine.handle(now, Input::ConnUp { conn, url: "", link: xtrader_core::engine::Link::default() });
-        }
-        if let Some((url, body)) = &feed.snapshot {
-            let reply = HttpReply { request: None, url, status: 200, retry_after_ms: None, body: body.as_bytes() };
-            engine.handle(now, Input::Http(reply));
         }
         Self { engine, now }
     }
@@ -179,6 +187,27 @@ impl Begun {
                 }
             }
         })
+    }
+}
+
+/// What an exchange says of instruments beside their books.
+#[test]
+fn states_of_every_exchange() {
+    for feed in feeds::states() {
+        let mut config = EngineConfig {
+            streams: vec![feed.stream],
+            tables: vec![feed.stream.table()],
+            size_unit: SizeUnit::Native,
+            ..config(feed.venue)
+        };
+        // A thousand liquidations a second: the room for their copies is found within the first half.
+        config.arbitration.dedup = DedupLimits { ttl_s: 1, per_symbol: 4096, ..config.arbitration.dedup };
+        let mut begun = Begun::with(config, 1);
+        let frames: Vec<String> = (0..2 * feeds::STEPS).map(feed.frame).collect();
+        let (first, second) = frames.split_at(frames.len() / 2);
+        begun.run(first, &[ConnId(1)]);
+        assert_eq!(begun.run(second, &[ConnId(1)]), 0, "{}: allocations for {} frames", feed.name, second.len());
+        assert_eq!(begun.engine.counters()["frames"]["accepted"], frames.len(), "{}", feed.name);
     }
 }
 

@@ -104,7 +104,7 @@ impl<'a> Units<'a> {
     }
 
     /// Open interest. In base units it is what the exchange says of them, else converted, at `price` where it takes
-    /// one; nothing where there is none.
+    /// one; nothing where nobody knows.
     pub(super) fn open_interest(
         self,
         native: Option<Decimal>,
@@ -116,7 +116,7 @@ impl<'a> Units<'a> {
         }
         let Some(native) = native else { return Ok(None) };
         match (self.conversion(), price) {
-            (Conversion::OverPrice(_), None) => Ok(None),
+            (Conversion::OverPrice(_), None) | (Conversion::Unknown, _) => Ok(None),
             (_, price) => self.sized(native, price.unwrap_or_default()).map(Some),
         }
     }

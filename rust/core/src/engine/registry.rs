@@ -14,7 +14,7 @@ use crate::event::Scales;
 use crate::instrument::{Conversion, Instrument};
 use crate::report::{RejectReason, ReplyOutcome};
 use crate::symbol::{Exchange, InstrumentId};
-use crate::table::{Status, flags};
+use crate::table::{InstrumentKind, Status, flags};
 use crate::time::NS_PER_MS;
 
 /// An instrument and since when it has been so.
@@ -158,6 +158,8 @@ impl Engine {
 
     /// Instruments as the exchange tells them now, in a reply or by itself.
     pub(super) fn on_listed(&mut self, origin: Origin, told: impl IntoIterator<Item = Instrument>) {
+        let told: Vec<Instrument> = told.into_iter().collect();
+        self.forget_closed(told.len());
         for instrument in told {
             self.learn(origin, instrument);
         }
@@ -212,21 +214,40 @@ impl Engine {
         gone
     }
 
+    /// Where so many more may not find room, what is closed and served no more makes it.
+    fn forget_closed(&mut self, more: usize) {
+        let Self { cx, instruments, registry, .. } = self;
+        if registry.known.len().saturating_add(more) > cx.config.max_instruments {
+            registry
+                .known
+                .retain(|native, known| known.instrument.status != Status::Closed || instruments.is_running(native));
+        }
+    }
+
     /// A version of an instrument that differs from the known one: the old one's validity ends, the new one's begins.
     fn learn(&mut self, origin: Origin, instrument: Instrument) {
         let now = origin.ts_recv;
         match self.registry.known.get(&instrument.native_symbol) {
             Some(known) if known.instrument == instrument => return,
+            // One name is one instrument: OKX lists spot pairs once more for margin, which nobody here can read.
+            Some(known) if is_other(&instrument) && !is_other(&known.instrument) => return,
             Some(known) => {
                 let Known { instrument, since } = known.clone();
                 emit(&mut self.cx, origin, &instrument, since, Some(now));
             }
-            None if self.registry.known.len() >= self.cx.config.max_instruments => return,
+            None if self.registry.known.len() >= self.cx.config.max_instruments => {
+                self.cx.counters.instruments_left_out += 1;
+                return;
+            }
             None => {}
         }
         emit(&mut self.cx, origin, &instrument, now, None);
         self.registry.known.insert(instrument.native_symbol.clone(), Known { instrument, since: now });
     }
+}
+
+fn is_other(instrument: &Instrument) -> bool {
+    instrument.kind == InstrumentKind::Other
 }
 
 fn emit(cx: &mut Context, origin: Origin, instrument: &Instrument, from: i64, to: Option<i64>) {

@@ -1,5 +1,7 @@
 //! REST replies: snapshots, reference data, probes.
 
+use percent_encoding::percent_decode_str;
+
 use super::Engine;
 use super::context::{Origin, Purpose};
 use super::input::HttpReply;
@@ -31,7 +33,8 @@ impl Engine {
         match with_protocol!(self.cx.config.venue, P => P::recorded(url))? {
             Recorded::Reference => Some(Purpose::Reference),
             Recorded::Snapshot(native) => {
-                let native = native.to_uppercase();
+                // Names may be of any script (Binance spot §1), which a URL spells in bytes.
+                let native = percent_decode_str(native).decode_utf8_lossy().to_uppercase();
                 let known = self.instruments.find(&native).map(|state| state.subject.id);
                 let id = match known {
                     Some(id) => id,

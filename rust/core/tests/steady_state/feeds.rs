@@ -1,5 +1,6 @@
 //! A steady feed of every exchange, as its manual writes it: three levels a side whose sizes change, trades, quotes.
 
+use xtrader_core::config::Stream;
 use xtrader_core::symbol::Venue;
 
 /// Steps of a feed, each of a few frames, until everything has its size; and as many after that.
@@ -44,6 +45,67 @@ pub fn all() -> Vec<Feed> {
         Feed { has_checksums: true, ..feed("OKX, ids and checksums", Venue::Okx, None, okx_ids_and_checksums) },
         Feed { has_checksums: true, ..feed("OKX, checksums alone", Venue::Okx, None, okx_checksums) },
         feed("Deribit", Venue::Deribit, None, deribit),
+    ]
+}
+
+/// What an exchange says of an instrument as it is, one row a frame.
+pub struct States {
+    /// What it is called here.
+    pub name: &'static str,
+    /// Whose it is.
+    pub venue: Venue,
+    /// The stream that it is of.
+    pub stream: Stream,
+    /// The frame of a step.
+    pub frame: fn(i64) -> String,
+}
+
+/// One for each form that they have.
+pub fn states() -> Vec<States> {
+    let states = |name, venue, stream, frame| States { name, venue, stream, frame };
+    vec![
+        states("Binance futures, mark price", Venue::BinanceFutures, Stream::Derivatives, |step| {
+            let ms = BEGIN + step;
+            format!(
+                r#"{{"stream":"btcusdt@markPrice@1s","data":{{"e":"markPriceUpdate","E":{ms},"s":"BTCUSDT","p":"76888.1","ap":"1.0","P":"1.0","i":"1.5","r":"0.000089","T":1795489600000}}}}"#
+            )
+        }),
+        states("Binance futures, liquidation", Venue::BinanceFutures, Stream::Liquidations, |step| {
+            let (ms, price) = (BEGIN + step, 1000 + step % 7);
+            format!(
+                r#"{{"stream":"btcusdt@forceOrder","data":{{"e":"forceOrder","E":{ms},"o":{{"s":"BTCUSDT","S":"SELL","o":"LIMIT","f":"IOC","q":"1","p":"99","ap":"{price}","X":"FILLED","l":"1","z":"1","T":{ms}}}}}}}"#
+            )
+        }),
+        states("OKX, mark price", Venue::Okx, Stream::Derivatives, |step| {
+            let (ms, price) = (BEGIN + step, 1000 + step % 7);
+            format!(
+                r#"{{"arg":{{"channel":"mark-price","instId":"BTC-USDT-SWAP"}},"data":[{{"instType":"SWAP","instId":"BTC-USDT-SWAP","markPx":"{price}.5","ts":"{ms}"}}]}}"#
+            )
+        }),
+        states("OKX, mark price of an option", Venue::Okx, Stream::Options, |step| {
+            let (ms, price) = (BEGIN + step, 1000 + step % 7);
+            format!(
+                r#"{{"arg":{{"channel":"mark-price","instId":"BTC-USD-261225-100000-C"}},"data":[{{"instType":"OPTION","instId":"BTC-USD-261225-100000-C","markPx":"0.{price}","ts":"{ms}"}}]}}"#
+            )
+        }),
+        states("OKX, liquidation", Venue::Okx, Stream::Liquidations, |step| {
+            let (ms, price) = (BEGIN + step, 1000 + step % 997);
+            format!(
+                r#"{{"arg":{{"channel":"liquidation-orders","instType":"SWAP"}},"data":[{{"details":[{{"bkLoss":"0","bkPx":"0.{price}","ccy":"","posSide":"short","side":"buy","sz":"13","ts":"{ms}"}}],"instFamily":"BTC-USDT","instId":"BTC-USDT-SWAP","instType":"SWAP","uly":"BTC-USDT"}}]}}"#
+            )
+        }),
+        states("Deribit, ticker", Venue::Deribit, Stream::Derivatives, |step| {
+            let ms = BEGIN + step;
+            format!(
+                r#"{{"jsonrpc":"2.0","method":"subscription","params":{{"channel":"ticker.BTC-PERPETUAL.100ms","data":{{"timestamp":{ms},"state":"open","index_price":92263.55,"instrument_name":"BTC-PERPETUAL","last_price":92283.5,"open_interest":1132329370.0,"mark_price":92281.78,"best_ask_price":92284.0,"best_bid_price":92283.5,"current_funding":0.00001,"funding_8h":0.00002}}}}}}"#
+            )
+        }),
+        states("Deribit, ticker of an option", Venue::Deribit, Stream::Options, |step| {
+            let ms = BEGIN + step;
+            format!(
+                r#"{{"jsonrpc":"2.0","method":"subscription","params":{{"channel":"ticker.BTC-25DEC26-100000-C.100ms","data":{{"timestamp":{ms},"state":"open","index_price":92263.55,"underlying_price":92300.1,"instrument_name":"BTC-25DEC26-100000-C","last_price":0.05,"open_interest":11.0,"mark_price":0.0512,"mark_iv":55.2,"bid_iv":54.1,"ask_iv":56.3,"greeks":{{"delta":0.5,"gamma":0.0001,"vega":100.5,"theta":-30.2,"rho":1.0}}}}}}}}"#
+            )
+        }),
     ]
 }
 

@@ -400,3 +400,66 @@ fn what_a_market_does_not_offer_is_no_row_of_it() {
     assert_eq!(world.rows(Table::Derivatives, &["exchange", "symbol"]), ["deribit|BTCUSD"]);
     assert_eq!(world.count("/frames/ignored/unrequested_stream"), 1);
 }
+
+/// OKX lists spot pairs once more for margin, under their own names.
+#[test]
+fn a_type_that_nobody_knows_takes_no_name_from_one_that_is_known() {
+    let margin = serde_json::json!({"instType": "MARGIN", "instId": "BTC-USDT", "baseCcy": "BTC", "quoteCcy": "USDT",
+        "tickSz": "0.1", "lotSz": "0.00000001", "state": "live"});
+    let told = |world: &mut World, kind: &str, row: serde_json::Value| {
+        let url = format!("https://www.okx.com/api/v5/public/instruments?instType={kind}");
+        world.reply(None, &url, 200, &okx_instruments(&[row]));
+    };
+    let mut world = World::replaying_at(Venue::Okx, 1);
+    told(&mut world, "SPOT", okx_spot("BTC", "USDT", "live"));
+    told(&mut world, "MARGIN", margin.clone());
+    world.frame(A, &okx_trade("BTC-USDT", 1, 1, T0));
+    assert_eq!(world.rows(Table::Trades, &["exchange", "symbol"]), ["okx-spot|BTCUSDT"]);
+    let mut world = World::replaying_at(Venue::Okx, 1);
+    told(&mut world, "MARGIN", margin);
+    told(&mut world, "SPOT", okx_spot("BTC", "USDT", "live"));
+    world.frame(A, &okx_trade("BTC-USDT", 1, 1, T0));
+    assert_eq!(world.rows(Table::Trades, &["exchange", "symbol"]), ["okx-spot|BTCUSDT"], "nor where it came first");
+}
+
+// Fault: B11
+#[test]
+fn reference_data_are_bounded_counted_beyond_and_make_room_of_what_is_closed() {
+    let config = live_config(Venue::BinanceSpot, &["AUSDT"], &[Stream::Trades]);
+    let mut world = World::new(EngineConfig { reference_interval_s: 10, max_instruments: 3, ..config });
+    let listed = |names: &[&'static str]| {
+        let rows: Vec<(&str, &str)> = names.iter().map(|name| (*name, "TRADING")).collect();
+        binance_instruments(&rows)
+    };
+    let known = |world: &mut World| {
+        let rows = world.rows(Table::Instruments, &["native_symbol"]);
+        rows.into_iter().collect::<std::collections::BTreeSet<_>>().into_iter().collect::<Vec<_>>().join(" ")
+    };
+    refresh(&mut world, 200, &listed(&["AUSDT", "BUSDT", "CUSDT", "DUSDT"]));
+    assert_eq!((known(&mut world).as_str(), world.count("/instruments_left_out")), ("AUSDT BUSDT CUSDT", 1));
+    refresh(&mut world, 200, &listed(&["AUSDT", "DUSDT"]));
+    refresh(&mut world, 200, &listed(&["AUSDT", "DUSDT", "EUSDT"]));
+    assert_eq!(known(&mut world), "AUSDT BUSDT CUSDT DUSDT EUSDT", "two were closed and gave way to two");
+    assert_eq!(world.engine.fault(), None);
+}
+
+/// Binance spot §1: symbols may be of any script; a recorded URL spells them in bytes.
+#[test]
+fn a_recorded_snapshot_is_of_the_symbol_that_its_url_spells() {
+    let mut world = World::replaying_at(Venue::BinanceSpot, 1);
+    let body = r#"{"lastUpdateId":10,"bids":[["1.0","1.0"]],"asks":[["2.0","1.0"]]}"#;
+    let depth = |first: i64, last: i64| {
+        format!(
+            r#"{{"stream":"币安人生usdt@depth@100ms","data":{{"e":"depthUpdate","E":1795348700003,"s":"币安人生USDT","U":{first},"u":{last},"b":[["1.0","2.0"]],"a":[]}}}}"#
+        )
+    };
+    world.frame(A, &depth(9, 11));
+    let url = "https://api.binance.com/api/v3/depth?symbol=%E5%B8%81%E5%AE%89%E4%BA%BA%E7%94%9FUSDT&limit=5000";
+    world.reply(None, url, 200, body);
+    world.frame(A, &depth(12, 12));
+    assert_eq!(
+        world.rows(Table::L2, &["symbol", "last_id"]),
+        ["币安人生USDT|10", "币安人生USDT|11", "币安人生USDT|12"]
+    );
+    assert_eq!(world.engine.books().len(), 1);
+}

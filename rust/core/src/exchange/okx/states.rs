@@ -2,7 +2,7 @@
 
 use xtrader_scan::Cursor;
 
-use super::instruments::name;
+use super::instruments::form;
 use super::wire::{moment, side, time};
 use crate::config::Stream;
 use crate::decimal::Decimal;
@@ -101,7 +101,7 @@ pub(super) fn read(data: Value<'_, '_>, head: &Head<'_>, out: &mut StateRows) ->
         }
         let native = out.texts.add(symbol);
         let mut push = |times: EventTimes, state| out.rows.push(state_row(native, feed, times, state));
-        let is_option = name(symbol).market == Exchange::OkxOptions;
+        let is_option = form(symbol).is_some_and(|form| form.market == Exchange::OkxOptions);
         match feed {
             Feed::LiquidationOrders => {
                 let details = row.get("details").filter(|list| list.is_array()).ok_or(RejectReason::Schema)?;
