@@ -57,8 +57,8 @@ use crate::exchange::reader::WireReader;
 use crate::exchange::{Decoded, EventKind, Head, Key, Peek, Protocol, StateHead};
 use crate::report::{BookReport, ConflictReport, IgnoreReason, Outcome};
 use crate::symbol::{ConnId, InstrumentId};
-use crate::table::flags;
-use crate::time::Stamp;
+use crate::table::{Status, flags};
+use crate::time::{NS_PER_MS, Stamp};
 use connection::{Connection, Ended};
 use context::{Context, KnownState, Origin};
 use gaps::Finding;
@@ -489,8 +489,18 @@ impl Engine {
         if let Some(boundary) = self.checkpoint_at.take()
             && wall >= boundary
         {
-            for instrument in self.instruments.iter_mut() {
-                instrument.book.checkpoint(&mut self.cx, instrument.subject, boundary);
+            let silence = self.cx.config.deadlines.stream_silence_ms.saturating_mul(NS_PER_MS.unsigned_abs());
+            let since = self.cx.now.at.mono.saturating_sub(silence);
+            let origin = own_origin(&self.cx);
+            let Self { cx, instruments, registry, .. } = self;
+            for state in instruments.iter_mut() {
+                let is_closed = registry.get(&state.native).is_some_and(|listed| listed.status == Status::Closed);
+                // Of what is listed no more and silent, which in a recording nobody ends, there is no book.
+                if is_closed && state.book.carriers.seen.is_none_or(|seen| seen <= since) {
+                    state.book.end(cx, state.subject, origin);
+                } else {
+                    state.book.checkpoint(cx, state.subject, boundary);
+                }
             }
         }
         // The wall clock may have been set back meanwhile: then the boundary is still ahead.
@@ -574,7 +584,7 @@ impl Engine {
         let mut delay_ms = ended.delay_ms;
         if let Some(until) = until {
             own.parked_until = Some(until);
-            delay_ms = until.saturating_sub(now).div_ceil(crate::time::NS_PER_MS.unsigned_abs());
+            delay_ms = until.saturating_sub(now).div_ceil(NS_PER_MS.unsigned_abs());
         }
         lanes::open(&mut self.cx, &mut self.connections, conn, Some(delay_ms));
     }

@@ -562,7 +562,10 @@ impl BookStream {
         self.book.copy_to(&mut levels);
         let head = BookHead { is_snapshot: true, last_id: self.position, ..BookHead::default() };
         let origin = Origin { ts_recv: boundary, suspect: 0, conn: ConnId::NONE };
+        let is_unsampled = self.is_unsampled;
         self.emit(cx, subject, origin, &head, Some(&levels), Source::Checkpoint);
+        // The book is as it was.
+        self.is_unsampled = is_unsampled;
         cx.levels = levels;
     }
 

@@ -168,6 +168,7 @@ impl Engine {
             if registry.describe(cx, state) {
                 // What follows of its book stands under another symbol or in another unit, where it needs a beginning.
                 state.book.checkpoint(cx, state.subject, origin.ts_recv);
+                state.book.is_unsampled = true;
             }
         }
     }

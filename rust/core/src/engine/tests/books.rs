@@ -1,8 +1,10 @@
 //! Books: held, synchronised, broken, bridged, written whole at the turn of a day.
 
-use super::harness::{A, B, World, depth, depth_at, snapshot};
-use crate::config::Stream;
-use crate::engine::DownReason;
+use super::frames::{T0, okx_book, okx_instruments, okx_swap};
+use super::harness::{A, B, World, depth, depth_at, recording_of, snapshot};
+use crate::config::{EngineConfig, Stream};
+use crate::engine::{DownReason, Input, Link};
+use crate::symbol::Venue;
 use crate::table::Table;
 
 const BIDS: &str = r#"["100.0","5"],["99.5","4"]"#;
@@ -245,7 +247,7 @@ fn a_lost_connection_is_one_gap_and_the_resync_is_no_second() {
 fn a_recording_of_a_reconnect_replays_to_a_live_book_whenever_its_snapshot_comes() {
     for (events, wait) in [(1, 0), (2, 100), (2, 249), (2, 251), (5, 1_000)] {
         let mut world = synced(1);
-        world.input(crate::engine::Input::ConnUp { conn: B, url: "", link: crate::engine::Link::default() });
+        world.input(Input::ConnUp { conn: B, url: "", link: Link::default() });
         for i in 0..events {
             let id = 50 + i * 10;
             world.frame(B, &depth("BTCUSDT", (id, id + 1, id + 10), r#"["99.0","1"]"#, ""));
@@ -258,4 +260,31 @@ fn a_recording_of_a_reconnect_replays_to_a_live_book_whenever_its_snapshot_comes
         let gaps = world.rows(Table::Gaps, &["gap_id", "cause", "first_missing", "last_missing"]);
         assert_eq!(gaps, ["1|missed|31|50"; 2]);
     }
+}
+
+/// Live it is ended soon after; in a recording nobody does.
+#[test]
+fn of_what_is_listed_no_more_and_silent_there_is_no_book() {
+    let config = recording_of(Venue::Okx);
+    let mut world = World::new(EngineConfig { streams: vec![Stream::L2, Stream::L2Top], ..config });
+    let tell = |world: &mut World, listed: &[&str]| {
+        let rows: Vec<_> = listed.iter().map(|base| okx_swap(base, "USDT", "live")).collect();
+        let url = "https://www.okx.com/api/v5/public/instruments?instType=SWAP";
+        world.reply(None, url, 200, &okx_instruments(&rows));
+    };
+    world.input(Input::ConnUp { conn: A, url: "", link: Link::default() });
+    tell(&mut world, &["BTC", "OLD"]);
+    for native in ["BTC-USDT-SWAP", "OLD-USDT-SWAP"] {
+        world.frame(A, &okx_book(native, (-1, 5), T0, &[("1", "2")], &[("2", "2")], 0));
+    }
+    tell(&mut world, &["BTC"]);
+    let kept = |world: &mut World| world.rows(Table::L2, &["symbol", "source"]).split_off(2);
+    world.pass_ms(3_600_000);
+    assert_eq!(kept(&mut world), ["BTCUSDT|checkpoint"]);
+    world.pass_ms(3_600_000);
+    assert_eq!(kept(&mut world), ["BTCUSDT|checkpoint", "BTCUSDT|checkpoint"]);
+    assert_eq!(world.rows(Table::L2Top, &["symbol"]), ["BTCUSDT", "OLDUSDT"], "what has not changed is not sampled");
+    let live: Vec<String> = world.engine.books().into_iter().filter(|b| b.state == "live").map(|b| b.symbol).collect();
+    assert_eq!(live, ["BTCUSDT"]);
+    assert!(world.rows(Table::Gaps, &["cause"]).is_empty());
 }
