@@ -301,6 +301,27 @@ fn fills_of_a_lost_fold_come_one_by_one_and_a_late_copy_of_it_is_dropped() {
     assert!(gaps.contains(&"missed|1|11|11|none|1".to_owned()), "{gaps:?}");
 }
 
+/// OKX §2: 50011 too many requests, with HTTP 200 too; 50013 busy. Neither says that there are no such trades.
+// Fault: X09
+#[test]
+fn a_refusal_that_looks_like_an_empty_page_is_a_refusal() {
+    for code in ["50011", "50013"] {
+        let mut config = live_config(Venue::Okx, &["BTC-USDT"], &[Stream::Trades]);
+        config.arbitration.recover_trades = 5000;
+        let mut world = start(config);
+        for id in [10, 12] {
+            world.frame(A, &okx_trade("BTC-USDT", id, 1, T0 + id));
+        }
+        world.pass_ms(1_000);
+        let (request, query) = only(&mut world);
+        tell(&mut world, request, 200, &format!(r#"{{"code":"{code}","data":[],"msg":"no"}}"#));
+        assert_eq!((world.count("/replies/rejected/status"), world.count("/replies/accepted")), (1, 0), "{code}");
+        world.pass_ms(60_000);
+        assert_eq!(only(&mut world).1, query, "{code}: it is asked again");
+        assert_eq!(world.rows(Table::Gaps, &["repaired"]), ["none"], "{code}: and open meanwhile");
+    }
+}
+
 /// What one step of a life does.
 #[derive(Clone, Debug)]
 enum Step {

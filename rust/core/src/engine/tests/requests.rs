@@ -3,15 +3,14 @@
 use proptest::prelude::*;
 use serde_json::json;
 
+use super::exchange::{Exchange, VENUES, symbol};
 use super::frames::{T0, deribit_book, grants, okx_book};
 use super::harness::{A, World, live_config};
 use crate::config::{EngineConfig, Stream};
-use crate::engine::{Action, DownReason};
+use crate::engine::{Action, Command, DownReason};
 use crate::exchange::{Protocol, with_protocol};
 use crate::symbol::Venue;
 use crate::table::Table;
-
-const VENUES: [Venue; 4] = [Venue::BinanceFutures, Venue::BinanceSpot, Venue::Okx, Venue::Deribit];
 
 fn world(venue: Venue, symbols: &[&str]) -> World {
     let mut world = World::new(live_config(venue, symbols, &[Stream::L2]));
@@ -75,6 +74,41 @@ proptest! {
                 prop_assert!(((last - first) as u64) < allowed, "{:?}: {} in {} ns", venue, last - first + 1, end - start);
             }
         }
+    }
+}
+
+/// Requests that a connection may make in so many seconds, by the manuals: futures §1, spot §1, OKX §1; Deribit §1 has ten
+/// at once and ten more every three seconds.
+const ALLOWED: [(Venue, u64, u64); 4] = [
+    (Venue::BinanceFutures, 1, 10),
+    (Venue::BinanceSpot, 1, 5),
+    (Venue::Okx, 3_600, 480),
+    (Venue::Deribit, 60, 210),
+];
+
+/// Twice as many requests are wanted as the exchange allows, for three times as long.
+// Fault: X09
+#[test]
+fn no_window_holds_more_requests_than_the_manual_allows() {
+    for (venue, window_s, allowed) in ALLOWED {
+        let (window, step) = (window_s * 1_000, window_s * 500 / allowed);
+        let mut exchange = Exchange::new(venue, &[Stream::Trades], |_| ());
+        let other = symbol(venue).replace("BTC", "ETH");
+        let mut times = Vec::new();
+        for n in 0..3 * window / step {
+            let other = vec![other.clone()];
+            let command = if n % 2 == 0 { Command::Add(other) } else { Command::Remove(other) };
+            exchange.command(&command).expect("a good command");
+            exchange.pass_ms(step);
+            exchange.happens();
+            let asked = std::mem::take(&mut exchange.asked);
+            times.extend(asked.iter().filter(|(_, text)| text != "ping").map(|_| n * step));
+        }
+        assert_eq!(exchange.opened, 1, "{venue:?}: each connection has a budget of its own");
+        // A time is that of its step, so that what lies so far apart lies within one window.
+        let within = |start: u64| times.iter().filter(|time| (start..=start + window - step).contains(*time)).count();
+        let busiest = times.iter().map(|start| within(*start) as u64).max().unwrap_or(0);
+        assert!((allowed / 2..=allowed).contains(&busiest), "{venue:?}: {busiest} in {window_s} s");
     }
 }
 
@@ -214,7 +248,7 @@ fn a_request_that_is_refused_whole_without_a_name_is_asked_for_one_by_one_in_tur
 #[test]
 fn an_error_that_may_mean_two_requests_costs_the_connection_once() {
     let mut world = world(Venue::Okx, &["BTC-USDT"]);
-    world.command(&crate::engine::Command::Add(vec!["NO-USDT".into(), "ETH-USDT".into()])).expect("a good command");
+    world.command(&Command::Add(vec!["NO-USDT".into(), "ETH-USDT".into()])).expect("a good command");
     let both = requests(&world);
     assert_eq!(both.len(), 2);
     world.actions.clear();
@@ -267,16 +301,28 @@ fn all_channels_refused_is_a_fault_with_the_exchanges_words() {
     assert!(fault.contains("60018"), "{fault}");
 }
 
+/// OKX §1: 60014 too frequent, 64007 internal, to be tried again. Deribit §6: 10028 too many requests, 10047 under stress.
 #[test]
-fn a_request_that_comes_too_often_is_asked_for_later_and_nothing_is_refused() {
-    let mut world = world(Venue::Okx, &["BTC-USDT"]);
-    let first = requests(&world).remove(0);
-    world.actions.clear();
-    world.frame(A, &okx_error(&first["id"], "60014"));
-    assert_eq!((requests(&world).len(), world.count("/refused_channels"), world.engine.fault()), (0, 0, None));
-    world.pass_ms(8_000);
-    assert_eq!(requests(&world).len(), 1);
-    assert_eq!(requests(&world)[0]["args"], first["args"]);
+fn a_request_that_the_exchange_has_no_time_for_is_asked_for_later_and_nothing_is_refused() {
+    for (venue, code, asked) in [
+        (Venue::Okx, "60014", "args"),
+        (Venue::Okx, "64007", "args"),
+        (Venue::Deribit, "10028", "params"),
+        (Venue::Deribit, "10047", "params"),
+    ] {
+        let mut world = world(venue, &[symbol(venue)]);
+        let first = requests(&world).pop().expect("a subscription");
+        world.actions.clear();
+        let error = match venue {
+            Venue::Okx => okx_error(&first["id"], code),
+            _ => format!(r#"{{"jsonrpc":"2.0","id":{},"error":{{"code":{code},"message":"no"}}}}"#, first["id"]),
+        };
+        world.frame(A, &error);
+        assert_eq!((requests(&world).len(), world.count("/refused_channels"), world.engine.fault()), (0, 0, None));
+        world.pass_ms(8_000);
+        assert_eq!(requests(&world).len(), 1, "{code}");
+        assert_eq!(requests(&world)[0][asked], first[asked], "{code}");
+    }
 }
 
 #[test]

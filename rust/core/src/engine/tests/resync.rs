@@ -194,29 +194,52 @@ fn a_keep_alive_makes_no_row_and_a_reset_is_a_closed_gap_and_no_break() {
     assert!(world.actions.is_empty());
 }
 
+/// OKX §4: in call auctions the best ask may lie below the best bid. Reference data tell when there is none; where nothing
+/// tells, there may be one. A word that nobody knows tells of no auction. No other manual knows of any.
 // Fault: X12, X23
 #[test]
-fn a_crossed_book_is_broken_unless_the_market_is_halted() {
-    for state in ["live", "preopen"] {
-        let mut world = World::new(EngineConfig {
-            size_unit: SizeUnit::Native,
-            ..live_config(Venue::Okx, &["BTC-USDT-SWAP"], &[Stream::L2])
-        });
+fn a_crossed_book_is_broken_unless_an_auction_may_have_crossed_it() {
+    let native = "BTC-USDT-SWAP";
+    let okx = |state: Option<&str>| {
+        let config = live_config(Venue::Okx, &[native], &[Stream::L2]);
+        let mut world = World::new(EngineConfig { size_unit: SizeUnit::Native, ..config });
         world.pass_ms(0);
-        world.tell_reference(200, &okx_instruments(&[okx_swap("BTC", "USDT", state)]));
+        if let Some(state) = state {
+            world.tell_reference(200, &okx_instruments(&[okx_swap("BTC", "USDT", state)]));
+        }
         world.connect_all();
         world.actions.clear();
-        world.frame(A, &okx_book("BTC-USDT-SWAP", (-1, 10), T0, BIDS, ASKS, 0));
-        world.frame(A, &okx_book("BTC-USDT-SWAP", (10, 11), T0, &[("100.7", "1")], &[], 0));
-        if state == "live" {
-            assert_eq!(world.rows(Table::Gaps, &["cause", "evidence"]), ["missed|crossed"]);
-            assert_eq!(world.rows(Table::L2, &["last_id", "flags"]), ["10|160"]);
-            assert_eq!(ops(&world), ["unsubscribe", "subscribe"]);
+        world
+    };
+    for (state, may_cross) in [
+        (None, true),
+        (Some("preopen"), true),
+        (Some("suspend"), true),
+        (Some("live"), false),
+        (Some("a-new-word"), false),
+    ] {
+        let mut world = okx(state);
+        world.frame(A, &okx_book(native, (-1, 10), T0, BIDS, ASKS, 0));
+        world.frame(A, &okx_book(native, (10, 11), T0, &[("100.7", "1")], &[], 0));
+        if may_cross {
+            assert!(world.rows(Table::Gaps, &GAPS).is_empty(), "{state:?}");
+            assert_eq!(world.rows(Table::L2, &["last_id", "flags"]), ["10|160", "11|132"], "{state:?}");
         } else {
-            assert!(world.rows(Table::Gaps, &GAPS).is_empty());
-            assert_eq!(world.rows(Table::L2, &["last_id", "flags"]), ["10|160", "11|132"]);
+            assert_eq!(world.rows(Table::Gaps, &["cause", "evidence"]), ["missed|crossed"], "{state:?}");
+            assert_eq!(world.rows(Table::L2, &["last_id", "flags"]), ["10|160"], "{state:?}");
+            assert_eq!(ops(&world), ["unsubscribe", "subscribe"], "{state:?}");
         }
+        let mut world = okx(state);
+        world.frame(A, &okx_book(native, (-1, 10), T0, &[("100.7", "1")], ASKS, 0));
+        let (rows, refused): (&[&str], u64) = if may_cross { (&["10|164"], 0) } else { (&[], 1) };
+        assert_eq!(world.rows(Table::L2, &["last_id", "flags"]), rows, "{state:?}");
+        assert_eq!(world.count("/frames/rejected/crossed"), refused, "{state:?}");
     }
+    let mut world = World::new(live_config(Venue::Deribit, &["BTC_USDC"], &[Stream::L2]));
+    world.connect_all();
+    world.frame(A, &deribit_book("BTC_USDC", (None, 10), T0, BIDS, ASKS));
+    world.frame(A, &deribit_book("BTC_USDC", (Some(10), 11), T0, &[("100.7", "1")], &[]));
+    assert_eq!(world.rows(Table::Gaps, &["cause", "evidence"]), ["missed|crossed"]);
 }
 
 // Fault: X16

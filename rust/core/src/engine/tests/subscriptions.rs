@@ -372,6 +372,27 @@ fn a_notice_that_tells_an_instrument_whole_is_its_row_live_and_in_a_recording() 
     }
 }
 
+/// OKX §2: pushes tell changes alone, so that a list shows two that would be called alike, and a push only one of them.
+#[test]
+fn what_a_notice_lists_never_takes_the_symbol_of_another() {
+    let mut world = World::replaying_at(Venue::Okx, 1);
+    let url = "https://www.okx.com/api/v5/public/instruments?instType=SPOT";
+    world.reply(None, url, 200, &okx_instruments(&[okx_spot("AB", "C", "live")]));
+    for state in ["preopen", "preopen", "live"] {
+        let listed = okx_spot("A", "BC", state);
+        let push = serde_json::json!({"arg": {"channel": "instruments", "instType": "SPOT"}, "data": [listed]});
+        world.frame(A, &push.to_string());
+    }
+    assert_eq!(
+        world.rows(Table::Instruments, &["native_symbol", "symbol", "status_native"]),
+        ["AB-C|ABC|live", "A-BC|A-BC|preopen", "A-BC|A-BC|preopen", "A-BC|A-BC|live"]
+    );
+    for (id, native) in [(1, "AB-C"), (2, "A-BC")] {
+        world.frame(A, &okx_trade(native, id, 1, T0));
+    }
+    assert_eq!(world.rows(Table::Trades, &["trade_id", "symbol"]), ["1|ABC", "2|A-BC"]);
+}
+
 /// Deribit §2: both are offered.
 #[test]
 fn listings_and_changes_of_state_are_told_by_channels_of_their_own() {

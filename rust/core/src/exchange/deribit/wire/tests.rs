@@ -74,6 +74,28 @@ fn a_ticker_of_an_option_says_volatility_as_a_fraction() {
     assert_eq!(derivative.last_price, Some(Decimal::new(355, 4)));
 }
 
+/// §5: options have `mark_iv` and `greeks`; either tells one, whatever its name.
+#[test]
+fn a_ticker_is_of_an_option_by_volatility_or_greeks() {
+    for (more, is_option) in [
+        (r#""mark_iv":96.02"#, true),
+        (r#""greeks":{"delta":0.5}"#, true),
+        (r#""mark_iv":null,"greeks":{}"#, false),
+        (r#""current_funding":0.0,"funding_8h":0.0"#, false),
+    ] {
+        let (_, out) = states_of("A-B", &format!(r#"{{"timestamp":1,"instrument_name":"A-B","mark_price":1.5,{more}}}"#));
+        let options: Vec<_> = out
+            .rows
+            .iter()
+            .filter_map(|row| match row.state {
+                State::Option(option) => option.mark_price,
+                _ => None,
+            })
+            .collect();
+        assert_eq!((out.rows.len(), options), if is_option { (2, vec![Decimal::new(15, 1)]) } else { (1, Vec::new()) });
+    }
+}
+
 // Fault: B04
 #[test]
 fn a_ticker_with_a_field_of_another_type_is_refused() {

@@ -127,6 +127,26 @@ fn unknown_types_and_broken_rows_spoil_nothing() {
     assert_eq!((instruments[1].status, instruments[1].status_native.as_str()), (Status::Unknown, "odd"));
 }
 
+/// §2: the words of `state`, and what a contract is after them, which a push of the `instruments` channel may say.
+#[test]
+fn states_in_our_words() {
+    for (state, status) in [
+        ("live", Status::Trading),
+        ("suspend", Status::Halted),
+        ("rebase", Status::Halted),
+        ("post_only", Status::Halted),
+        ("preopen", Status::Halted),
+        ("test", Status::Halted),
+        ("settling", Status::Halted),
+        ("expired", Status::Closed),
+        ("", Status::Unknown),
+        ("LIVE", Status::Unknown),
+    ] {
+        let row = only(&format!(r#"{{"instId":"A-B","instType":"SPOT","state":"{state}"}}"#));
+        assert_eq!((row.status, row.status_native.as_str()), (status, state));
+    }
+}
+
 #[test]
 fn two_natives_with_one_name_both_keep_their_own() {
     let row = |native: &str, base: &str, quote: &str| {

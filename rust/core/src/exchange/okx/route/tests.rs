@@ -87,6 +87,9 @@ fn answers() {
     assert_eq!(read_answer(named.as_bytes()), Some(refused(Some(channel()))));
     let notice = r#"{"event":"notice","code":"64008","msg":"The connection will soon be closed for a service upgrade. Please reconnect.","connId":"a4d3ae55"}"#;
     assert_eq!(read_answer(notice.as_bytes()), Some(Answer::Closing));
+    for other in [notice.replace("64008", "64009"), notice.replace(r#""code":"64008","#, "")] {
+        assert_eq!(read_answer(other.as_bytes()), Some(Answer::Note), "no other notice ends a connection: {other}");
+    }
     let count = r#"{"event":"channel-conn-count","channel":"orders","connCount":"2","connId":"abcd1234"}"#;
     assert_eq!(read_answer(count.as_bytes()), Some(Answer::Note));
     assert_eq!(read_answer(br#"{"event":"something-new"}"#), Some(Answer::Note), "unknown events are no errors");
