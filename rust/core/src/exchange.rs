@@ -17,7 +17,7 @@ pub(crate) mod two_paths;
 
 pub use protocol::{
     Answer, Beat, Cadence, Channel, Heartbeat, Limits, Login, Name, Protocol, Recorded, RestRequest, RestTold,
-    SnapshotSource,
+    SnapshotSource, usual_merge,
 };
 
 /// Evaluates an expression with `$protocol` standing for the [`Protocol`] of a venue. The one place where venues and

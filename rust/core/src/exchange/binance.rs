@@ -25,7 +25,7 @@ use xtrader_scan::Isa;
 use super::document::{Document, Object, Value};
 use super::{
     Answer, Cadence, Channel, Decoded, EventKind, Head, Heartbeat, Limits, Name, Peek, Protocol, Recorded, RestRequest,
-    RestTold, SnapshotSource, StateHead,
+    RestTold, SnapshotSource, StateHead, usual_merge,
 };
 use crate::arbiter::MergeRule;
 use crate::book::sync::SyncRules;
@@ -126,12 +126,7 @@ impl<D: Dialect> Protocol for D {
     }
 
     fn merge(_market: Exchange, stream: Stream) -> MergeRule {
-        match stream {
-            Stream::Trades => MergeRule::Sequence,
-            Stream::L2 | Stream::L2Top => MergeRule::Chain,
-            Stream::Bbo | Stream::Derivatives | Stream::Options => MergeRule::Latest,
-            Stream::Liquidations => MergeRule::Opaque,
-        }
+        usual_merge(stream)
     }
 
     fn name(native: &str) -> Name<'_> {

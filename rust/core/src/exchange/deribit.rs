@@ -35,7 +35,7 @@ use xtrader_scan::Isa;
 use super::document::{Document, Value};
 use super::{
     Answer, Cadence, Channel, Decoded, EventKind, Head, Heartbeat, Limits, Login, Name, Peek, Protocol, Recorded,
-    RestRequest, RestTold, SnapshotSource, StateHead,
+    RestRequest, RestTold, SnapshotSource, StateHead, usual_merge,
 };
 use crate::arbiter::MergeRule;
 use crate::book::sync::SyncRules;
@@ -90,10 +90,9 @@ impl Protocol for Deribit {
 
     fn merge(_market: Exchange, stream: Stream) -> MergeRule {
         match stream {
-            // A liquidation is told by its trade.
-            Stream::Trades | Stream::Liquidations => MergeRule::Sequence,
-            Stream::L2 | Stream::L2Top => MergeRule::Chain,
-            Stream::Bbo | Stream::Derivatives | Stream::Options => MergeRule::Latest,
+            // It is told by its trade.
+            Stream::Liquidations => MergeRule::Sequence,
+            other => usual_merge(other),
         }
     }
 

@@ -310,6 +310,20 @@ impl<'d, 'a> Object<'d, 'a> {
         decimal(value.number_text().ok_or(RejectReason::Schema)?, scale)
     }
 
+    /// A price that may be missing, or be the empty text: some exchanges write that for what there is not.
+    pub(crate) fn number_or_none(self, key: &str) -> Result<Option<Decimal>, RejectReason> {
+        match self.get(key) {
+            Some(value) if value.text() != Some("") => self.number(key, 0).map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    /// A number above zero, as it is written; of anything else none.
+    pub(crate) fn positive(self, key: &str) -> Option<Decimal> {
+        let number = self.get(key)?.exact().ok()?;
+        (number.mantissa > 0).then_some(Decimal::new(number.mantissa, number.scale))
+    }
+
     /// A size that must be there, as [`Self::number`] and never negative.
     pub(crate) fn size(self, key: &str, scale: u8) -> Result<Decimal, RejectReason> {
         self.number(key, scale).and_then(not_negative)

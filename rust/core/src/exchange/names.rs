@@ -1,9 +1,12 @@
-//! Names of instruments, as far as the exchanges agree on them.
+//! Names and words, as far as the exchanges agree on them.
 
 use std::collections::{HashMap, HashSet};
 
 use super::document::{Object, Value};
+use super::reader::WireReader;
 use crate::instrument::Instrument;
+use crate::report::RejectReason;
+use crate::table::Side;
 
 /// Symbols longer than this are no symbols.
 pub(crate) const MAX_SYMBOL_BYTES: usize = 64;
@@ -44,11 +47,27 @@ pub(crate) fn is_symbol(text: &str) -> bool {
     !text.is_empty() && text.len() <= MAX_SYMBOL_BYTES && !text.chars().any(|c| c.is_control() || c.is_whitespace())
 }
 
-/// The instruments of a list in a reply, each name once: what has none is left out, and spoils no other.
-pub(crate) fn listed(
-    list: Value<'_, '_>,
+/// `buy` or `sell`.
+pub(crate) fn side_of(word: &str) -> Side {
+    match word {
+        "buy" => Side::Buy,
+        "sell" => Side::Sell,
+        _ => Side::Unknown,
+    }
+}
+
+/// The instruments of the list that a document holds, each name once: what has none is left out, and spoils no other.
+///
+/// # Errors
+/// It cannot be read, or holds no list.
+pub(crate) fn read_listed(
+    body: &[u8],
+    list: impl for<'d, 'a> Fn(Object<'d, 'a>) -> Option<Value<'d, 'a>>,
     instrument: impl Fn(Object<'_, '_>) -> Option<Instrument>,
-) -> Vec<Instrument> {
+) -> Result<Vec<Instrument>, RejectReason> {
+    let mut reader = WireReader::default();
+    let document = reader.document(body)?;
+    let list = document.at(0).object().and_then(list).filter(|list| list.is_array()).ok_or(RejectReason::Schema)?;
     let mut seen = HashSet::new();
     let mut instruments: Vec<Instrument> = list
         .elements()
@@ -57,7 +76,7 @@ pub(crate) fn listed(
         .filter(|instrument| seen.insert(instrument.native_symbol.clone()))
         .collect();
     keep_names_apart(&mut instruments);
-    instruments
+    Ok(instruments)
 }
 
 /// Two natives of one market that would share a name both keep their own.

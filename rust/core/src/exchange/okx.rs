@@ -19,6 +19,13 @@
 //! | `options` | `mark-price`, `open-interest` | push | mark price, open interest of an option | `ts` | `latest` on `ts` | §5 documented |
 //! | `liquidations` | `liquidation-orders` by type | push | closing orders; a sample | `ts` | `opaque`: no id, told by all that it says | §5 documented |
 //! | `instruments` | `GET /api/v5/public/instruments` | – | reference data, a reply for each type | – | – | §2 documented |
+//! | `instruments` | `instruments` by type on `/public` | push | the rows of that reply that have changed, whole | – | the newest, against what is known | §2 documented |
+//! | – | `books5` | image | ignored: a window without a chain | – | – | §4 documented |
+//! | – | `books-rpi`, before 2026-07 `books-elp` | as `books` | ignored: its rows count orders of retail price improvement | – | – | §4 documented |
+//!
+//! That folds of `trades` are alike on all connections the manual presumes and does not state (§4, §7). Where they are not,
+//! a fold of which some fills are known is dropped whole, as a copy, and those of the others that nobody else brings stay
+//! missing, named by their ids: no fill comes twice, and none is lost in silence. `trades-all` has no folds.
 
 mod families;
 mod instruments;
@@ -38,7 +45,7 @@ use xtrader_scan::Isa;
 use super::document::{Document, Value};
 use super::{
     Answer, Cadence, Channel, Decoded, Head, Heartbeat, Limits, Login, Name, Peek, Protocol, Recorded, RestRequest,
-    RestTold, SnapshotSource, StateHead,
+    RestTold, SnapshotSource, StateHead, usual_merge,
 };
 use crate::arbiter::MergeRule;
 use crate::book::sync::SyncRules;
@@ -54,6 +61,7 @@ pub struct Okx;
 
 impl Protocol for Okx {
     const VENUE: Venue = Venue::Okx;
+    /// §4, measured spacing: `preopen`.
     const CROSSES_IN_AUCTIONS: bool = true;
     /// §4, state machine.
     const SYNC: SyncRules =
@@ -98,12 +106,7 @@ impl Protocol for Okx {
     }
 
     fn merge(_market: Exchange, stream: Stream) -> MergeRule {
-        match stream {
-            Stream::Trades => MergeRule::Sequence,
-            Stream::L2 | Stream::L2Top => MergeRule::Chain,
-            Stream::Bbo | Stream::Derivatives | Stream::Options => MergeRule::Latest,
-            Stream::Liquidations => MergeRule::Opaque,
-        }
+        usual_merge(stream)
     }
 
     fn name(native: &str) -> Name<'_> {

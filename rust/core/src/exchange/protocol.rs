@@ -17,6 +17,18 @@ use crate::report::RejectReason;
 use crate::symbol::{Exchange, Venue};
 use crate::table::InstrumentKind;
 
+/// How copies become one where the exchange numbers its trades one after the other, chains its books by their ids, numbers
+/// or times its quotes and states, and tells liquidations without an id.
+#[must_use]
+pub fn usual_merge(stream: Stream) -> MergeRule {
+    match stream {
+        Stream::Trades => MergeRule::Sequence,
+        Stream::L2 | Stream::L2Top => MergeRule::Chain,
+        Stream::Bbo | Stream::Derivatives | Stream::Options => MergeRule::Latest,
+        Stream::Liquidations => MergeRule::Opaque,
+    }
+}
+
 /// An exchange. See the module.
 pub trait Protocol {
     /// Whose it is.
@@ -27,8 +39,9 @@ pub trait Protocol {
     const LIMITS: Limits;
     /// Who proves that a connection lives.
     const HEARTBEAT: Heartbeat;
-    /// Its books may show bids above offers while they are no market (OKX §4: call auctions). Where it is not known that
-    /// an instrument trades, such a book is flagged and not broken.
+    /// Its books may show bids above offers while they are no market (OKX §4: call auctions). Such a book is flagged and
+    /// not broken while reference data say that the instrument is halted, on any exchange; on this one also where no
+    /// reference data tell of it.
     const CROSSES_IN_AUCTIONS: bool = false;
     /// Speeds of its books that a subscription may ask for, the default first.
     const DEPTH_SPEEDS: &'static [DepthSpeed];
@@ -45,7 +58,7 @@ pub trait Protocol {
     /// Streams that this market offers publicly, `l2_top` (made from any book) left out.
     fn streams(market: Exchange) -> &'static [Stream];
 
-    /// How copies of a stream that come on several connections become one.
+    /// How copies of a stream that come on several connections become one: [`usual_merge`], where its evidence says so.
     fn merge(market: Exchange, stream: Stream) -> MergeRule;
 
     // --- names

@@ -79,12 +79,8 @@ proptest! {
 
 /// Requests that a connection may make in so many seconds, by the manuals: futures §1, spot §1, OKX §1; Deribit §1 has ten
 /// at once and ten more every three seconds.
-const ALLOWED: [(Venue, u64, u64); 4] = [
-    (Venue::BinanceFutures, 1, 10),
-    (Venue::BinanceSpot, 1, 5),
-    (Venue::Okx, 3_600, 480),
-    (Venue::Deribit, 60, 210),
-];
+const ALLOWED: [(Venue, u64, u64); 4] =
+    [(Venue::BinanceFutures, 1, 10), (Venue::BinanceSpot, 1, 5), (Venue::Okx, 3_600, 480), (Venue::Deribit, 60, 210)];
 
 /// Twice as many requests are wanted as the exchange allows, for three times as long.
 // Fault: X09

@@ -5,8 +5,7 @@ use xtrader_scan::exact;
 use super::Dialect;
 use crate::decimal::Decimal;
 use crate::exchange::document::{Object, Value};
-use crate::exchange::names::{is_symbol, listed};
-use crate::exchange::reader::WireReader;
+use crate::exchange::names::{is_symbol, read_listed};
 use crate::instrument::{Conversion, Instrument};
 use crate::report::RejectReason;
 use crate::table::{InstrumentKind, Status};
@@ -17,11 +16,7 @@ use crate::table::{InstrumentKind, Status};
 /// # Errors
 /// The reply as a whole cannot be read, or holds no list of symbols.
 pub(super) fn read_exchange_info<D: Dialect>(body: &[u8]) -> Result<Vec<Instrument>, RejectReason> {
-    let mut reader = WireReader::default();
-    let document = reader.document(body)?;
-    let list = document.at(0).object().and_then(|reply| reply.get("symbols"));
-    let list = list.filter(|list| list.is_array()).ok_or(RejectReason::Schema)?;
-    Ok(listed(list, instrument::<D>))
+    read_listed(body, |reply| reply.get("symbols"), instrument::<D>)
 }
 
 fn instrument<D: Dialect>(row: Object<'_, '_>) -> Option<Instrument> {

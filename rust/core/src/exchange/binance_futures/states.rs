@@ -4,7 +4,6 @@ use xtrader_scan::Cursor;
 
 use super::BinanceFutures;
 use crate::config::Stream;
-use crate::decimal::Decimal;
 use crate::event::{Derivative, EventTimes, Liquidation, State, StateRow, StateRows};
 use crate::exchange::binance::{self, Product, product};
 use crate::exchange::document::{Object, Value};
@@ -69,12 +68,12 @@ pub(super) fn heads<'a>(frame: &'a [u8], head: &Head<'a>, mut each: impl FnMut(S
 }
 
 fn mark_price(body: Object<'_, '_>, out: &mut StateRows) -> Result<Decoded<()>, RejectReason> {
-    // Symbols without funding say 0, and nothing or 0 as its rate.
+    // Symbols without funding say 0, and nothing or 0 as its rate; those without an index say nothing.
     let next_funding = body.integer_or_none("T")?.filter(|time| *time > 0);
     let derivative = Derivative {
-        mark_price: number_or_none(body, "p")?,
-        index_price: number_or_none(body, "i")?,
-        funding_rate: number_or_none(body, "r")?.filter(|_| next_funding.is_some()),
+        mark_price: body.number_or_none("p")?,
+        index_price: body.number_or_none("i")?,
+        funding_rate: body.number_or_none("r")?.filter(|_| next_funding.is_some()),
         next_funding_time: next_funding.and_then(ms_to_ns),
         ..Derivative::default()
     };
@@ -84,15 +83,6 @@ fn mark_price(body: Object<'_, '_>, out: &mut StateRows) -> Result<Decoded<()>, 
     let state = State::Derivative(derivative);
     out.rows.push(StateRow { native, is_index: false, feed: MARK_PRICE_FEED, times, state });
     Ok(Decoded::Event(()))
-}
-
-/// A number that may be missing, or be the empty text: symbols without an index or without funding have neither.
-fn number_or_none(body: Object<'_, '_>, key: &str) -> Result<Option<Decimal>, RejectReason> {
-    match body.get(key) {
-        None => Ok(None),
-        Some(value) if value.text() == Some("") => Ok(None),
-        Some(_) => body.number(key, 0).map(Some),
-    }
 }
 
 fn force_order(body: Object<'_, '_>, out: &mut StateRows) -> Result<Decoded<()>, RejectReason> {

@@ -3,8 +3,7 @@
 use crate::decimal::Decimal;
 use crate::exchange::Name;
 use crate::exchange::document::{Object, Value};
-use crate::exchange::names::{is_date, is_symbol, listed};
-use crate::exchange::reader::WireReader;
+use crate::exchange::names::{is_date, is_symbol, read_listed};
 use crate::instrument::{Conversion, Instrument};
 use crate::report::RejectReason;
 use crate::symbol::Exchange;
@@ -153,18 +152,11 @@ pub(super) fn native(market: Exchange, symbol: &str) -> Option<Cow<'_, str>> {
 /// # Errors
 /// The reply as a whole cannot be read, or holds no list of instruments.
 pub fn read_instruments(body: &[u8]) -> Result<Vec<Instrument>, RejectReason> {
-    let mut reader = WireReader::default();
-    let document = reader.document(body)?;
-    let list = document.at(0).object().and_then(|reply| reply.get("result"));
-    let list = list.filter(|list| list.is_array()).ok_or(RejectReason::Schema)?;
-    Ok(listed(list, instrument))
+    read_listed(body, |reply| reply.get("result"), instrument)
 }
 
 fn instrument(row: Object<'_, '_>) -> Option<Instrument> {
     let text = |key: &str| row.get(key).and_then(Value::text).unwrap_or_default();
-    let number =
-        |key: &str| row.get(key).and_then(|value| value.exact().ok()).map(|n| Decimal::new(n.mantissa, n.scale));
-    let step = |key: &str| number(key).filter(|step| step.mantissa > 0);
     let native_symbol = Some(text("instrument_name")).filter(|symbol| is_symbol(symbol))?;
     let kind = kind(text("kind"), text("settlement_period"));
     let named = name(native_symbol);
@@ -185,14 +177,14 @@ fn instrument(row: Object<'_, '_>) -> Option<Instrument> {
         base: text("base_currency").to_owned(),
         quote: text("quote_currency").to_owned(),
         settle: settle.to_owned(),
-        tick_size: step("tick_size"),
-        lot_size: step("min_trade_amount"),
+        tick_size: row.positive("tick_size"),
+        lot_size: row.positive("min_trade_amount"),
         min_notional: None,
-        multiplier: step("contract_size").unwrap_or(Decimal::new(1, 0)),
+        multiplier: row.positive("contract_size").unwrap_or(Decimal::new(1, 0)),
         inverse: conversion == OVER_PRICE,
         conversion,
         expiry: expiry(kind, row),
-        strike: number("strike").filter(|_| is_option),
+        strike: row.positive("strike").filter(|_| is_option),
         option_type: match text("option_type") {
             "call" if is_option => Some(OptionType::Call),
             "put" if is_option => Some(OptionType::Put),

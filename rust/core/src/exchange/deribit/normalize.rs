@@ -13,6 +13,7 @@ use crate::event::{
     TradeRows,
 };
 use crate::exchange::levels::{BookSide, at_scale, not_negative, scan_side_with};
+use crate::exchange::names::side_of;
 use crate::exchange::{Decoded, EventKind, Head};
 use crate::report::IgnoreReason;
 use crate::table::{Condition, Side, Source};
@@ -254,15 +255,6 @@ pub(super) fn liquidated(word: &str) -> Option<Liquidated> {
         "T" => Some(Liquidated::Taker),
         "MT" => Some(Liquidated::Both),
         _ => None,
-    }
-}
-
-/// The side of the taker.
-pub(super) fn side_of(direction: &str) -> Side {
-    match direction {
-        "buy" => Side::Buy,
-        "sell" => Side::Sell,
-        _ => Side::Unknown,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use xtrader_scan::Exact;
 
-use super::normalize::{QuoteBody, TradeBody, book_head, is_combo, liquidated, side_of, size_after};
+use super::normalize::{QuoteBody, TradeBody, book_head, is_combo, liquidated, size_after};
 use super::peek::{Feed, book_key, quote_key, trades_key};
 use crate::decimal::Decimal;
 use crate::event::{
@@ -11,7 +11,7 @@ use crate::event::{
 };
 use crate::exchange::document::{Document, Object, Value};
 use crate::exchange::levels::{BookSide, push};
-use crate::exchange::names::is_symbol;
+use crate::exchange::names::{is_symbol, side_of};
 use crate::exchange::{Decoded, EventKind, Head, Key, Peek};
 use crate::report::{IgnoreReason, RejectReason};
 

@@ -1,14 +1,12 @@
 //! Reference data and names (§2).
 
 use std::borrow::Cow;
-use xtrader_scan::exact;
 
 use super::wire::moment;
 use crate::decimal::{Decimal, MAX_SCALE};
 use crate::exchange::Name;
 use crate::exchange::document::{Object, Value};
-use crate::exchange::names::{is_date, is_symbol, listed};
-use crate::exchange::reader::WireReader;
+use crate::exchange::names::{is_date, is_symbol, read_listed};
 use crate::instrument::{Conversion, Instrument};
 use crate::report::RejectReason;
 use crate::symbol::Exchange;
@@ -80,27 +78,17 @@ pub(super) fn index_of(native: &str) -> Option<&str> {
 /// # Errors
 /// The reply as a whole cannot be read, or is an error.
 pub(super) fn read_instruments(body: &[u8]) -> Result<Vec<Instrument>, RejectReason> {
-    let mut reader = WireReader::default();
-    let document = reader.document(body)?;
-    let reply = document.at(0).object().ok_or(RejectReason::Schema)?;
-    if reply.get("code").and_then(Value::text) != Some("0") {
-        return Err(RejectReason::Schema);
-    }
-    let list = reply.get("data").filter(|list| list.is_array()).ok_or(RejectReason::Schema)?;
-    Ok(listed(list, instrument))
+    let is_good = |reply: Object<'_, '_>| reply.get("code").and_then(Value::text) == Some("0");
+    read_listed(body, |reply| reply.get("data").filter(|_| is_good(reply)), instrument)
 }
 
 /// The rows of a push on `instruments`, which are those of the reply (§2); of any other frame none.
 pub(super) fn read_notice(frame: &[u8]) -> Vec<Instrument> {
-    let mut reader = WireReader::default();
-    let Ok(document) = reader.document(frame) else { return Vec::new() };
-    let push = document.at(0).object();
-    let list = push.filter(|push| {
+    let is_of_us = |push: Object<'_, '_>| {
         let channel = push.get("arg").and_then(Value::object).and_then(|arg| arg.get("channel"));
         channel.and_then(Value::text) == Some("instruments")
-    });
-    let list = list.and_then(|push| push.get("data")).filter(|list| list.is_array());
-    list.map(|list| listed(list, instrument)).unwrap_or_default()
+    };
+    read_listed(frame, |push| push.get("data").filter(|_| is_of_us(push)), instrument).unwrap_or_default()
 }
 
 fn instrument(row: Object<'_, '_>) -> Option<Instrument> {
@@ -135,14 +123,14 @@ fn instrument(row: Object<'_, '_>) -> Option<Instrument> {
         base: base.to_owned(),
         quote: quote.to_owned(),
         settle: text("settleCcy").to_owned(),
-        tick_size: positive(row, "tickSz"),
-        lot_size: positive(row, "lotSz"),
+        tick_size: row.positive("tickSz"),
+        lot_size: row.positive("lotSz"),
         min_notional: None,
         multiplier: multiplier.unwrap_or(Decimal::new(1, 0)),
         inverse: text("ctType") == "inverse",
         conversion: conversion(kind, text("ctType"), text("ctValCcy"), (base, quote), multiplier),
         expiry: if is_dated { moment(row, "expTime").ok().flatten() } else { None },
-        strike: positive(row, "stk").filter(|_| is_option),
+        strike: row.positive("stk").filter(|_| is_option),
         option_type: match text("optType") {
             "C" if is_option => Some(OptionType::Call),
             "P" if is_option => Some(OptionType::Put),
@@ -164,7 +152,7 @@ fn pair<'a>(texts: &[&'a str]) -> (&'a str, &'a str) {
 
 /// `ctVal × ctMult`: what one contract is worth.
 fn multiplier(row: Object<'_, '_>) -> Option<Decimal> {
-    let (value, times) = (positive(row, "ctVal")?, positive(row, "ctMult")?);
+    let (value, times) = (row.positive("ctVal")?, row.positive("ctMult")?);
     let scale = value.scale.checked_add(times.scale).filter(|scale| *scale <= MAX_SCALE)?;
     Some(Decimal::new(value.mantissa.checked_mul(times.mantissa)?, scale).trimmed())
 }
@@ -199,11 +187,6 @@ fn status(native: &str) -> Status {
         "expired" => Status::Closed,
         _ => Status::Unknown,
     }
-}
-
-fn positive(row: Object<'_, '_>, key: &str) -> Option<Decimal> {
-    let number = exact(row.get(key)?.number_text()?).ok()?;
-    (number.mantissa > 0).then_some(Decimal::new(number.mantissa, number.scale))
 }
 
 #[cfg(test)]

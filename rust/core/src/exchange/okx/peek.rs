@@ -16,8 +16,10 @@ use crate::report::IgnoreReason;
 /// Order books that are sent as a snapshot and its changes.
 pub(super) const BOOKS: [&str; 3] = ["books", "books-l2-tbt", "books50-l2-tbt"];
 
-/// Channels that nobody here asks for (§1, §5, §6); candles beside them.
-const UNREQUESTED: [&str; 13] = [
+/// Channels that nobody here asks for (§1, §4 to §6); candles beside them.
+const UNREQUESTED: [&str; 15] = [
+    "books-rpi",
+    "books-elp",
     "tickers",
     "status",
     "price-limit",
@@ -38,8 +40,7 @@ pub(super) fn ignored(channel: &str) -> IgnoreReason {
     let is_candle = ["candle", "mark-price-candle", "index-candle"].iter().any(|kind| channel.starts_with(kind));
     if is_candle || UNREQUESTED.contains(&channel) {
         IgnoreReason::UnrequestedKind
-    } else if channel.starts_with("books") {
-        // Images of the top, and books with other orders in them.
+    } else if channel == "books5" {
         IgnoreReason::PartialDepth
     } else {
         IgnoreReason::UnknownType

@@ -7,10 +7,10 @@ use crate::event::{Bbo, BookHead, DecodedLevels, EventTimes, Scales, TradeRows};
 use crate::exchange::document::{Document, Object, Value};
 use crate::exchange::levels::{self, BookSide, decimal, push};
 use crate::exchange::names::is_symbol;
+pub(super) use crate::exchange::names::side_of as side;
 use crate::exchange::reader::WireReader;
 use crate::exchange::{Decoded, EventKind, Head, Key, Peek};
 use crate::report::{IgnoreReason, RejectReason};
-use crate::table::Side;
 use crate::time::ms_to_ns;
 
 /// What a document is, and where the value stands that the readers below get: the list of rows, of a book or quote its
@@ -90,18 +90,10 @@ fn ids(row: Object<'_, '_>) -> Result<(i64, i64), RejectReason> {
 
 fn fold(row: Object<'_, '_>) -> Result<Fold, RejectReason> {
     let text = |key| row.get(key).map_or(Ok(""), |value| value.text().ok_or(RejectReason::Schema));
+    // The taker's (§3).
     let side = side(text("side")?);
     let condition = normalize::condition(text("source")?);
     Ok(Fold { side, ts: 0, count: integer(row, "count")?, condition, seq: integer(row, "seqId")? })
-}
-
-/// `side` is the taker's (§3).
-pub(super) fn side(text: &str) -> Side {
-    match text {
-        "buy" => Side::Buy,
-        "sell" => Side::Sell,
-        _ => Side::Unknown,
-    }
 }
 
 /// The trades, numbers at `scales` or finer.

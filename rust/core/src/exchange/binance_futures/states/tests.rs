@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used)]
 use super::*;
+use crate::decimal::Decimal;
 use crate::exchange::reader::WireReader;
 use crate::exchange::{Head, Peek, Protocol};
 

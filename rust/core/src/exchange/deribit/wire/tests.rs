@@ -83,7 +83,8 @@ fn a_ticker_is_of_an_option_by_volatility_or_greeks() {
         (r#""mark_iv":null,"greeks":{}"#, false),
         (r#""current_funding":0.0,"funding_8h":0.0"#, false),
     ] {
-        let (_, out) = states_of("A-B", &format!(r#"{{"timestamp":1,"instrument_name":"A-B","mark_price":1.5,{more}}}"#));
+        let (_, out) =
+            states_of("A-B", &format!(r#"{{"timestamp":1,"instrument_name":"A-B","mark_price":1.5,{more}}}"#));
         let options: Vec<_> = out
             .rows
             .iter()
