@@ -189,7 +189,10 @@ class BookLimits(Settings):
     """Seconds between full-book rows (`source = checkpoint`), beside the one at every UTC day; 1 to 86 400.
     Shorter makes stored days quicker to enter and larger."""
     heal_window_ms: int = Field(250, ge=0, le=60_000)
-    """Milliseconds that an early event waits for another connection to fill the hole, 0 to 60 000."""
+    """Milliseconds that an early event waits for another connection to fill the hole, 0 to 60 000.
+    So long the rows of a book behind a hole come late, at worst, and a hole in the trades is named late; shorter, and
+    what another connection would have brought becomes a gap, and a book is asked for anew. Alone a connection waits for
+    nobody."""
     max_held_events: int = Field(4096, ge=1, le=1 << 20)
     """Events that one book may hold while it waits for a snapshot or a bridge, 1 to 1 048 576. Beyond it the oldest is
     dropped and counted."""

@@ -236,7 +236,9 @@ impl Default for BatchLimits {
 pub struct BookLimits {
     /// Seconds between full-book rows (`source = checkpoint`), beside the one at every UTC day; 1 … 86 400.
     pub checkpoint_interval_s: u64,
-    /// Milliseconds that an early event waits for another connection to fill the hole; 0 … 60 000.
+    /// Milliseconds that an early event waits for another connection to fill the hole; 0 … 60 000. So long the rows of a
+    /// book behind a hole come late, at worst, and a hole in the trades is named late; shorter, and what another
+    /// connection would have brought becomes a gap, and a book is asked for anew. Alone a connection waits for nobody.
     pub heal_window_ms: u64,
     /// Events that one book may hold while it has no snapshot or waits for a bridge; the oldest is dropped and
     /// counted beyond it. 1 … 1 048 576.
