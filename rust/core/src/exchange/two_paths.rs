@@ -13,11 +13,15 @@ use crate::config::Stream;
 use crate::event::{Bbo, BookHead, DecodedLevels, Scales, State, StateRows, TradeRows};
 use crate::exchange::reader::{Message, WireReader};
 use crate::exchange::{Decoded, EventKind, Head, Peek, Protocol};
+use crate::report::RejectReason;
 
 pub(crate) mod captures;
 mod damage;
 mod dress;
 pub(crate) mod texts;
+
+/// A text of a frame, what stands in its place, and why the frame is refused then.
+pub(crate) type Change = (&'static str, &'static str, RejectReason);
 
 /// What an exchange contributes.
 pub(crate) trait Specimens {
@@ -26,6 +30,12 @@ pub(crate) trait Specimens {
 
     /// Folders of its recordings, as they are named beside the repository.
     const RECORDINGS: &'static [&'static str];
+
+    /// Frames that make no row, and what they are.
+    const ROWLESS: &'static [(&'static str, Peek<'static>)];
+
+    /// Frames that make rows; of each, changes (this text by that one) and why what they leave of it is refused.
+    const REFUSED: &'static [(&'static str, &'static [Change])];
 
     /// Frames of the shapes that its scanners take, as the exchange writes them.
     fn dominant() -> BoxedStrategy<String>;
@@ -84,6 +94,18 @@ macro_rules! two_paths_tests {
         #[test]
         fn values_are_those_of_a_second_parser() {
             kit::has_the_values_of_a_second_parser::<$specimens>();
+        }
+
+        // Fault: X19, B04
+        #[test]
+        fn a_field_that_drives_state_must_be_there_and_of_its_type() {
+            kit::refuses_what_cannot_drive_state::<$specimens>();
+        }
+
+        // Fault: X19
+        #[test]
+        fn what_is_known_and_what_is_not() {
+            kit::says_what_makes_no_row::<$specimens>();
         }
 
         #[test]
@@ -335,6 +357,40 @@ pub(crate) fn has_the_values_of_a_second_parser<S: Specimens>() {
         check::<S>(&mut WireReader::default(), &frame, SCALES);
         Ok(())
     });
+}
+
+/// What the reader says of a frame: what it is where it makes no row (`None`: it makes one), or why its head or its body
+/// is refused. No scanner says otherwise.
+fn told<P: Protocol>(frame: &str) -> Result<Option<Peek<'static>>, RejectReason> {
+    let mut reader = WireReader::default();
+    agree::<P>(&mut reader, frame.as_bytes(), SCALES).unwrap();
+    let message = reader.read::<P>(frame.as_bytes())?;
+    match message.peek() {
+        Peek::Event(head) => match decode::<P>(&Path::Reader(&message), &head, SCALES) {
+            Decoded::Rejected(reason) => Err(reason),
+            _ => Ok(None),
+        },
+        Peek::Ignored(reason) => Ok(Some(Peek::Ignored(reason))),
+        Peek::Answer => Ok(Some(Peek::Answer)),
+        Peek::Miss => Ok(Some(Peek::Miss)),
+    }
+}
+
+pub(crate) fn says_what_makes_no_row<S: Specimens>() {
+    for (frame, what) in S::ROWLESS {
+        assert_eq!(told::<S::P>(frame), Ok(Some(*what)), "{frame}");
+    }
+}
+
+pub(crate) fn refuses_what_cannot_drive_state<S: Specimens>() {
+    for (good, changes) in S::REFUSED {
+        assert_eq!(told::<S::P>(good), Ok(None), "{good}");
+        for (from, to, reason) in *changes {
+            let bad = good.replace(from, to);
+            assert!(bad != *good, "{from} is not there: {good}");
+            assert_eq!(told::<S::P>(&bad), Err(*reason), "{bad}");
+        }
+    }
 }
 
 pub(crate) fn past_trades_are_those_of_the_socket<S: Specimens>() {

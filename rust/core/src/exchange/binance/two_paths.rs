@@ -10,8 +10,9 @@ use crate::event::State;
 use crate::exchange::binance_futures::BinanceFutures;
 use crate::exchange::binance_spot::BinanceSpot;
 use crate::exchange::two_paths::captures::{canon, is_decimal, levels_are, recordings, snapshots_hold_the_numbers};
-use crate::exchange::two_paths::{Specimens, Taken, two_paths_tests};
-use crate::exchange::{EventKind, Head, Protocol, Recorded};
+use crate::exchange::two_paths::{Change, Specimens, Taken, two_paths_tests};
+use crate::exchange::{EventKind, Head, Peek, Protocol, Recorded};
+use crate::report::{IgnoreReason, RejectReason};
 use crate::table::InstrumentKind;
 
 mod frames;
@@ -38,11 +39,72 @@ fn page(frame: &str, kind: EventKind) -> Option<String> {
     Some(Value::Array(vec![Value::Object(fields.collect())]).to_string())
 }
 
+const ROWLESS: &[(&str, Peek<'static>)] = {
+    const UNREQUESTED: Peek<'static> = Peek::Ignored(IgnoreReason::UnrequestedKind);
+    const UNKNOWN: Peek<'static> = Peek::Ignored(IgnoreReason::UnknownType);
+    &[
+        (r#"{"id":3,"result":null}"#, Peek::Answer),
+        (r#"{"id":"x","status":200,"result":{}}"#, Peek::Answer),
+        (r#"{"error":{"code":2,"msg":"Invalid request"}}"#, Peek::Answer),
+        (r#"{"stream":"!ticker@arr","data":[{"e":"24hrTicker","st":2},{"e":"24hrTicker"}]}"#, UNREQUESTED),
+        (r#"[{"e":"24hrMiniTicker"}]"#, UNREQUESTED),
+        (r#"{"lastUpdateId":160,"bids":[["0.0024","10"]],"asks":[]}"#, Peek::Ignored(IgnoreReason::PartialDepth)),
+        (r#"{"E":1,"e":"kline"}"#, UNREQUESTED),
+        (r#"{"stream":"a@b","data":[]}"#, UNKNOWN),
+        (r#"{"e":"brandNew","x":1}"#, UNKNOWN),
+        ("{}", UNKNOWN),
+        ("3", UNKNOWN),
+        ("\"text\"", UNKNOWN),
+        ("null", UNKNOWN),
+    ]
+};
+
+const REFUSED: &[(&str, &[Change])] = {
+    use RejectReason::{Range, Schema};
+    &[
+        (
+            r#"{"e":"trade","E":3,"T":2,"s":"BTCUSDT","t":7,"p":"1.5","q":"0.25","X":"MARKET","m":true}"#,
+            &[
+                (r#""t":7"#, r#""t":"7""#, Schema),
+                (r#""t":7"#, r#""t":7.5"#, Schema),
+                (r#""t":7"#, r#""t":null"#, Schema),
+                (r#""t":7,"#, "", Schema),
+                (r#""t":7"#, r#""t":9223372036854775808"#, Range),
+                (r#""t":7"#, r#""t":99999999999999999999999"#, Range),
+                (r#""t":7"#, r#""t":1e400"#, Range),
+                (r#""t":7"#, r#""t":-1e400"#, Range),
+                (r#""s":"BTCUSDT","#, "", Schema),
+                (r#""s":"BTCUSDT""#, r#""s":7"#, Schema),
+                (r#""s":"BTCUSDT""#, r#""s":"""#, Schema),
+                (r#""s":"BTCUSDT""#, r#""s":"A\nB""#, Schema),
+                (r#""e":"trade""#, r#""e":1"#, Schema),
+                (r#""T":2"#, r#""T":"2""#, Schema),
+                (r#""T":2"#, r#""T":[]"#, Schema),
+                (r#""p":"1.5","#, "", Schema),
+                (r#""p":"1.5""#, r#""p":true"#, Schema),
+                (r#""p":"1.5""#, r#""p":"NaN""#, Schema),
+                (r#""p":"1.5""#, r#""p":"""#, Schema),
+                (r#""p":"1.5""#, r#""p":"1e400""#, Range),
+                (r#""q":"0.25""#, r#""q":"0.000000000000000000000000000000000000001""#, Range),
+                (r#""m":true"#, r#""m":"true""#, Schema),
+                (r#","m":true"#, "", Schema),
+                (r#""X":"MARKET""#, r#""X":3"#, Schema),
+            ],
+        ),
+        (
+            r#"{"stream":"a@trade","data":{"e":"trade","E":3,"T":2,"s":"A","t":7,"p":"1.5","q":"0.25","X":"MARKET","m":true}}"#,
+            &[(r#""data":{"#, r#""data":3,"z":{"#, Schema), (r#""stream":"a@trade""#, r#""stream":3"#, Schema)],
+        ),
+    ]
+};
+
 struct Futures;
 
 impl Specimens for Futures {
     type P = BinanceFutures;
     const RECORDINGS: &'static [&'static str] = &["binance_usdm"];
+    const ROWLESS: &'static [(&'static str, Peek<'static>)] = ROWLESS;
+    const REFUSED: &'static [(&'static str, &'static [Change])] = REFUSED;
 
     fn dominant() -> BoxedStrategy<String> {
         frames::futures().boxed()
@@ -62,6 +124,8 @@ struct Spot;
 impl Specimens for Spot {
     type P = BinanceSpot;
     const RECORDINGS: &'static [&'static str] = &["binance"];
+    const ROWLESS: &'static [(&'static str, Peek<'static>)] = ROWLESS;
+    const REFUSED: &'static [(&'static str, &'static [Change])] = REFUSED;
 
     fn dominant() -> BoxedStrategy<String> {
         frames::spot().boxed()

@@ -8,16 +8,68 @@ use serde_json::Value;
 use super::Deribit;
 use crate::decimal::Decimal;
 use crate::event::{DecodedLevels, State, TradeId};
-use crate::exchange::two_paths::{Specimens, Taken, two_paths_tests};
-use crate::exchange::{EventKind, Head};
+use crate::exchange::two_paths::{Change, Specimens, Taken, two_paths_tests};
+use crate::exchange::{EventKind, Head, Peek};
+use crate::report::IgnoreReason;
+use crate::report::RejectReason::{Range, Schema};
 
 mod frames;
+
+const UNKNOWN: Peek<'static> = Peek::Ignored(IgnoreReason::UnknownType);
 
 struct Frames;
 
 impl Specimens for Frames {
     type P = Deribit;
     const RECORDINGS: &'static [&'static str] = &["deribit"];
+    const ROWLESS: &'static [(&'static str, Peek<'static>)] = &[
+        (r#"{"method":"subscription","params":{"channel":"never.heard.of","data":{}}}"#, UNKNOWN),
+        (
+            r#"{"method":"subscription","params":{"channel":"markprice.options.btc_usd","data":[]}}"#,
+            Peek::Ignored(IgnoreReason::UnrequestedKind),
+        ),
+        (
+            r#"{"method":"subscription","params":{"channel":"book.X.none.20.100ms","data":{}}}"#,
+            Peek::Ignored(IgnoreReason::PartialDepth),
+        ),
+        (r#"{"method":"subscription","params":{"channel":"instrument.state.any.any","data":{}}}"#, Peek::Answer),
+        (r#"{"method":"heartbeat","params":{"type":"heartbeat"}}"#, Peek::Answer),
+        (r#"{"usIn":1,"result":null}"#, Peek::Answer),
+        ("[1]", UNKNOWN),
+        ("{}", UNKNOWN),
+    ];
+    const REFUSED: &'static [(&'static str, &'static [Change])] = &[
+        (
+            r#"{"jsonrpc":"2.0","method":"subscription","params":{"channel":"book.A-PERPETUAL.raw","data":{"timestamp":1,"type":"change","prev_change_id":4,"change_id":9,"instrument_name":"A-PERPETUAL","bids":[["new",1.5,2.0]],"asks":[]}}}"#,
+            &[
+                (r#""prev_change_id":4,"#, "", Schema),
+                (r#""prev_change_id":4"#, r#""prev_change_id":null"#, Schema),
+                (r#""change_id":9"#, r#""change_id":"9""#, Schema),
+                (r#""change_id":9"#, r#""change_id":9.5"#, Schema),
+                (r#""type":"change""#, r#""type":"other""#, Schema),
+                (r#""type":"change","#, "", Schema),
+                (r#""instrument_name":"A-PERPETUAL""#, r#""instrument_name":"""#, Schema),
+                (r#""timestamp":1"#, r#""timestamp":"1""#, Schema),
+                (r#"[["new",1.5,2.0]]"#, "null", Schema),
+                (r#""new""#, r#""newer""#, Schema),
+                (r#",2.0"#, "", Schema),
+                ("1.5", "true", Schema),
+                ("1.5", "1e-39", Range),
+            ],
+        ),
+        (
+            r#"{"jsonrpc":"2.0","method":"subscription","params":{"channel":"trades.A-PERPETUAL.raw","data":[{"timestamp":1,"price":1.5,"amount":2.0,"direction":"buy","instrument_name":"A-PERPETUAL","trade_seq":7,"trade_id":"8"}]}}"#,
+            &[
+                ("[{", r#"[],"z":[{"#, Schema),
+                ("[{", "[7,{", Schema),
+                (r#""trade_seq":7,"#, "", Schema),
+                (r#""trade_seq":7"#, r#""trade_seq":"7""#, Schema),
+                (r#","trade_id":"8""#, "", Schema),
+                ("1.5", "true", Schema),
+                ("1.5", "1e400", Range),
+            ],
+        ),
+    ];
 
     fn dominant() -> BoxedStrategy<String> {
         frames::dominant().boxed()

@@ -8,8 +8,10 @@ use serde_json::Value;
 use super::Okx;
 use crate::event::{EventTimes, State, TradeId};
 use crate::exchange::two_paths::captures::{is_decimal, levels_are};
-use crate::exchange::two_paths::{Specimens, Taken, two_paths_tests};
-use crate::exchange::{EventKind, Head, Key};
+use crate::exchange::two_paths::{Change, Specimens, Taken, two_paths_tests};
+use crate::exchange::{EventKind, Head, Key, Peek};
+use crate::report::IgnoreReason;
+use crate::report::RejectReason::{Range, Schema};
 use crate::table::Side;
 
 mod checksums;
@@ -20,6 +22,47 @@ struct Frames;
 impl Specimens for Frames {
     type P = Okx;
     const RECORDINGS: &'static [&'static str] = &["okx"];
+    const ROWLESS: &'static [(&'static str, Peek<'static>)] = &[
+        (r#"{"arg":{"channel":"news"},"data":[]}"#, Peek::Ignored(IgnoreReason::UnknownType)),
+        (r#"{"arg":{"channel":"tickers"},"data":[]}"#, Peek::Ignored(IgnoreReason::UnrequestedKind)),
+        (r#"{"arg":{"channel":"books-rpi"},"data":[]}"#, Peek::Ignored(IgnoreReason::UnrequestedKind)),
+        (r#"{"arg":{"channel":"books5"},"data":[]}"#, Peek::Ignored(IgnoreReason::PartialDepth)),
+        ("[1]", Peek::Ignored(IgnoreReason::UnknownType)),
+        ("{}", Peek::Ignored(IgnoreReason::UnknownType)),
+        // Unknown events are no errors.
+        (r#"{"event":"something-new"}"#, Peek::Answer),
+        (r#"{"data":[],"arg":{"channel":"instruments","instType":"SPOT"}}"#, Peek::Answer),
+    ];
+    const REFUSED: &'static [(&'static str, &'static [Change])] = &[
+        (
+            r#"{"arg":{"channel":"books","instId":"A-B"},"action":"update","data":[{"asks":[],"bids":[],"ts":"1","prevSeqId":1,"seqId":2}]}"#,
+            &[
+                (r#","action":"update""#, "", Schema),
+                (r#""update""#, r#""replace""#, Schema),
+                (r#"{"asks":[],"bids":[],"ts":"1","prevSeqId":1,"seqId":2}"#, "", Schema),
+                (r#""seqId":2}"#, r#""seqId":2},{"asks":[],"bids":[],"ts":"1","prevSeqId":2,"seqId":3}"#, Schema),
+                (r#""prevSeqId":1,"#, "", Schema),
+                (r#""prevSeqId":1,"#, r#""prevSeqId":-2,"#, Schema),
+                (r#""prevSeqId":1,"#, r#""prevSeqId":1.5,"#, Schema),
+                (r#""ts":"1","prevSeqId":1,"seqId":2"#, r#""ts":"","checksum":5"#, Schema),
+                (r#","instId":"A-B""#, "", Schema),
+                (r#""channel":"books""#, r#""channel":7"#, Schema),
+                (r#""asks":[]"#, r#""asks":[["1"]]"#, Schema),
+                (r#""ts":"1""#, r#""ts":"1","checksum":4294967296"#, Range),
+            ],
+        ),
+        (
+            r#"{"arg":{"channel":"trades","instId":"A-B"},"data":[{"instId":"A-B","tradeId":"9","px":"1","sz":"2","side":"buy","ts":"1","count":"3"}]}"#,
+            &[
+                (r#"{"instId":"A-B","tradeId":"9","px":"1","sz":"2","side":"buy","ts":"1","count":"3"}"#, "", Schema),
+                (r#""tradeId":"9","#, "", Schema),
+                (r#"[{"instId":"A-B""#, r#"[{"instId":"A-C""#, Schema),
+                (r#""count":"3""#, r#""count":"0""#, Schema),
+                (r#""px":"1""#, r#""px":true"#, Schema),
+                (r#""px":"1""#, r#""px":"1e400""#, Range),
+            ],
+        ),
+    ];
 
     fn dominant() -> BoxedStrategy<String> {
         frames::dominant().boxed()

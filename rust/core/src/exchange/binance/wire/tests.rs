@@ -67,43 +67,6 @@ fn nesting_is_bounded_before_it_is_parsed() {
     assert!(WireReader::default().read::<P>(text.as_bytes()).is_ok(), "brackets in a text do not nest");
 }
 
-// Fault: X19, B04
-#[test]
-fn a_field_that_drives_state_must_be_there_and_of_its_type() {
-    for (from, to) in [
-        ("\"t\":7", "\"t\":\"7\""),
-        ("\"t\":7", "\"t\":7.5"),
-        ("\"t\":7", "\"t\":null"),
-        ("\"t\":7,", ""),
-        ("\"s\":\"BTCUSDT\",", ""),
-        ("\"s\":\"BTCUSDT\"", "\"s\":7"),
-        ("\"s\":\"BTCUSDT\"", "\"s\":\"\""),
-        ("\"s\":\"BTCUSDT\"", "\"s\":\"A\\nB\""),
-        ("\"e\":\"trade\"", "\"e\":1"),
-        ("\"T\":2", "\"T\":\"2\""),
-        ("\"T\":2", "\"T\":[]"),
-    ] {
-        assert_eq!(refused(TRADE.replace(from, to).as_bytes()), RejectReason::Schema, "{to}");
-    }
-    for beyond in ["9223372036854775808", "99999999999999999999999", &"7".repeat(400), "1e400", "-1e400"] {
-        let frame = TRADE.replace("\"t\":7", &format!("\"t\":{beyond}"));
-        assert_eq!(refused(frame.as_bytes()), RejectReason::Range, "{beyond}");
-    }
-    for (from, to, reason) in [
-        ("\"p\":\"1.5\",", "", RejectReason::Schema),
-        ("\"p\":\"1.5\"", "\"p\":true", RejectReason::Schema),
-        ("\"p\":\"1.5\"", "\"p\":\"NaN\"", RejectReason::Schema),
-        ("\"p\":\"1.5\"", "\"p\":\"\"", RejectReason::Schema),
-        ("\"p\":\"1.5\"", "\"p\":\"1e400\"", RejectReason::Range),
-        ("\"q\":\"0.25\"", "\"q\":\"0.000000000000000000000000000000000000001\"", RejectReason::Range),
-        ("\"m\":true", "\"m\":\"true\"", RejectReason::Schema),
-        (",\"m\":true", "", RejectReason::Schema),
-        ("\"X\":\"MARKET\"", "\"X\":3", RejectReason::Schema),
-    ] {
-        assert_eq!(trade(&TRADE.replace(from, to)), Decoded::Rejected(reason), "{to}");
-    }
-}
-
 // Fault: B06
 #[test]
 fn bare_numbers_are_read_from_their_text() {
@@ -179,33 +142,6 @@ fn other_orders_spaces_escapes_and_new_fields() {
     assert_eq!(head.times, EventTimes { event: Some(2_000_000), venue: Some(3_000_000), odd: false });
     let Decoded::Event(trade) = trade_of(&message) else { panic!("{frame}") };
     assert_eq!((trade.side, trade.price), (Side::Buy, Decimal::new(150, 2)));
-}
-
-// Fault: X19
-#[test]
-fn what_is_known_and_what_is_not() {
-    let unrequested = Peek::Ignored(IgnoreReason::UnrequestedKind);
-    let unknown = Peek::Ignored(IgnoreReason::UnknownType);
-    let mut reader = WireReader::default();
-    for (frame, verdict) in [
-        (r#"{"id":3,"result":null}"#, Peek::Answer),
-        (r#"{"id":"x","status":200,"result":{}}"#, Peek::Answer),
-        (r#"{"error":{"code":2,"msg":"Invalid request"}}"#, Peek::Answer),
-        (r#"{"stream":"!ticker@arr","data":[{"e":"24hrTicker","st":2},{"e":"24hrTicker"}]}"#, unrequested),
-        (r#"[{"e":"24hrMiniTicker"}]"#, unrequested),
-        (r#"{"lastUpdateId":160,"bids":[["0.0024","10"]],"asks":[]}"#, Peek::Ignored(IgnoreReason::PartialDepth)),
-        (r#"{"E":1,"e":"kline"}"#, unrequested),
-        (r#"{"stream":"a@b","data":[]}"#, unknown),
-        (r#"{"e":"brandNew","x":1}"#, unknown),
-        ("{}", unknown),
-        ("3", unknown),
-        ("\"text\"", unknown),
-        ("null", unknown),
-    ] {
-        assert_eq!(reader.read::<P>(frame.as_bytes()).map(|m| m.peek()), Ok(verdict), "{frame}");
-    }
-    assert_eq!(refused(br#"{"stream":"a@trade","data":3}"#), RejectReason::Schema);
-    assert_eq!(refused(br#"{"stream":3,"data":{}}"#), RejectReason::Schema);
 }
 
 #[test]

@@ -4,17 +4,6 @@ use crate::exchange::reader::WireReader;
 
 const SCALES: Scales = Scales { price: 1, size: 0 };
 
-fn judged(frame: &str) -> Result<Peek<'static>, RejectReason> {
-    let mut reader = WireReader::default();
-    match reader.read::<Okx>(frame.as_bytes()).map(|message| message.peek()) {
-        Ok(Peek::Event(_)) => panic!("an event: {frame}"),
-        Ok(Peek::Answer) => Ok(Peek::Answer),
-        Ok(Peek::Ignored(reason)) => Ok(Peek::Ignored(reason)),
-        Ok(Peek::Miss) => Ok(Peek::Miss),
-        Err(reason) => Err(reason),
-    }
-}
-
 fn rows(frame: &str) -> (Key, TradeRows) {
     let mut reader = WireReader::default();
     let message = reader.read::<Okx>(frame.as_bytes()).expect("a frame");
@@ -44,48 +33,6 @@ fn bare_and_quoted_integers_are_one_and_an_empty_text_is_none() {
     let trade = out.rows[0].trade.expect("a trade");
     assert_eq!((trade.count, trade.seq), (None, Some(7)));
     assert_eq!(trade.price.trimmed().to_string(), "2.5");
-}
-
-// Fault: X19
-#[test]
-fn a_field_that_drives_state_must_be_there_and_of_its_type() {
-    let book =
-        |action: &str, rows: &str| format!(r#"{{"arg":{{"channel":"books","instId":"A-B"}}{action},"data":{rows}}}"#);
-    let good = r#"{"asks":[],"bids":[],"ts":"1","prevSeqId":1,"seqId":2}"#;
-    let update = r#","action":"update""#;
-    let refused = [
-        book("", &format!("[{good}]")),
-        book(r#","action":"replace""#, &format!("[{good}]")),
-        book(update, "[]"),
-        book(update, &format!("[{good},{good}]")),
-        book(update, r#"[{"asks":[],"bids":[],"ts":"1","seqId":2}]"#),
-        book(update, r#"[{"asks":[],"bids":[],"ts":"1","prevSeqId":-2,"seqId":2}]"#),
-        book(update, r#"[{"asks":[],"bids":[],"ts":"","checksum":5}]"#),
-        book(update, r#"[{"asks":[],"bids":[],"ts":"1","prevSeqId":1.5,"seqId":2}]"#),
-        r#"{"arg":{"channel":"books"},"action":"update","data":[]}"#.to_owned(),
-        r#"{"arg":{"channel":"trades","instId":"A-B"},"data":[]}"#.to_owned(),
-        r#"{"arg":{"channel":"trades","instId":"A-B"},"data":[{"px":"1","sz":"1","side":"buy","ts":"1"}]}"#.to_owned(),
-        r#"{"arg":{"channel":"trades","instId":"A-B"},"data":[{"instId":"A-C","tradeId":"1","px":"1","sz":"1"}]}"#
-            .to_owned(),
-        r#"{"arg":{"channel":7},"data":[]}"#.to_owned(),
-    ];
-    for frame in refused {
-        assert_eq!(judged(&frame), Err(RejectReason::Schema), "{frame}");
-    }
-}
-
-#[test]
-fn what_is_known_and_what_is_not() {
-    let ignored = |frame| match judged(frame) {
-        Ok(Peek::Ignored(reason)) => reason,
-        other => panic!("{other:?}: {frame}"),
-    };
-    assert_eq!(ignored(r#"{"arg":{"channel":"news"},"data":[]}"#), IgnoreReason::UnknownType);
-    assert_eq!(ignored(r#"{"arg":{"channel":"tickers"},"data":[]}"#), IgnoreReason::UnrequestedKind);
-    assert_eq!(ignored("[1]"), IgnoreReason::UnknownType);
-    assert_eq!(ignored("{}"), IgnoreReason::UnknownType);
-    assert_eq!(judged(r#"{"event":"something-new"}"#), Ok(Peek::Answer), "unknown events are no errors");
-    assert_eq!(judged(r#"{"data":[],"arg":{"channel":"instruments","instType":"SPOT"}}"#), Ok(Peek::Answer));
 }
 
 #[test]
