@@ -365,6 +365,22 @@ fn held_events_are_bounded_and_the_oldest_dropped_and_counted() {
     assert_eq!((world.count("/frames/held"), world.count("/frames/held_dropped")), (10, 90));
 }
 
+// Fault: X08
+#[test]
+fn levels_of_held_events_are_bounded_too_and_the_newest_is_always_kept() {
+    let mut config = super::harness::config(&[Stream::L2]);
+    config.book.max_held_levels = 10;
+    let mut world = World::new(config);
+    world.connect_all();
+    let levels = |n: i64| (0..n).map(|price| format!(r#"["{}.0","1"]"#, 100 + price)).collect::<Vec<_>>().join(",");
+    for (i, many) in [(1, 4), (2, 4), (3, 4), (4, 11), (5, 1)] {
+        world.frame(A, &depth("BTCUSDT", (i * 10, i * 10 + 1, i * 10 + 10), &levels(many), ""));
+        let kept = [1, 2, 2, 1, 1][usize::try_from(i - 1).expect("a place")];
+        assert_eq!(world.engine.books()[0].in_flight, kept, "after {i}");
+    }
+    assert_eq!((world.count("/frames/held"), world.count("/frames/held_dropped")), (1, 4));
+}
+
 #[test]
 fn data_nobody_asked_for_is_counted_and_makes_no_instrument() {
     let mut world = World::live(&[Stream::Bbo]);

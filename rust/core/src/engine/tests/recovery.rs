@@ -421,3 +421,45 @@ proptest! {
         prop_assert_eq!(all_rows(&again.batches, Table::Gaps), all_rows(&world.batches, Table::Gaps));
     }
 }
+
+/// A hole in the trades of each of so many symbols.
+fn holes_of_many(symbols: usize) -> World {
+    let names: Vec<String> = (0..symbols).map(|n| format!("X{n}USDT")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let mut config = live_config(Venue::BinanceFutures, &names, &[Stream::Trades]);
+    config.arbitration.recover_trades = 5000;
+    let mut world = start(config);
+    world.connect_all();
+    for (n, name) in names.into_iter().enumerate() {
+        for id in [1, 3] {
+            let frame = agg_trade(id, "1", "1").replace("BTCUSDT", name).replace("btcusdt", &name.to_lowercase());
+            // §1: two hundred channels on a connection.
+            world.frame(if n < 200 { A } else { B }, &frame);
+        }
+    }
+    world
+}
+
+#[test]
+fn few_requests_are_under_way_at_once_and_each_symbol_has_its_turn() {
+    let mut world = holes_of_many(5);
+    world.pass_ms(1_000);
+    let mut under_way = asked(&mut world);
+    let mut told = 0;
+    while let Some((request, _)) = under_way.pop() {
+        assert_eq!(under_way.len(), usize::from(told < 4), "two at once, as long as there are so many");
+        tell(&mut world, request, 200, &page([2]));
+        told += 1;
+        under_way.extend(asked(&mut world));
+    }
+    assert_eq!(told, 5);
+    let by_rest = world.rows(Table::Trades, &["source"]).into_iter().filter(|source| source == "rest");
+    assert_eq!(by_rest.count(), 5);
+}
+
+#[test]
+fn holes_beyond_what_may_wait_for_rest_are_named_at_once() {
+    let mut world = holes_of_many(300);
+    let rows = world.rows(Table::Gaps, &["gap_id"]);
+    assert_eq!(rows.len(), 256 + 2 * 44, "256 wait, the others are told whole");
+}
