@@ -1,20 +1,12 @@
-//! Contiguous ids: what was seen, what is missing, in constant memory.
+//! Contiguous ids: what was seen of the latest, in constant memory.
 
 #[cfg(test)]
 mod tests;
-
-use std::collections::VecDeque;
 
 use super::Metrics;
 
 /// Ids that a window spans unless told otherwise.
 pub const DEFAULT_BITS: usize = 4096;
-/// Holes below the window that are remembered.
-const ABANDONED_HOLES: usize = 64;
-
-/// First and last id of a hole.
-type Hole = (i64, i64);
-
 /// What is known of a range of ids before anything is done with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
@@ -76,8 +68,8 @@ pub struct RangeSeen {
 ///
 /// The first id ever starts the window: nothing before it is missing. An id from before the start that is within
 /// reach of the window is new (another connection had an earlier start) and is told from its repetition, but what
-/// lies between it and the start is still not missing. Ids below the window are too old to judge. What slides out of
-/// the window without having come is [abandoned](Self::abandoned): it can only be too old from then on.
+/// lies between it and the start is still not missing. Ids below the window are too old to judge, also those that slid
+/// out of it without having come: who still waits for them remembers that himself.
 ///
 /// Every operation takes a time bounded by the size of the window, however far the ids jump.
 #[derive(Clone, Debug)]
@@ -86,9 +78,6 @@ pub struct SequenceWindow {
     words: Box<[u64]>,
     /// Start and highest id.
     span: Option<(i64, i64)>,
-    abandoned: u64,
-    /// Where they were: the latest holes, lowest first.
-    abandoned_holes: VecDeque<Hole>,
     metrics: Metrics,
 }
 
@@ -103,13 +92,7 @@ impl SequenceWindow {
     #[must_use]
     pub fn new(bits: usize) -> Self {
         let bits = bits.clamp(64, 1 << 30).next_power_of_two();
-        Self {
-            words: vec![0; bits / 64].into_boxed_slice(),
-            span: None,
-            abandoned: 0,
-            abandoned_holes: VecDeque::with_capacity(ABANDONED_HOLES),
-            metrics: Metrics::default(),
-        }
+        Self { words: vec![0; bits / 64].into_boxed_slice(), span: None, metrics: Metrics::default() }
     }
 
     /// The highest id seen.
@@ -124,12 +107,6 @@ impl SequenceWindow {
         self.span.map(|(_, high)| self.low_of(high))
     }
 
-    /// Ids that were missing when they slid out of the window.
-    #[must_use]
-    pub fn abandoned(&self) -> u64 {
-        self.abandoned
-    }
-
     /// What was counted since the beginning; a new epoch does not clear it.
     #[must_use]
     pub fn metrics(&self) -> Metrics {
@@ -140,7 +117,6 @@ impl SequenceWindow {
     pub fn reset(&mut self) {
         self.words.fill(0);
         self.span = None;
-        self.abandoned_holes.clear();
     }
 
     /// What is known of `first..=last` (in either order). Changes and counts nothing: a frame that is dropped on this
@@ -293,53 +269,6 @@ impl SequenceWindow {
         seen
     }
 
-    /// Takes an id that is missing, wherever its hole is remembered, also below the window: the only way in for what is
-    /// fetched afterwards. False where it is not known to be missing; then nothing has changed.
-    pub fn recover(&mut self, id: i64) -> bool {
-        let Some((start, high)) = self.span else { return false };
-        if id >= self.low_of(high) {
-            let is_missing = (start..=high).contains(&id) && self.check(id, id) == Verdict::Fresh;
-            return is_missing && self.insert(id) == Seen::Repaired;
-        }
-        let Some(at) = self.abandoned_holes.iter().position(|(first, last)| (*first..=*last).contains(&id)) else {
-            return false;
-        };
-        let (first, last) = self.abandoned_holes[at];
-        self.abandoned_holes.remove(at);
-        for rest in [(id + 1, last), (first, id - 1)] {
-            if rest.0 <= rest.1 {
-                self.abandoned_holes.insert(at, rest);
-            }
-        }
-        self.abandoned = self.abandoned.saturating_sub(1);
-        self.metrics.fresh += 1;
-        self.metrics.repaired += 1;
-        true
-    }
-
-    /// What is missing and may still come: first and last id of each hole of the window, lowest first.
-    pub fn missing(&self) -> impl Iterator<Item = (i64, i64)> + '_ {
-        let window = self.span.map(|(start, high)| (start.max(self.low_of(high)), high));
-        window.into_iter().flat_map(|(low, high)| self.holes(low, high))
-    }
-
-    /// What is missing of `first..=last`, lowest first: also what can no longer come, as far back as the last 64 holes
-    /// that slid out of the window.
-    pub fn missing_in(&self, first: i64, last: i64) -> impl Iterator<Item = (i64, i64)> + '_ {
-        let holes = self.abandoned_holes.iter().copied().chain(self.missing());
-        holes.map(move |(from, to)| (from.max(first), to.min(last))).filter(|(from, to)| from <= to)
-    }
-
-    /// The holes within a part of the window.
-    fn holes(&self, low: i64, high: i64) -> impl Iterator<Item = Hole> + '_ {
-        let mut from = Some(low);
-        std::iter::from_fn(move || {
-            let first = self.find(from?, high, false)?;
-            from = self.find(first, high, true);
-            Some((first, from.map_or(high, |seen| seen - 1)))
-        })
-    }
-
     #[inline]
     fn bits(&self) -> usize {
         self.words.len() * 64
@@ -370,13 +299,7 @@ impl SequenceWindow {
     /// Moves the high-water mark by one, to an id that was seen. It takes the very bit of the id that leaves.
     #[inline]
     fn step(&mut self, start: i64, high: i64) {
-        let (word, bit) = self.place(high);
-        if self.words[word] >> bit & 1 == 0 {
-            self.words[word] |= 1 << bit;
-            if let Some(leaves) = high.checked_sub_unsigned(self.bits() as u64).filter(|&id| id >= start) {
-                self.abandon((leaves, leaves));
-            }
-        }
+        self.set(high);
         self.span = Some((start, high));
     }
 
@@ -386,48 +309,10 @@ impl SequenceWindow {
         let Some((start, old_high)) = self.span else {
             return;
         };
-        let (old_low, low) = (self.low_of(old_high), self.low_of(high));
-        if low > start {
-            let (from, to) = (old_low.max(start), old_high.min(low - 1));
-            if from <= to && self.ones(from, to) <= to.abs_diff(from) {
-                self.abandon_holes(from, to);
-            }
-            if !seen && low - 1 > old_high {
-                self.abandon((old_high + 1, low - 1));
-            }
-        }
         if old_high < high {
-            self.write((old_high + 1).max(low), high, seen);
+            self.write((old_high + 1).max(self.low_of(high)), high, seen);
         }
         self.span = Some((start, high));
-    }
-
-    #[cold]
-    fn abandon_holes(&mut self, mut from: i64, to: i64) {
-        loop {
-            let next = self.holes(from, to).next();
-            let Some(hole) = next else { return };
-            self.abandon(hole);
-            if hole.1 == to {
-                return;
-            }
-            from = hole.1 + 1;
-        }
-    }
-
-    #[cold]
-    fn abandon(&mut self, (first, last): Hole) {
-        self.abandoned = self.abandoned.saturating_add(last.abs_diff(first).saturating_add(1));
-        match self.abandoned_holes.back_mut() {
-            // What slides out id by id is one hole all the same.
-            Some(before) if before.1 + 1 == first => before.1 = last,
-            _ => {
-                while self.abandoned_holes.len() >= ABANDONED_HOLES {
-                    self.abandoned_holes.pop_front();
-                }
-                self.abandoned_holes.push_back((first, last));
-            }
-        }
     }
 
     /// How many of `from..=to`, all within the window, were seen; 0 for an empty range.
@@ -449,14 +334,6 @@ impl SequenceWindow {
                 self.words[word] &= !mask;
             }
         }
-    }
-
-    /// The first of `from..=to`, all within the window, that was or was not seen.
-    fn find(&self, from: i64, to: i64, seen: bool) -> Option<i64> {
-        self.masks(from, to).find_map(|(base, word, mask)| {
-            let wanted = if seen { self.words[word] } else { !self.words[word] } & mask;
-            (wanted != 0).then(|| base + i64::from(wanted.trailing_zeros()))
-        })
     }
 
     fn masks(&self, from: i64, to: i64) -> impl Iterator<Item = (i64, usize, u64)> + use<> {

@@ -142,7 +142,7 @@ impl Engine {
                 // Copies may have come late meanwhile.
                 let first = match job.oldest {
                     Some(_) => job.next,
-                    None => state.trades.first_missing((job.next, job.ids.1))?,
+                    None => state.trades.first_asked((job.next, job.ids.1))?,
                 };
                 let aggregated = !state.trades.counts_fills();
                 let (rest, native) = (&cx.endpoints.rest, &state.native);

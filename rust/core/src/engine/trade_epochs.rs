@@ -2,6 +2,7 @@
 //! which connections that lag behind the fall still bring.
 
 use super::trade_holes::TradeHoles;
+use crate::arbiter::window::{DEFAULT_BITS, RangeSeen};
 use crate::arbiter::{Seats, SequenceWindow, Verdict};
 use crate::symbol::ConnId;
 use crate::time::{CLEARLY_LATER, is_later};
@@ -16,23 +17,51 @@ const PAST: usize = 2;
 #[derive(Default)]
 pub(super) struct Epoch {
     number: u64,
-    /// Event time of the trade that showed that ids had fallen; `None` of the first epoch.
+    /// Event time of the trade that was the first to come, and of all but the first epoch showed that ids had fallen.
     begin: Option<i64>,
     pub window: SequenceWindow,
-    /// Event time of the highest id.
-    pub high_event: Option<i64>,
+    /// Event time of the highest id that tells one.
+    high_event: Option<i64>,
+    /// That id.
+    timed: Option<i64>,
     pub holes: TradeHoles,
 }
 
 impl Epoch {
     /// Ids have fallen: all of these lie below the window though their event is later than that of the highest id, or they
-    /// have been seen though it is clearly later. They are none of its late copies.
+    /// have been seen, or are none beyond it, though it is clearly later. They are none of its late copies.
     pub(super) fn is_over(&self, (first, last): Ids, event: Option<i64>) -> bool {
         match self.window.check(first, last) {
             Verdict::TooOld => is_later(event, self.high_event, 0),
             Verdict::Known => self.is_long_over(event),
-            Verdict::Fresh | Verdict::PartlyKnown => false,
+            Verdict::Fresh | Verdict::PartlyKnown => Some(last) <= self.timed && self.is_long_over(event),
         }
+    }
+
+    /// Takes ids, and notes their time.
+    pub(super) fn insert(&mut self, (first, last): Ids, event: Option<i64>) -> RangeSeen {
+        if self.window.high().is_none() {
+            self.begin = self.begin.or(event);
+        }
+        let seen = self.window.insert_range(first, last);
+        if event.is_some() && self.window.high() == Some(last) {
+            (self.high_event, self.timed) = (event, Some(last));
+        }
+        seen
+    }
+
+    /// REST has told this id. True where it was missing: then it is seen.
+    pub(super) fn fetch(&mut self, id: i64) -> bool {
+        let is_missing = self.holes.fetch(id);
+        if is_missing {
+            self.window.insert(id);
+        }
+        is_missing
+    }
+
+    /// The lowest id that can still be judged.
+    pub(super) fn low(&self) -> i64 {
+        self.window.low().unwrap_or(i64::MIN)
     }
 
     /// An event is clearly later than that of the highest id.
@@ -105,7 +134,7 @@ impl Epochs {
         while place > lowest && is_before(place) {
             place -= 1;
         }
-        if place == 0 && heard.is_none() && is_before(0) {
+        if place == 0 && heard.is_none() && epoch(0).number > 0 && is_before(0) {
             return None;
         }
         // The trade that showed the fall was not the first behind it.
@@ -113,6 +142,25 @@ impl Epochs {
             place += 1;
         }
         Some(place)
+    }
+
+    /// A connection that has not spoken comes from before the first trade, by its time, and has ids far beyond all of now:
+    /// these had fallen already.
+    pub(super) fn are_of_before(&self, conn: ConnId, (first, last): Ids, event: Option<i64>) -> bool {
+        self.past.is_empty()
+            && is_later(self.now.begin, event, 0)
+            && first <= last
+            && self.now.window.high().is_some_and(|high| first.saturating_sub(high) > DEFAULT_BITS as i64)
+            && self.heard.iter().all(|heard| heard.conn != conn)
+    }
+
+    /// There was an epoch before the first.
+    pub(super) fn look_back(&mut self) {
+        self.now.number += 1;
+        self.heard.iter_mut().for_each(|heard| heard.epoch += 1);
+        let mut before = Epoch { number: self.now.number - 1, ..Epoch::default() };
+        before.holes.is_past = true;
+        self.past.push(before);
     }
 
     /// As [`Self::hear`], where ids have never fallen and nobody wants to know.

@@ -4,44 +4,39 @@
 //! that is declared, run by run. Where REST can tell it, it stays open until it has ([`super::recovery`]); else for
 //! [`LATE_MS`], or until the window of ids has passed it: as long as an id may still be told from a repetition. Then the
 //! rest is closed as lost.
+//!
+//! Holes themselves are the record of what is missing, wherever the window of ids is by now: what no open hole lacks is
+//! not let in by REST, and what one lacks was not told before.
 
+mod holes;
+
+use self::holes::{Hole, Holes};
 use super::carriers::Carriers;
 use super::context::{Context, Origin, Subject};
 use super::gaps::{Finding, OpenGap};
 use super::timers::Timer;
-use crate::arbiter::SequenceWindow;
 use crate::symbol::ConnId;
 use crate::table::{GapCause, GapEvidence, Repaired};
 use crate::time::NS_PER_MS;
 
 /// How long what was declared missing may come late. Longer than any connection lags that is not taken for silent.
 const LATE_MS: u64 = 60_000;
+/// Holes that REST is asked for at once; of those beyond it what is lost stays lost.
+const MOST_ASKED: usize = 16_384;
 
 /// First and last id.
 type Ids = (i64, i64);
 
-struct Hole {
-    ids: Ids,
-    gap: OpenGap,
-    /// When it is declared, and if it is, when it is given up.
-    until: u64,
-    /// It is asked for by REST: that decides what becomes of it.
-    asked: bool,
-    /// Who has filled what is filled of it.
-    repaired: Repaired,
-}
-
-impl Hole {
-    /// Some of these ids lie in it.
-    fn overlaps(&self, (first, last): Ids) -> bool {
-        self.ids.0 <= last && first <= self.ids.1
-    }
-}
-
-/// The holes of one instrument's trades that may still be filled.
+/// The holes of one instrument's trades that may still be filled. The window of ids bounds those that REST is not asked
+/// for.
 #[derive(Default)]
 pub(super) struct TradeHoles {
-    holes: Vec<Hole>,
+    /// Another connection may bring them.
+    awaited: Holes,
+    /// Declared; they may still come, late.
+    late: Holes,
+    /// Declared, and asked for by REST: that decides what becomes of them.
+    asked: Holes,
     /// The ids count aggregates, not single fills.
     pub aggregated: bool,
     /// The exchange counts anew: REST would tell other trades by these ids.
@@ -63,8 +58,8 @@ impl TradeHoles {
         if let Some(conn) = lacked_by {
             gap.lacked_by(conn);
         }
-        let wait = cx.config.book.heal_window_ms;
-        self.keep(cx, ids, gap, wait, Timer::HealTrades(subject.id));
+        self.awaited.add(Hole::new(ids, gap, after_ms(cx, cx.config.book.heal_window_ms)));
+        self.arm(cx, subject);
     }
 
     /// What becomes of ids that are declared missing: REST may tell them, or they may come late, else they are lost.
@@ -77,95 +72,119 @@ impl TradeHoles {
         gap: OpenGap,
         may_come_late: bool,
     ) {
-        if !self.is_past && cx.recover(subject, self.aggregated, ids) {
-            self.holes.push(Hole { ids, gap, until: u64::MAX, asked: true, repaired: Repaired::Connection });
+        let may_ask = !self.is_past && self.asked.len() < MOST_ASKED;
+        if may_ask && cx.recover(subject, self.aggregated, ids) {
+            self.asked.add(Hole::new(ids, gap, u64::MAX));
         } else if may_come_late {
-            self.keep(cx, ids, gap, LATE_MS, Timer::LateTrades(subject.id));
+            self.late.add(Hole::new(ids, gap, after_ms(cx, LATE_MS)));
+            self.arm(cx, subject);
         } else {
             gap.close(cx, subject, origin, Repaired::None);
         }
     }
 
-    /// All that REST could tell of these ids is there: what is still missing is lost.
-    pub(super) fn fetched(
-        &mut self,
-        cx: &mut Context,
-        subject: Subject,
-        origin: Origin,
-        ids: Ids,
-        window: &SequenceWindow,
-        carriers: &Carriers,
-    ) {
-        let is_over = |hole: &Hole| hole.asked && hole.overlaps(ids);
-        self.settle(cx, subject, origin, window, carriers, is_over);
+    fn arm(&mut self, cx: &mut Context, subject: Subject) {
+        let now = cx.now.at.mono;
+        for (holes, timer) in
+            [(&mut self.awaited, Timer::HealTrades(subject.id)), (&mut self.late, Timer::LateTrades(subject.id))]
+        {
+            if let Some(at) = holes.alarm(now) {
+                cx.timers.arm(at, timer);
+            }
+        }
     }
 
-    fn keep(&mut self, cx: &mut Context, ids: Ids, gap: OpenGap, wait_ms: u64, timer: Timer) {
-        let until = cx.now.at.mono.saturating_add(wait_ms.saturating_mul(NS_PER_MS.unsigned_abs()));
-        self.holes.push(Hole { ids, gap, until, asked: false, repaired: Repaired::Connection });
-        cx.arm_in_ms(wait_ms, timer);
-    }
-
+    /// None is open that the window of ids can pass.
+    #[inline]
     pub(super) fn is_empty(&self) -> bool {
-        self.holes.is_empty()
+        self.awaited.is_empty() && self.late.is_empty()
     }
 
     /// When the first awaited hole is declared.
     pub(super) fn awaited_until(&self) -> Option<u64> {
-        self.holes.iter().filter(|hole| !hole.gap.is_declared()).map(|hole| hole.until).min()
+        self.awaited.first().map(|hole| hole.until)
+    }
+
+    fn all(&mut self) -> [&mut Holes; 3] {
+        [&mut self.asked, &mut self.late, &mut self.awaited]
     }
 
     /// A connection went on beyond these ids.
     pub(super) fn left_out(&mut self, ids: Ids, conn: ConnId) {
-        for hole in self.holes.iter_mut().filter(|hole| hole.overlaps(ids)) {
-            hole.gap.lacked_by(conn);
+        for holes in self.all() {
+            holes.with(ids).for_each(|hole| hole.gap.lacked_by(conn));
         }
     }
 
-    /// Missing ids have come: holes that are filled are closed. What was given up before has its own two rows.
+    /// So many of these ids have come that had been left out: holes that are filled are closed. What was given up before
+    /// has its own two rows.
     pub(super) fn filled(
         &mut self,
         cx: &mut Context,
         subject: Subject,
         origin: Origin,
         ids: Ids,
-        window: &SequenceWindow,
+        many: u64,
         carriers: &Carriers,
     ) {
-        let repaired = if origin.conn == ConnId::NONE { Repaired::Rest } else { Repaired::Connection };
-        let mut is_known = false;
-        let mut at = 0;
-        while let Some(hole) = self.holes.get_mut(at) {
-            let concerned = hole.overlaps(ids);
-            is_known |= concerned;
-            if concerned && repaired == Repaired::Rest {
-                hole.repaired = repaired;
-            }
-            if concerned && window.missing_in(hole.ids.0, hole.ids.1).next().is_none() {
-                let Hole { gap, repaired, .. } = self.holes.remove(at);
-                if gap.is_declared() || gap.is_lacked() {
-                    gap.close(cx, subject, origin, repaired);
-                }
-            } else {
-                at += 1;
-            }
-        }
-        if !is_known {
-            OpenGap::notice(origin, cx.stream_of_trades(), finding(ids), carriers).close(cx, subject, origin, repaired);
+        let known = self.all().into_iter().map(|holes| holes.fill(ids)).fold(0, i64::saturating_add);
+        self.close_filled(cx, subject, origin, ids);
+        if known.unsigned_abs() < many {
+            let gap = OpenGap::notice(origin, cx.stream_of_trades(), finding(ids), carriers);
+            gap.close(cx, subject, origin, Repaired::Connection);
         }
     }
 
-    /// Holes whose time is over are declared or given up.
+    /// REST has told this id. True where it was missing: it is not any more.
+    pub(super) fn fetch(&mut self, id: i64) -> bool {
+        self.all().into_iter().any(|holes| holes.fetch(id))
+    }
+
+    /// The first of these ids that REST is still asked for.
+    pub(super) fn first_asked(&self, ids: Ids) -> Option<i64> {
+        self.asked.first_missing(ids)
+    }
+
+    /// Closes those of these ids of which nothing is missing any more.
+    pub(super) fn close_filled(&mut self, cx: &mut Context, subject: Subject, origin: Origin, ids: Ids) {
+        for holes in self.all() {
+            holes.take_filled(ids, |Hole { gap, repaired, .. }| {
+                if gap.is_declared() || gap.is_lacked() {
+                    gap.close(cx, subject, origin, repaired);
+                }
+            });
+        }
+    }
+
+    /// All that REST could tell of these ids is there: what is still missing is lost.
+    pub(super) fn fetched(&mut self, cx: &mut Context, subject: Subject, origin: Origin, ids: Ids) {
+        self.asked.take(ids).into_iter().for_each(|hole| give_up(cx, subject, origin, hole));
+    }
+
+    /// Nobody tells any more what REST was asked for.
+    pub(super) fn give_up_asked(&mut self, cx: &mut Context, subject: Subject, origin: Origin) {
+        self.asked.take_all().into_iter().for_each(|hole| give_up(cx, subject, origin, hole));
+    }
+
+    /// None of it can come any more.
+    pub(super) fn give_up_all(&mut self, cx: &mut Context, subject: Subject, origin: Origin) {
+        for holes in self.all() {
+            holes.take_all().into_iter().for_each(|hole| give_up(cx, subject, origin, hole));
+        }
+    }
+
+    /// Holes whose time is over are declared or given up. The window of ids begins at `low`.
     pub(super) fn on_timeout(
         &mut self,
         cx: &mut Context,
         subject: Subject,
         origin: Origin,
-        window: &SequenceWindow,
+        low: i64,
         carriers: &Carriers,
     ) {
         let now = cx.now.at.mono;
-        self.settle(cx, subject, origin, window, carriers, |hole| hole.until <= now);
+        self.settle(cx, subject, origin, low, carriers, |hole| hole.until <= now);
+        self.arm(cx, subject);
     }
 
     /// Holes that the window has passed are given up: a copy could not be told from a repetition any more.
@@ -174,62 +193,37 @@ impl TradeHoles {
         cx: &mut Context,
         subject: Subject,
         origin: Origin,
-        window: &SequenceWindow,
+        low: i64,
         carriers: &Carriers,
     ) {
-        let low = window.low().unwrap_or(i64::MIN);
-        self.settle(cx, subject, origin, window, carriers, |hole| hole.ids.1 < low && !hole.asked);
+        self.settle(cx, subject, origin, low, carriers, |hole| hole.ids.1 < low);
     }
 
-    /// Nobody tells any more what REST was asked for.
-    pub(super) fn give_up_asked(
-        &mut self,
-        cx: &mut Context,
-        subject: Subject,
-        origin: Origin,
-        window: &SequenceWindow,
-        carriers: &Carriers,
-    ) {
-        self.settle(cx, subject, origin, window, carriers, |hole| hole.asked);
-    }
-
-    /// None of it can come any more.
-    pub(super) fn give_up_all(&mut self, cx: &mut Context, subject: Subject, origin: Origin, window: &SequenceWindow) {
-        for hole in std::mem::take(&mut self.holes) {
-            tell(cx, subject, origin, hole, window, |_, _, gap, cx| {
-                gap.close(cx, subject, origin, Repaired::None);
-            });
-        }
-    }
-
+    /// The first ones are the first to be over.
     fn settle(
         &mut self,
         cx: &mut Context,
         subject: Subject,
         origin: Origin,
-        window: &SequenceWindow,
+        low: i64,
         carriers: &Carriers,
         is_over: impl Fn(&Hole) -> bool,
     ) {
-        if !self.holes.iter().any(&is_over) {
-            return;
+        while let Some(hole) = self.late.take_first(&is_over) {
+            give_up(cx, subject, origin, hole);
         }
-        let low = window.low().unwrap_or(i64::MIN);
-        for hole in std::mem::take(&mut self.holes) {
-            if !is_over(&hole) {
-                self.holes.push(hole);
-                continue;
-            }
-            tell(cx, subject, origin, hole, window, |was_declared, ids, mut gap, cx| {
+        while let Some(hole) = self.awaited.take_first(&is_over) {
+            tell(cx, subject, origin, hole, |cx, ids, mut gap| {
                 gap.declare(cx, subject, origin, carriers);
-                if was_declared {
-                    gap.close(cx, subject, origin, Repaired::None);
-                } else {
-                    self.declared(cx, subject, origin, ids, gap, ids.1 >= low && may_come_late(carriers));
-                }
+                self.declared(cx, subject, origin, ids, gap, ids.1 >= low && may_come_late(carriers));
             });
         }
     }
+}
+
+/// What is still missing of it is lost.
+fn give_up(cx: &mut Context, subject: Subject, origin: Origin, hole: Hole) {
+    tell(cx, subject, origin, hole, |cx, _, gap| gap.close(cx, subject, origin, Repaired::None));
 }
 
 /// Tells a hole run by run: what came of it is healed, and `lost` is done with what is missing. A gap that has been
@@ -239,39 +233,36 @@ fn tell(
     subject: Subject,
     origin: Origin,
     hole: Hole,
-    window: &SequenceWindow,
-    mut lost: impl FnMut(bool, Ids, OpenGap, &mut Context),
+    mut lost: impl FnMut(&mut Context, Ids, OpenGap),
 ) {
-    let Hole { ids: (first, last), gap, repaired, .. } = hole;
-    let was_declared = gap.is_declared();
+    let Hole { ids: (first, last), missing, gap, repaired, .. } = hole;
+    let is_told = gap.is_declared() || gap.is_lacked();
     let part = |ids| gap.part(Finding { ids: Some(ids), missing: Some(len(ids)), ..gap.finding });
     let healed = |cx: &mut Context, ids| {
-        if was_declared || gap.is_lacked() {
+        if is_told {
             part(ids).close(cx, subject, origin, repaired);
         }
     };
     let mut own = Some(gap.clone());
     let mut next = first;
-    let mut runs = window.missing_in(first, last).peekable();
-    while let Some(mut run) = runs.next() {
-        // What has slid out of the window is missing with what has not.
-        while let Some(further) = runs.next_if(|further| further.0 == run.1.saturating_add(1)) {
-            run.1 = further.1;
-        }
+    for run in missing {
         if next < run.0 {
             healed(cx, (next, run.0 - 1));
         }
         let mut told = own.take().unwrap_or_else(|| part(run));
         told.finding = part(run).finding;
-        lost(was_declared, run, told, cx);
-        next = run.1.saturating_add(1);
+        lost(cx, run, told);
+        if run.1 == last {
+            return;
+        }
+        next = run.1 + 1;
     }
-    match own {
-        // Nothing of it is missing any more.
-        Some(own) if was_declared => own.close(cx, subject, origin, repaired),
-        _ if next <= last => healed(cx, (next, last)),
-        _ => {}
-    }
+    healed(cx, (next, last));
+}
+
+/// Monotonic time in so many milliseconds.
+fn after_ms(cx: &Context, ms: u64) -> u64 {
+    cx.now.at.mono.saturating_add(ms.saturating_mul(NS_PER_MS.unsigned_abs()))
 }
 
 /// Ids that all connections have left out may come late where there is more than one.

@@ -4,7 +4,7 @@ use super::carriers::Carriers;
 use super::context::{Context, Origin, Subject};
 use super::copies::{Content, Copies};
 use super::gaps::{self, Finding, OpenGap};
-use super::trade_epochs::{Epoch, Epochs};
+use super::trade_epochs::Epochs;
 use super::trade_holes;
 use super::verify::{Samples, TradeSays};
 use super::{own_origin, taken};
@@ -94,7 +94,8 @@ impl TradeStream {
         let Some(place) = self.epochs.place(origin.conn, (first, last), event) else {
             return Outcome::Ignored(IgnoreReason::TooOld);
         };
-        let is_present = place == self.epochs.present();
+        let is_present =
+            place == self.epochs.present() && !self.epochs.are_of_before(origin.conn, (first, last), event);
         let epoch = self.epochs.at(place);
         let verdict = epoch.window.check(first, last);
         if first <= last && is_present {
@@ -189,6 +190,10 @@ impl TradeStream {
         for row in rows {
             let event = row.trade.as_ref().ok().and_then(|trade| trade.times.event);
             let ids = (row.first, row.last);
+            if self.epochs.are_of_before(origin.conn, ids, event) {
+                self.epochs.look_back();
+                self.name_fall(cx, subject, origin);
+            }
             let Some(mut place) = self.epochs.place(origin.conn, ids, event) else { continue };
             if row.has_ids() && place == self.epochs.present() && self.epochs.now.is_over(ids, event) {
                 self.reset(cx, subject, origin, event);
@@ -303,20 +308,20 @@ impl TradeStream {
             return;
         }
         let aggregated = !self.counts_fills();
-        let suspended = if place == self.epochs.present() { self.gap.take() } else { None };
+        let is_present = place == self.epochs.present();
         let epoch = self.epochs.at(place);
         epoch.holes.aggregated = aggregated;
-        let had_begun = epoch.window.high().is_some();
-        let mut seen = epoch.window.insert_range(first, last);
-        if std::mem::take(&mut self.begins_anew) {
+        let before = epoch.window.high();
+        let mut seen = epoch.insert((first, last), event);
+        // What is known already says nothing of what lies before the next one.
+        let is_fresh = seen.fresh > 0;
+        if is_fresh && std::mem::take(&mut self.begins_anew) {
             seen.jump = None;
         }
-        if epoch.window.high() == Some(last) {
-            epoch.high_event = event.or(epoch.high_event);
-        }
+        let suspended = if is_fresh && is_present { self.gap.take() } else { None };
         if let Some(mut gap) = suspended {
             // How many came before the first nobody knows.
-            gap.finding.missing = had_begun.then(|| seen.jump.map_or(0, trade_holes::len));
+            gap.finding.missing = before.is_some().then(|| seen.jump.map_or(0, trade_holes::len));
             gap.finding.ids = seen.jump;
             match seen.jump {
                 // Connections that have come back since bring what is from then on.
@@ -335,10 +340,12 @@ impl TradeStream {
             }
         }
         if seen.repaired > 0 {
-            epoch.holes.filled(cx, subject, origin, (first, last), &epoch.window, &self.carriers);
+            let ids = (first, last.min(before.unwrap_or(last)));
+            epoch.holes.filled(cx, subject, origin, ids, seen.repaired, &self.carriers);
         }
         if !epoch.holes.is_empty() {
-            epoch.holes.give_up_passed(cx, subject, origin, &epoch.window, &self.carriers);
+            let low = epoch.low();
+            epoch.holes.give_up_passed(cx, subject, origin, low, &self.carriers);
         }
     }
 
@@ -357,8 +364,9 @@ impl TradeStream {
         let mut highest = None;
         for row in page.rows.iter().filter(within) {
             highest = Some(row.last);
-            // REST tells a row for each id. What came late meanwhile is not missing any more.
-            if row.first != row.last || !self.epochs.now.window.recover(row.last) {
+            // REST tells a row for each id. What came late meanwhile is not missing any more, and what has been told as lost
+            // stays so.
+            if row.first != row.last || !self.epochs.now.fetch(row.last) {
                 continue;
             }
             let Ok(mut trade) = row.trade else { continue };
@@ -374,8 +382,7 @@ impl TradeStream {
             self.emit(cx, subject, origin, &key, &trade, &page.texts);
         }
         if let Some(highest) = highest {
-            let Epoch { window, holes, .. } = &mut self.epochs.now;
-            holes.filled(cx, subject, origin, (ids.0, highest), window, &self.carriers);
+            self.epochs.now.holes.close_filled(cx, subject, origin, (ids.0, highest));
         }
         highest
     }
@@ -383,13 +390,12 @@ impl TradeStream {
     /// REST has told all that it can of these ids.
     pub(super) fn on_fetched(&mut self, cx: &mut Context, subject: Subject, ids: (i64, i64)) {
         let origin = own_origin(cx);
-        let Epoch { window, holes, .. } = &mut self.epochs.now;
-        holes.fetched(cx, subject, origin, ids, window, &self.carriers);
+        self.epochs.now.holes.fetched(cx, subject, origin, ids);
     }
 
-    /// The first of these ids that is missing.
-    pub(super) fn first_missing(&self, (first, last): (i64, i64)) -> Option<i64> {
-        self.epochs.now.window.missing_in(first, last).map(|(first, _)| first).next()
+    /// The first of these ids that REST is still asked for.
+    pub(super) fn first_asked(&self, ids: (i64, i64)) -> Option<i64> {
+        self.epochs.now.holes.first_asked(ids)
     }
 
     /// When the first of the holes that it waits to be filled is declared.
@@ -400,8 +406,9 @@ impl TradeStream {
     /// Missing ids have had their time to come.
     pub(super) fn on_heal_timeout(&mut self, cx: &mut Context, subject: Subject) {
         let origin = Origin { ts_recv: cx.now.at.wall, suspect: 0, conn: ConnId::NONE };
-        for Epoch { window, holes, .. } in self.epochs.all() {
-            holes.on_timeout(cx, subject, origin, window, &self.carriers);
+        for epoch in self.epochs.all() {
+            let low = epoch.low();
+            epoch.holes.on_timeout(cx, subject, origin, low, &self.carriers);
         }
     }
 
@@ -409,12 +416,16 @@ impl TradeStream {
     /// counts anew.
     fn reset(&mut self, cx: &mut Context, subject: Subject, origin: Origin, event: Option<i64>) {
         cx.recovery.cancel(subject.id);
-        let Epoch { window, holes, .. } = &mut self.epochs.now;
-        holes.give_up_asked(cx, subject, origin, window, &self.carriers);
+        self.epochs.now.holes.give_up_asked(cx, subject, origin);
         self.carriers.restart_race();
-        if let Some(Epoch { mut holes, window, .. }) = self.epochs.begin(origin.conn, event) {
-            holes.give_up_all(cx, subject, origin, &window);
+        if let Some(mut forgotten) = self.epochs.begin(origin.conn, event) {
+            forgotten.holes.give_up_all(cx, subject, origin);
         }
+        self.name_fall(cx, subject, origin);
+    }
+
+    /// What was missing until ids fell nobody knows.
+    fn name_fall(&mut self, cx: &mut Context, subject: Subject, origin: Origin) {
         let finding = Finding::new(GapCause::IdReset, GapEvidence::Sequence);
         let stream = cx.stream_of_trades();
         let gap =
@@ -441,8 +452,8 @@ impl TradeStream {
     /// Nobody asks for the trades any more. Those that were seen are known when somebody does again.
     pub(super) fn end(&mut self, cx: &mut Context, subject: Subject, origin: Origin) {
         self.begins_anew = true;
-        for Epoch { window, holes, .. } in self.epochs.all() {
-            holes.give_up_all(cx, subject, origin, window);
+        for epoch in self.epochs.all() {
+            epoch.holes.give_up_all(cx, subject, origin);
         }
         if let Some(gap) = self.gap.take() {
             gap.close(cx, subject, origin, Repaired::None);

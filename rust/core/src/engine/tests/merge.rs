@@ -1,7 +1,7 @@
 //! Several connections to one stream: what each of them lacks, and what they make together.
 
-use super::frames::{T0, spot_depth, spot_snapshot};
-use super::harness::{A, B, World, agg_trade, agg_trade_at, depth, depth_at, snapshot};
+use super::frames::{T0, deribit_trade, deribit_trades, okx_trade, spot_depth, spot_snapshot};
+use super::harness::{A, B, World, agg_trade, agg_trade_at, depth, depth_at, snapshot, trade};
 use crate::engine::{DownReason, Input, Link};
 use crate::symbol::{ConnId, Venue};
 use crate::table::Table;
@@ -112,6 +112,36 @@ fn a_connection_that_joins_ahead_of_the_others_has_left_nothing_out() {
     assert_eq!(world.rows(Table::L2, &["last_id"]), ["15", "20", "30", "40", "50"]);
 }
 
+// Fault: X01
+#[test]
+fn what_never_came_is_never_told_as_repaired_however_many_holes_the_window_has_passed() {
+    for (name, wait_ms, goes) in [("awaited", 0, false), ("declared", 300, false), ("behind an outage", 300, true)] {
+        let mut world = trading(2);
+        for id in (3..=401).step_by(2) {
+            trades(&mut world, A, [id]);
+            trades(&mut world, B, [id]);
+        }
+        world.pass_ms(wait_ms);
+        if goes {
+            for conn in [A, B] {
+                world.down(conn, DownReason::Reset);
+            }
+            world.pass_ms(2_000);
+        }
+        trades(&mut world, A, [6_001]);
+        trades(&mut world, B, [6_001]);
+        world.pass_ms(120_000);
+        let closed = world.rows(Table::Gaps, &["first_missing", "last_missing", "repaired", "ts_resumed"]);
+        let mut closed: Vec<&str> = closed.iter().filter_map(|row| Some(row.split_once("|none|1")?.0)).collect();
+        closed.sort_unstable();
+        let mut wanted: Vec<String> = (2..=400).step_by(2).map(|id: i64| format!("{id}|{id}")).collect();
+        wanted.push("402|6000".into());
+        wanted.sort_unstable();
+        assert_eq!(closed, wanted, "{name}");
+        assert_eq!((world.count("/gaps"), world.count("/healed")), (201, 0), "{name}");
+    }
+}
+
 // Fault: N11
 #[test]
 fn outages_that_overlap_are_one_gap_where_they_overlap() {
@@ -191,6 +221,79 @@ fn trade_ids_that_fall_a_little_are_no_repetitions() {
     let told = ["101", "102", "103", "101", "102", "103", "104", "104", "105"];
     assert_eq!(world.rows(Table::Trades, &["trade_id"]), told);
     assert_eq!(world.rows(Table::Gaps, &["gap_id", "cause"]), ["1|id_reset"; 2]);
+}
+
+// Fault: X21
+#[test]
+fn trade_ids_that_fall_to_ones_that_the_window_never_saw_are_a_new_epoch() {
+    let mut world = World::replaying(2);
+    let at = |id: i64, time: i64| agg_trade_at("BTCUSDT", id, T0 + time, "1", "1");
+    for (conn, id, time) in [(A, 1_009, 9), (B, 1_009, 9), (A, 1_010, 10), (A, 1_011, 11)] {
+        world.frame(conn, &at(id, time));
+    }
+    for (id, time) in [(1, 60_000), (2, 60_010), (4, 60_020)] {
+        world.frame(A, &at(id, time));
+    }
+    for (id, time) in [(1_010, 10), (1_011, 11), (1_012, 12), (1, 60_000), (2, 60_010), (4, 60_020), (5, 60_030)] {
+        world.frame(B, &at(id, time));
+    }
+    world.pass_ms(120_000);
+    assert_eq!(world.rows(Table::Trades, &["trade_id"]), ["1009", "1010", "1011", "1", "2", "4", "1012", "5"]);
+    let told = world.rows(Table::Gaps, &["cause", "first_missing", "last_missing", "repaired"]);
+    assert_eq!(told, ["id_reset|||none", "id_reset|||none", "missed|3|3|none", "missed|3|3|none"]);
+}
+
+#[test]
+fn what_comes_late_after_a_quiet_hour_is_no_fall_of_ids() {
+    let mut world = World::replaying(2);
+    let at = |id: i64, time: i64, kind: &str| {
+        let of = |id: i64| format!(r#"":{}"#, T0 + id);
+        trade(id, kind, "1").replace(&of(id), &of(time))
+    };
+    for conn in [A, B] {
+        world.frame(conn, &at(10, 0, "MARKET"));
+    }
+    // What is no trade tells no time.
+    for (conn, id, kind) in [(A, 12, "INSURANCE_FUND"), (B, 11, "MARKET"), (B, 12, "INSURANCE_FUND"), (A, 13, "MARKET")]
+    {
+        world.frame(conn, &at(id, 3_600_000 + id, kind));
+    }
+    world.pass_ms(120_000);
+    assert_eq!(world.rows(Table::Trades, &["trade_id", "ts_event"]).len(), 3);
+    assert_eq!(
+        world.rows(Table::Gaps, &["cause", "first_missing", "repaired"]),
+        ["missed|11|none", "missed|11|connection"]
+    );
+}
+
+// Fault: X21
+#[test]
+fn what_lags_from_before_the_very_first_trade_is_of_an_epoch_that_was_over() {
+    for venue in [Venue::BinanceFutures, Venue::Okx, Venue::Deribit] {
+        let mut world = World::replaying_at(venue, 2);
+        let at = |id: i64, time: i64| match venue {
+            Venue::Okx => okx_trade("BTC-USDT", id, 1, T0 + time),
+            Venue::Deribit => deribit_trades("BTC-PERPETUAL", &[deribit_trade("BTC-PERPETUAL", id, T0 + time, "")]),
+            _ => agg_trade_at("BTCUSDT", id, T0 + time, "1", "1"),
+        };
+        for id in 0..3 {
+            world.frame(B, &at(990_000 + id, 100 + id));
+        }
+        for (id, time) in [(1_000_016, 50), (1_000_018, 60), (990_000, 100), (990_001, 101), (990_002, 102)] {
+            world.frame(A, &at(id, time));
+        }
+        for id in 3..5 {
+            world.frame(B, &at(990_000 + id, 100 + id));
+            world.frame(A, &at(990_000 + id, 100 + id));
+        }
+        world.pass_ms(100_000);
+        let column = if venue == Venue::Deribit { "seq" } else { "trade_id" };
+        let told = ["990000", "990001", "990002", "1000016", "1000018", "990003", "990004"];
+        assert_eq!(world.rows(Table::Trades, &[column]), told, "{venue:?}");
+        let told = world.rows(Table::Gaps, &["cause", "first_missing", "last_missing", "repaired"]);
+        let missed = "missed|1000017|1000017|none";
+        assert_eq!(told, ["id_reset|||none", "id_reset|||none", missed, missed], "{venue:?}");
+    }
 }
 
 // Fault: X21

@@ -181,6 +181,56 @@ fn a_refusal_is_asked_again_later_and_not_for_ever() {
     assert_eq!(world.rows(Table::Gaps, &GAPS)[1], "missed|1|2|2|none|1");
 }
 
+/// Answers each request for trades from a history that begins at `oldest`, as long as there are some.
+fn serve(world: &mut World, newest: i64, oldest: i64) {
+    for _ in 0..400 {
+        world.pass_ms(60_000);
+        answer(world, newest, oldest, 1000, None);
+    }
+}
+
+// Fault: X01, X09
+#[test]
+fn what_rest_tells_of_any_number_of_holes_is_taken_however_far_the_ids_are_by_then() {
+    let mut world = futures(5000, 1);
+    trades(&mut world, A, &(1..=601).step_by(2).collect::<Vec<_>>());
+    world.pass_ms(1_000);
+    let (request, _) = only(&mut world);
+    let url = "https://fapi.binance.com/fapi/v1/aggTrades";
+    let later = HttpReply { request: Some(request), url, status: 429, retry_after_ms: Some(14_000), body: b"{}" };
+    world.input(Input::Http(later));
+    trades(&mut world, A, &(602..=9_000).collect::<Vec<_>>());
+    assert_eq!(world.rows(Table::Gaps, &GAPS).len(), 300, "declared, and still open");
+    // Of before the last ten nothing is told any more.
+    serve(&mut world, 9_000, 582);
+    let by_rest = world.rows(Table::Trades, &["trade_id", "source"]).iter().filter(|row| row.ends_with("rest")).count();
+    assert_eq!(by_rest, 10);
+    let closed = world.rows(Table::Gaps, &["first_missing", "repaired", "ts_resumed"]);
+    let closed = closed.iter().filter_map(|row| row.rsplit_once('|').filter(|(_, resumed)| !resumed.is_empty()));
+    let wanted = |id: i64| format!("{id}|{}", if id < 582 { "none" } else { "rest" });
+    let mut closed: Vec<String> = closed.map(|(told, _)| told.to_owned()).collect();
+    let mut wanted: Vec<String> = (2..=600).step_by(2).map(wanted).collect();
+    closed.sort_unstable();
+    wanted.sort_unstable();
+    assert_eq!(closed, wanted);
+}
+
+#[test]
+fn of_more_holes_than_are_remembered_the_rest_is_lost_and_told_so() {
+    const MOST: i64 = 16_384;
+    let mut world = futures(5000, 1);
+    trades(&mut world, A, &(1..=2 * (MOST + 10) + 1).step_by(2).collect::<Vec<_>>());
+    let at_once = world.rows(Table::Gaps, &["first_missing", "repaired", "ts_resumed"]);
+    let at_once: Vec<&String> = at_once.iter().filter(|row| !row.ends_with('|')).collect();
+    assert_eq!(at_once.len(), 10);
+    assert!(at_once[0].starts_with(&format!("{}|none|", 2 * (MOST + 1))), "{}", at_once[0]);
+    serve(&mut world, 3 * MOST, 0);
+    let closed = world.rows(Table::Gaps, &["repaired", "ts_resumed"]);
+    let of = |repaired: &str| closed.iter().filter(|row| row.starts_with(&format!("{repaired}|1"))).count() as i64;
+    assert_eq!((of("rest"), of("none"), of("connection")), (MOST, 10, 0));
+    assert_eq!(world.rows(Table::Trades, &["trade_id"]).len() as i64, 2 * (MOST + 10) + 1 - 10);
+}
+
 const TOO_OLD: &str = r#"{"code":-4166,"msg":"Search window is restricted to the last 48 hours."}"#;
 
 #[test]
@@ -322,12 +372,50 @@ fn a_refusal_that_looks_like_an_empty_page_is_a_refusal() {
     }
 }
 
+#[test]
+fn of_a_fold_that_comes_when_some_of_its_fills_have_come_the_rest_is_still_asked_for() {
+    let mut config = live_config(Venue::Okx, &["BTC-USDT"], &[Stream::Trades]);
+    (config.connections, config.arbitration.recover_trades) = (2, 5000);
+    let mut world = start(config);
+    for conn in [A, B] {
+        for id in [10, 231] {
+            world.frame(conn, &okx_trade("BTC-USDT", id, 1, T0 + id));
+        }
+    }
+    world.pass_ms(1_300);
+    let page = |last: i64| {
+        let row = |id: i64| {
+            let ts = T0 + id;
+            format!(
+                r#"{{"instId":"BTC-USDT","tradeId":"{id}","px":"1","sz":"1","side":"buy","source":"0","ts":"{ts}"}}"#
+            )
+        };
+        let rows: Vec<String> = (last - 99..=last).rev().map(row).collect();
+        format!(r#"{{"code":"0","msg":"","data":[{}]}}"#, rows.join(","))
+    };
+    for last in [110, 210, 230] {
+        let (request, query) = only(&mut world);
+        assert!(query.contains(&format!("after={}&", last + 1)), "{query}");
+        world.reply(Some(request), "https://www.okx.com/api/v5/market/history-trades", 200, &page(last));
+        // It folds 101 to 130, of which ten have come fill by fill.
+        world.frame(B, &okx_trade("BTC-USDT", 130, 30, T0 + 130));
+    }
+    let rows = world.rows(Table::Trades, &["trade_id", "source"]);
+    let fills = rows.iter().filter(|row| row.ends_with("|rest")).count();
+    assert_eq!((rows.len(), fills), (222, 220), "none by the fold");
+    assert_eq!(world.rows(Table::Gaps, &GAPS)[1..], ["missed|220|11|230|rest|1"]);
+}
+
 /// What one step of a life does.
 #[derive(Clone, Debug)]
 enum Step {
     /// So many trades happen; some come on the first connection, some on the second.
     Trades(Vec<(bool, bool)>),
     Pass(u64),
+    /// So many trades happen of which every second one comes.
+    EverySecond(i64),
+    /// So many trades happen of which none comes.
+    None(i64),
     /// Requests on their way are answered: by pages of at most so many rows, or refused.
     Answer(usize, Option<u16>),
 }
@@ -337,6 +425,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         4 => prop::collection::vec(carried, 1..12).prop_map(Step::Trades),
         3 => (1u64..2_000).prop_map(Step::Pass),
+        1 => (1i64..90).prop_map(Step::EverySecond),
+        1 => (1i64..5_000).prop_map(Step::None),
         3 => (1usize..8, prop::option::weighted(0.2, prop_oneof![Just(500u16), Just(429), Just(400)]))
             .prop_map(|(rows, refused)| Step::Answer(rows, refused)),
     ];
@@ -383,18 +473,24 @@ proptest! {
                     newest += carried.len() as i64;
                 }
                 Step::Pass(ms) => world.pass_ms(ms),
+                Step::EverySecond(many) => {
+                    for id in (newest + 2..=newest + 2 * many).step_by(2) {
+                        trades(&mut world, A, &[id]);
+                        if connections > 1 {
+                            trades(&mut world, B, &[id]);
+                        }
+                    }
+                    newest += 2 * many;
+                }
+                Step::None(many) => newest += many,
                 Step::Answer(rows, refused) => answer(&mut world, newest, oldest, rows, refused),
             }
         }
         // What is on its way comes to its end.
-        for _ in 0..400 {
-            world.pass_ms(60_000);
-            answer(&mut world, newest, oldest, 1000, None);
-        }
-        let mut came: Vec<i64> = world.rows(Table::Trades, &["trade_id"]).iter().map(|id| number(id)).collect();
+        serve(&mut world, newest, oldest);
+        let came: Vec<i64> = world.rows(Table::Trades, &["trade_id"]).iter().map(|id| number(id)).collect();
         let total = came.len();
-        came.sort_unstable();
-        came.dedup();
+        let came: std::collections::BTreeSet<i64> = came.into_iter().collect();
         prop_assert_eq!(came.len(), total, "nothing comes twice");
         let gaps = world.rows(Table::Gaps, &["gap_id", "first_missing", "last_missing", "repaired", "ts_resumed"]);
         let (mut open, mut lost) = (std::collections::BTreeSet::new(), Vec::new());

@@ -1,8 +1,10 @@
 //! Trades and quotes: each once, in order of arrival, and what is missing is named.
 
+use super::frames::{T0, deribit_trade, deribit_trades};
 use super::harness::{A, B, World, agg_trade, agg_trade_at, quote, trade};
 use crate::config::Stream;
-use crate::engine::DownReason;
+use crate::engine::{DownReason, Input, Link};
+use crate::symbol::Venue;
 use crate::table::Table;
 
 const GAPS: [&str; 7] = ["stream", "cause", "evidence", "missing", "first_missing", "last_missing", "ts_resumed"];
@@ -126,6 +128,24 @@ fn a_disconnect_is_one_gap_a_stream_closed_with_what_was_missed() {
     let gaps = world.rows(Table::Gaps, &GAPS);
     assert_eq!(gaps.len(), 2);
     assert!(gaps[1].starts_with("trades|disconnect|shell|3|2|4|1"), "{}", gaps[1]);
+}
+
+// Fault: N01, N02
+#[test]
+fn a_message_that_begins_with_what_is_known_ends_an_outage_with_what_is_new_in_it() {
+    let at = |ids: &[i64]| {
+        let trades: Vec<String> = ids.iter().map(|id| deribit_trade("BTC-PERPETUAL", *id, T0 + id, "")).collect();
+        deribit_trades("BTC-PERPETUAL", &trades)
+    };
+    let mut world = World::replaying_at(Venue::Deribit, 1);
+    world.frame(A, &at(&[1, 2]));
+    world.down(A, DownReason::Reset);
+    world.pass_ms(1_000);
+    world.input(Input::ConnUp { conn: A, url: "", link: Link::default() });
+    world.frame(A, &at(&[2, 5]));
+    let gaps = world.rows(Table::Gaps, &GAPS);
+    assert_eq!(gaps.len(), 2, "{gaps:?}");
+    assert!(gaps[1].starts_with("trades|disconnect|shell|2|3|4|1"), "{}", gaps[1]);
 }
 
 // Fault: X03
