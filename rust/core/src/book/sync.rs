@@ -24,8 +24,9 @@ pub struct SyncRules {
     pub first_may_end_at_snapshot: bool,
 }
 
-/// A connection that is for so long before a snapshot will not reach it: ids fell behind it. In nanoseconds of the
-/// exchange's time.
+/// What lies below the book, and was made later than the book by more, is nothing that the book has: ids fell. A
+/// connection that lags, by however long, brings below the book only what was made before it. In nanoseconds of the
+/// exchange's time; the clocks of its gateways, and ours where it does not date its snapshots, are wrong by less.
 pub const OVERDUE: i64 = 3 * NS_PER_S;
 
 /// State of one book.
@@ -183,9 +184,7 @@ pub struct BookSync {
     led_by: Option<ConnId>,
     /// A diff has been applied since the snapshot, or needs no bridge to it.
     bridged: bool,
-    /// Event time of the first diff since the snapshot, as long as none has followed that.
-    stale_since: Option<i64>,
-    /// Event time of what the book took last: ids that fall while time goes on are a new epoch.
+    /// When what the book took last was made: ids that fall while time goes on are a new epoch.
     last_event: Option<i64>,
     /// Each connection's own chain.
     chains: Vec<Chain>,
@@ -203,7 +202,6 @@ impl BookSync {
             at: Position::default(),
             led_by: None,
             bridged: false,
-            stale_since: None,
             last_event: None,
             chains: Vec::with_capacity(4),
             seats: Seats::default(),
@@ -315,11 +313,11 @@ impl BookSync {
     }
 
     /// In which epoch an id lies, where the exchange does not say that ids fall. A connection whose own ids fall while its
-    /// time goes on has come to the next one. One that has just joined has where it is clearly later than a book whose ids are
-    /// higher, or is the only one.
+    /// time goes on has come to the next one. So has, though it is below the book, what was made long behind it: of whoever
+    /// has just joined, and of all while nothing has followed a snapshot.
     fn epoch_of(&self, id: i64, event: Option<i64>, conn: ConnId) -> i64 {
-        let is_never_reached = !self.bridged && self.state == SyncState::Live && id < self.at.id;
-        if is_never_reached && is_later(event, self.stale_since, OVERDUE) {
+        let is_overdue = id < self.at.id && is_later(event, self.last_event, OVERDUE);
+        if is_overdue && !self.bridged {
             return self.at.epoch + 1;
         }
         let own = self.chain_of(conn);
@@ -333,10 +331,7 @@ impl BookSync {
                 return epoch;
             }
         }
-        let is_alone = own.is_none() && !self.is_shared(conn);
-        let is_believed =
-            is_later(event, self.last_event, CLEARLY_LATER) || is_alone && is_later(event, self.last_event, 0);
-        if id < self.at.id && is_believed { self.at.epoch + 1 } else { self.likely_epoch_of(id, event) }
+        if is_overdue { self.at.epoch + 1 } else { self.likely_epoch_of(id, event) }
     }
 
     /// An id is nearer to the book than another one.
@@ -543,9 +538,6 @@ impl BookSync {
             // Repeated from long ago: where the chain is nobody learns from it.
             return;
         }
-        if !self.bridged {
-            self.stale_since = self.stale_since.or(diff.event);
-        }
         self.set_chain(self.chain_after(diff));
     }
 
@@ -667,13 +659,14 @@ impl BookSync {
         }
     }
 
-    /// The book was replaced by a REST snapshot.
-    pub fn snapshot_taken(&mut self, id: i64) {
+    /// The book was replaced by a REST snapshot, made by then; or by when anybody has told of, should a clock be wrong.
+    pub fn snapshot_taken(&mut self, id: i64, made: Option<i64>) {
+        let heard = self.chains.iter().filter_map(|chain| chain.event).max();
+        self.last_event = made.max(heard);
         self.doubt_chains_beyond(id);
         self.at.id = id;
         self.led_by = None;
         self.bridged = false;
-        (self.last_event, self.stale_since) = (None, None);
         self.state = SyncState::Live;
     }
 

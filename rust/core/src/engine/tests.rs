@@ -11,6 +11,7 @@ mod exchange;
 mod faults;
 mod frames;
 mod harness;
+mod lag;
 mod lanes;
 mod ledger;
 mod merge;

@@ -16,9 +16,9 @@ use crate::stream::{Exchange, Stream, Tick, Trade};
 /// How long a hole may be awaited, in milliseconds: the default.
 pub const WINDOW: u64 = 250;
 /// From when one is known to be broken until the snapshot that was asked for is made.
-const RESYNC: u64 = 40;
-/// Receive time of the beginning: after all events.
-const BEGIN: i64 = (T0 + 60_000) * 1_000_000;
+pub const RESYNC: u64 = 40;
+/// Receive time of the beginning: our clock is the exchange's.
+const BEGIN: i64 = T0 * 1_000_000;
 
 /// What becomes of a message on its way, and how much it is late.
 #[derive(Clone, Copy, Debug)]
@@ -39,6 +39,14 @@ pub struct Copy {
     pub cuts: Vec<usize>,
     /// When it is cut, and for how long.
     pub outages: Vec<(u64, u64)>,
+}
+
+impl Copy {
+    /// By how much it is late at most.
+    pub fn latest(&self) -> u64 {
+        let late = |fate: &Fate| if let Fate::Pass(late) | Fate::Twice(late) = fate { *late } else { 0 };
+        self.lag + self.fates.iter().map(late).max().unwrap_or(0)
+    }
 }
 
 /// What is carried, and how.
@@ -251,7 +259,7 @@ pub fn carry(case: &Case) -> Outcome {
         resync = Some(0);
     }
     // Longer than anything takes to come back.
-    let patience = play.stream.end + 3_000;
+    let patience = play.stream.end + 9_000;
     while play.now < patience {
         let next = ways.iter().enumerate().filter_map(|(n, way)| Some((way.front()?.at, n))).min();
         if let Some(due) = resync.filter(|due| next.is_none_or(|(at, _)| *due <= at)) {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use xtrader_core::table::Table;
 
-use crate::carriage::{Case, Happening, Outcome, WINDOW, What};
+use crate::carriage::{Case, Copy, Happening, Outcome, RESYNC, WINDOW, What};
 use crate::cells::cell;
 use crate::frames::T0;
 use crate::reader::{Reader, Told};
@@ -20,7 +20,7 @@ pub fn all(case: &Case, outcome: &Outcome) {
     missing_trades_are_named(outcome);
     every_row_leaves_the_true_book(outcome);
     the_book_is_whole_at_the_end(outcome);
-    no_snapshot_is_asked_for_in_vain(outcome);
+    no_snapshot_is_asked_for_in_vain(case, outcome);
     ids_of_books_that_fall_are_named(outcome);
     if (0..outcome.stream.states.len()).any(|state| outcome.stream.is_beginning(state)) {
         no_gap_of_a_book_is_invented(case, outcome);
@@ -284,10 +284,13 @@ fn the_book_is_whole_at_the_end(outcome: &Outcome) {
     assert_eq!(outcome.book.in_flight, 0);
 }
 
-/// Where the stream itself brings it, the next one is good. By REST, with a new one every 40 ms, connections may lag
-/// behind it or be ahead, and what they brought of before ids fell is let go after three seconds.
-fn no_snapshot_is_asked_for_in_vain(outcome: &Outcome) {
-    let most = if outcome.stream.exchange.sends_snapshots() { 3 } else { 80 };
+/// Where the stream itself brings it, the next one is good. By REST, with a new one every so often, connections may lag
+/// behind it or be ahead, and what they brought of before ids fell is let go three seconds after they did.
+fn no_snapshot_is_asked_for_in_vain(case: &Case, outcome: &Outcome) {
+    let most_of_a_channel = 3;
+    let latest = case.copies.iter().map(Copy::latest).max().unwrap_or(0);
+    let most_by_rest = 2 + usize::try_from((latest + 3_000) / RESYNC).expect("a few");
+    let most = if outcome.stream.exchange.sends_snapshots() { most_of_a_channel } else { most_by_rest };
     assert!(outcome.in_vain <= most, "{} in a row", outcome.in_vain);
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use xtrader_core::symbol::Venue;
 
 use crate::frames::{
-    Side, T0, agg_trade_at, depth_at, deribit_book, deribit_trade, deribit_trades, okx_book, okx_trade, snapshot,
+    Side, T0, agg_trade_at, depth_at, deribit_book, deribit_trade, deribit_trades, okx_book, okx_trade, snapshot_at,
     spot_depth, spot_snapshot,
 };
 
@@ -107,19 +107,14 @@ pub struct Stream {
 
 impl Stream {
     /// A change and a trade come first and last, so that every connection is known before it errs and heard behind it: later
-    /// by more than clocks may differ, and at last by more than a connection may be behind a snapshot.
+    /// by more than clocks may differ.
     pub fn new(exchange: Exchange, ticks: &[(u64, Tick)]) -> Self {
         let start: Levels = (0..PRICES.len()).map(|level| (level, 1)).collect();
         let first = State { id: 5_000, at: 0, levels: start, changed: None, is_reset: false };
         let mut stream = Self { exchange, states: vec![first], trades: Vec::new(), calm: 0, end: 0 };
         let (mut resets, mut epoch, mut epoch_at) = (0, 0, 0);
         let opening = [(1, Tick::Change(1, 0, 7)), (1, Tick::Trade(1))];
-        let closing = [
-            (1_200, Tick::Change(2, 1, 8)),
-            (1, Tick::Trade(2)),
-            (1, Tick::Change(1, 2, 9)),
-            (2_000, Tick::Change(1, 3, 9)),
-        ];
+        let closing = [(3_500, Tick::Change(2, 1, 8)), (1, Tick::Trade(2)), (1, Tick::Change(1, 2, 9))];
         stream.calm = 1_000 + opening.iter().chain(ticks).map(|(wait, _)| wait).sum::<u64>();
         for (wait, tick) in opening.iter().chain(ticks).chain(&closing) {
             stream.end += wait;
@@ -201,7 +196,7 @@ impl Stream {
             (Exchange::Spot, None) => spot_snapshot(id, bids, asks),
             // The clocks of its gateways differ by more than the time between two messages.
             (Exchange::Spot, Some(prev)) => spot_depth("BTCUSDT", (prev + 1, id), time + 7 * conn as i64, bids, asks),
-            (Exchange::Futures, None) => snapshot(id, &pairs(bids), &pairs(asks)),
+            (Exchange::Futures, None) => snapshot_at(id, time, &pairs(bids), &pairs(asks)),
             (Exchange::Futures, Some(prev)) => {
                 depth_at("BTCUSDT", (prev, prev + 1, id), time, &pairs(bids), &pairs(asks))
             }

@@ -14,7 +14,7 @@ fn key(prev: i64, first: i64, last: i64) -> Key {
 
 fn live_at(rules: SyncRules, id: i64) -> BookSync {
     let mut sync = BookSync::new(rules);
-    sync.snapshot_taken(id);
+    sync.snapshot_taken(id, None);
     sync
 }
 

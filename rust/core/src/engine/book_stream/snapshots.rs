@@ -66,8 +66,10 @@ impl BookStream {
             SnapshotVerdict::Bridges => self.declare_hole(cx, subject, origin),
         }
         // Nothing is emitted before the snapshot and all that follows it without a hole stand the test together.
+        // It was made before it came. Our clock stands in for the exchange's where that does not say more.
+        let made = Some(head.times.event.unwrap_or(origin.ts_recv));
         let mut trial = self.sync.clone();
-        trial.snapshot_taken(id);
+        trial.snapshot_taken(id, made);
         self.checksum.clear();
         let mut bad = self.book.replace(&cx.levels).is_err();
         let mut crossed = self.book.is_crossed() && !self.may_cross;
@@ -95,7 +97,7 @@ impl BookStream {
         if let Some(gap) = self.gap.take() {
             gap.close(cx, subject, origin, Repaired::None);
         }
-        self.sync.snapshot_taken(id);
+        self.sync.snapshot_taken(id, made);
         self.attempts = 0;
         self.taken_at = cx.now.at.mono;
         self.stats.snapshots += 1;

@@ -179,7 +179,12 @@ pub fn depth_at(symbol: &str, (pu, first, last): (i64, i64, i64), time: i64, bid
 
 /// Binance futures §4: the reply to a request for a book.
 pub fn snapshot(id: i64, bids: &str, asks: &str) -> String {
-    format!(r#"{{"lastUpdateId":{id},"E":1795348700500,"T":1795348700490,"bids":[{bids}],"asks":[{asks}]}}"#)
+    snapshot_at(id, T0 + 490, bids, asks)
+}
+
+/// The same, of the book as it was then.
+pub fn snapshot_at(id: i64, time: i64, bids: &str, asks: &str) -> String {
+    format!(r#"{{"lastUpdateId":{id},"E":{},"T":{time},"bids":[{bids}],"asks":[{asks}]}}"#, time + 10)
 }
 
 /// Binance §3: an aggregated trade.

@@ -2,7 +2,7 @@
 
 use super::cells::cell;
 pub use super::cells::value;
-pub use super::frames::{agg_trade_at, depth_at, snapshot};
+pub use super::frames::{agg_trade_at, depth_at, snapshot, snapshot_at};
 use crate::batch::Batch;
 use crate::config::{Arbitration, ConfigError, EngineConfig, Mode, SizeUnit, Stream};
 use crate::engine::{Action, Command, ConnDown, DownReason, Engine, HttpReply, Input, RequestId};
