@@ -2,7 +2,7 @@
 //!
 //! A connection delivers in order, so a fall of its own ids while time goes on is no late copy; what those that lag
 //! behind still bring is of the past. Where the exchange tells no time, only that of arrival is left: a fall is
-//! believed once it has lasted, and nobody has brought anything newer meanwhile.
+//! believed once ids go on from there, it has lasted, and nobody has brought anything newer meanwhile.
 
 use super::Seats;
 use crate::symbol::ConnId;
@@ -43,8 +43,8 @@ struct Leg {
     high: i64,
     /// Latest time.
     event: Option<i64>,
-    /// Since when its ids are below that.
-    fell: Option<u64>,
+    /// Since when its ids are below that, and with which of them that began.
+    fell: Option<(u64, i64)>,
 }
 
 /// How the epoch of now began.
@@ -95,7 +95,8 @@ impl Epochs {
             None if fell => CLEARLY_LATER.unsigned_abs(),
             _ => LATE,
         };
-        let since = if fell { leg.fell } else { Some(0) };
+        // What only repeats itself does not go on.
+        let since = if fell { leg.fell.filter(|(_, id)| *id < told.id).map(|(since, _)| since) } else { Some(0) };
         let lasts = since.is_some_and(|since| told.mono.saturating_sub(since.max(self.fresh)) >= patience);
         if lasts { Age::Next } else { Age::Present }
     }
@@ -165,7 +166,7 @@ impl Epochs {
                 }
             }
             Some(own) if id >= own.high => *own = Leg { event: own.event.max(event), ..leg },
-            Some(own) => own.fell = own.fell.or(Some(mono)),
+            Some(own) => own.fell = own.fell.or(Some((mono, id))),
         }
     }
 

@@ -104,6 +104,25 @@ fn an_old_quote_that_a_connection_repeats_is_no_fall_of_ids() {
     assert!(causes(&mut world).is_empty());
 }
 
+// Fault: X03
+#[test]
+fn an_old_quote_without_a_time_that_is_repeated_over_and_over_is_no_fall_of_ids() {
+    for venue in [Venue::BinanceSpot, Venue::Deribit] {
+        let quote = |id| if venue == Venue::Deribit { deribit(id) } else { spot(id) };
+        let mut world = World::replaying_at(venue, 2);
+        for id in [90, 100] {
+            world.frame(A, &quote(id));
+            world.frame(B, &quote(id));
+        }
+        for _ in 0..5 {
+            world.frame(A, &quote(90));
+            world.pass_ms(1_100);
+        }
+        assert_eq!(world.rows(Table::Bbo, &["conn_id"]).len(), 2, "{venue:?}");
+        assert!(causes(&mut world).is_empty());
+    }
+}
+
 // Fault: X21
 #[test]
 fn ids_without_times_that_fall_and_stay_below_are_a_new_epoch() {
