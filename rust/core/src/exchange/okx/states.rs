@@ -3,13 +3,12 @@
 use xtrader_scan::Cursor;
 
 use super::instruments::form;
-use super::wire::{moment, side, time};
+use super::wire::{moment, time};
 use crate::config::Stream;
-use crate::decimal::Decimal;
 use crate::event::{Derivative, EventTimes, Liquidation, OptionState, State, StateRow, StateRows, TextRange};
 use crate::exchange::document::{Object, Value};
-use crate::exchange::levels::{decimal, not_negative};
-use crate::exchange::names::is_symbol;
+use crate::exchange::levels::not_negative;
+use crate::exchange::names::{is_symbol, side_of};
 use crate::exchange::{Cadence, Decoded, Head, StateHead};
 use crate::report::RejectReason;
 use crate::symbol::Exchange;
@@ -125,25 +124,29 @@ fn state_row(native: TextRange, feed: Feed, times: EventTimes, state: State) -> 
 fn derivative(row: Object<'_, '_>, feed: Feed) -> Result<Derivative, RejectReason> {
     let none = Derivative::default();
     Ok(match feed {
-        Feed::MarkPrice => Derivative { mark_price: number(row, "markPx")?, ..none },
-        Feed::IndexTickers => Derivative { index_price: number(row, "idxPx")?, ..none },
+        Feed::MarkPrice => Derivative { mark_price: row.number_or_none("markPx")?, ..none },
+        Feed::IndexTickers => Derivative { index_price: row.number_or_none("idxPx")?, ..none },
         // `fundingRate` is the one that is paid at `fundingTime`, which lies ahead of `ts`: the coming settlement.
         // `nextFundingTime` is the one after it.
         Feed::FundingRate => Derivative {
-            funding_rate: number(row, "fundingRate")?,
+            funding_rate: row.number_or_none("fundingRate")?,
             next_funding_time: moment(row, "fundingTime")?,
             ..none
         },
-        _ => Derivative { open_interest: number(row, "oi")?, open_interest_base: number(row, "oiCcy")?, ..none },
+        _ => Derivative {
+            open_interest: row.number_or_none("oi")?,
+            open_interest_base: row.number_or_none("oiCcy")?,
+            ..none
+        },
     })
 }
 
 /// Mark price or open interest of an option.
 fn option(row: Object<'_, '_>) -> Result<OptionState, RejectReason> {
     Ok(OptionState {
-        mark_price: number(row, "markPx")?,
-        open_interest: number(row, "oi")?,
-        open_interest_base: number(row, "oiCcy")?,
+        mark_price: row.number_or_none("markPx")?,
+        open_interest: row.number_or_none("oi")?,
+        open_interest_base: row.number_or_none("oiCcy")?,
         ..OptionState::default()
     })
 }
@@ -152,14 +155,14 @@ fn option(row: Object<'_, '_>) -> Result<OptionState, RejectReason> {
 /// what the word means elsewhere, Deribit included.
 fn summary(row: Object<'_, '_>) -> Result<OptionState, RejectReason> {
     Ok(OptionState {
-        underlying_price: number(row, "fwdPx")?,
-        mark_iv: number(row, "markVol")?,
-        bid_iv: number(row, "bidVol")?,
-        ask_iv: number(row, "askVol")?,
-        delta: number(row, "deltaBS")?,
-        gamma: number(row, "gammaBS")?,
-        vega: number(row, "vegaBS")?,
-        theta: number(row, "thetaBS")?,
+        underlying_price: row.number_or_none("fwdPx")?,
+        mark_iv: row.number_or_none("markVol")?,
+        bid_iv: row.number_or_none("bidVol")?,
+        ask_iv: row.number_or_none("askVol")?,
+        delta: row.number_or_none("deltaBS")?,
+        gamma: row.number_or_none("gammaBS")?,
+        vega: row.number_or_none("vegaBS")?,
+        theta: row.number_or_none("thetaBS")?,
         ..OptionState::default()
     })
 }
@@ -168,18 +171,11 @@ fn summary(row: Object<'_, '_>) -> Result<OptionState, RejectReason> {
 fn liquidation(detail: Object<'_, '_>) -> Result<Liquidation, RejectReason> {
     Ok(Liquidation {
         id: None,
-        side: side(detail.get("side").and_then(Value::text).unwrap_or_default()),
-        price: number(detail, "bkPx")?.ok_or(RejectReason::Schema)?,
-        size: not_negative(number(detail, "sz")?.ok_or(RejectReason::Schema)?)?,
+        side: side_of(detail.get("side").and_then(Value::text).unwrap_or_default()),
+        price: detail.number_or_none("bkPx")?.ok_or(RejectReason::Schema)?,
+        size: not_negative(detail.number_or_none("sz")?.ok_or(RejectReason::Schema)?)?,
         contracts: None,
     })
-}
-
-/// A number that may be missing: the exchange writes the empty text for what there is not.
-fn number(row: Object<'_, '_>, key: &str) -> Result<Option<Decimal>, RejectReason> {
-    let Some(value) = row.get(key) else { return Ok(None) };
-    let text = value.number_text().ok_or(RejectReason::Schema)?;
-    if text.is_empty() { Ok(None) } else { decimal(text, 0).map(Some) }
 }
 
 #[cfg(test)]

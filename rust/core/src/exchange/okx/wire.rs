@@ -6,8 +6,7 @@ use super::states;
 use crate::event::{Bbo, BookHead, DecodedLevels, EventTimes, Scales, TradeRows};
 use crate::exchange::document::{Document, Object, Value};
 use crate::exchange::levels::{self, BookSide, decimal, push};
-use crate::exchange::names::is_symbol;
-pub(super) use crate::exchange::names::side_of as side;
+use crate::exchange::names::{is_symbol, side_of};
 use crate::exchange::reader::WireReader;
 use crate::exchange::{Decoded, EventKind, Head, Key, Peek};
 use crate::report::{IgnoreReason, RejectReason};
@@ -91,7 +90,7 @@ fn ids(row: Object<'_, '_>) -> Result<(i64, i64), RejectReason> {
 fn fold(row: Object<'_, '_>) -> Result<Fold, RejectReason> {
     let text = |key| row.get(key).map_or(Ok(""), |value| value.text().ok_or(RejectReason::Schema));
     // The taker's (§3).
-    let side = side(text("side")?);
+    let side = side_of(text("side")?);
     let condition = normalize::condition(text("source")?);
     Ok(Fold { side, ts: 0, count: integer(row, "count")?, condition, seq: integer(row, "seqId")? })
 }
