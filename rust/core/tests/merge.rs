@@ -113,7 +113,7 @@ fn okx(changes: usize, but: &[(usize, Tick)], copies: [(u64, &[Fate]); 2]) -> Ca
 }
 
 /// Over connections that only lag and lose.
-fn carried(exchange: Exchange, ticks: Vec<(u64, Tick)>, copies: [(u64, &[Fate]); 2]) -> Case {
+fn carried<const N: usize>(exchange: Exchange, ticks: Vec<(u64, Tick)>, copies: [(u64, &[Fate]); N]) -> Case {
     let copy = |(lag, fates): (u64, &[Fate])| Copy { lag, fates: fates.to_vec(), cuts: vec![1], outages: Vec::new() };
     Case { exchange, ticks, copies: copies.map(copy).to_vec() }
 }
@@ -242,6 +242,28 @@ fn what_waits_from_before_ids_fell_is_left_behind_where_the_book_is_further() {
         let mut case = carried(exchange, ticks.clone(), [(0, &[ON_TIME]), (0, &[ON_TIME])]);
         case.copies[0].outages = vec![(934, 94), (1_121, 40)];
         case.copies[1].outages = vec![(1_018, 80)];
+        judge::all(&case, &carry(&case));
+    }
+}
+
+// Fault: X05, X21
+#[test]
+fn how_far_others_were_when_a_snapshot_came_nobody_knows() {
+    let after = [
+        39, 5, 52, 44, 46, 59, 37, 36, 15, 20, 1, 12, 14, 23, 24, 48, 33, 6, 12, 27, 43, 5, 49, 10, 40, 48, 54, 52, 7,
+        19, 35, 24, 10, 27, 41, 34,
+    ];
+    let mut ticks: Vec<(u64, Tick)> = after.into_iter().map(|ms| (ms, Tick::Change(1, 0, 0))).collect();
+    ticks[1].1 = Tick::TradeReset;
+    (ticks[27].1, ticks[31].1, ticks[32].1) = (Tick::Trade(1), Tick::Trade(1), Tick::Reset);
+    for exchange in Exchange::ALL {
+        let mut slow = [ON_TIME; 30];
+        (slow[16], slow[18], slow[22], slow[29]) = (Fate::Lose, Fate::Pass(96), Fate::Pass(5), Fate::Lose);
+        let slower = [Fate::Pass(1), ON_TIME, ON_TIME, ON_TIME, ON_TIME];
+        let fast = [ON_TIME, ON_TIME, Fate::Lose, ON_TIME, ON_TIME, ON_TIME, ON_TIME];
+        let mut case = carried(exchange, ticks.clone(), [(298, &slow), (460, &slower), (0, &fast)]);
+        let outages = [vec![(162, 122)], vec![(604, 200), (278, 42)], vec![(668, 249)]];
+        case.copies.iter_mut().zip(outages).for_each(|(copy, outages)| copy.outages = outages);
         judge::all(&case, &carry(&case));
     }
 }

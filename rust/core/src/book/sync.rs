@@ -673,7 +673,8 @@ impl BookSync {
     /// The book was replaced by a snapshot on the stream itself: it is whole, and the next diff of its connection
     /// follows it. How often ids fell on the way there nobody knows.
     pub fn channel_snapshot_taken(&mut self, id: i64, event: Option<i64>, conn: ConnId) {
-        self.doubt_chains_beyond(id);
+        // Nor of whoever else has come how far.
+        self.chains.iter_mut().for_each(|chain| chain.epoch = None);
         self.at.id = id;
         self.set_chain(Chain { conn, id, epoch: Some(self.at.epoch), event });
         self.led_by = Some(conn);

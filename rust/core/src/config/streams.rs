@@ -24,7 +24,9 @@ impl EngineConfig {
     pub fn left_out(&self) -> Vec<String> {
         let selections = self.selections();
         let lacks = |stream: Stream| {
-            let lacking = selections.iter().filter(move |selection| !self.selection_may_have(selection, stream));
+            // Who asks by kind knows which kinds there are.
+            let named = selections.iter().filter(|selection| selection.kind().is_none());
+            let lacking = named.filter(move |selection| !self.selection_may_have(selection, stream));
             lacking.filter_map(move |selection| self.lack(selection, stream))
         };
         let lacks = self.streams.iter().flat_map(|stream| lacks(*stream));
@@ -152,14 +154,13 @@ mod tests {
                 "okx-spot:BTC-USDT has no stream \"derivatives\"; there is: trades, l2, bbo, l2_top; it is left out there"
             ]
         );
-        for symbols in [
-            ["okx:BTC-USDT", "okx:*USDT"],
-            ["kind=spot", "okx:BTC-USDT-SWAP"],
-            ["okx:BTC-USDT", "kind=perpetual"],
-            ["okx:BTC-USDT", "okx:BTCUSDT"],
-        ] {
+        for symbols in
+            [["okx:BTC-USDT", "okx:*USDT"], ["okx:BTC-USDT", "kind=perpetual"], ["okx:BTC-USDT", "okx:BTCUSDT"]]
+        {
             let config = asked(Venue::Okx, &symbols, &[Stream::Derivatives]);
             assert_eq!((config.check(), config.left_out().len()), (Ok(()), 1), "{symbols:?}");
         }
+        let by_kind = asked(Venue::Okx, &["kind=spot", "okx:BTC-USDT-SWAP"], &[Stream::Derivatives]);
+        assert_eq!((by_kind.check(), by_kind.left_out()), (Ok(()), Vec::new()));
     }
 }
