@@ -17,7 +17,7 @@ import polars as pl
 import xtrader as xt
 
 SUBSCRIPTIONS = {
-    "okx": ("okx:kind=option", "okx:kind=perpetual"),
+    "okx": ("okx:kind=option,base=BTC", "okx:kind=perpetual"),
     "deribit": ("deribit:kind=option", "deribit:kind=perpetual"),
 }
 OPTIONS = ("underlying_price", "mark_price", "mark_iv", "delta", "open_interest")

@@ -85,8 +85,8 @@ pub(super) fn left_out(selection: &Selection) -> Option<String> {
     let asked = if asked.is_empty() { "none".to_owned() } else { asked.join(" and ") };
     may_be_more.then(|| {
         format!(
-            "options are listed family by family, of which okx has no list: of the families, {asked} is looked through; \
-             subscribe others by their pair, e.g. okx-options:SOLUSD-*"
+            "okx lists options family by family, and the families nowhere; looked through: {asked}. Subscribe others by \
+             their pair, e.g. okx-options:SOLUSD-*"
         )
     })
 }
