@@ -244,13 +244,9 @@ impl Engine {
             EventKind::MixedTrades | EventKind::State => Outcome::Ignored(IgnoreReason::UnknownType),
         };
         cx.counters.scanner_miss += u64::from(missed);
-        let has_raced = match head.kind {
-            EventKind::AggTrade | EventKind::Trade => instrument.trades.carriers.has_raced(),
-            EventKind::Depth => instrument.book.carriers.has_raced(),
-            EventKind::Bbo => instrument.quotes.carriers.has_raced(),
-            // A book of another connection is known by more than its head.
-            EventKind::Book | EventKind::MixedTrades | EventKind::State => false,
-        };
+        // A book of another connection is known by more than its head.
+        let is_of_a_head = !matches!(head.kind, EventKind::Book | EventKind::MixedTrades | EventKind::State);
+        let has_raced = is_of_a_head && instrument.carriers(stream_of(head.kind)).is_some_and(|own| own.has_raced());
         if outcome == Outcome::Accepted && has_raced && !is_picked {
             let moment = Moment::of(&head.times);
             let told = Told { kind: head.kind, instrument: id, key: head.key, moment, feeds: [None; 2] };
@@ -445,7 +441,7 @@ impl Engine {
         for id in instruments.followers_of(index) {
             let Some(native) = self.instruments.get(id).map(|state| state.native.clone()) else { continue };
             let one = self.on_state(origin, &native, stream, row, is_last);
-            outcome = Some(outcome.map_or(one, |outcome: Outcome| outcome.and(one)));
+            outcome = Some(one.behind(outcome));
         }
         outcome.unwrap_or(kept)
     }
@@ -723,7 +719,7 @@ fn known_state(
     let mut outcome = None;
     for follower in instruments.iter_mut().filter(follows) {
         let one = known_to(cx, follower, origin, row, known)?;
-        outcome = Some(outcome.map_or(one, |outcome: Outcome| outcome.and(one)));
+        outcome = Some(one.behind(outcome));
     }
     outcome
 }
@@ -742,7 +738,7 @@ fn known_to(
         // A row is of one of its streams or of all: where one never spoke, the others tell.
         let Some(outcome) = instrument.states(stream).outcome_of(feed, row.time, origin.conn)? else { continue };
         known.push(KnownState { id: instrument.subject.id, stream, feed, time: row.time });
-        told = Some(told.map_or(outcome, |told: Outcome| told.and(outcome)));
+        told = Some(outcome.behind(told));
     }
     told
 }

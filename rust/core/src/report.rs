@@ -30,6 +30,11 @@ impl Outcome {
             (_, other) => other,
         }
     }
+
+    /// The same, row by row.
+    pub(crate) fn behind(self, before: Option<Self>) -> Self {
+        before.map_or(self, |before| before.and(self))
+    }
 }
 
 /// What became of a REST reply.

@@ -55,13 +55,16 @@ impl Engine {
                 return Err(self.not_listed(&selection, text));
             }
             // What only fits is left out where it cannot be taken in, unless nothing is left.
-            let misfits: Vec<ConfigError> = listed.iter().filter_map(|native| self.misfit(native)).collect();
-            if misfits.len() == listed.len()
-                && let Some(misfit) = misfits.into_iter().next()
-            {
-                return Err(misfit);
+            let (mut misfit, before) = (None, natives.len());
+            for native in listed {
+                match self.misfit(&native) {
+                    None => natives.push(native),
+                    Some(found) => misfit = misfit.or(Some(found)),
+                }
             }
-            natives.extend(listed.into_iter().filter(|native| self.misfit(native).is_none()));
+            if natives.len() == before {
+                misfit.map_or(Ok(()), Err)?;
+            }
         }
         self.judge_room(natives)
     }

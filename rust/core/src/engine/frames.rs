@@ -149,7 +149,7 @@ fn take_repeated_state(
     let feeds = feeds.map(|feed| feed.filter(|(stream, _)| cx.wants(*stream)));
     for (stream, feed) in feeds.into_iter().flatten() {
         let Some(one) = instrument.states(stream).outcome_of(feed, time, origin.conn)? else { continue };
-        outcome = Some(outcome.map_or(one, |outcome: Outcome| outcome.and(one)));
+        outcome = Some(one.behind(outcome));
     }
     outcome?;
     for (stream, feed) in feeds.into_iter().flatten() {

@@ -30,7 +30,6 @@ pub(super) struct InstrumentState {
     pub derivatives: StateStream,
     pub options: StateStream,
     pub liquidations: StateStream,
-    /// What of it is left out, as nobody has told what a contract is worth.
     /// The index it follows, by the exchange's name.
     pub index: Option<Box<str>>,
     /// Nobody asks for it any more.

@@ -10,7 +10,7 @@ use serde_json::json;
 use xtrader_runtime::live::{LiveOptions, LoginSource, Resolver};
 
 use crate::case::{Case, ProofOfLife};
-use crate::session::{PATIENCE, Session};
+use crate::session::Session;
 
 /// Connect, subscribe, be answered: books, trades, quotes and instruments come, and nothing else happens.
 pub fn every_stream_flows(case: &'static Case) {
@@ -74,8 +74,7 @@ pub fn a_connection_without_data_lives_on(case: &'static Case) {
         |_| {},
     );
     s.until_live();
-    s.simulator.pause();
-    assert!(s.simulator.wait_drained(PATIENCE));
+    s.stand_still();
     let answers = |s: &Session| {
         let pongs: u64 = s.simulator.with_truth(|truth| truth.connections().iter().map(|c| c.pongs).sum());
         pongs + s.simulator.with_truth(|truth| truth.connections().iter().map(|c| c.messages).sum::<u64>())
@@ -141,8 +140,7 @@ pub fn a_maintenance_is_one_outage(case: &'static Case) {
         },
     );
     s.until_live();
-    s.simulator.pause();
-    assert!(s.simulator.wait_drained(PATIENCE));
+    s.stand_still();
     let closed = json!({"times": 0});
     let refusals = [
         s.inject(json!({"kind": "rest_status", "status": 503}), json!({}), closed.clone()),
@@ -263,8 +261,7 @@ pub fn a_market_that_stands_still_is_quiet_and_not_dead(case: &'static Case) {
         },
     );
     s.until_live();
-    s.simulator.pause();
-    assert!(s.simulator.wait_drained(PATIENCE));
+    s.stand_still();
     let told = s.counter("/replies/accepted");
     s.until("REST has been asked of the streams", |s| s.counter("/replies/accepted") >= told + 2);
     s.simulator.resume();

@@ -174,11 +174,16 @@ impl Session {
         self.book(subject)["state"] == "live"
     }
 
+    /// Stops the market, and waits until all that it has said is on its way.
+    pub fn stand_still(&self) {
+        self.simulator.pause();
+        assert!(self.simulator.wait_drained(PATIENCE));
+    }
+
     /// Stops the market and waits until every book is where the exchange's is, the last trades have come, and what is
     /// missing has been awaited long enough to be named.
     pub fn settle(&mut self) {
-        self.simulator.pause();
-        assert!(self.simulator.wait_drained(PATIENCE));
+        self.stand_still();
         self.until("the last of everything", |s| {
             s.case.subjects.iter().all(|subject| {
                 let (book, trade) = s.simulator.with_truth(|truth| {

@@ -1,7 +1,7 @@
 //! Peers are judged: answers, first data, silence, backoff, snapshots that never fit.
 
 use super::harness::{A, B, World, agg_trade, agg_trade_at, depth, depth_at, quote, snapshot};
-use crate::config::{EngineConfig, Stream};
+use crate::config::{BookLimits, EngineConfig, Stream};
 use crate::engine::{Action, ConnDown, DownReason, HttpReply, Input};
 use crate::symbol::Venue;
 use crate::table::Table;
@@ -350,13 +350,19 @@ fn a_snapshot_that_lags_is_bridged_by_what_was_held() {
     assert_eq!(world.engine.books()[0].resyncs, 0);
 }
 
+/// Connected, with no book yet, and with such limits.
+fn holding(limit: impl FnOnce(&mut BookLimits)) -> World {
+    let mut config = super::harness::config(&[Stream::L2]);
+    limit(&mut config.book);
+    let mut world = World::new(config);
+    world.connect_all();
+    world
+}
+
 // Fault: X08
 #[test]
 fn held_events_are_bounded_and_the_oldest_dropped_and_counted() {
-    let mut config = super::harness::config(&[Stream::L2]);
-    config.book.max_held_events = 10;
-    let mut world = World::new(config);
-    world.connect_all();
+    let mut world = holding(|limits| limits.max_held_events = 10);
     for i in 1..=100 {
         world.frame(A, &depth("BTCUSDT", (i * 10, i * 10 + 1, i * 10 + 10), "", ""));
     }
@@ -368,10 +374,7 @@ fn held_events_are_bounded_and_the_oldest_dropped_and_counted() {
 // Fault: X08
 #[test]
 fn levels_of_held_events_are_bounded_too_and_the_newest_is_always_kept() {
-    let mut config = super::harness::config(&[Stream::L2]);
-    config.book.max_held_levels = 10;
-    let mut world = World::new(config);
-    world.connect_all();
+    let mut world = holding(|limits| limits.max_held_levels = 10);
     let levels = |n: i64| (0..n).map(|price| format!(r#"["{}.0","1"]"#, 100 + price)).collect::<Vec<_>>().join(",");
     for (i, many) in [(1, 4), (2, 4), (3, 4), (4, 11), (5, 1)] {
         world.frame(A, &depth("BTCUSDT", (i * 10, i * 10 + 1, i * 10 + 10), &levels(many), ""));
