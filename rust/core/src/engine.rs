@@ -796,8 +796,10 @@ fn admit<'i>(
     if state.has_ended {
         return Err(Outcome::Ignored(IgnoreReason::Ended));
     }
-    if unconverted::is_needed(cx, state, stream) {
-        return Err(unconverted::leave_out(cx, registry, state, origin, stream));
+    if unconverted::is_needed(cx, state, stream)
+        && let Some(outcome) = unconverted::leave_out(cx, registry, state, origin, stream)
+    {
+        return Err(outcome);
     }
     Ok(state)
 }

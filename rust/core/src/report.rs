@@ -390,10 +390,10 @@ impl Counters {
         }
     }
 
-    /// Frames that were held are taken by the book.
-    pub(crate) fn held_accepted(&mut self, frames: u64) {
-        self.held -= frames;
-        self.accepted += frames;
+    /// A frame that was held comes to this.
+    pub(crate) fn held_came_to(&mut self, outcome: Outcome) {
+        self.held -= 1;
+        self.frame(outcome);
     }
 
     /// Frames that were held say what the book has taken since.

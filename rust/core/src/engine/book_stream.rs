@@ -9,8 +9,8 @@ use super::carriers::Carriers;
 use super::context::{Context, Origin, Subject};
 use super::gaps::{self, Finding, OpenGap};
 use super::input::RequestId;
-use super::taken;
 use super::verify::{Samples, print_of};
+use super::{taken, unconverted};
 use crate::book::OrderBook;
 use crate::book::checksum::Checksum;
 use crate::book::sync::{BookSync, Placed, SnapshotVerdict, SyncRules, Verdict};
@@ -269,7 +269,7 @@ impl BookStream {
                 if !self.held.is_empty() {
                     self.drain(cx, subject, origin);
                 }
-                return Outcome::Accepted;
+                return unconverted::taken_by_book(cx, subject);
             }
             Verdict::Gap => {
                 // What is held before it tells more exactly what is missing.
@@ -385,8 +385,8 @@ impl BookStream {
         let before = std::mem::replace(&mut self.position, head.last_id);
         self.is_unsampled = true;
         cx.arm_top();
-        if !cx.wants(Stream::L2) {
-            // The book is only sampled.
+        if !cx.wants(Stream::L2) || unconverted::is_needed_for(cx, subject) {
+            // The book is only sampled, or only followed.
             return;
         }
         let snapshot = if head.is_snapshot { flags::SNAPSHOT } else { 0 };
@@ -443,9 +443,7 @@ impl BookStream {
                 Broken::Range => RejectReason::Range,
             });
         }
-        if let Some(gap) = self.gap.take() {
-            gap.close(cx, subject, origin, Repaired::None);
-        }
+        self.resume(cx, subject, origin);
         self.sync.channel_snapshot_taken(id, head.times.event, origin.conn);
         self.attempts = 0;
         self.taken_at = cx.now.at.mono;
@@ -455,7 +453,22 @@ impl BookStream {
         self.emit(cx, subject, origin, &book_head, None, Source::Ws);
         self.carriers.took(origin.ts_recv);
         self.drain(cx, subject, origin);
-        Outcome::Accepted
+        unconverted::taken_by_book(cx, subject)
+    }
+
+    /// A row of the whole book is to follow: the gap before it ends. Where that is left out with all that come, one is open.
+    fn resume(&mut self, cx: &mut Context, subject: Subject, origin: Origin) {
+        self.gap = match (self.gap.take(), unconverted::is_needed_for(cx, subject)) {
+            (None, true) => {
+                self.stats.gaps += 1;
+                Some(OpenGap::open(cx, subject, origin, Stream::L2, Finding::unconverted(), &self.carriers))
+            }
+            (Some(gap), false) => {
+                gap.close(cx, subject, origin, Repaired::None);
+                None
+            }
+            (gap, _) => gap,
+        };
     }
 
     /// Ids in a chain cannot be counted, only bounded: whatever is missing ends in `(book's id, prev]`.
@@ -563,6 +576,7 @@ impl BookStream {
         let head = BookHead { is_snapshot: true, last_id: self.position, ..BookHead::default() };
         let origin = Origin { ts_recv: boundary, suspect: 0, conn: ConnId::NONE };
         let is_unsampled = self.is_unsampled;
+        self.resume(cx, subject, origin);
         self.emit(cx, subject, origin, &head, Some(&levels), Source::Checkpoint);
         // The book is as it was.
         self.is_unsampled = is_unsampled;

@@ -1,6 +1,6 @@
 //! The best levels of live books, sampled.
 
-use super::{Engine, NO_TIMES, own_origin};
+use super::{Engine, NO_TIMES, own_origin, unconverted};
 use crate::config::Stream;
 use crate::table::flags;
 
@@ -11,7 +11,8 @@ impl Engine {
         let origin = own_origin(&self.cx);
         let depth = self.cx.config.l2_top.depth;
         for state in self.instruments.iter_mut() {
-            if state.book.id().is_none() || !std::mem::take(&mut state.book.is_unsampled) {
+            let is_silent = state.book.id().is_none() || unconverted::is_needed_for(&self.cx, state.subject);
+            if is_silent || !std::mem::take(&mut state.book.is_unsampled) {
                 continue;
             }
             let suspect = if state.book.may_cross && state.book.book.is_crossed() { flags::BAD_BOOK } else { 0 };

@@ -2,9 +2,11 @@
 //!
 //! Where reference data cover the instrument's market, it is one of its kind that they do not explain (a new type, a new
 //! listing, a contradiction in itself): its rows are left out, counted, and named by a gap that is open until the first
-//! row after it is explained, of a book its next snapshot. Where nothing covers its market, everything of it would be left out: that is for the user to decide.
+//! row after it is explained. A book counts in the exchange's own units: it is followed all the same, and its rows go on
+//! with the whole of it as soon as they can. Where nothing covers its market, everything of it would be left out: that is
+//! for the user to decide.
 
-use super::context::{Context, Origin};
+use super::context::{Context, Origin, Subject};
 use super::gaps::Finding;
 use super::instrument::InstrumentState;
 use super::registry::Registry;
@@ -12,10 +14,25 @@ use crate::config::{ConfigError, SizeUnit, Stream};
 use crate::instrument::Conversion;
 use crate::report::{IgnoreReason, Outcome};
 
-/// Whether a row of this stream needs what nobody has told.
+/// What is left out comes to this.
+const LEFT_OUT: Outcome = Outcome::Ignored(IgnoreReason::NoReference);
+
+/// Whether rows with sizes of this instrument need what nobody has told.
+#[inline]
+pub(super) fn is_needed_for(cx: &Context, subject: Subject) -> bool {
+    subject.conversion == Conversion::Unknown && cx.config.size_unit == SizeUnit::Base
+}
+
+/// Whether a row of this stream does.
 #[inline]
 pub(super) fn is_needed(cx: &Context, state: &InstrumentState, stream: Stream) -> bool {
-    state.subject.conversion == Conversion::Unknown && cx.config.size_unit == SizeUnit::Base && counts_contracts(stream)
+    is_needed_for(cx, state.subject) && counts_contracts(stream)
+}
+
+/// What a frame comes to that a book has taken: its row may have been left out.
+#[inline]
+pub(super) fn taken_by_book(cx: &Context, subject: Subject) -> Outcome {
+    if is_needed_for(cx, subject) { LEFT_OUT } else { Outcome::Accepted }
 }
 
 /// States have no sizes but open interest, which comes in base units where it comes at all (OKX §5).
@@ -26,7 +43,7 @@ fn counts_contracts(stream: Stream) -> bool {
     }
 }
 
-/// Leaves a row out, or stops. See the module.
+/// Leaves a row out, or stops; `None` where a book takes it nevertheless. See the module.
 #[cold]
 pub(super) fn leave_out(
     cx: &mut Context,
@@ -34,14 +51,16 @@ pub(super) fn leave_out(
     state: &mut InstrumentState,
     origin: Origin,
     stream: Stream,
-) -> Outcome {
+) -> Option<Outcome> {
     let market = state.subject.exchange;
     // A name that nobody can parse is of no market: no reference data that are missing would explain it.
     if market != cx.config.venue.word() && !registry.covers(&state.native, market) {
         let (exchange, symbol) = (market.id(), state.native.to_string());
         cx.fault.get_or_insert(ConfigError::MissingReference { exchange, symbol });
+    } else if stream == Stream::L2 {
+        return None;
     } else {
         state.suspend(cx, origin, stream, Finding::unconverted());
     }
-    Outcome::Ignored(IgnoreReason::NoReference)
+    Some(LEFT_OUT)
 }

@@ -6,6 +6,7 @@ use crate::config::Stream;
 use crate::engine::context::{Context, Origin, Subject};
 use crate::engine::gaps::OpenGap;
 use crate::engine::timers::Timer;
+use crate::engine::unconverted;
 use crate::event::{BookHead, DecodedLevels};
 use crate::symbol::ConnId;
 use crate::table::{GapCause, GapEvidence, Repaired};
@@ -40,7 +41,7 @@ impl BookStream {
     pub(super) fn settle(&mut self, cx: &mut Context, subject: Subject, held: &Held) {
         let repeats = match self.sync.judge(&held.diff) {
             Verdict::Apply => {
-                cx.counters.held_accepted(1);
+                cx.counters.held_came_to(unconverted::taken_by_book(cx, subject));
                 self.accept(cx, subject, held.origin, &held.diff, &held.head, Some(&held.levels));
                 held.copies
             }

@@ -8,7 +8,7 @@ use crate::engine::timers::Timer;
 use crate::event::BookHead;
 use crate::exchange::{Protocol, SnapshotSource, with_protocol};
 use crate::report::{IgnoreReason, Outcome, RejectReason, ReplyOutcome};
-use crate::table::{Repaired, Source};
+use crate::table::Source;
 use crate::time::NS_PER_MS;
 
 /// Changes that have been without the snapshot before them for so long, in nanoseconds of ours, stay without: one of the
@@ -94,9 +94,7 @@ impl BookStream {
             }
             return ReplyOutcome::Ignored(IgnoreReason::SnapshotCrossed);
         }
-        if let Some(gap) = self.gap.take() {
-            gap.close(cx, subject, origin, Repaired::None);
-        }
+        self.resume(cx, subject, origin);
         self.sync.snapshot_taken(id, made);
         self.attempts = 0;
         self.taken_at = cx.now.at.mono;

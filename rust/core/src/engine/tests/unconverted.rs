@@ -3,10 +3,10 @@
 use serde_json::json;
 
 use super::frames::{T0, okx_book, okx_instruments, okx_spot, okx_state, okx_swap, okx_trade};
-use super::harness::{A, World, live_config};
+use super::harness::{A, B, World, live_config};
 use crate::config::{ConfigError, EngineConfig, Mode, offered};
 use crate::engine::{Input, Link};
-use crate::symbol::Venue;
+use crate::symbol::{ConnId, Venue};
 use crate::table::Table;
 
 /// An OKX recording in base units, its connection up.
@@ -61,16 +61,129 @@ fn what_was_left_out_begins_with_its_first_row_after_it_is_explained() {
     world.frame(A, &okx_trade(native, 1, 1, T0));
     world.frame(A, &okx_book(native, (-1, 5), T0, &levels, &[("2", "2")], 0));
     tell(&mut world, &[okx_swap("BTC", "USDT", "live"), okx_swap("NEW", "USDT", "live")]);
-    assert_eq!((named(&mut world, "trades").len(), named(&mut world, "l2").len()), (1, 1), "nothing came yet");
+    assert_eq!(named(&mut world, "trades").len(), 1, "nothing came yet");
     world.frame(A, &okx_trade(native, 2, 1, T0 + 1));
-    world.frame(A, &okx_book(native, (5, 6), T0 + 1, &levels, &[], 0));
     assert_eq!(size_of(&mut world), ["NEWUSDT|0.02"]);
     let trades = named(&mut world, "trades");
     assert_eq!(trades, ["trades||".to_owned(), format!("trades||{}", world.now.wall)], "how many, nobody knows");
-    assert_eq!(named(&mut world, "l2"), ["l2||"], "a change makes no book");
-    world.frame(A, &okx_book(native, (-1, 7), T0 + 2, &levels, &[("2", "3")], 0));
-    assert_eq!(named(&mut world, "l2").len(), 2);
-    assert_eq!(world.rows(Table::L2, &["is_snapshot", "ask_sizes"]), ["true|[0.03]"]);
+}
+
+/// What comes of a new listing's book on two connections: a snapshot, changes, one that comes early, and their copies.
+fn book_of_a_listing(native: &str) -> Vec<(ConnId, String)> {
+    let book = |ids, ts, bids: &[_], asks: &[_]| okx_book(native, ids, T0 + ts, bids, asks, 0);
+    let (early, between) = (book((7, 8), 3, &[("1", "5")], &[]), book((6, 7), 2, &[], &[("2", "0"), ("3", "4")]));
+    vec![
+        (A, book((-1, 5), 0, &[("1", "2")], &[("2", "2")])),
+        (B, book((-1, 5), 0, &[("1", "2")], &[("2", "2")])),
+        (A, book((5, 6), 1, &[("0.5", "7")], &[])),
+        (B, book((5, 6), 1, &[("0.5", "7")], &[])),
+        // Held until the other connection brings what is between.
+        (A, early.clone()),
+        (B, between),
+        (B, early),
+        (A, book((8, 9), 4, &[("0.5", "0")], &[])),
+    ]
+}
+
+#[test]
+fn a_book_that_came_before_what_its_contracts_are_worth_goes_on_whole_the_moment_that_is_told() {
+    let frames = book_of_a_listing("NEW-USDT-SWAP");
+    let columns = ["is_snapshot", "source", "last_id", "bid_prices", "bid_sizes", "ask_prices", "ask_sizes"];
+    // The book after each frame, as the frames say it, in base units of a hundredth.
+    let first = "[1]|[0.02]|[2]|[0.02]";
+    let second = "[1,0.5]|[0.02,0.07]|[2]|[0.02]";
+    let third = "[1,0.5]|[0.05,0.07]|[3]|[0.04]";
+    let books = [first, first, second, second, second, third, third, "[1]|[0.05]|[3]|[0.04]"];
+    let ids = [5, 5, 6, 6, 6, 8, 8, 9];
+    let changes: Vec<(usize, &str)> = vec![
+        (0, "true|ws|5|[1]|[0.02]|[2]|[0.02]"),
+        (2, "false|ws|6|[0.5]|[0.07]|[]|[]"),
+        (5, "false|ws|7|[]|[]|[2,3]|[0,0.04]"),
+        (5, "false|ws|8|[1]|[0.05]|[]|[]"),
+        (7, "false|ws|9|[0.5]|[0]|[]|[]"),
+    ];
+    for told_behind in 0..frames.len() {
+        let mut world = recording();
+        world.input(Input::ConnUp { conn: B, url: "", link: Link::default() });
+        tell(&mut world, &[okx_swap("BTC", "USDT", "live")]);
+        for (n, (conn, frame)) in frames.iter().enumerate() {
+            world.frame(*conn, frame);
+            if n == told_behind {
+                assert_eq!(world.rows(Table::L2, &["source"]), [""; 0], "behind {told_behind}");
+                tell(&mut world, &[okx_swap("BTC", "USDT", "live"), okx_swap("NEW", "USDT", "live")]);
+            }
+        }
+        let whole = format!("true|checkpoint|{}|{}", ids[told_behind], books[told_behind]);
+        let after = changes.iter().filter(|(n, _)| *n > told_behind).map(|(_, row)| (*row).to_owned());
+        let expected: Vec<String> = std::iter::once(whole).chain(after).collect();
+        assert_eq!(world.rows(Table::L2, &columns), expected, "behind {told_behind}");
+        let resumed = world.now.wall;
+        let gaps = world.rows(Table::Gaps, &["stream", "cause", "evidence", "ts_resumed"]);
+        let of_book = [String::new(), resumed.to_string()].map(|at| format!("l2|overflow|shell|{at}"));
+        assert_eq!(gaps.iter().filter(|row| row.contains("overflow")).cloned().collect::<Vec<_>>(), of_book);
+        // Each frame comes to the same, but what would have been a row is left out.
+        let left_out = changes.iter().filter(|(n, _)| *n <= told_behind).count();
+        let (accepted, copies) = (changes.len() - left_out, 2);
+        assert_eq!(world.count("/frames/ignored/no_reference"), left_out as u64, "behind {told_behind}");
+        assert_eq!(world.count("/frames/accepted"), accepted as u64, "behind {told_behind}");
+        assert_eq!(world.count("/frames/duplicate"), copies, "behind {told_behind}");
+        assert_eq!(world.count("/frames/held"), 0, "behind {told_behind}");
+    }
+}
+
+#[test]
+fn a_book_that_breaks_while_its_rows_are_left_out_is_one_gap_until_it_can_be_told_whole() {
+    let native = "NEW-USDT-SWAP";
+    let (listed, new) = (okx_swap("BTC", "USDT", "live"), okx_swap("NEW", "USDT", "live"));
+    let snapshot = |id| okx_book(native, (-1, id), T0 + id, &[("1", "2")], &[("2", "2")], 0);
+    let broken = |world: &mut World| {
+        world.frame(A, &snapshot(5));
+        world.frame(A, &okx_book(native, (7, 8), T0 + 8, &[("1", "9")], &[], 0));
+        world.rows(Table::Gaps, &["cause", "ts_resumed"])
+    };
+    // The snapshot comes first, then the reference row; and the other way round.
+    for is_whole_first in [true, false] {
+        let mut world = recording();
+        tell(&mut world, std::slice::from_ref(&listed));
+        assert_eq!(broken(&mut world), ["overflow|"]);
+        if is_whole_first {
+            world.frame(A, &snapshot(9));
+        }
+        tell(&mut world, &[listed.clone(), new.clone()]);
+        if !is_whole_first {
+            assert_eq!(world.rows(Table::L2, &["source"]), [""; 0], "a broken book is not told");
+            assert_eq!(world.rows(Table::Gaps, &["cause"]), ["overflow"]);
+            world.frame(A, &snapshot(9));
+        }
+        let source = if is_whole_first { "checkpoint" } else { "ws" };
+        let told = world.rows(Table::L2, &["is_snapshot", "source", "last_id", "bid_sizes"]);
+        assert_eq!(told, [format!("true|{source}|9|[0.02]")]);
+        assert_eq!(world.rows(Table::Gaps, &["cause", "ts_resumed"])[1..], [format!("overflow|{}", world.now.wall)]);
+    }
+}
+
+#[test]
+fn a_contract_that_is_explained_no_more_is_left_out_from_then_on_and_its_best_levels_with_it() {
+    let mut world = recording();
+    let (swap, mut odd) = (okx_swap("BTC", "USDT", "live"), okx_swap("BTC", "USDT", "live"));
+    odd["ctValCcy"] = "USDT".into();
+    let book = |ids, size| okx_book("BTC-USDT-SWAP", ids, T0, &[("1", size)], &[("2", "2")], 0);
+    let sampled = |world: &mut World| {
+        world.pass_ms(60_000);
+        world.rows(Table::L2Top, &["bid_sizes"])
+    };
+    tell(&mut world, std::slice::from_ref(&swap));
+    world.frame(A, &book((-1, 5), "2"));
+    assert_eq!(sampled(&mut world), ["[0.02]"]);
+    let closed = world.now.wall;
+    tell(&mut world, &[odd]);
+    assert_eq!(world.rows(Table::Gaps, &["stream", "cause", "ts_detected"]), [format!("l2|overflow|{closed}")]);
+    world.frame(A, &book((5, 6), "3"));
+    assert_eq!((sampled(&mut world).len(), world.rows(Table::L2, &["source"]).len()), (1, 1));
+    tell(&mut world, &[swap]);
+    assert_eq!(sampled(&mut world)[1..], ["[0.03]"], "though nothing has changed since");
+    assert_eq!(world.rows(Table::L2, &["source", "bid_sizes"]), ["ws|[0.02]", "checkpoint|[0.03]"]);
+    assert_eq!(world.rows(Table::Gaps, &["ts_resumed"]).iter().filter(|at| !at.is_empty()).count(), 1);
 }
 
 #[test]
