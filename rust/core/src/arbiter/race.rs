@@ -9,7 +9,7 @@ use crate::symbol::ConnId;
 
 /// Connections that are compared at once; the one that has been quiet longest makes room.
 const LEGS: usize = 16;
-/// Events that wait for their copies. Of one that had to make room the [`Trail`] tells how late a copy is.
+/// The latest events: they wait for their copies. Of one that had to make room the [`Trail`] tells how late a copy is.
 const SLOTS: usize = 128;
 
 /// A frame, as far as the race is concerned.
@@ -75,6 +75,8 @@ struct Leg {
     /// As above, before its last hole.
     run_before: (i64, i64),
     heard: u64,
+    /// Which event it brings next, unless it left some out.
+    next: u64,
 }
 
 impl Leg {
@@ -97,7 +99,7 @@ impl Leg {
 /// An event and those who brought it.
 #[derive(Clone, Copy, Debug)]
 struct Slot {
-    key: Option<i64>,
+    key: i64,
     mono: u64,
     /// A bit for each leg that has brought it or has no part in it.
     brought: u16,
@@ -105,7 +107,8 @@ struct Slot {
     leader: ConnId,
 }
 
-const EMPTY: Slot = Slot { key: None, mono: 0, brought: 0, leader: ConnId::NONE };
+/// Nobody is waited for.
+const EMPTY: Slot = Slot { key: i64::MIN, mono: 0, brought: u16::MAX, leader: ConnId::NONE };
 
 /// See the module.
 #[derive(Clone, Debug)]
@@ -114,7 +117,11 @@ pub struct Race {
     seats: Seats,
     /// A bit for each leg that has a connection.
     running: u16,
+    /// In the order of their keys: event `n` at `n % SLOTS`. Those that come one after the other lie so, and whoever brings
+    /// them in order finds the next without a search.
     slots: [Slot; SLOTS],
+    /// The number of the next event.
+    next: u64,
     trail: Trail,
     /// The highest key so far.
     high: i64,
@@ -127,6 +134,7 @@ impl Default for Race {
             seats: Seats::default(),
             running: 0,
             slots: [EMPTY; SLOTS],
+            next: 0,
             trail: Trail::default(),
             high: i64::MIN,
         }
@@ -143,51 +151,40 @@ pub struct Copied {
 }
 
 impl Race {
-    /// The most frequent kind of frame: its event is known, still waits for its copies, and had none from this connection.
-    /// Comes to the same as [`Self::note`] of what is not fresh and follows `before`. `None`, and nothing has changed, where
-    /// it is of another kind.
+    /// The most frequent kind of frame: its event is known, still waits for its copies, and is the next one of this
+    /// connection. Comes to the same as [`Self::note`] of what is not fresh and follows `before`. `None`, and nothing has
+    /// changed, where it is of another kind.
     #[inline(always)]
     pub fn note_copy(&mut self, conn: ConnId, key: i64, before: i64, mono: u64) -> Option<Copied> {
-        let (slot, leg, bit) = self.meet(conn, key)?;
-        if slot.key != Some(key) || slot.brought & bit != 0 {
+        let (at, leg) = self.seats.find_mut(&mut self.legs, conn, |leg| leg.conn)?;
+        let (slot, bit) = (&mut self.slots[place(leg.next)], 1_u16.checked_shl(at as u32)?);
+        if slot.key != key || slot.brought & bit != 0 || !leg.is_running {
             return None;
         }
         leg.pass(before.min(key.wrapping_sub(1)), key, mono);
+        leg.next += 1;
         slot.brought |= bit;
         // No branch: whether it is the first copy nobody can guess.
         let leader = std::mem::replace(&mut slot.leader, ConnId::NONE);
         Some(Copied { ns: mono.saturating_sub(slot.mono), leader })
     }
 
-    /// The most frequent kind of news, on a connection that was there before. Comes to the same as [`Self::note`] of what is
-    /// fresh and follows `before`. `None`, and nothing has changed, where it is of another kind.
+    /// The most frequent kind of news: above all that came, on a connection that was there before. Comes to the same as
+    /// [`Self::note`] of what is fresh and follows `before`. `None`, and nothing has changed, where it is of another kind.
     #[inline(always)]
     pub fn note_first(&mut self, conn: ConnId, key: i64, before: i64, mono: u64) -> Option<Heat> {
-        let (slot, leg, bit) = self.meet(conn, key)?;
-        if slot.key == Some(key) {
+        let (at, leg) = self.seats.find_mut(&mut self.legs, conn, |leg| leg.conn)?;
+        let brought = 1_u16.checked_shl(at as u32)?;
+        if key <= self.high || !leg.is_running {
             return None;
         }
         leg.pass(before.min(key.saturating_sub(1)), key, mono);
-        let left = std::mem::replace(slot, Slot { key: Some(key), mono, brought: bit, leader: conn });
-        self.rise(key, mono);
+        let left = std::mem::replace(&mut self.slots[place(self.next)], Slot { key, mono, brought, leader: conn });
+        self.next += 1;
+        leg.next = self.next;
+        self.high = key;
+        self.trail.note(key, mono);
         Some(Heat { place: Place::First, is_spared: false, missed: self.missed(&left) })
-    }
-
-    /// An event came.
-    #[inline(always)]
-    fn rise(&mut self, key: i64, mono: u64) {
-        if key > self.high {
-            self.high = key;
-            self.trail.note(key, mono);
-        }
-    }
-
-    /// The place of an event, the leg of a connection that is there, and the bit of that.
-    #[inline(always)]
-    fn meet(&mut self, conn: ConnId, key: i64) -> Option<(&mut Slot, &mut Leg, u16)> {
-        let at = self.seats.find(&self.legs, conn, |leg| leg.conn)?;
-        let leg = self.legs.get_mut(at).filter(|leg| leg.is_running)?;
-        Some((&mut self.slots[place(key)], leg, 1_u16.checked_shl(at as u32)?))
     }
 
     /// A frame came.
@@ -196,26 +193,66 @@ impl Race {
         let Arrival { key, is_fresh, mono, .. } = arrival;
         let at = self.leg(conn, arrival);
         let bit = 1_u16 << at;
-        self.rise(key, mono);
-        let slot = &mut self.slots[place(key)];
+        if key > self.high {
+            self.high = key;
+            self.trail.note(key, mono);
+        }
         let mut heat = Heat { place: Place::Apart, is_spared: false, missed: 0 };
-        if slot.key == Some(key) {
+        let number = self.find(key);
+        let has_made_room = self.is_below_all(number);
+        let slot = &mut self.slots[place(number)];
+        self.legs[at].next = number + 1;
+        if number < self.next && slot.key == key {
             if slot.brought & bit == 0 {
                 let leader = Some(std::mem::replace(&mut slot.leader, ConnId::NONE)).filter(|of| *of != ConnId::NONE);
                 heat.place = Place::Behind { ns: mono.saturating_sub(slot.mono), leader };
                 slot.brought |= bit;
             }
         } else if is_fresh {
-            let left = std::mem::replace(slot, Slot { key: Some(key), mono, brought: bit, leader: conn });
+            let left = self.insert(number, Slot { key, mono, brought: bit, leader: conn });
             heat.place = Place::First;
             heat.missed = self.missed(&left);
-        } else if slot.key > Some(key) && key > self.legs[at].begin {
-            // It had to make room, and whoever had not brought it by then was thought never to bring it.
+        } else if has_made_room && key > self.legs[at].begin {
+            // It was there, and whoever had not brought it by then was thought never to bring it.
             let arrived = self.trail.latest_arrival(key).map_or(slot.mono, |arrived| arrived.min(slot.mono));
             heat.place = Place::Behind { ns: mono.saturating_sub(arrived), leader: None };
             heat.is_spared = true;
         }
         heat
+    }
+
+    /// The number of the oldest event that waits.
+    fn oldest(&self) -> u64 {
+        self.next.saturating_sub(SLOTS as u64)
+    }
+
+    /// What would come before all that wait has no room any more.
+    fn is_below_all(&self, number: u64) -> bool {
+        number == self.oldest() && self.next >= SLOTS as u64
+    }
+
+    /// The number of the first event that waits and is not below this one; of the next where all are.
+    fn find(&self, key: i64) -> u64 {
+        let (mut from, mut to) = (self.oldest(), self.next);
+        while from < to {
+            let middle = from.midpoint(to);
+            if self.slots[place(middle)].key < key { from = middle + 1 } else { to = middle }
+        }
+        from
+    }
+
+    /// An event takes its place among those that wait. Says which one has to make room for it.
+    fn insert(&mut self, number: u64, slot: Slot) -> Slot {
+        if self.is_below_all(number) {
+            return slot;
+        }
+        let left = self.slots[place(self.next)];
+        for later in (number..self.next).rev() {
+            self.slots[place(later + 1)] = self.slots[place(later)];
+        }
+        self.slots[place(number)] = slot;
+        self.next += 1;
+        left
     }
 
     /// The number of the connection's leg, which has come as far as this frame.
@@ -256,6 +293,7 @@ impl Race {
             last: i64::MIN,
             run_before: (i64::MIN, i64::MIN),
             heard: mono,
+            next: self.next,
         };
         let free = self.legs.iter().position(|leg| leg.conn == ConnId::NONE);
         let at = match free {
@@ -283,10 +321,7 @@ impl Race {
     #[inline]
     fn missed(&self, slot: &Slot) -> u16 {
         let open = self.running & !slot.brought;
-        match slot.key {
-            Some(key) if open != 0 => self.not_passed(key, open),
-            _ => 0,
-        }
+        if open != 0 { self.not_passed(slot.key, open) } else { 0 }
     }
 
     #[cold]
@@ -331,19 +366,19 @@ impl Race {
     /// Ids begin anew: nothing that came is comparable with what comes.
     pub fn restart(&mut self) {
         self.slots.fill(EMPTY);
+        self.next = 0;
         self.trail.clear();
         self.high = i64::MIN;
         for leg in &mut self.legs {
-            (leg.is_running, leg.run, leg.last) = (false, i64::MIN, i64::MIN);
+            (leg.is_running, leg.run, leg.last, leg.next) = (false, i64::MIN, i64::MIN, 0);
         }
     }
 }
 
-/// Keys come in all steps: one, dozens, whole milliseconds, seconds. By this factor none of them comes to few places; by
-/// that of the golden ratio a tenth of a second in nanoseconds comes to eight.
-#[inline]
-fn place(key: i64) -> usize {
-    (key.cast_unsigned().wrapping_mul(0xD6E8_FEB8_6659_FD93) >> (u64::BITS - SLOTS.ilog2())) as usize
+/// Where an event waits.
+#[inline(always)]
+fn place(number: u64) -> usize {
+    (number % SLOTS as u64) as usize
 }
 
 #[cfg(test)]

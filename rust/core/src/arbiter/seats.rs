@@ -29,6 +29,18 @@ impl Seats {
         *guess = u8::try_from(at).unwrap_or_default();
         Some(at)
     }
+
+    /// As [`Self::find`], with the entry.
+    #[inline(always)]
+    pub fn find_mut<'l, T>(
+        &mut self,
+        list: &'l mut [T],
+        conn: ConnId,
+        of: impl Fn(&T) -> ConnId,
+    ) -> Option<(usize, &'l mut T)> {
+        let at = self.find(list, conn, of)?;
+        list.get_mut(at).map(|entry| (at, entry))
+    }
 }
 
 #[cold]

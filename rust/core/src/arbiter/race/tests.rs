@@ -247,14 +247,54 @@ proptest! {
 }
 
 #[test]
-fn events_wait_side_by_side_whatever_the_step_of_their_keys() {
-    const MS: i64 = 1_000_000;
-    for step in [1, 2, 3, 7, 10, 64, 100, 128, 1000, MS, 8 * MS, 20 * MS, 100 * MS, 250 * MS, 500 * MS, 1000 * MS] {
-        for begin in [5_000_000_000, 1_700_000_000_123 * MS, 1_790_000_000_000 * MS] {
-            let mut places: Vec<usize> = (0..SLOTS as i64 / 2).map(|n| place(begin + n * step)).collect();
-            places.sort_unstable();
-            places.dedup();
-            assert!(places.len() >= SLOTS / 5, "{} at steps of {step} from {begin}", places.len());
+fn the_latest_events_wait_whatever_the_step_of_their_keys_and_the_order_they_came_in() {
+    for step in [1, 2, 100, 1_000_000, 1_000_000_000] {
+        let mut accounts = Accounts::default();
+        for conn in [A, B] {
+            accounts.note(conn, 0, None, conn == A, 0);
+        }
+        let many = SLOTS as i64;
+        // Every third is brought late.
+        let late = |n: &i64| n % 3 == 1;
+        for n in (1..=many).filter(|n| !late(n)).chain((1..=many).filter(late)) {
+            assert_eq!(accounts.note(A, n * step, Some(0), true, n.unsigned_abs()), Place::First);
+        }
+        for n in 1..=many {
+            let ns = 1000 - n.unsigned_abs();
+            let place = accounts.note(B, n * step, Some((n - 1) * step), false, 1000);
+            assert_eq!(place, Place::Behind { ns, leader: Some(A) }, "{n} of steps of {step}");
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn what_is_noted_at_once_comes_to_the_same_as_what_is_noted_slowly(
+        frames in prop::collection::vec((0..3_usize, prop::sample::select(vec![-3_i64, 0, 1, 1, 1, 1, 1, 1, 2, 7])), 1..600),
+    ) {
+        let (mut quick, mut slow) = (Race::default(), Race::default());
+        let (mut at, mut seen) = ([0_i64; 3], std::collections::BTreeSet::new());
+        for (mono, (leg, step)) in (0_u64..).zip(frames) {
+            at[leg] += step;
+            let (conn, key, before) = (ConnId(leg as u16 + 1), at[leg], at[leg] - 1);
+            let is_fresh = seen.insert(key);
+            let wanted = slow.note(conn, Arrival { key, follows: Some(before), is_fresh, mono });
+            let at_once = if is_fresh {
+                quick.note_first(conn, key, before, mono)
+            } else {
+                quick.note_copy(conn, key, before, mono).map(|Copied { ns, leader }| Heat {
+                    place: Place::Behind { ns, leader: Some(leader).filter(|of| *of != ConnId::NONE) },
+                    is_spared: false,
+                    missed: 0,
+                })
+            };
+            let told = match at_once {
+                Some(told) => told,
+                None => quick.note(conn, Arrival { key, follows: Some(before), is_fresh, mono }),
+            };
+            prop_assert_eq!(told, wanted);
+            quick.seats = slow.seats;
+            prop_assert_eq!(format!("{quick:?}"), format!("{slow:?}"));
         }
     }
 }
