@@ -351,7 +351,7 @@ class StreamConfig(Settings):
     about as much again as what they repeat."""
     numeric: Numeric = "float"
     """How prices and sizes stand in the tables: `float64`, `decimal128(38, 18)`, or mantissas with their scale. `fixed`
-    holds no base units of inverse contracts."""
+    holds no base units of inverse contracts: by name they are refused, of a pattern left out."""
     size_unit: SizeUnit = "base"
     """What a size counts: base units, or the exchange's own (contracts, or quote units of inverse ones)."""
     connections: int = Field(1, ge=1, le=16)

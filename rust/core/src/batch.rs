@@ -182,6 +182,11 @@ impl Batches {
         }
     }
 
+    /// What the number stands for.
+    pub(crate) fn text(&self, symbol: SymbolId) -> &str {
+        &self.context.symbols.text(symbol).text
+    }
+
     /// Appends to `trades`. `texts` holds its id, where that is one.
     ///
     /// # Errors

@@ -3,10 +3,12 @@
 //! Defaults live here and nowhere else in Rust; the Python model repeats them and a test compares the two.
 
 mod arbitration;
+mod row_form;
 mod selection;
 mod streams;
 
 pub use arbitration::{Arbitration, DedupLimits, Verify};
+pub use row_form::RowForm;
 pub use selection::{Condition, Selection, What};
 
 use serde::{Deserialize, Serialize};
@@ -337,6 +339,9 @@ pub struct EngineConfig {
     /// What a size counts.
     #[serde(default)]
     pub size_unit: SizeUnit,
+    /// In the replay of a session of ours whose rows are to be otherwise: how they were, see [`Self::write_as`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub begun_for: Option<RowForm>,
     /// Connections that carry each stream, 1 … 16: of what comes on several the first arrival counts. Each costs the
     /// exchange's whole rate of bytes, and one connection of what it allows.
     #[serde(default = "one")]
@@ -551,6 +556,17 @@ pub enum ConfigError {
         /// Which instrument, by the exchange's own name.
         symbol: String,
     },
+    /// Base units of inverse contracts in `fixed`.
+    #[error(
+        "{exchange}:{symbol}: base units of inverse contracts are quotients, which numeric = \"fixed\" does not hold; choose \
+         --size-unit native (size_unit = \"native\") or --numeric decimal (numeric = \"decimal\"), or leave the instrument out"
+    )]
+    Quotients {
+        /// Of which exchange.
+        exchange: &'static str,
+        /// Which instrument.
+        symbol: String,
+    },
     /// The exchange refused to log us in, or every stream that was asked for.
     #[error("{exchange} refused: {text} (code {code})")]
     Refused {
@@ -593,6 +609,7 @@ impl EngineConfig {
             tables: default_tables(),
             numeric: Numeric::default(),
             size_unit: SizeUnit::default(),
+            begun_for: None,
             connections: 1,
             arbitration: Arbitration::default(),
             trade_source: TradeSource::default(),
@@ -664,13 +681,6 @@ impl EngineConfig {
         }
         self.check_speeds()?;
         self.check_merges()?;
-        if self.numeric == Numeric::Fixed && self.size_unit == SizeUnit::Base && self.may_divide() {
-            return Err(ConfigError::Contradiction(format!(
-                "numeric = fixed cannot hold base units of inverse contracts, which are quotients; {} has such: \
-                 choose size_unit = native, or numeric = decimal",
-                self.venue.id()
-            )));
-        }
         match self.mode {
             Mode::Replay if !self.symbols.is_empty() => Err(ConfigError::Contradiction(
                 "symbols are given in mode replay, where every recorded symbol is accepted; leave them out".into(),
@@ -680,6 +690,7 @@ impl EngineConfig {
             }
             Mode::Live => {
                 self.symbols.iter().try_for_each(|symbol| self.check_symbol(symbol))?;
+                self.check_conversions()?;
                 self.check_streams()
             }
             Mode::Replay => Ok(()),
@@ -701,13 +712,6 @@ impl EngineConfig {
             return all.to_vec();
         }
         all.iter().copied().filter(|market| named.contains(&Some(*market))).collect()
-    }
-
-    /// Inverse contracts: their base units are quotients.
-    fn may_divide(&self) -> bool {
-        self.markets().iter().any(|market| {
-            matches!(market, Exchange::OkxSwap | Exchange::OkxFutures | Exchange::Okx | Exchange::Deribit)
-        })
     }
 
     fn check_speeds(&self) -> Result<(), ConfigError> {

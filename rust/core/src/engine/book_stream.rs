@@ -394,8 +394,8 @@ impl BookStream {
         let width = levels.unwrap_or(&cx.levels).len();
         let row = cx.key(subject, origin, head.times, flags::LAST | snapshot | crossed, width);
         let levels = levels.unwrap_or(&cx.levels);
-        if cx.batches.book(&row, head, before, levels, source, &subject.conversion).is_err() {
-            gaps::row_refused(cx, subject, origin, Stream::L2, &self.carriers);
+        if let Err(error) = cx.batches.book(&row, head, before, levels, source, &subject.conversion) {
+            gaps::row_refused(cx, subject, origin, Stream::L2, &self.carriers, error);
         }
     }
 

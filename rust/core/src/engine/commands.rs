@@ -8,9 +8,8 @@ use super::repeats::Repeats;
 use super::subscription::Channel;
 use super::timers::Timer;
 use super::{Engine, lanes, own_origin};
-use crate::config::{ConfigError, EngineConfig, Selection, SizeUnit, Stream};
+use crate::config::{ConfigError, EngineConfig, Selection, Stream};
 use crate::exchange::{self, Protocol, with_protocol};
-use crate::instrument::Conversion;
 use crate::symbol::InstrumentId;
 use crate::table::Status;
 use crate::time::{NS_PER_MS, Stamp};
@@ -72,14 +71,12 @@ impl Engine {
     /// Why an instrument that is listed cannot be taken in.
     pub(super) fn misfit(&self, native: &str) -> Option<ConfigError> {
         let listed = self.registry.get(native)?;
-        let (exchange, symbol) = (listed.exchange.id(), native.to_owned());
         if listed.status == Status::Closed {
-            return Some(ConfigError::NotListed { given: symbol, exchange, hint: "; it is closed".into() });
+            let (given, exchange) = (native.to_owned(), listed.exchange.id());
+            return Some(ConfigError::NotListed { given, exchange, hint: "; it is closed".into() });
         }
-        if listed.conversion == Conversion::Unknown && self.cx.config.size_unit == SizeUnit::Base {
-            return Some(ConfigError::MissingReference { exchange, symbol });
-        }
-        self.channels_of(native).is_empty().then(|| self.without_streams(native))
+        let without_streams = || self.channels_of(native).is_empty().then(|| self.without_streams(native));
+        self.cx.config.chosen_for().misfit(listed.exchange, native, listed.conversion).or_else(without_streams)
     }
 
     /// Whether the reference data that tell what a selection means have come.

@@ -2,8 +2,8 @@
 
 use super::carriers::Carriers;
 use super::context::{Context, Origin, Subject};
-use crate::batch::GapRow;
-use crate::config::Stream;
+use crate::batch::{GapRow, RowError};
+use crate::config::{ConfigError, Stream};
 use crate::event::EventTimes;
 use crate::symbol::ConnId;
 use crate::table::{GapCause, GapEvidence, GapScope, GapUnit, Repaired, flags};
@@ -155,9 +155,21 @@ impl OpenGap {
     }
 }
 
-/// A row with a number that the chosen type cannot hold was not written: counted, and dated by a gap of one row.
+/// A row with a number that the chosen type cannot hold was not written: counted, and dated by a gap of one row. Where a
+/// recording has one of an inverse contract, the type cannot hold any of them: that is for the user to decide.
 #[cold]
-pub(super) fn row_refused(cx: &mut Context, subject: Subject, origin: Origin, stream: Stream, carriers: &Carriers) {
+pub(super) fn row_refused(
+    cx: &mut Context,
+    subject: Subject,
+    origin: Origin,
+    stream: Stream,
+    carriers: &Carriers,
+    error: RowError,
+) {
+    if error == RowError::QuotientInFixed && (!cx.live || cx.config.begun_for.is_some()) {
+        let (exchange, symbol) = (subject.exchange.id(), cx.batches.text(subject.symbol).to_owned());
+        cx.fault.get_or_insert(ConfigError::Quotients { exchange, symbol });
+    }
     cx.counters.rows_out_of_range += 1;
     let finding = Finding { missing: Some(1), ..Finding::new(GapCause::Overflow, GapEvidence::Count) };
     OpenGap::open(cx, subject, origin, stream, finding, carriers).close(cx, subject, origin, Repaired::None);

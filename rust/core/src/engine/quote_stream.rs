@@ -121,8 +121,8 @@ impl QuoteStream {
             self.scales.size = self.scales.size.max(size.scale);
         }
         let key = cx.key(subject, origin, bbo.times, flags::LAST | flags::TOP, 1);
-        if cx.batches.bbo(&key, &bbo, &subject.conversion).is_err() {
-            gaps::row_refused(cx, subject, origin, Stream::Bbo, &self.carriers);
+        if let Err(error) = cx.batches.bbo(&key, &bbo, &subject.conversion) {
+            gaps::row_refused(cx, subject, origin, Stream::Bbo, &self.carriers, error);
         }
         if let Some(id) = bbo.update_id
             && self.samples.wants(cx, told.id)

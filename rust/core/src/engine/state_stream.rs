@@ -76,8 +76,8 @@ impl StateStream {
             State::Option(option) => cx.batches.option(&key, option, &subject.conversion),
             State::Liquidation(liquidation) => cx.batches.liquidation(&key, liquidation, &subject.conversion),
         };
-        if written.is_err() {
-            gaps::row_refused(cx, subject, origin, self.stream, &self.carriers);
+        if let Err(error) = written {
+            gaps::row_refused(cx, subject, origin, self.stream, &self.carriers, error);
         }
         self.carriers.took(origin.ts_recv);
         Outcome::Accepted

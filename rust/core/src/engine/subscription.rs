@@ -83,7 +83,7 @@ impl Engine {
             });
         }
         // Contracts wait until somebody has told what one is worth; in native units, whether there is funding.
-        let is_native = self.cx.config.size_unit == SizeUnit::Native;
+        let is_native = self.cx.config.chosen_for().size_unit == SizeUnit::Native;
         let is_plain = told.kind.is_some() || !self.cx.wants(Stream::Derivatives);
         let is_told = told.conversion != Conversion::Unknown || is_native && is_plain;
         Ok(is_told.then_some(native))
@@ -182,20 +182,16 @@ impl Engine {
     }
 
     /// Takes in an instrument that a selection means. What cannot be told in base units or has no more room is an error
-    /// at the beginning where it is meant by its name, and left out where it only fits or has been listed since.
+    /// at the start where it is meant by its name, and left out where it only fits or has been listed since.
     pub(super) fn add_listed(&mut self, selection: &Selection, native: &str) -> Result<(), ConfigError> {
         let listed = self.registry.get(native);
         if self.instruments.is_running(native) || listed.is_some_and(|listed| listed.status == Status::Closed) {
             return Ok(());
         }
-        let unit = listed.map(|listed| (listed.exchange, listed.conversion));
-        if let Some((market, Conversion::Unknown)) = unit
-            && self.cx.config.size_unit == SizeUnit::Base
-        {
+        let form = self.cx.config.chosen_for();
+        if let Some(misfit) = listed.and_then(|listed| form.misfit(listed.exchange, native, listed.conversion)) {
             return match selection.what {
-                What::Name(_) if !self.resolved => {
-                    Err(ConfigError::MissingReference { exchange: market.id(), symbol: native.to_owned() })
-                }
+                What::Name(_) if !self.resolved => Err(misfit),
                 _ => Ok(()),
             };
         }

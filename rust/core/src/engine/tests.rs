@@ -11,6 +11,7 @@ mod exchange;
 mod faults;
 mod frames;
 mod harness;
+mod inverse;
 mod lag;
 mod lanes;
 mod ledger;

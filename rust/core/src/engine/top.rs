@@ -19,8 +19,9 @@ impl Engine {
             let key = self.cx.key(state.subject, origin, NO_TIMES, flags::LAST | flags::TOP | suspect, 1);
             let book = &state.book.book;
             let (bids, asks) = (book.bids().take(depth), book.asks().take(depth));
-            if self.cx.batches.l2_top(&key, bids, asks, &state.subject.conversion).is_err() {
-                super::gaps::row_refused(&mut self.cx, state.subject, origin, Stream::L2Top, &state.book.carriers);
+            if let Err(error) = self.cx.batches.l2_top(&key, bids, asks, &state.subject.conversion) {
+                let (subject, carriers) = (state.subject, &state.book.carriers);
+                super::gaps::row_refused(&mut self.cx, subject, origin, Stream::L2Top, carriers, error);
             }
         }
     }

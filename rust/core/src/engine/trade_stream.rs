@@ -251,8 +251,10 @@ impl TradeStream {
     }
 
     fn emit(&mut self, cx: &mut Context, subject: Subject, origin: Origin, key: &RowKey, trade: &Trade, texts: &Texts) {
-        if cx.wants(Stream::Trades) && cx.batches.trade(key, trade, texts, &subject.conversion).is_err() {
-            gaps::row_refused(cx, subject, origin, Stream::Trades, &self.carriers);
+        if cx.wants(Stream::Trades)
+            && let Err(error) = cx.batches.trade(key, trade, texts, &subject.conversion)
+        {
+            gaps::row_refused(cx, subject, origin, Stream::Trades, &self.carriers, error);
         }
         if let Some(liquidated) = trade.liquidated
             && cx.wants(Stream::Liquidations)
@@ -285,8 +287,8 @@ impl TradeStream {
             let Trade { seq: id, price, size, contracts, .. } = *trade;
             let row = Liquidation { id, side: *side, price, size, contracts };
             let key = cx.key(subject, origin, trade.times, flags::LAST, 1);
-            if cx.batches.liquidation(&key, &row, &subject.conversion).is_err() {
-                gaps::row_refused(cx, subject, origin, Stream::Liquidations, &self.carriers);
+            if let Err(error) = cx.batches.liquidation(&key, &row, &subject.conversion) {
+                gaps::row_refused(cx, subject, origin, Stream::Liquidations, &self.carriers, error);
             }
         }
     }

@@ -4,7 +4,7 @@
 //! listing, a contradiction in itself): its rows are left out, counted, and named by a gap that is open until the first
 //! row after it is explained. A book counts in the exchange's own units: it is followed all the same, and its rows go on
 //! with the whole of it as soon as they can. Where nothing covers its market, everything of it would be left out: that is
-//! for the user to decide.
+//! for the user to decide, but for a session of ours, which asks for the reference data itself.
 
 use super::context::{Context, Origin, Subject};
 use super::gaps::Finding;
@@ -54,7 +54,7 @@ pub(super) fn leave_out(
 ) -> Option<Outcome> {
     let market = state.subject.exchange;
     // A name that nobody can parse is of no market: no reference data that are missing would explain it.
-    if market != cx.config.venue.word() && !registry.covers(&state.native, market) {
+    if !cx.live && market != cx.config.venue.word() && !registry.covers(&state.native, market) {
         let (exchange, symbol) = (market.id(), state.native.to_string());
         cx.fault.get_or_insert(ConfigError::MissingReference { exchange, symbol });
     } else if stream == Stream::L2 {

@@ -80,8 +80,7 @@ fn start(reader: &RawReader, options: &ReplayOptions) -> Result<Beginning, Runti
         )));
     }
     config.tables = options.tables.clone().unwrap_or_else(|| EngineConfig::new(config.venue).tables);
-    config.numeric = options.numeric.unwrap_or(config.numeric);
-    config.size_unit = options.size_unit.unwrap_or(config.size_unit);
+    config.write_as(options.numeric, options.size_unit);
     config.batch = options.batch;
     Ok(Beginning { config, build: start.build, at: row.at, numbers_on: row.msg_id != 0 })
 }
