@@ -177,7 +177,7 @@ impl Engine {
             if self.is_told(text) {
                 for native in self.registry.natives_of(&selection) {
                     // One that does not fit after all is left out, as one that is listed later is.
-                    let _ = self.add_listed(&selection, &native);
+                    let _ = self.add_listed(&selection, &native, false);
                 }
             } else {
                 if let Ok(Some(native)) = self.named(&selection) {

@@ -105,15 +105,17 @@ impl Engine {
         for text in self.cx.config.symbols.clone() {
             let selection = Selection::parse(venue, &text)?;
             let natives = self.registry.natives_of(&selection);
-            if natives.is_empty() && !self.resolved && !self.added.contains(&text) {
+            // What was added since is judged as what is listed later: others run.
+            let is_start = !self.resolved && !self.added.contains(&text);
+            if is_start && natives.is_empty() {
                 return Err(self.not_listed(&selection, &text));
             }
             for native in &natives {
-                self.add_listed(&selection, native)?;
+                self.add_listed(&selection, native, is_start)?;
             }
             // What fits and cannot be taken in is left out, unless nothing is left.
             let is_taken = |native: &String| self.instruments.is_running(native);
-            if !self.resolved && !natives.iter().any(is_taken) {
+            if is_start && !natives.iter().any(is_taken) {
                 natives.iter().find_map(|native| self.misfit(native)).map_or(Ok(()), Err)?;
             }
         }
@@ -183,7 +185,12 @@ impl Engine {
 
     /// Takes in an instrument that a selection means. What cannot be told in base units or has no more room is an error
     /// at the start where it is meant by its name, and left out where it only fits or has been listed since.
-    pub(super) fn add_listed(&mut self, selection: &Selection, native: &str) -> Result<(), ConfigError> {
+    pub(super) fn add_listed(
+        &mut self,
+        selection: &Selection,
+        native: &str,
+        is_start: bool,
+    ) -> Result<(), ConfigError> {
         let listed = self.registry.get(native);
         if self.instruments.is_running(native) || listed.is_some_and(|listed| listed.status == Status::Closed) {
             return Ok(());
@@ -191,12 +198,12 @@ impl Engine {
         let form = self.cx.config.chosen_for();
         if let Some(misfit) = listed.and_then(|listed| form.misfit(listed.exchange, native, listed.conversion)) {
             return match selection.what {
-                What::Name(_) if !self.resolved => Err(misfit),
+                What::Name(_) if is_start => Err(misfit),
                 _ => Ok(()),
             };
         }
         match self.add(native) {
-            Err(_) if self.resolved => Ok(()),
+            Err(_) if !is_start => Ok(()),
             // A pattern may fit, and a name may mean in one of several markets, what has none of the streams.
             Err(ConfigError::Contradiction(_)) => Ok(()),
             added => added,

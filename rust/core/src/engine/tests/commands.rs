@@ -332,6 +332,50 @@ fn what_is_added_later_is_judged_by_the_reference_data() {
     assert_eq!(world.engine.fault(), None);
 }
 
+/// What was chosen badly at the start is said at once. From then on others run, whom nobody's listings end.
+#[test]
+fn what_a_pattern_comes_to_mean_ends_nothing_that_runs() {
+    let (spot, swap) = (okx_spot("BTC", "USDT", "live"), super::frames::okx_swap("BTC", "USDT", "live"));
+    let mut odd = super::frames::okx_swap("BTC", "USDT", "live");
+    odd["ctValCcy"] = "USDT".into();
+    let streams = [Stream::Trades, Stream::Derivatives];
+    let begin = |symbols: &[&str]| {
+        let mut world = World::new(live_config(Venue::Okx, symbols, &streams));
+        world.connect_all();
+        world.pass_ms(0);
+        world
+    };
+    let refuses = |symbols: &[&str], listed: &[serde_json::Value]| {
+        let mut world = begin(symbols);
+        world.tell_reference(200, &okx_instruments(listed));
+        world.engine.fault().is_some()
+    };
+    // Nothing that fits, nothing of it that can be told, nothing that has one of the streams.
+    for listed in [std::slice::from_ref(&spot), std::slice::from_ref(&odd)] {
+        assert!(refuses(&["okx-swap:*"], listed));
+    }
+    assert!(refuses(&["quote=USDT"], std::slice::from_ref(&spot)));
+    for listed in [std::slice::from_ref(&spot), std::slice::from_ref(&odd), &[]] {
+        let mut world = begin(&["quote=USDT", "okx-swap:*"]);
+        world.tell_reference(200, &okx_instruments(&[spot.clone(), swap.clone()]));
+        world.actions.clear();
+        while world.requests("nstruments").is_empty() {
+            world.pass_ms(10_000);
+        }
+        world.tell_reference(200, &okx_instruments(listed));
+        assert_eq!(world.engine.fault(), None, "{listed:?}");
+    }
+    // Nor does what was added before anybody could say what it means.
+    for (symbol, listed) in [("okx-swap:*", &spot), ("okx-swap:*", &odd), ("okx-swap:BTCUSDT", &odd)] {
+        let mut world = World::new(live_config(Venue::Okx, &["BTC-USDT"], &[Stream::Trades]));
+        world.connect_all();
+        world.pass_ms(0);
+        world.command(&add(symbol)).expect("who knows");
+        world.tell_reference(200, &okx_instruments(&[spot.clone(), listed.clone()]));
+        assert_eq!(world.engine.fault(), None, "{symbol}");
+    }
+}
+
 #[test]
 fn a_market_whose_reference_data_nobody_asked_for_is_asked_for_first() {
     let rows = [okx_spot("BTC", "USDT", "live"), super::frames::okx_swap("ETH", "USDT", "live")];
