@@ -1,7 +1,7 @@
 //! Books: held, synchronised, broken, bridged, written whole at the turn of a day.
 
 use super::frames::{T0, okx_book, okx_instruments, okx_swap};
-use super::harness::{A, B, World, depth, depth_at, recording_of, snapshot};
+use super::harness::{A, B, World, depth, depth_at, recording_of, snapshot, snapshot_at};
 use crate::config::{EngineConfig, Stream};
 use crate::engine::{DownReason, Input, Link};
 use crate::symbol::Venue;
@@ -287,4 +287,31 @@ fn of_what_is_listed_no_more_and_silent_there_is_no_book() {
     let live: Vec<String> = world.engine.books().into_iter().filter(|b| b.state == "live").map(|b| b.symbol).collect();
     assert_eq!(live, ["BTCUSDT"]);
     assert!(world.rows(Table::Gaps, &["cause"]).is_empty());
+}
+
+// Fault: X21
+#[test]
+fn what_a_newer_snapshot_still_lies_before_keeps_no_book_from_going_on() {
+    let mut world = World::replaying(2);
+    let change = |world: &mut World, conn, seconds: i64, ids| {
+        world.frame(conn, &depth_at("BTCUSDT", ids, T0 + 1_000 * seconds, r#"["99.0","1"]"#, ""));
+    };
+    let book = |world: &mut World, seconds: i64, id| {
+        world.recorded_snapshot(&snapshot_at(id, T0 + 1_000 * seconds, BIDS, r#"["101.0","1"]"#));
+    };
+    change(&mut world, A, 1, (1_020, 1_021, 1_030));
+    book(&mut world, 1, 1_030);
+    change(&mut world, A, 2, (1_030, 1_031, 1_040));
+    // What lies between is lost, and then ids fall, which nobody says.
+    change(&mut world, A, 3, (1_060, 1_061, 1_070));
+    world.pass_ms(1_000);
+    world.down(A, DownReason::Reset);
+    change(&mut world, B, 4, (20, 21, 30));
+    book(&mut world, 4, 25);
+    for (seconds, last) in [(5, 40), (6, 50)] {
+        change(&mut world, B, seconds, (last - 10, last - 9, last));
+    }
+    let book = &world.engine.books()[0];
+    assert_eq!((&*book.state, book.last_id), ("live", Some(50)));
+    assert_eq!(world.rows(Table::Gaps, &["gap_id"]), ["1", "1"]);
 }

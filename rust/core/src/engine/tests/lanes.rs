@@ -267,6 +267,28 @@ fn a_broken_book_is_asked_for_on_one_connection_and_then_on_another() {
     }
 }
 
+/// Nobody carries it: the second one is not waited for as long as at the start.
+#[test]
+fn copies_that_are_all_lost_follow_one_another_sooner_than_at_the_start() {
+    for venue in VENUES {
+        let mut world = carried(venue, 3);
+        for conn in 1..=3 {
+            world.down(ConnId(conn), DownReason::Reset);
+        }
+        let mut opened = Vec::new();
+        while opened.len() < 3 {
+            world.pass_ms(1);
+            let now = world.now.mono / 1_000_000;
+            opened.extend(std::mem::take(&mut world.actions).iter().filter_map(|action| match action {
+                Action::Open { .. } => Some(now),
+                _ => None,
+            }));
+        }
+        let apart: Vec<u64> = opened.windows(2).map(|pair| pair[1] - pair[0]).collect();
+        assert!(apart.iter().all(|ms| (100..1000).contains(ms)), "{venue:?}: {apart:?}");
+    }
+}
+
 // Fault: N20
 #[test]
 fn a_link_that_is_down_for_an_hour_is_one_gap_and_comes_back_within_the_longest_backoff() {

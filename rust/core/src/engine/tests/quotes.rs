@@ -104,6 +104,21 @@ fn an_old_quote_that_a_connection_repeats_is_no_fall_of_ids() {
     assert!(causes(&mut world).is_empty());
 }
 
+// Fault: X02
+#[test]
+fn a_connection_that_comes_back_repeats_what_was_and_ids_have_not_fallen() {
+    let mut world = World::replaying_at(Venue::BinanceSpot, 1);
+    (100..=110).for_each(|id| world.frame(A, &spot(id)));
+    world.down(A, DownReason::Reset);
+    world.input(Input::ConnUp { conn: A, url: "", link: Link::default() });
+    for id in 106..=112 {
+        world.frame(A, &spot(id));
+        world.pass_ms(1_100);
+    }
+    assert_eq!(ids(&mut world), (100..=112).collect::<Vec<_>>());
+    assert_eq!(causes(&mut world), ["1|disconnect"; 2]);
+}
+
 // Fault: X03
 #[test]
 fn an_old_quote_without_a_time_that_is_repeated_over_and_over_is_no_fall_of_ids() {

@@ -103,6 +103,19 @@ fn one_that_does_not_come_to_carry_everything_is_given_up_and_the_old_one_stays(
 }
 
 #[test]
+fn one_that_cannot_be_replaced_is_tried_less_and_less_often() {
+    for venue in VENUES {
+        let mut exchange = Exchange::new(venue, &[Stream::Trades], |config| {
+            config.arbitration.max_age_s = Some(100);
+        });
+        exchange.mute = (2..=9).map(ConnId).collect();
+        exchange.run_ms(7_200_000, 1_000);
+        let given_up = exchange.redundancy("replacements_given_up");
+        assert!((8..30).contains(&given_up), "{venue:?}: {given_up}");
+    }
+}
+
+#[test]
 fn who_dies_while_another_is_to_take_its_place_is_followed_by_that() {
     for venue in VENUES {
         let mut exchange = Exchange::new(venue, &[Stream::Trades], |config| {

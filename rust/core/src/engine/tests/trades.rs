@@ -201,3 +201,23 @@ fn times_that_run_backwards_are_delivered_in_order_of_arrival_as_they_were_sent(
     assert!(world.rows(Table::Gaps, &GAPS).is_empty());
     assert_eq!(world.count("/frames/accepted"), 4);
 }
+
+// Fault: X21
+#[test]
+fn a_connection_that_comes_back_behind_a_fall_of_ids_brings_what_is_known() {
+    let mut world = World::replaying(2);
+    let before = |id: i64| agg_trade_at("BTCUSDT", id, T0 + id, "1", "1");
+    let behind = |id: i64| agg_trade_at("BTCUSDT", id, T0 + 6_000 + id, "1", "1");
+    for conn in [A, B] {
+        (5_000..=5_010).for_each(|id| world.frame(conn, &before(id)));
+        (1..=5).for_each(|id| world.frame(conn, &behind(id)));
+    }
+    world.down(B, DownReason::Reset);
+    world.input(Input::ConnUp { conn: B, url: "", link: Link::default() });
+    (5_006..=5_010).for_each(|id| world.frame(B, &before(id)));
+    (1..=6).for_each(|id| world.frame(B, &behind(id)));
+    world.pass_ms(1_000);
+    let wanted: Vec<String> = (5_000..=5_010).chain(1..=6).map(|id| id.to_string()).collect();
+    assert_eq!(world.rows(Table::Trades, &["trade_id"]), wanted);
+    assert_eq!(world.rows(Table::Gaps, &["cause"]), ["id_reset"; 2]);
+}
