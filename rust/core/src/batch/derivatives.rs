@@ -36,8 +36,8 @@ impl<N: Number> Derivatives<N> {
         let prices = [&state.mark_price, &state.index_price, &state.last_price];
         let prices = some::<N, 3>(prices.map(Option::as_ref))?;
         let rates = some::<N, 1>([state.funding_rate.as_ref()])?;
-        let price = state.mark_price.or(state.index_price);
-        let held = units.open_interest(state.open_interest, state.open_interest_base, price)?;
+        let prices_of = [state.mark_price, state.index_price];
+        let held = units.open_interest(state.open_interest, state.open_interest_base, prices_of)?;
         let held = sizes::<N, 1>([held])?;
         self.rows.push(Row {
             key: key.flagged(prices.lossy || rates.lossy || held.lossy),

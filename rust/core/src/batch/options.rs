@@ -41,7 +41,7 @@ impl<N: Number> Options<N> {
         let held = sizes::<N, 1>([units.open_interest(
             state.open_interest,
             state.open_interest_base,
-            state.underlying_price,
+            [state.underlying_price],
         )?])?;
         let ([underlying, mark], [mark_iv, bid_iv, ask_iv]) = (prices.values, ivs.values);
         let ([delta, gamma, vega, theta], [held_contracts]) = (greeks.values, held.values);

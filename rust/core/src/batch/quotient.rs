@@ -19,13 +19,14 @@ pub(super) struct Quotient {
 const EXACT: u128 = 1 << f64::MANTISSA_DIGITS;
 
 impl Quotient {
-    /// `None` where something is divided by zero. Nothing is nothing at any price.
+    /// `None` where something is divided by a price that is not above zero: it is worth nobody knows what. Nothing is nothing
+    /// at any price.
     pub(super) fn new(size: Decimal, multiplier: Decimal, price: Decimal) -> Option<Self> {
         if size.is_zero() {
             return Some(Self { is_negative: false, size: 0, multiplier: 0, price: 1, tens: 0 });
         }
-        (!price.is_zero()).then(|| Self {
-            is_negative: (size.mantissa < 0) ^ (multiplier.mantissa < 0) ^ (price.mantissa < 0),
+        (price.mantissa > 0).then(|| Self {
+            is_negative: (size.mantissa < 0) ^ (multiplier.mantissa < 0),
             size: size.mantissa.unsigned_abs(),
             multiplier: multiplier.mantissa.unsigned_abs(),
             price: price.mantissa.unsigned_abs(),
@@ -279,7 +280,7 @@ mod tests {
 
     fn check(size: Decimal, multiplier: Decimal, price: Decimal) -> Result<(), TestCaseError> {
         let Some(quotient) = Quotient::new(size, multiplier, price) else {
-            prop_assert!(price.is_zero() && !size.is_zero());
+            prop_assert!(price.mantissa <= 0 && !size.is_zero());
             return Ok(());
         };
         if size.is_zero() {

@@ -103,19 +103,19 @@ impl<'a> Units<'a> {
         Ok((Numbers { values: size, scale: numbers.scale, lossy: numbers.lossy }, contracts))
     }
 
-    /// Open interest. In base units it is what the exchange says of them, else converted, at `price` where it takes
-    /// one; nothing where nobody knows.
+    /// Open interest. In base units it is what the exchange says of them, else converted, where it takes a price at the
+    /// first of `prices` that is above zero; nothing where nobody knows.
     pub(super) fn open_interest(
         self,
         native: Option<Decimal>,
         base: Option<Decimal>,
-        price: Option<Decimal>,
+        prices: impl IntoIterator<Item = Option<Decimal>>,
     ) -> Result<Option<Sized>, RowError> {
         if let (Some(base), SizeUnit::Base) = (base, self.unit) {
             return Ok(Some(Sized::Exact(base)));
         }
         let Some(native) = native else { return Ok(None) };
-        match (self.conversion(), price) {
+        match (self.conversion(), prices.into_iter().flatten().find(|price| price.mantissa > 0)) {
             (Conversion::OverPrice(_), None) | (Conversion::Unknown, _) => Ok(None),
             (_, price) => self.sized(native, price.unwrap_or_default()).map(Some),
         }

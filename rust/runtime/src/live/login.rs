@@ -72,9 +72,11 @@ fn field<'a>(credentials: &'a mut Credentials, name: &str) -> &'a mut String {
     }
 }
 
+type Pairs = Vec<(&'static str, String)>;
+
 enum Texts<'a> {
     Env(&'a str),
-    File(&'a Path, Vec<(String, String)>),
+    File(&'a Path, Pairs),
 }
 
 impl Texts<'_> {
@@ -85,7 +87,7 @@ impl Texts<'_> {
                 (read_variable(&variable)?, format!("the environment variable {variable}"))
             }
             Self::File(path, pairs) => {
-                let found = pairs.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone());
+                let found = pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| value.clone());
                 (found, format!("{name:?} in {}", path.display()))
             }
         };
@@ -109,7 +111,7 @@ fn read_variable(name: &str) -> Result<Option<String>, RuntimeError> {
     }
 }
 
-fn read_file(path: &Path) -> Result<Vec<(String, String)>, RuntimeError> {
+fn read_file(path: &Path) -> Result<Pairs, RuntimeError> {
     let about = fs::metadata(path).map_err(RuntimeError::io(path, "read credentials"))?;
     let place = path.display();
     if about.permissions().mode() & OTHERS != 0 {
@@ -120,39 +122,42 @@ fn read_file(path: &Path) -> Result<Vec<(String, String)>, RuntimeError> {
     }
     let bytes = fs::read(path).map_err(RuntimeError::io(path, "read credentials"))?;
     let text = String::from_utf8(bytes).map_err(|_| refuse(&format!("{} is not UTF-8", path.display())))?;
-    let pairs = if text.trim_start().starts_with('{') { from_json(path, &text)? } else { from_lines(path, &text)? };
-    if let Some((key, _)) = pairs.iter().find(|(key, _)| !matches!(key.as_str(), "key" | "secret" | "passphrase")) {
-        let problem = "it takes key, secret and passphrase";
-        return Err(refuse(&format!("{}: there is no such key as {key:?}; {problem}", path.display())));
-    }
-    Ok(pairs)
+    if text.trim_start().starts_with('{') { from_json(path, &text) } else { from_lines(path, &text) }
 }
 
+/// What a file may tell. What stands in the place of a key may be a secret, and is not shown.
+fn known(key: &str) -> Option<&'static str> {
+    ["key", "secret", "passphrase"].into_iter().find(|name| name.eq_ignore_ascii_case(key.trim()))
+}
+
+const UNKNOWN: &str = "what stands there as a key is none of key, secret and passphrase";
+
 /// The texts of serde name what they found; so only places are told.
-fn from_json(path: &Path, text: &str) -> Result<Vec<(String, String)>, RuntimeError> {
+fn from_json(path: &Path, text: &str) -> Result<Pairs, RuntimeError> {
     let place = path.display();
     let object: serde_json::Map<String, Value> = serde_json::from_str(text)
         .map_err(|e| refuse(&format!("{place}, line {}, column {}: not a JSON object", e.line(), e.column())))?;
-    let pair = |(key, value): (String, Value)| match value {
-        Value::String(text) => Ok((key.to_ascii_lowercase(), text.trim().to_owned())),
-        _ => Err(refuse(&format!("{place}: {key:?} is not a text; put it in quotes"))),
+    let pair = |(key, value): (String, Value)| match (known(&key), value) {
+        (Some(key), Value::String(text)) => Ok((key, text.trim().to_owned())),
+        (Some(key), _) => Err(refuse(&format!("{place}: {key:?} is not a text; put it in quotes"))),
+        (None, _) => Err(refuse(&format!("{place}: {UNKNOWN}"))),
     };
     object.into_iter().map(pair).collect()
 }
 
-fn from_lines(path: &Path, text: &str) -> Result<Vec<(String, String)>, RuntimeError> {
+fn from_lines(path: &Path, text: &str) -> Result<Pairs, RuntimeError> {
     let mut pairs = Vec::new();
     for (i, line) in text.lines().enumerate().map(|(i, line)| (i, line.trim())) {
         if line.is_empty() || line.starts_with('#') {
             continue;
         }
-        let Some((key, value)) = line.split_once('=') else {
-            return Err(refuse(&format!("{}, line {}: it takes KEY=VALUE", path.display(), i.saturating_add(1))));
-        };
+        let refuse_line = |problem| refuse(&format!("{}, line {}: {problem}", path.display(), i.saturating_add(1)));
+        let (key, value) = line.split_once('=').ok_or_else(|| refuse_line("it takes KEY=VALUE"))?;
+        let key = known(key).ok_or_else(|| refuse_line(UNKNOWN))?;
         let value = value.trim();
         let quoted = |mark: char| value.strip_prefix(mark).and_then(|rest| rest.strip_suffix(mark));
         let value = quoted('"').or_else(|| quoted('\'')).unwrap_or(value);
-        pairs.push((key.trim().to_ascii_lowercase(), value.to_owned()));
+        pairs.push((key, value.to_owned()));
     }
     Ok(pairs)
 }
@@ -221,7 +226,11 @@ mod tests {
             ("c", format!("key=k\n{CANARY}"), "line 2"),
             ("d", format!(r#"{{"key": "k", "secret": "{CANARY}""#), "line 1"),
             ("e", format!(r#"{{"key": {{"{CANARY}": 1}}, "secret": "s"}}"#), "\"key\" is not a text"),
-            ("f", format!("key=k\nsecret={CANARY}\ntoken={CANARY}"), "\"token\""),
+            ("f", format!("key=k\nsecret={CANARY}\ntoken={CANARY}"), "line 3: what stands there as a key is none of"),
+            ("h", format!("key: k\nsecret: {CANARY}=="), "line 1: it takes KEY=VALUE"),
+            ("i", format!("key=k\nsecret: {CANARY}=="), "line 2: what stands there"),
+            ("j", format!(r#"{{"key": "k", "{CANARY}": "secret"}}"#), "none of key, secret and passphrase"),
+            ("k", format!(r#"{{"key": "k", "{CANARY}": 7}}"#), "none of key, secret and passphrase"),
         ] {
             let error = Secrets::new(name, &text, 0o600).read(Venue::Deribit).expect_err(name).to_string();
             assert!(error.contains(wanted) && !error.contains(CANARY), "{error}");

@@ -128,6 +128,8 @@ fn what_cannot_be_converted_is_refused_and_leaves_nothing() {
         (Numeric::Fixed, "5", inverse),
         (Numeric::Float, "0", by_zero),
         (Numeric::Decimal, "0", by_zero),
+        (Numeric::Float, "-5", by_zero),
+        (Numeric::Decimal, "-5", by_zero),
     ] {
         for tables in [Table::ALL.as_slice(), &[Table::Levels, Table::L2Top]] {
             let mut batches = batches_with(numeric, NO_LIMITS, tables);
@@ -214,6 +216,12 @@ fn open_interest_is_what_the_exchange_says_in_base_units_else_converted() {
     assert_eq!(written(base, &marked, &over), Some(125.0), "at the mark price");
     assert_eq!(written(base, &indexed, &over), Some(100.0), "else at the index");
     assert_eq!(written(base, &held, &over), None, "else nobody knows");
+    for nothing in ["0", "-40"] {
+        let unmarked = Derivative { mark_price: Some(decimal(nothing)), ..marked };
+        assert_eq!(written(base, &unmarked, &over), Some(100.0), "at a price of {nothing}");
+        let neither = Derivative { index_price: Some(decimal(nothing)), ..unmarked };
+        assert_eq!(written(base, &neither, &over), None);
+    }
     for conversion in [Conversion::None, times, over, Conversion::Unknown] {
         assert_eq!(written(base, &said, &conversion), Some(7.0), "as said");
         assert_eq!(written(native, &said, &conversion), Some(500.0), "as sent");

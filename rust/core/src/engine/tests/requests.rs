@@ -8,7 +8,7 @@ use super::frames::{T0, deribit_book, grants, okx_book};
 use super::harness::{A, World, live_config};
 use crate::config::{EngineConfig, Stream};
 use crate::engine::{Action, Command, DownReason};
-use crate::exchange::{Protocol, with_protocol};
+use crate::exchange::{Heartbeat, Protocol, with_protocol};
 use crate::symbol::Venue;
 use crate::table::Table;
 
@@ -431,4 +431,98 @@ fn who_must_log_in_asks_for_channels_only_then_and_a_refused_login_is_a_fault() 
     let (mut world, _) = up();
     world.pass_ms(10_000);
     assert_eq!(world.closes(), 1, "no answer");
+}
+
+/// What the manuals say that an exchange takes; zero where they name no bound.
+struct Manual {
+    venue: Venue,
+    frames_per_s: u32,
+    channels: usize,
+    /// Handshakes in so many milliseconds.
+    connects: (u32, u64),
+    connections: u32,
+    logged_in: u32,
+    lifetime_s: u64,
+    /// Weight of REST requests in so many milliseconds.
+    rest: (u32, u64),
+    /// A proof of life may be so long away, in milliseconds.
+    silence_ms: u64,
+}
+
+/// Each in §1 of its manual.
+const MANUALS: [Manual; 4] = [
+    Manual {
+        venue: Venue::BinanceFutures,
+        frames_per_s: 10,
+        channels: 200,
+        connects: (300, 300_000),
+        connections: 0,
+        logged_in: 0,
+        lifetime_s: 86_400,
+        rest: (2_400, 60_000),
+        silence_ms: 180_000,
+    },
+    Manual {
+        venue: Venue::BinanceSpot,
+        frames_per_s: 5,
+        channels: 1_024,
+        connects: (300, 300_000),
+        connections: 0,
+        logged_in: 0,
+        lifetime_s: 86_400,
+        rest: (6_000, 60_000),
+        silence_ms: 20_000,
+    },
+    Manual {
+        venue: Venue::Okx,
+        frames_per_s: 0,
+        channels: 29,
+        connects: (3, 1_000),
+        connections: 0,
+        logged_in: 0,
+        lifetime_s: 0,
+        rest: (20, 2_000),
+        silence_ms: 30_000,
+    },
+    Manual {
+        venue: Venue::Deribit,
+        frames_per_s: 0,
+        channels: 500,
+        connects: (0, 60_000),
+        connections: 32,
+        logged_in: 16,
+        lifetime_s: 0,
+        // 20 requests of 500 credits a second.
+        rest: (10_000, 1_000),
+        silence_ms: 60_000,
+    },
+];
+
+// Fault: N13, Z17
+#[test]
+fn no_limit_is_wider_than_the_manual_says() {
+    for manual in MANUALS {
+        let venue = manual.venue;
+        let (limits, heartbeat) = with_protocol!(venue, P => (P::LIMITS, P::HEARTBEAT));
+        let within = |own: u64, bound: u64| bound == 0 || (1..=bound).contains(&own);
+        let (connects, connects_ms) = manual.connects;
+        let (weight, weight_ms) = manual.rest;
+        assert!(within(limits.frames_per_s.into(), manual.frames_per_s.into()), "{venue:?}: frames");
+        for channels in [limits.channels_per_connection, limits.channels_per_request] {
+            assert!(within(channels as u64, manual.channels as u64), "{venue:?}: channels");
+        }
+        assert!(within(limits.connects.into(), connects.into()), "{venue:?}: connects");
+        assert!(limits.connects_window_ms >= connects_ms, "{venue:?}: connects");
+        assert!(within(limits.connections.into(), manual.connections.into()), "{venue:?}: connections");
+        assert!(within(limits.logged_in.into(), manual.logged_in.into()), "{venue:?}: logged in");
+        assert!(within(limits.lifetime_s, manual.lifetime_s), "{venue:?}: lifetime");
+        // So much weight in each millisecond, and never more at once than the pool holds.
+        let (own, own_ms) = (u64::from(limits.rest_weight), limits.rest_window_ms);
+        assert!(own > 0 && own * weight_ms <= u64::from(weight) * own_ms, "{venue:?}: weight");
+        let silence = match heartbeat {
+            Heartbeat::Pings { every_ms } | Heartbeat::Frames { every_ms } => every_ms,
+            Heartbeat::Question { after_ms } => after_ms,
+        };
+        assert!(within(silence, manual.silence_ms), "{venue:?}: heartbeat");
+    }
 }
