@@ -244,7 +244,8 @@ impl Race {
     /// An event takes its place among those that wait. Says which one has to make room for it.
     fn insert(&mut self, number: u64, slot: Slot) -> Slot {
         if self.is_below_all(number) {
-            return slot;
+            // It is still the oldest.
+            return std::mem::replace(&mut self.slots[place(number)], slot);
         }
         let left = self.slots[place(self.next)];
         for later in (number..self.next).rev() {

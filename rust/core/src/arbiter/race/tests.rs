@@ -267,6 +267,19 @@ fn the_latest_events_wait_whatever_the_step_of_their_keys_and_the_order_they_cam
     }
 }
 
+#[test]
+fn an_event_that_comes_long_after_later_ones_is_compared_like_any() {
+    let mut accounts = Accounts::default();
+    for key in (0..10 * SLOTS as i64).step_by(5) {
+        for conn in [A, B] {
+            accounts.note(conn, key, None, conn == A, 0);
+        }
+    }
+    assert_eq!(accounts.note(A, 8, None, true, 100), Place::First);
+    assert_eq!(accounts.note(B, 8, None, false, 107), Place::Behind { ns: 7, leader: Some(A) });
+    assert_eq!((accounts.missed(A), accounts.missed(B)), (0, 0));
+}
+
 proptest! {
     #[test]
     fn what_is_noted_at_once_comes_to_the_same_as_what_is_noted_slowly(
