@@ -17,7 +17,8 @@
 //! | `instruments` | `GET public/get_instruments` | – | reference data | – | – | §2 documented, recordings |
 //! | – | `instrument.state.*`, `instrument.creation.*` | notice | the reference data changed | – | – | §2 documented |
 //!
-//! Intervals (`raw`, `100ms`, `agg2`) are variants of a feed and never merge. Nothing says when a message was sent.
+//! Intervals (`raw`, `100ms`, `agg2`) are variants of a book, which never merge. Trades of all intervals are the same ones, by
+//! `trade_seq`; of tickers the latest counts, whichever brought it. Nothing says when a message was sent.
 
 pub mod instruments;
 mod normalize;
@@ -176,11 +177,11 @@ impl Protocol for Deribit {
     fn channels(
         native: &str,
         market: Exchange,
-        _kind: Option<InstrumentKind>,
+        kind: Option<InstrumentKind>,
         stream: Stream,
         config: &EngineConfig,
     ) -> Vec<Channel> {
-        route::channel(native, market, stream, config).into_iter().collect()
+        route::channel(native, market, kind, stream, config).into_iter().collect()
     }
 
     fn notices(_markets: &[Exchange]) -> Vec<Channel> {

@@ -29,10 +29,17 @@ pub(super) fn default_endpoints() -> Endpoints {
     Endpoints { ws: "wss://www.deribit.com".into(), rest: "https://www.deribit.com".into() }
 }
 
-/// The channel of a stream; `None` where the instrument has none of the kind.
-pub(super) fn channel(native: &str, market: Exchange, stream: Stream, config: &EngineConfig) -> Option<Channel> {
+/// The channel of a stream; `None` where the instrument has none of the kind: that of the reference data, else what its
+/// name tells. Tickers of options alone tell volatility and greeks (§5), also not those of their combinations.
+pub(super) fn channel(
+    native: &str,
+    market: Exchange,
+    kind: Option<InstrumentKind>,
+    stream: Stream,
+    config: &EngineConfig,
+) -> Option<Channel> {
     let interval = interval(config);
-    let kind = super::instruments::name(native).kind;
+    let kind = kind.or(super::instruments::name(native).kind);
     let name = match stream {
         // The only public sign of a liquidation is the flag of its trade (§3).
         Stream::Trades => format!("trades.{native}.{interval}"),
@@ -40,9 +47,7 @@ pub(super) fn channel(native: &str, market: Exchange, stream: Stream, config: &E
         Stream::L2 => format!("book.{native}.{interval}"),
         Stream::Bbo => format!("quote.{native}"),
         Stream::Derivatives if market == Exchange::Deribit => format!("ticker.{native}.{interval}"),
-        Stream::Options if kind.is_none_or(|kind| kind == InstrumentKind::Option) => {
-            format!("ticker.{native}.{interval}")
-        }
+        Stream::Options if kind == Some(InstrumentKind::Option) => format!("ticker.{native}.{interval}"),
         _ => return None,
     };
     Some(Channel { family: 0, name })

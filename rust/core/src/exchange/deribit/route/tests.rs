@@ -19,7 +19,8 @@ fn raw_is_for_who_is_logged_in() {
         (false, DepthSpeed::Agg2, "agg2"),
     ] {
         let config = config(login, speed);
-        let name = |stream| channel("BTC-PERPETUAL", Exchange::Deribit, stream, &config).map(|channel| channel.name);
+        let name =
+            |stream| channel("BTC-PERPETUAL", Exchange::Deribit, None, stream, &config).map(|channel| channel.name);
         assert_eq!(name(Stream::L2), Some(format!("book.BTC-PERPETUAL.{interval}")));
         assert_eq!(name(Stream::Trades), Some(format!("trades.BTC-PERPETUAL.{interval}")));
         assert_eq!(name(Stream::Liquidations), name(Stream::Trades));
@@ -32,11 +33,15 @@ fn raw_is_for_who_is_logged_in() {
 #[test]
 fn options_and_spot() {
     let config = config(false, DepthSpeed::Auto);
-    let name = |native, market, stream| channel(native, market, stream, &config).map(|channel| channel.name);
+    let name = |native, market, stream| channel(native, market, None, stream, &config).map(|channel| channel.name);
     let option = "BTC-25DEC26-100000-C";
     let ticker = Some(format!("ticker.{option}.100ms"));
     assert_eq!(name(option, Exchange::Deribit, Stream::Options), ticker);
     assert_eq!(name(option, Exchange::Deribit, Stream::Derivatives), ticker);
+    // §2: a combination of options tells no greeks, whether its name or the reference data say what it is.
+    for kind in [None, Some(InstrumentKind::Other)] {
+        assert_eq!(channel("BTC-FS-25DEC26_PERP", Exchange::Deribit, kind, Stream::Options, &config), None);
+    }
     for stream in [Stream::Derivatives, Stream::Options, Stream::Liquidations, Stream::L2Top] {
         assert_eq!(name("BTC_USDC", Exchange::DeribitSpot, stream), None);
     }
