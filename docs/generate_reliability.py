@@ -335,7 +335,8 @@ FAULTS = {
     "T09": Fault("Times before 1970 and after 2262", "Checked arithmetic: null and flag 8, never wrapped."),
     "G03": Fault(
         "A symbol, kind or stream that the exchange does not list",
-        "Refused before anything is dialled, with what there is; never replaced by something like it.",
+        "Refused with what there is: before anything is dialled where its name tells, else when the reference data do; "
+        "never replaced by something like it.",
     ),
     "G05": Fault(
         "The same is subscribed twice, by name and by patterns that overlap",
