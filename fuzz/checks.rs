@@ -70,7 +70,7 @@ fn decode<P: Protocol>(head: &Head<'_>, body: Body<'_>, scales: Scales) -> Optio
         }
         (EventKind::Bbo, Body::Scanned(frame)) => written(P::decode_bbo(isa, frame, head, scales)),
         (EventKind::Bbo, Body::Read(message)) => written(message.bbo::<P>(scales)),
-        (EventKind::State, Body::Scanned(_)) => None,
+        (EventKind::State, Body::Scanned(frame)) => written(P::decode_states(frame, head, &mut states)),
         (EventKind::State, Body::Read(message)) => written(message.states::<P>(&mut states)),
     }?;
     let head = Head { resume: 0, ..*head };

@@ -255,8 +255,8 @@ impl Engine {
         outcome
     }
 
-    /// A frame of states, which no scanner decodes: not read at all unless somebody asked for one of its streams, and one
-    /// of its rows is new by its head.
+    /// A frame of states: not read at all unless somebody asked for one of its streams, and one of its rows is new by its
+    /// head.
     fn on_state_frame<P: Protocol>(&mut self, origin: Origin, payload: &[u8], head: &Head<'_>) -> Outcome {
         let of_states = [Stream::Derivatives, Stream::Options, Stream::Liquidations];
         if !of_states.into_iter().any(|stream| self.cx.wants(stream)) {
@@ -266,7 +266,15 @@ impl Engine {
             self.stray(origin.conn, payload);
             return outcome;
         }
-        let outcome = self.on_odd_frame::<P>(origin, payload);
+        let mut states = std::mem::take(&mut self.cx.states);
+        states.clear();
+        let outcome = match P::decode_states(payload, head, &mut states) {
+            Decoded::Miss => {
+                self.cx.states = states;
+                self.on_odd_frame::<P>(origin, payload)
+            }
+            decoded => self.on_states(origin, decoded, states),
+        };
         if outcome == Outcome::Accepted {
             self.keep_state::<P>(origin, payload, head);
         }
@@ -338,9 +346,7 @@ impl Engine {
                 let mut states = std::mem::take(&mut cx.states);
                 let decoded = message.states::<P>(&mut states);
                 drop(message);
-                let outcome = taken(decoded).map_or_else(|outcome| outcome, |()| self.on_states(origin, &states));
-                self.cx.states = states;
-                return outcome;
+                return self.on_states(origin, decoded, states);
             }
             EventKind::MixedTrades => {
                 let mut trades = std::mem::take(&mut cx.trades);
@@ -405,8 +411,14 @@ impl Engine {
         outcome
     }
 
-    /// The decoded states of instruments.
-    fn on_states(&mut self, origin: Origin, states: &StateRows) -> Outcome {
+    /// The decoded states of instruments, in the engine's own room.
+    fn on_states(&mut self, origin: Origin, decoded: Decoded<()>, states: StateRows) -> Outcome {
+        let outcome = taken(decoded).map_or_else(|outcome| outcome, |()| self.on_state_rows(origin, &states));
+        self.cx.states = states;
+        outcome
+    }
+
+    fn on_state_rows(&mut self, origin: Origin, states: &StateRows) -> Outcome {
         let mut outcome = Outcome::Duplicate;
         for (n, row) in states.rows.iter().enumerate() {
             let stream = match row.state {

@@ -82,29 +82,32 @@ pub fn bare_exact(bytes: &[u8], at: usize) -> Option<(Exact, usize)> {
 /// At most seven digits on either side of the point.
 #[inline]
 fn short(text: &[u8]) -> Option<(Exact, usize)> {
-    let head = swar::load(text)?;
+    let digits = text.strip_prefix(b"-").unwrap_or(text);
+    let sign = text.len() - digits.len();
+    let signed = |value: u64| i128::from(if sign > 0 { -(value as i64) } else { value as i64 });
+    let head = swar::load(digits)?;
     let whole = swar::digits(head);
-    if whole == 0 || whole == 8 || whole > 1 && text[0] == b'0' {
+    if whole == 0 || whole == 8 || whole > 1 && digits[0] == b'0' {
         return None;
     }
     let value = swar::value(head, whole);
-    match text.get(whole)? {
+    match digits.get(whole)? {
         b'.' => {
-            let behind = text.get(whole + 1..)?;
+            let behind = digits.get(whole + 1..)?;
             let tail = swar::load(behind)?;
             let mut scale = swar::digits(tail);
             if scale == 0 || scale == 8 || !ends(*behind.get(scale)?) {
                 return None;
             }
-            let n = whole + 1 + scale;
+            let n = sign + whole + 1 + scale;
             let mut digits = value * POW10[scale].unsigned_abs() + swar::value(tail, scale);
             while scale > 0 && digits.is_multiple_of(10) {
                 digits /= 10;
                 scale -= 1;
             }
-            Some((Exact { mantissa: i128::from(digits), scale: scale as u8 }, n))
+            Some((Exact { mantissa: signed(digits), scale: scale as u8 }, n))
         }
-        end if ends(*end) => Some((Exact { mantissa: i128::from(value), scale: 0 }, whole)),
+        end if ends(*end) => Some((Exact { mantissa: signed(value), scale: 0 }, sign + whole)),
         _ => None,
     }
 }
@@ -112,18 +115,20 @@ fn short(text: &[u8]) -> Option<(Exact, usize)> {
 /// How long the number at the start of `text` is, if it is a plain one up to the comma or bracket that ends it.
 #[inline]
 pub(crate) fn plain_len(text: &[u8]) -> Option<usize> {
-    let whole = swar::digits(swar::load(text)?);
-    if whole == 0 || whole == 8 || whole > 1 && text[0] == b'0' {
+    let digits = text.strip_prefix(b"-").unwrap_or(text);
+    let sign = text.len() - digits.len();
+    let whole = swar::digits(swar::load(digits)?);
+    if whole == 0 || whole == 8 || whole > 1 && digits[0] == b'0' {
         return None;
     }
-    match text.get(whole)? {
+    match digits.get(whole)? {
         b'.' => {
-            let behind = text.get(whole + 1..)?;
+            let behind = digits.get(whole + 1..)?;
             let fraction = swar::digits(swar::load(behind)?);
             let is_plain = fraction > 0 && fraction < 8 && ends(*behind.get(fraction)?);
-            is_plain.then_some(whole + 1 + fraction)
+            is_plain.then_some(sign + whole + 1 + fraction)
         }
-        end => ends(*end).then_some(whole),
+        end => ends(*end).then_some(sign + whole),
     }
 }
 

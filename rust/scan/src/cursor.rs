@@ -229,7 +229,8 @@ impl<'a> Cursor<'a> {
         match self.next()? {
             b'"' => {
                 self.expect(b"\"")?;
-                return self.text()?.is_ascii().then_some(());
+                // Most texts are words.
+                return if self.name().is_some() { Some(()) } else { self.text()?.is_ascii().then_some(()) };
             }
             b't' => return self.expect(b"true"),
             b'f' => return self.expect(b"false"),

@@ -139,6 +139,11 @@ impl Protocol for Deribit {
     }
 
     #[inline(always)]
+    fn decode_states(frame: &[u8], head: &Head<'_>, out: &mut StateRows) -> Decoded<()> {
+        normalize::states(frame, head, out)
+    }
+
+    #[inline(always)]
     fn state_heads<'a>(frame: &'a [u8], head: &Head<'a>, each: impl FnMut(StateHead<'a>) -> bool) -> Option<()> {
         peek::state_heads(frame, head, each)
     }

@@ -82,6 +82,18 @@ impl BareNumber {
     }
 }
 
+/// The bytes that bare numbers are made of.
+const OF_NUMBERS: [bool; 256] = {
+    let mut of_numbers = [false; 256];
+    let bytes = b"0123456789-+.eE";
+    let mut n = 0;
+    while n < bytes.len() {
+        of_numbers[bytes[n] as usize] = true;
+        n += 1;
+    }
+    of_numbers
+};
+
 /// One pass over the structure of a frame, texts stepped over: how deep brackets nest, and where the bare numbers stand.
 fn outline(frame: &[u8], numbers: &mut Vec<BareNumber>) -> usize {
     numbers.clear();
@@ -98,9 +110,8 @@ fn outline(frame: &[u8], numbers: &mut Vec<BareNumber>) -> usize {
             // Words hold an `e`, and never a digit or a sign.
             b'0'..=b'9' | b'-' => {
                 let start = at - 1;
-                let part = |byte: &u8| matches!(byte, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E');
                 let rest = frame.get(at..).unwrap_or_default();
-                at += rest.iter().position(|byte| !part(byte)).unwrap_or(rest.len());
+                at += rest.iter().position(|byte| !OF_NUMBERS[usize::from(*byte)]).unwrap_or(rest.len());
                 // No frame has 4 GiB; of one that had, numbers behind them would not be found and so be refused.
                 if let (Ok(start), Ok(end)) = (u32::try_from(start), u32::try_from(at)) {
                     numbers.push(BareNumber { position: 0, start, end });

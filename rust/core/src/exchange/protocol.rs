@@ -105,6 +105,12 @@ pub trait Protocol {
     /// The quote of a frame of [`super::EventKind::Bbo`].
     fn decode_bbo(isa: Isa, frame: &[u8], head: &Head<'_>, scales: Scales) -> Decoded<Bbo>;
 
+    /// The rows of a frame of [`super::EventKind::State`]. `out` was cleared; after a [`Decoded::Miss`] what it holds does
+    /// not count. Where states are rare and small no scanner reads them.
+    fn decode_states(_frame: &[u8], _head: &Head<'_>, _out: &mut StateRows) -> Decoded<()> {
+        Decoded::Miss
+    }
+
     /// Hands the heads of the rows of a frame of [`super::EventKind::State`] to `each`, until that says no. `None` where
     /// nothing tells a copy of a row (liquidations), or the frame is of another shape: then what was handed over does
     /// not count.

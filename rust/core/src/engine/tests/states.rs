@@ -71,7 +71,8 @@ fn a_copy_of_states_is_dropped_by_its_heads_and_a_frame_with_news_is_read() {
             r#"{{"arg":{{"channel":"funding-rate","instId":"BTC-USDT-SWAP"}},"data":[{{"fundingRate":"0.0001","fundingTime":"1795350000000","instId":"BTC-USDT-SWAP","instType":"SWAP","ts":"{ts}"}}]}}"#
         )
     };
-    let option = |ts| deribit_ticker("BTC-25DEC26-100000-C", ts, "0.05", r#","mark_iv":61.5,"greeks":{"delta":0.5}"#);
+    // The space leaves its body to the reader, which is counted.
+    let option = |ts| deribit_ticker("BTC-25DEC26-100000-C", ts, "0.05", r#","mark_iv":61.5,"greeks":{"delta": 0.5}"#);
     let of_each: [(Venue, Table, String, String, String); 4] = [
         (
             Venue::BinanceFutures,

@@ -9,8 +9,8 @@ use xtrader_scan::{Cursor, Exact, Isa, Run, Stop, actions};
 use super::peek::{quote_key, same_name, skip_unknown, trades_key};
 use crate::decimal::Decimal;
 use crate::event::{
-    Bbo, BookHead, DecodedLevels, EventTimes, Level, Liquidated, Scales, TextRange, Texts, Trade, TradeId, TradeRow,
-    TradeRows,
+    Bbo, BookHead, DecodedLevels, Derivative, EventTimes, Level, Liquidated, OptionState, Scales, State, StateRow,
+    StateRows, TextRange, Texts, Trade, TradeId, TradeRow, TradeRows,
 };
 use crate::exchange::levels::{BookSide, at_scale, not_negative, scan_side_with};
 use crate::exchange::names::side_of;
@@ -358,6 +358,135 @@ impl QuoteBody {
             bid: side(self.bid_price, self.bid_size),
             ask: side(self.ask_price, self.ask_size),
             update_id: None,
+        }
+    }
+}
+
+/// The state of the channel's instrument, and of an option that too (§5).
+#[inline(always)]
+pub(super) fn states(frame: &[u8], head: &Head<'_>, out: &mut StateRows) -> Decoded<()> {
+    match states_body(frame, head) {
+        Some((times, body)) => {
+            body.rows(head.symbol, times, out);
+            Decoded::Event(())
+        }
+        None => Decoded::Miss,
+    }
+}
+
+/// `…}}}` in any order.
+fn states_body(frame: &[u8], head: &Head<'_>) -> Option<(EventTimes, TickerBody)> {
+    let mut c = Cursor::new(frame, head.resume);
+    let (mut time, mut named) = (None, None);
+    let mut body = TickerBody::default();
+    let TickerBody { derivative, option, has_greeks } = &mut body;
+    loop {
+        c.expect(b"\"")?;
+        match c.next()? {
+            b't' if c.eat(br#"timestamp":"#) => field(&mut c, &mut time, Cursor::millis)?,
+            b'i' if c.eat(br#"instrument_name":""#) => field(&mut c, &mut named, |c| same_name(c, head.symbol))?,
+            b'i' if c.eat(br#"index_price":"#) => field(&mut c, &mut derivative.index_price, free)?,
+            b'm' if c.eat(br#"mark_price":"#) => field(&mut c, &mut derivative.mark_price, free)?,
+            b'm' if c.eat(br#"mark_iv":"#) => field(&mut c, &mut option.mark_iv, percent)?,
+            b'c' if c.eat(br#"current_funding":"#) => field(&mut c, &mut derivative.funding_rate, free)?,
+            b'o' if c.eat(br#"open_interest":"#) => field(&mut c, &mut derivative.open_interest, free)?,
+            b'l' if c.eat(br#"last_price":"#) => field(&mut c, &mut derivative.last_price, free)?,
+            b'u' if c.eat(br#"underlying_price":"#) => field(&mut c, &mut option.underlying_price, free)?,
+            b'b' if c.eat(br#"bid_iv":"#) => field(&mut c, &mut option.bid_iv, percent)?,
+            b'a' if c.eat(br#"ask_iv":"#) => field(&mut c, &mut option.ask_iv, percent)?,
+            b'g' if c.eat(br#"greeks":"#) => {
+                *has_greeks = true;
+                members(&mut c, |c| greek(c, option))?;
+            }
+            b's' if c.eat(br#"stats":"#) => members(&mut c, stat)?,
+            // Known ones need no look for their end.
+            b'b' if c.eat(br#"best_bid_price":"#) || c.eat(br#"best_bid_amount":"#) => c.skip_scalar()?,
+            b'b' if c.eat(br#"best_ask_price":"#) || c.eat(br#"best_ask_amount":"#) => c.skip_scalar()?,
+            b'm' if c.eat(br#"min_price":"#) || c.eat(br#"max_price":"#) => c.skip_scalar()?,
+            b's' if c.eat(br#"state":"#) || c.eat(br#"settlement_price":"#) => c.skip_scalar()?,
+            b'i' if c.eat(br#"interest_rate":"#) || c.eat(br#"interest_value":"#) => c.skip_scalar()?,
+            b'e' if c.eat(br#"estimated_delivery_price":"#) => c.skip_scalar()?,
+            b'u' if c.eat(br#"underlying_index":"#) => c.skip_scalar()?,
+            b'f' if c.eat(br#"funding_8h":"#) => c.skip_scalar()?,
+            _ => skip_unknown(&mut c, &[b"instrument_name"])?,
+        }
+        if c.eat(b"}}}") {
+            break;
+        }
+        c.expect(b",")?;
+    }
+    named?;
+    c.is_at_end().then(|| (times(time), body))
+}
+
+/// The members of an object inside of a ticker, each from behind its first quote.
+#[inline(always)]
+fn members<'a>(c: &mut Cursor<'a>, mut each: impl FnMut(&mut Cursor<'a>) -> Option<()>) -> Option<()> {
+    c.expect(b"{")?;
+    loop {
+        c.expect(b"\"")?;
+        each(c)?;
+        if c.eat(b"}") {
+            return Some(());
+        }
+        c.expect(b",")?;
+    }
+}
+
+#[inline(always)]
+fn greek(c: &mut Cursor<'_>, option: &mut OptionState) -> Option<()> {
+    match c.next()? {
+        b'd' if c.eat(br#"delta":"#) => field(c, &mut option.delta, free),
+        b'g' if c.eat(br#"gamma":"#) => field(c, &mut option.gamma, free),
+        b'v' if c.eat(br#"vega":"#) => field(c, &mut option.vega, free),
+        b't' if c.eat(br#"theta":"#) => field(c, &mut option.theta, free),
+        b'r' if c.eat(br#"rho":"#) => c.skip_scalar(),
+        _ => skip_unknown(c, &[]),
+    }
+}
+
+/// What the day was like is no state.
+#[inline(always)]
+fn stat(c: &mut Cursor<'_>) -> Option<()> {
+    let is_known = c.eat(br#"volume":"#) || c.eat(br#"price_change":"#) || c.eat(br#"low":"#) || c.eat(br#"high":"#);
+    if is_known { c.skip_scalar() } else { skip_unknown(c, &[]) }
+}
+
+/// The exchange writes volatilities in percent.
+#[inline(always)]
+fn percent(c: &mut Cursor<'_>) -> Option<Decimal> {
+    fraction(c.number()?)
+}
+
+/// A percentage as a fraction; `None` where that has too many digits.
+pub(super) fn fraction(percent: Exact) -> Option<Decimal> {
+    let scale = percent.scale.checked_add(2).filter(|scale| u32::from(*scale) <= xtrader_scan::MAX_DIGITS)?;
+    Some(Decimal::new(percent.mantissa, scale).trimmed())
+}
+
+/// Which feed of an instrument a row belongs to: both come of one message and have one time.
+pub(super) const DERIVATIVE: u8 = 0;
+pub(super) const OPTION: u8 = 1;
+
+/// A ticker, read field by field.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct TickerBody {
+    pub(super) derivative: Derivative,
+    pub(super) option: OptionState,
+    pub(super) has_greeks: bool,
+}
+
+impl TickerBody {
+    /// What every instrument is worth, and beside it what only an option is.
+    #[inline(always)]
+    pub(super) fn rows(mut self, name: &str, times: EventTimes, out: &mut StateRows) {
+        let native = out.texts.add(name);
+        let row = |feed, state| StateRow { native, is_index: false, feed, times, state };
+        out.rows.push(row(DERIVATIVE, State::Derivative(self.derivative)));
+        if self.has_greeks || self.option.mark_iv.is_some() {
+            self.option.mark_price = self.derivative.mark_price;
+            self.option.open_interest = self.derivative.open_interest;
+            out.rows.push(row(OPTION, State::Option(self.option)));
         }
     }
 }

@@ -6,8 +6,7 @@
 
 use xtrader_scan::{Cursor, memrchr};
 
-use super::normalize::times;
-use super::wire::{DERIVATIVE, OPTION};
+use super::normalize::{DERIVATIVE, OPTION, times};
 use crate::config::Stream;
 use crate::exchange::names::{MAX_SYMBOL_BYTES, same_text};
 use crate::exchange::{EventKind, Head, Key, Peek, StateHead};
@@ -117,8 +116,11 @@ fn once<T>(slot: &mut Option<T>, value: T) -> Option<()> {
 /// Steps over a key that is not known, and its plain value.
 #[inline]
 pub(super) fn skip_unknown(c: &mut Cursor<'_>, known: &[&[u8]]) -> Option<()> {
-    let key = c.text()?;
-    if known.contains(&key) || !key.is_ascii() {
+    let key = match c.name() {
+        Some(name) => name.as_bytes(),
+        None => c.text().filter(|key| key.is_ascii())?,
+    };
+    if known.contains(&key) {
         return None;
     }
     c.expect(b":")?;

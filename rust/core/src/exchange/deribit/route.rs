@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::peek::Feed;
-use super::wire;
+use super::{normalize, wire};
 use crate::config::{Credentials, DepthSpeed, Endpoints, EngineConfig, Stream};
 use crate::event::{DecodedLevels, Scales, TradeRows};
 use crate::exchange::document::{Document as Reply, Object, Value as Document};
@@ -72,7 +72,7 @@ fn interval(config: &EngineConfig) -> &'static str {
 /// stale (§4 step 5). How long it may hold still nobody says: in the recordings those of twenty seldom traded options
 /// did for 25 s at most. A minute, and as long again before one is missed.
 pub(super) fn cadence(channel: &str, stream: Stream) -> Option<Cadence> {
-    let feed = if stream == Stream::Options { wire::OPTION } else { wire::DERIVATIVE };
+    let feed = if stream == Stream::Options { normalize::OPTION } else { normalize::DERIVATIVE };
     channel.starts_with("ticker.").then_some(Cadence { feed, first_ms: 0, every_ms: 60_000 })
 }
 

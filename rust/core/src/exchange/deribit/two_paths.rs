@@ -22,6 +22,7 @@ struct Frames;
 impl Specimens for Frames {
     type P = Deribit;
     const RECORDINGS: &'static [&'static str] = &["deribit"];
+    const SCANS_STATES: bool = true;
     const ROWLESS: &'static [(&'static str, Peek<'static>)] = &[
         (r#"{"method":"subscription","params":{"channel":"never.heard.of","data":{}}}"#, UNKNOWN),
         (
@@ -67,6 +68,18 @@ impl Specimens for Frames {
                 (r#","trade_id":"8""#, "", Schema),
                 ("1.5", "true", Schema),
                 ("1.5", "1e400", Range),
+            ],
+        ),
+        (
+            r#"{"jsonrpc":"2.0","method":"subscription","params":{"channel":"ticker.A-PERPETUAL.raw","data":{"timestamp":1,"instrument_name":"A-PERPETUAL","mark_price":1.5,"mark_iv":60.2,"greeks":{"delta":-0.7}}}}"#,
+            &[
+                (r#""instrument_name":"A-PERPETUAL""#, r#""instrument_name":"B-PERPETUAL""#, Schema),
+                (r#""instrument_name":"A-PERPETUAL","#, "", Schema),
+                (r#""timestamp":1"#, r#""timestamp":"1""#, Schema),
+                ("1.5", "true", Schema),
+                ("-0.7", "[]", Schema),
+                ("1.5", "1e-39", Range),
+                ("60.2", "1e-37", Range),
             ],
         ),
     ];

@@ -2,13 +2,10 @@
 
 use xtrader_scan::Exact;
 
-use super::normalize::{QuoteBody, TradeBody, book_head, is_combo, liquidated, size_after};
+use super::normalize::{QuoteBody, TickerBody, TradeBody, book_head, fraction, is_combo, liquidated, size_after};
 use super::peek::{Feed, book_key, quote_key, trades_key};
 use crate::decimal::Decimal;
-use crate::event::{
-    Bbo, BookHead, DecodedLevels, Derivative, EventTimes, OptionState, Scales, State, StateRow, StateRows, TextRange,
-    TradeRows,
-};
+use crate::event::{Bbo, BookHead, DecodedLevels, EventTimes, Scales, StateRows, TextRange, TradeRows};
 use crate::exchange::document::{Document, Object, Value};
 use crate::exchange::levels::{BookSide, push};
 use crate::exchange::names::{is_symbol, side_of};
@@ -210,10 +207,6 @@ pub(super) fn bbo(body: Value<'_, '_>, head: &Head<'_>, scales: Scales) -> Resul
     Ok(Decoded::Event(quote.bbo(head)))
 }
 
-/// Which feed of an instrument a row belongs to: both come of one message and have one time.
-pub(super) const DERIVATIVE: u8 = 0;
-pub(super) const OPTION: u8 = 1;
-
 /// The state of the channel's instrument, and of an option that too (§5).
 pub(super) fn states(body: Value<'_, '_>, head: &Head<'_>, out: &mut StateRows) -> Result<Decoded<()>, RejectReason> {
     let body = body.object().ok_or(RejectReason::Schema)?;
@@ -221,9 +214,9 @@ pub(super) fn states(body: Value<'_, '_>, head: &Head<'_>, out: &mut StateRows) 
     if name != head.symbol {
         return Err(RejectReason::Schema);
     }
-    let native = out.texts.add(name);
     let times = times(body)?;
-    let (mut derivative, mut option, mut is_option) = (Derivative::default(), OptionState::default(), false);
+    let mut ticker = TickerBody::default();
+    let TickerBody { derivative, option, has_greeks } = &mut ticker;
     for (key, value) in body.fields() {
         match key {
             "mark_price" => derivative.mark_price = number(value)?,
@@ -233,15 +226,12 @@ pub(super) fn states(body: Value<'_, '_>, head: &Head<'_>, out: &mut StateRows) 
             "open_interest" => derivative.open_interest = number(value)?,
             "last_price" => derivative.last_price = number(value)?,
             "underlying_price" => option.underlying_price = number(value)?,
-            "mark_iv" => {
-                option.mark_iv = fraction(number(value)?)?;
-                is_option |= option.mark_iv.is_some();
-            }
-            "bid_iv" => option.bid_iv = fraction(number(value)?)?,
-            "ask_iv" => option.ask_iv = fraction(number(value)?)?,
+            "mark_iv" => option.mark_iv = percent(value)?,
+            "bid_iv" => option.bid_iv = percent(value)?,
+            "ask_iv" => option.ask_iv = percent(value)?,
             "greeks" => {
                 for (greek, value) in value.object().into_iter().flat_map(Object::fields) {
-                    is_option = true;
+                    *has_greeks = true;
                     match greek {
                         "delta" => option.delta = number(value)?,
                         "gamma" => option.gamma = number(value)?,
@@ -254,13 +244,7 @@ pub(super) fn states(body: Value<'_, '_>, head: &Head<'_>, out: &mut StateRows) 
             _ => {}
         }
     }
-    let row = |feed, state| StateRow { native, is_index: false, feed, times, state };
-    out.rows.push(row(DERIVATIVE, State::Derivative(derivative)));
-    if is_option {
-        option.mark_price = derivative.mark_price;
-        option.open_interest = derivative.open_interest;
-        out.rows.push(row(OPTION, State::Option(option)));
-    }
+    ticker.rows(name, times, out);
     Ok(Decoded::Event(()))
 }
 
@@ -274,13 +258,11 @@ fn number(value: Value<'_, '_>) -> Result<Option<Decimal>, RejectReason> {
 }
 
 /// The exchange writes volatilities in percent.
-fn fraction(percent: Option<Decimal>) -> Result<Option<Decimal>, RejectReason> {
-    let Some(percent) = percent else { return Ok(None) };
-    let number = Exact { mantissa: percent.mantissa, scale: percent.scale.saturating_add(2) };
-    if u32::from(number.scale) > xtrader_scan::MAX_DIGITS {
-        return Err(RejectReason::Range);
+fn percent(value: Value<'_, '_>) -> Result<Option<Decimal>, RejectReason> {
+    if value.is_null() {
+        return Ok(None);
     }
-    Ok(Some(Decimal::new(number.mantissa, number.scale).trimmed()))
+    fraction(value.exact()?).map(Some).ok_or(RejectReason::Range)
 }
 
 #[cfg(test)]

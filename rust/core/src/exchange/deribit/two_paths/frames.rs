@@ -162,9 +162,10 @@ fn maybe() -> impl Strategy<Value = String> {
 }
 
 fn ticker() -> impl Strategy<Value = String> {
-    let option = ([maybe(), maybe(), maybe(), maybe()], [number(), number(), number(), number()]);
-    (instrument(), interval(), ms(), [maybe(), maybe(), maybe(), maybe()], of(maybe()), of(option)).prop_map(
-        |(name, interval, ms, [last, index, mark, interest], funding, option)| {
+    let option = ([maybe(), maybe(), maybe(), maybe()], [maybe(), maybe(), maybe(), maybe(), maybe()]);
+    let beside = ([maybe(), maybe(), maybe(), maybe()], [maybe(), maybe(), maybe()]);
+    (instrument(), interval(), ms(), [maybe(), maybe(), maybe(), maybe()], of(maybe()), of(option), of(beside))
+        .prop_flat_map(|(name, interval, ms, [last, index, mark, interest], funding, option, beside)| {
             let mut fields: Fields = vec![
                 ("timestamp", ms),
                 ("stats", "{\"volume\":null,\"low\":0.0015,\"high\":null}".to_owned()),
@@ -175,15 +176,23 @@ fn ticker() -> impl Strategy<Value = String> {
                 ("instrument_name", quoted(&name)),
                 ("index_price", index),
             ];
-            fields.extend(funding.map(|rate| ("current_funding", rate)));
-            if let Some(([underlying, mark_iv, bid_iv, ask_iv], [delta, gamma, vega, theta])) = option {
-                let greeks = [("vega", vega), ("theta", theta), ("gamma", gamma), ("delta", delta)];
+            fields.extend(funding.clone().map(|rate| ("current_funding", rate)));
+            fields.extend(funding.map(|rate| ("funding_8h", rate)));
+            if let Some(([underlying, mark_iv, bid_iv, ask_iv], [delta, gamma, vega, theta, rho])) = option {
+                let greeks = [("vega", vega), ("theta", theta), ("rho", rho), ("gamma", gamma), ("delta", delta)];
                 fields.extend([("underlying_price", underlying), ("mark_iv", mark_iv), ("bid_iv", bid_iv)]);
                 fields.extend([("ask_iv", ask_iv), ("greeks", object(&greeks))]);
+                fields.extend([("underlying_index", quoted("SYN.BTC-25DEC26")), ("settlement_period", quoted("week"))]);
             }
-            notification(&format!("ticker.{name}.{interval}"), &object(&fields))
-        },
-    )
+            if let Some(([bid, bid_size, ask, ask_size], [min, max, delivery])) = beside {
+                fields.extend([("best_bid_price", bid), ("best_bid_amount", bid_size), ("best_ask_price", ask)]);
+                fields.extend([("best_ask_amount", ask_size), ("min_price", min), ("max_price", max)]);
+                fields.extend([("estimated_delivery_price", delivery.clone()), ("settlement_price", delivery.clone())]);
+                fields.extend([("interest_rate", delivery.clone()), ("interest_value", delivery)]);
+            }
+            let channel = format!("ticker.{name}.{interval}");
+            Just(fields).prop_shuffle().prop_map(move |fields| notification(&channel, &object(&fields)))
+        })
 }
 
 /// Frames that make no row.

@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
 use super::*;
-use crate::event::TradeId;
+use crate::event::{Derivative, OptionState, State, TradeId};
 use crate::exchange::deribit::Deribit as P;
 use crate::exchange::reader::WireReader;
 
