@@ -4,9 +4,10 @@
 
 The Rust stages are measured by a binary that `make build` leaves. Both sides are pinned to one core, time the second
 half of a capture's frames (with the first, books are opened and buffers grow) and take the best of N rounds. Stages are
-cumulative; `columns` is what a row costs from text to Arrow. The two figures called `whole` are of all frames: they
-begin with an engine that knows nothing and end with batches that are closed. Without captures it takes those of every
-exchange that lie beside the repository.
+cumulative; `columns` is what a row of trades, l2 and bbo costs from text to Arrow, `columns_states` the same with
+derivatives, options and liquidations beside. The two figures called `whole` are of all frames: they begin with an
+engine that knows nothing and end with batches that are closed. Without captures it takes those of every exchange that
+lie beside the repository.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ BINARY = ROOT / "target" / "bench" / "pipeline"
 CAPTURES = ROOT.parent / "shared" / "captures"
 EXCHANGES = ("binance", "binance_usdm", "okx", "deribit")
 
-STAGES = ("orjson_loads", "simd_json_tape", "peek", "decode", "book", "columns")
+STAGES = ("orjson_loads", "simd_json_tape", "peek", "decode", "book", "columns", "columns_states")
 WHOLE = ("frames_whole", "orjson_loads_whole", "columns_whole")
 ALLOCATIONS = ("allocations_per_frame", "allocations_per_batch", "allocations_per_first")
 

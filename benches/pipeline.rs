@@ -4,7 +4,8 @@
 //!     pipeline [--rounds N] [--core N] CAPTURE…
 //!
 //! Stages are cumulative: `peek` reads the head, `decode` every frame of trades, books and quotes to its end (without
-//! arbitration), `book` is the engine with no table to fill, `columns` the engine with trades, l2 and bbo in `float`.
+//! arbitration), `book` is the engine with no table to fill, `columns` the engine with trades, l2 and bbo in `float`,
+//! `columns_states` the same with derivatives, options and liquidations beside.
 //! Only frames are timed, and of these the second half: with the first, books are opened and buffers grow. REST replies
 //! are handed over in between. `columns_whole` is all frames, from an engine that knows nothing on, and the closing of
 //! the batches that are open at the end. Each figure is the best of N rounds.
@@ -139,9 +140,10 @@ impl Capture {
     }
 
     fn engine(&self, tables: &[Table]) -> Engine {
+        let is_taken = |stream: &Stream| TABLES.contains(&stream.table()) || tables.contains(&stream.table());
         let config = EngineConfig {
             mode: Mode::Replay,
-            streams: vec![Stream::Trades, Stream::L2, Stream::Bbo],
+            streams: Stream::ALL.into_iter().filter(is_taken).collect(),
             tables: tables.to_vec(),
             ..EngineConfig::new(self.venue)
         };
@@ -320,6 +322,8 @@ fn reply(engine: &mut Engine, at: Stamp, url: &str, body: &[u8]) {
 }
 
 const TABLES: [Table; 3] = [Table::Trades, Table::L2, Table::Bbo];
+const WITH_STATES: [Table; 6] =
+    [Table::Trades, Table::L2, Table::Bbo, Table::Derivatives, Table::Options, Table::Liquidations];
 
 fn main() {
     let mut rounds = 5_u32;
@@ -358,6 +362,7 @@ fn main() {
                 "decode": best(&|| with_protocol!(capture.venue, P => capture.decode::<P>())),
                 "book": best(&|| capture.engine_time(&[]).1),
                 "columns": best(&|| capture.engine_time(&TABLES).1),
+                "columns_states": best(&|| capture.engine_time(&WITH_STATES).1),
                 "frames_whole": whole,
                 "columns_whole": best_of(whole, &|| capture.engine_time(&TABLES).0),
                 "allocations_per_frame": per_frame,

@@ -31,6 +31,7 @@ CAPTURE = {
     "decode": 100.0,
     "book": 150.0,
     "columns": 200.0,
+    "columns_states": 300.0,
     "frames_whole": 20,
     "orjson_loads_whole": 1100.0,
     "columns_whole": 330.0,
@@ -146,7 +147,10 @@ def test_json_has_every_stage(
 def test_the_table_shows_the_ratios() -> None:
     text = pipeline.table({"captures": [CAPTURE]})
     assert "x/a: 10 frames, 200 bytes each" in text
-    assert text.splitlines()[-4].split() == ["columns", "200", "0.20"]
+    assert [line.split() for line in text.splitlines()[-5:-3]] == [
+        ["columns", "200", "0.20"],
+        ["columns_states", "300", "0.30"],
+    ]
     assert "whole, 20 frames: orjson 1,100, columns 330 ns/frame, 0.30" in text
     assert "columns / simd-json tape: 0.40" in text
     assert "0 a frame between batch closes" in text

@@ -91,6 +91,11 @@ pub trait Dialect {
     /// Address of the connections of a family.
     fn url(ws: &str, family: u8) -> String;
 
+    /// [`Protocol::decode_states`].
+    fn decode_states(_frame: &[u8], _head: &Head<'_>, _out: &mut StateRows) -> Decoded<()> {
+        Decoded::Miss
+    }
+
     /// [`Protocol::state_heads`].
     fn state_heads<'a>(_frame: &'a [u8], _head: &Head<'a>, _each: impl FnMut(StateHead<'a>) -> bool) -> Option<()> {
         None
@@ -169,6 +174,11 @@ impl<D: Dialect> Protocol for D {
     #[inline(always)]
     fn decode_bbo(isa: Isa, frame: &[u8], head: &Head<'_>, scales: Scales) -> Decoded<Bbo> {
         normalize::bbo::<D>(isa, frame, head, scales)
+    }
+
+    #[inline(always)]
+    fn decode_states(frame: &[u8], head: &Head<'_>, out: &mut StateRows) -> Decoded<()> {
+        <D as Dialect>::decode_states(frame, head, out)
     }
 
     #[inline(always)]

@@ -101,6 +101,11 @@ impl Dialect for BinanceFutures {
     }
 
     #[inline(always)]
+    fn decode_states(frame: &[u8], head: &Head<'_>, out: &mut StateRows) -> Decoded<()> {
+        states::decode(frame, head, out)
+    }
+
+    #[inline(always)]
     fn state_heads<'a>(frame: &'a [u8], head: &Head<'a>, each: impl FnMut(StateHead<'a>) -> bool) -> Option<()> {
         states::heads(frame, head, each)
     }

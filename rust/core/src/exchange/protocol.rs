@@ -106,7 +106,7 @@ pub trait Protocol {
     fn decode_bbo(isa: Isa, frame: &[u8], head: &Head<'_>, scales: Scales) -> Decoded<Bbo>;
 
     /// The rows of a frame of [`super::EventKind::State`]. `out` was cleared; after a [`Decoded::Miss`] what it holds does
-    /// not count. Where states are rare and small no scanner reads them.
+    /// not count. What is rare (liquidations) is left to the reader.
     fn decode_states(_frame: &[u8], _head: &Head<'_>, _out: &mut StateRows) -> Decoded<()> {
         Decoded::Miss
     }

@@ -187,7 +187,7 @@ pub(crate) enum Product {
 }
 
 impl Product {
-    pub(super) fn of(st: i64) -> Self {
+    pub(crate) fn of(st: i64) -> Self {
         if st == 1 { Self::Ours } else { Self::Other }
     }
 }

@@ -103,6 +103,7 @@ struct Futures;
 impl Specimens for Futures {
     type P = BinanceFutures;
     const RECORDINGS: &'static [&'static str] = &["binance_usdm"];
+    const READ_STATES: Option<&'static str> = Some("forceOrder");
     const ROWLESS: &'static [(&'static str, Peek<'static>)] = ROWLESS;
     const REFUSED: &'static [(&'static str, &'static [Change])] = REFUSED;
 

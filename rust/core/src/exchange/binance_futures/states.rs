@@ -1,12 +1,15 @@
-//! Mark prices, funding and liquidations (§5), by the reference reader: they come once a second.
+//! Mark prices, funding and liquidations (§5). Liquidations are few: the reference reader takes them.
 
 use xtrader_scan::Cursor;
 
 use super::BinanceFutures;
 use crate::config::Stream;
+use crate::decimal::Decimal;
 use crate::event::{Derivative, EventTimes, Liquidation, State, StateRow, StateRows};
 use crate::exchange::binance::{self, Product, product};
 use crate::exchange::document::{Object, Value};
+use crate::exchange::levels::decimal;
+use crate::exchange::names::is_symbol;
 use crate::exchange::{Cadence, Decoded, Head, StateHead};
 use crate::report::{IgnoreReason, RejectReason};
 use crate::table::Side;
@@ -67,6 +70,78 @@ pub(super) fn heads<'a>(frame: &'a [u8], head: &Head<'a>, mut each: impl FnMut(S
     c.is_at_end().then_some(())
 }
 
+/// The mark prices of a frame, alone or in the array of all symbols, with their keys in the order of the manual.
+#[inline(always)]
+pub(super) fn decode(frame: &[u8], head: &Head<'_>, out: &mut StateRows) -> Decoded<()> {
+    mark_prices(frame, head, out).unwrap_or(Decoded::Miss)
+}
+
+fn mark_prices(frame: &[u8], head: &Head<'_>, out: &mut StateRows) -> Option<Decoded<()>> {
+    let mut c = Cursor::new(frame, head.resume);
+    let is_combined = head.resume > 0;
+    let is_array = c.eat(b"[");
+    loop {
+        scan_mark_price(&mut c, out)?;
+        if !(is_array && c.eat(b",")) {
+            break;
+        }
+    }
+    if is_array {
+        c.expect(b"]")?;
+    }
+    if is_combined {
+        c.expect(b"}")?;
+    }
+    let is_ours = !out.rows.is_empty();
+    c.is_at_end().then_some(if is_ours { Decoded::Event(()) } else { Decoded::Ignored(IgnoreReason::OtherProduct) })
+}
+
+/// `{…}`, which makes a row unless it is of another product family.
+#[inline(always)]
+fn scan_mark_price(c: &mut Cursor<'_>, out: &mut StateRows) -> Option<()> {
+    c.expect(br#"{"e":"markPriceUpdate","E":"#)?;
+    let sent = ms_to_ns(c.millis()?);
+    c.expect(br#","s":""#)?;
+    let native = c.symbol().filter(|symbol| is_symbol(symbol))?;
+    c.expect(br#","p":""#)?;
+    let mark_price = price(c)?;
+    if c.eat(br#","ap":""#) {
+        price(c)?;
+    }
+    c.expect(br#","P":""#)?;
+    price(c)?;
+    c.expect(br#","i":""#)?;
+    let index_price = price(c)?;
+    c.expect(br#","r":""#)?;
+    let rate = price(c)?;
+    c.expect(br#","T":"#)?;
+    let next_funding = Some(c.millis()?).filter(|time| *time > 0);
+    let product = if c.eat(br#","st":"#) { Product::of(c.integer()?) } else { Product::Ours };
+    c.expect(b"}")?;
+    if product == Product::Ours {
+        let funding_rate = rate.filter(|_| next_funding.is_some());
+        let next_funding_time = next_funding.and_then(ms_to_ns);
+        let derivative =
+            Derivative { mark_price, index_price, funding_rate, next_funding_time, ..Derivative::default() };
+        let times = EventTimes { event: sent, venue: sent, odd: sent.is_none() };
+        push(native, times, derivative, out);
+    }
+    Some(())
+}
+
+/// A quoted number, or the empty text for none.
+#[inline(always)]
+fn price(c: &mut Cursor<'_>) -> Option<Option<Decimal>> {
+    let text = c.until::<b'"'>()?;
+    if text.is_empty() { Some(None) } else { decimal(text, 0).ok().map(Some) }
+}
+
+fn push(native: &str, times: EventTimes, derivative: Derivative, out: &mut StateRows) {
+    let native = out.texts.add(native);
+    let state = State::Derivative(derivative);
+    out.rows.push(StateRow { native, is_index: false, feed: MARK_PRICE_FEED, times, state });
+}
+
 fn mark_price(body: Object<'_, '_>, out: &mut StateRows) -> Result<Decoded<()>, RejectReason> {
     // Symbols without funding say 0, and nothing or 0 as its rate; those without an index say nothing.
     let next_funding = body.integer_or_none("T")?.filter(|time| *time > 0);
@@ -77,11 +152,8 @@ fn mark_price(body: Object<'_, '_>, out: &mut StateRows) -> Result<Decoded<()>, 
         next_funding_time: next_funding.and_then(ms_to_ns),
         ..Derivative::default()
     };
-    let native = out.texts.add(binance::symbol(body)?);
     // `T` is no time of this event.
-    let times = binance::sent::<BinanceFutures>(body)?;
-    let state = State::Derivative(derivative);
-    out.rows.push(StateRow { native, is_index: false, feed: MARK_PRICE_FEED, times, state });
+    push(binance::symbol(body)?, binance::sent::<BinanceFutures>(body)?, derivative, out);
     Ok(Decoded::Event(()))
 }
 

@@ -22,7 +22,6 @@ struct Frames;
 impl Specimens for Frames {
     type P = Deribit;
     const RECORDINGS: &'static [&'static str] = &["deribit"];
-    const SCANS_STATES: bool = true;
     const ROWLESS: &'static [(&'static str, Peek<'static>)] = &[
         (r#"{"method":"subscription","params":{"channel":"never.heard.of","data":{}}}"#, UNKNOWN),
         (

@@ -247,15 +247,16 @@ fn other<'a>(c: &mut Cursor<'a>) -> Option<Peek<'a>> {
             }
             continue;
         }
-        if [&b"channel"[..], b"instId"].contains(&c.text()?) {
+        let key = ascii(c)?;
+        if [&b"channel"[..], b"instId"].contains(&key) {
             return None;
         }
         c.expect(b":\"")?;
-        c.text()?;
+        ascii(c)?;
     }
     c.expect(b"}")?;
     if c.eat(br#","action":""#) {
-        c.text()?;
+        ascii(c)?;
     }
     c.expect(br#","data":["#)?;
     if BOOKS.contains(&channel) {
@@ -270,6 +271,11 @@ fn other<'a>(c: &mut Cursor<'a>) -> Option<Peek<'a>> {
         IgnoreReason::UnknownType => None,
         reason => Some(Peek::Ignored(reason)),
     }
+}
+
+/// A text that needs no second look: a scanner may take the body, too.
+fn ascii<'a>(c: &mut Cursor<'a>) -> Option<&'a [u8]> {
+    c.text().filter(|text| text.is_ascii())
 }
 
 /// Answers name their event first, or behind the id of the request; the answer to `ping` is no document.

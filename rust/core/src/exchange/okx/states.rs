@@ -1,13 +1,15 @@
-//! What instruments are worth beside their books (§5). Rare, so read by simd-json alone.
+//! What instruments are worth beside their books (§5). Liquidations are few: the reference reader takes them.
 
 use xtrader_scan::Cursor;
 
 use super::instruments::form;
+use super::normalize::times;
 use super::wire::{moment, time};
 use crate::config::Stream;
+use crate::decimal::Decimal;
 use crate::event::{Derivative, EventTimes, Liquidation, OptionState, State, StateRow, StateRows, TextRange};
 use crate::exchange::document::{Object, Value};
-use crate::exchange::levels::not_negative;
+use crate::exchange::levels::{decimal, not_negative};
 use crate::exchange::names::{is_symbol, side_of};
 use crate::exchange::{Cadence, Decoded, Head, StateHead};
 use crate::report::RejectReason;
@@ -89,6 +91,115 @@ pub(super) fn heads<'a>(frame: &'a [u8], head: &Head<'a>, mut each: impl FnMut(S
     c.is_at_end().then_some(())
 }
 
+/// The rows of a message of flat objects of texts, with their keys in any order.
+#[inline(always)]
+pub(super) fn decode(frame: &[u8], head: &Head<'_>, out: &mut StateRows) -> Decoded<()> {
+    match scan(frame, head, out) {
+        Some(()) => Decoded::Event(()),
+        None => Decoded::Miss,
+    }
+}
+
+fn scan(frame: &[u8], head: &Head<'_>, out: &mut StateRows) -> Option<()> {
+    let feed = Feed::of(head.variant?).filter(|feed| *feed != Feed::LiquidationOrders)?;
+    let mut c = Cursor::new(frame, head.resume);
+    loop {
+        scan_row(&mut c, feed, head.symbol, out)?;
+        if !c.eat(b",") {
+            break;
+        }
+    }
+    c.expect(b"]}")?;
+    c.is_at_end().then_some(())
+}
+
+/// `{"key":"text",…}`
+#[inline(always)]
+fn scan_row(c: &mut Cursor<'_>, feed: Feed, symbol: &str, out: &mut StateRows) -> Option<()> {
+    let (mut name, mut ts) = (None, None);
+    let (mut own, mut option) = (Derivative::default(), OptionState::default());
+    c.expect(b"{")?;
+    loop {
+        c.expect(b"\"")?;
+        let key = c.name()?;
+        c.expect(b":\"")?;
+        let text = c.until::<b'"'>()?;
+        match key {
+            "instId" => once(&mut name, plain(text)?)?,
+            "ts" => once(&mut ts, ms(text)?)?,
+            "markPx" => number(&mut own.mark_price, text)?,
+            "idxPx" => number(&mut own.index_price, text)?,
+            "fundingRate" => number(&mut own.funding_rate, text)?,
+            "fundingTime" => once(&mut own.next_funding_time, ms_to_ns(ms(text)?)?)?,
+            "oi" => number(&mut own.open_interest, text)?,
+            "oiCcy" => number(&mut own.open_interest_base, text)?,
+            "fwdPx" => number(&mut option.underlying_price, text)?,
+            "markVol" => number(&mut option.mark_iv, text)?,
+            "bidVol" => number(&mut option.bid_iv, text)?,
+            "askVol" => number(&mut option.ask_iv, text)?,
+            "deltaBS" => number(&mut option.delta, text)?,
+            "gammaBS" => number(&mut option.gamma, text)?,
+            "vegaBS" => number(&mut option.vega, text)?,
+            "thetaBS" => number(&mut option.theta, text)?,
+            _ => drop(plain(text)?),
+        }
+        if c.eat(b"}") {
+            break;
+        }
+        c.expect(b",")?;
+    }
+    let name = name.filter(|name| is_symbol(name) && (symbol.is_empty() || symbol == *name))?;
+    let none = Derivative::default();
+    let Derivative { mark_price, index_price, funding_rate, next_funding_time, .. } = own;
+    let Derivative { open_interest, open_interest_base, .. } = own;
+    let state = match feed {
+        Feed::OptionSummary => State::Option(option),
+        Feed::MarkPrice | Feed::OpenInterest if is_option(name) => {
+            State::Option(OptionState { mark_price, open_interest, open_interest_base, ..OptionState::default() })
+        }
+        Feed::MarkPrice => State::Derivative(Derivative { mark_price, ..none }),
+        Feed::IndexTickers => State::Derivative(Derivative { index_price, ..none }),
+        Feed::FundingRate => State::Derivative(Derivative { funding_rate, next_funding_time, ..none }),
+        Feed::OpenInterest => State::Derivative(Derivative { open_interest, open_interest_base, ..none }),
+        Feed::LiquidationOrders => return None,
+    };
+    let native = out.texts.add(name);
+    out.rows.push(state_row(native, feed, ts.map_or_else(EventTimes::default, times), state));
+    Some(())
+}
+
+/// Keeps what a key says, unless it was there before.
+#[inline(always)]
+fn once<T>(slot: &mut Option<T>, value: T) -> Option<()> {
+    slot.replace(value).is_none().then_some(())
+}
+
+/// The same of a number; the empty text is none.
+#[inline(always)]
+fn number(slot: &mut Option<Decimal>, text: &[u8]) -> Option<()> {
+    if slot.is_some() {
+        return None;
+    }
+    if !text.is_empty() {
+        *slot = Some(decimal(text, 0).ok()?);
+    }
+    Some(())
+}
+
+/// A text that stands for itself: ASCII without escapes.
+#[inline(always)]
+fn plain(text: &[u8]) -> Option<&str> {
+    let is_plain = text.iter().all(|b| (b' '..0x7f).contains(b) && *b != b'\\');
+    std::str::from_utf8(text).ok().filter(|_| is_plain)
+}
+
+/// All of a text as milliseconds.
+#[inline(always)]
+fn ms(text: &[u8]) -> Option<i64> {
+    let mut c = Cursor::new(text, 0);
+    c.millis().filter(|_| c.is_at_end())
+}
+
 /// The rows of a message into `out`. Those of a subscription to one instrument are its own.
 pub(super) fn read(data: Value<'_, '_>, head: &Head<'_>, out: &mut StateRows) -> Result<Decoded<()>, RejectReason> {
     let feed = head.variant.and_then(Feed::of).ok_or(RejectReason::Schema)?;
@@ -100,7 +211,6 @@ pub(super) fn read(data: Value<'_, '_>, head: &Head<'_>, out: &mut StateRows) ->
         }
         let native = out.texts.add(symbol);
         let mut push = |times: EventTimes, state| out.rows.push(state_row(native, feed, times, state));
-        let is_option = form(symbol).is_some_and(|form| form.market == Exchange::OkxOptions);
         match feed {
             Feed::LiquidationOrders => {
                 let details = row.get("details").filter(|list| list.is_array()).ok_or(RejectReason::Schema)?;
@@ -110,11 +220,15 @@ pub(super) fn read(data: Value<'_, '_>, head: &Head<'_>, out: &mut StateRows) ->
                 }
             }
             Feed::OptionSummary => push(time(row)?, State::Option(summary(row)?)),
-            Feed::MarkPrice | Feed::OpenInterest if is_option => push(time(row)?, State::Option(option(row)?)),
+            Feed::MarkPrice | Feed::OpenInterest if is_option(symbol) => push(time(row)?, State::Option(option(row)?)),
             _ => push(time(row)?, State::Derivative(derivative(row, feed)?)),
         }
     }
     Ok(Decoded::Event(()))
+}
+
+fn is_option(symbol: &str) -> bool {
+    form(symbol).is_some_and(|form| form.market == Exchange::OkxOptions)
 }
 
 fn state_row(native: TextRange, feed: Feed, times: EventTimes, state: State) -> StateRow {

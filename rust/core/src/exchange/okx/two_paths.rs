@@ -22,6 +22,7 @@ struct Frames;
 impl Specimens for Frames {
     type P = Okx;
     const RECORDINGS: &'static [&'static str] = &["okx"];
+    const READ_STATES: Option<&'static str> = Some("liquidation-orders");
     const ROWLESS: &'static [(&'static str, Peek<'static>)] = &[
         (r#"{"arg":{"channel":"news"},"data":[]}"#, Peek::Ignored(IgnoreReason::UnknownType)),
         (r#"{"arg":{"channel":"tickers"},"data":[]}"#, Peek::Ignored(IgnoreReason::UnrequestedKind)),

@@ -24,7 +24,7 @@ fn mark(symbol: &str, rest: &str) -> String {
 }
 
 fn number(text: &str) -> Option<Decimal> {
-    Some(crate::exchange::levels::decimal(text.as_bytes(), 0).unwrap())
+    Some(decimal(text.as_bytes(), 0).unwrap())
 }
 
 const FUNDED: &str = r#""i":"76885.25","r":"0.00008900","T":1789488000000,"st":1"#;
