@@ -34,15 +34,16 @@ const UNREQUESTED: [&str; 14] = [
 /// What the name of a channel says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Feed<'a> {
-    /// Book changes at an interval.
-    Book(&'a str),
+    /// Book changes of an instrument, at an interval.
+    Book(&'a str, &'a str),
     /// Images of the top of the book.
     PartialDepth,
-    /// Trades of one instrument at an interval.
-    Trades(&'a str),
+    /// Trades of one instrument, at an interval.
+    Trades(&'a str, &'a str),
     /// Trades of all instruments of a kind.
     TradesOfMany(&'a str),
-    Quote,
+    /// Quotes of an instrument.
+    Quote(&'a str),
     /// States of an instrument, at an interval.
     Ticker(&'a str, &'a str),
     /// The exchange speaks of itself: locks, listings, states of instruments.
@@ -57,12 +58,12 @@ impl<'a> Feed<'a> {
         let mut parts = channel.split('.');
         let first = parts.next().unwrap_or_default();
         match (first, parts.next(), parts.next(), parts.next()) {
-            ("book", Some(_), Some(interval), None) => Self::Book(interval),
+            ("book", Some(name), Some(interval), None) => Self::Book(name, interval),
             ("book", Some(_), Some(_), Some(_)) => Self::PartialDepth,
-            ("trades", Some(_), Some(interval), None) => Self::Trades(interval),
+            ("trades", Some(name), Some(interval), None) => Self::Trades(name, interval),
             ("trades", Some(_), Some(_), Some(interval)) => Self::TradesOfMany(interval),
             ("ticker", Some(name), Some(interval), None) => Self::Ticker(name, interval),
-            ("quote", Some(_), None, _) => Self::Quote,
+            ("quote", Some(name), None, _) => Self::Quote(name),
             ("platform_state", ..) | ("instrument", Some("state" | "creation"), ..) => Self::Notice,
             _ if UNREQUESTED.contains(&first) => Self::Unrequested,
             _ => Self::Unknown,

@@ -29,10 +29,10 @@ pub(super) fn judge<'a>(document: &Document<'a>) -> Result<(Peek<'a>, usize), Re
     let channel = params.get("channel").and_then(Value::text).ok_or(RejectReason::Schema)?;
     let data = params.get("data").ok_or(RejectReason::Schema)?;
     let head = match Feed::of(channel) {
-        Feed::Book(interval) => book_of(data, interval)?,
-        Feed::Trades(interval) => trades_of(data, interval)?,
+        Feed::Book(name, interval) => book_of(data, name, interval)?,
+        Feed::Trades(name, interval) => trades_of(data, name, interval)?,
         Feed::TradesOfMany(interval) => mixed_trades_of(data, interval)?,
-        Feed::Quote => quote_of(data)?,
+        Feed::Quote(name) => quote_of(data, name)?,
         Feed::Ticker(name, interval) if data.object().is_some() => Head::of_states(name, Some(interval)),
         Feed::Ticker(..) => return Err(RejectReason::Schema),
         Feed::PartialDepth => return ignored(IgnoreReason::PartialDepth),
@@ -43,33 +43,30 @@ pub(super) fn judge<'a>(document: &Document<'a>) -> Result<(Peek<'a>, usize), Re
     Ok((Peek::Event(head), data.position()))
 }
 
-fn book_of<'a>(data: Value<'_, 'a>, interval: &'a str) -> Result<Head<'a>, RejectReason> {
+fn book_of<'a>(data: Value<'_, 'a>, symbol: &'a str, interval: &'a str) -> Result<Head<'a>, RejectReason> {
     let body = data.object().ok_or(RejectReason::Schema)?;
+    must_be_of(body, symbol)?;
     let id = body.integer("change_id")?;
     let (kind, key) = match body.get("type").and_then(Value::text) {
         Some("snapshot") => (EventKind::Book, book_key(None, id)),
         Some("change") => (EventKind::Depth, book_key(Some(body.integer("prev_change_id")?), id)),
         _ => return Err(RejectReason::Schema),
     };
-    Ok(Head { kind, symbol: instrument(body)?, variant: Some(interval), key, times: times(body)?, resume: 0 })
+    Ok(Head { kind, symbol, variant: Some(interval), key, times: times(body)?, resume: 0 })
 }
 
-/// The first row and the last one tell which ids there are. Rows of other instruments make it a mixed message.
-fn trades_of<'a>(data: Value<'_, 'a>, interval: &'a str) -> Result<Head<'a>, RejectReason> {
-    let mut symbol = None;
+/// The first row and the last one tell which ids there are.
+fn trades_of<'a>(data: Value<'_, 'a>, symbol: &'a str, interval: &'a str) -> Result<Head<'a>, RejectReason> {
     let (mut first, mut last) = (None, None);
     for row in data.elements() {
         let row = row.object().ok_or(RejectReason::Schema)?;
-        let name = instrument(row)?;
-        if *symbol.get_or_insert(name) != name {
-            return mixed_trades_of(data, interval);
-        }
+        must_be_of(row, symbol)?;
         let at = (row.integer("trade_seq")?, times(row)?);
         first.get_or_insert(at);
         last = Some(at);
     }
     // An empty list says nothing that could be told from a damaged one.
-    let (Some(symbol), Some(first), Some(last)) = (symbol, first, last) else { return Err(RejectReason::Schema) };
+    let (Some(first), Some(last)) = (first, last) else { return Err(RejectReason::Schema) };
     let (key, times) = trades_key(first, last);
     Ok(Head { kind: EventKind::Trade, symbol, variant: Some(interval), key, times, resume: 0 })
 }
@@ -80,10 +77,16 @@ fn mixed_trades_of<'a>(data: Value<'_, 'a>, interval: &'a str) -> Result<Head<'a
     Ok(Head { kind, symbol: "", variant: Some(interval), key, times, resume: 0 })
 }
 
-fn quote_of<'a>(data: Value<'_, 'a>) -> Result<Head<'a>, RejectReason> {
+fn quote_of<'a>(data: Value<'_, 'a>, symbol: &'a str) -> Result<Head<'a>, RejectReason> {
     let body = data.object().ok_or(RejectReason::Schema)?;
+    must_be_of(body, symbol)?;
     let key = quote_key(body.integer("timestamp")?);
-    Ok(Head { kind: EventKind::Bbo, symbol: instrument(body)?, variant: Some(""), key, times: times(body)?, resume: 0 })
+    Ok(Head { kind: EventKind::Bbo, symbol, variant: Some(""), key, times: times(body)?, resume: 0 })
+}
+
+/// A message that names another instrument than its channel does is damaged, whichever of them is.
+fn must_be_of(body: Object<'_, '_>, symbol: &str) -> Result<(), RejectReason> {
+    if instrument(body)? == symbol { Ok(()) } else { Err(RejectReason::Schema) }
 }
 
 fn instrument<'a>(body: Object<'_, 'a>) -> Result<&'a str, RejectReason> {

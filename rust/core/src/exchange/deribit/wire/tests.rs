@@ -115,24 +115,22 @@ fn rows_of_several_instruments_name_theirs() {
         )
     };
     let rows = format!("[{},{}]", row("BTC-26MAR21-62000-C", 1706), row("ETH-26MAR21-1800-P", 3));
-    for (channel, variant) in [("trades.option.any.raw", "raw"), ("trades.BTC-26MAR21-62000-C.100ms", "100ms")] {
-        let frame = frame(channel, &rows);
-        let mut reader = WireReader::default();
-        let message = reader.read::<P>(frame.as_bytes()).unwrap();
-        let Peek::Event(head) = message.peek() else { panic!("{frame}") };
-        assert_eq!((head.kind, head.symbol, head.variant), (EventKind::MixedTrades, "", Some(variant)));
-        let mut out = TradeRows::default();
-        assert_eq!(message.trades::<P>(SCALES, &mut out), Decoded::Event(()));
-        let told: Vec<_> = out
-            .rows
-            .iter()
-            .map(|row| match row.trade.unwrap().id {
-                TradeId::Text(id) => (out.texts.get(row.native), row.last, out.texts.get(id)),
-                TradeId::Number(_) => panic!("ids are texts"),
-            })
-            .collect();
-        assert_eq!(told, [("BTC-26MAR21-62000-C", 1706, "17060"), ("ETH-26MAR21-1800-P", 3, "30")]);
-    }
+    let frame = frame("trades.option.any.raw", &rows);
+    let mut reader = WireReader::default();
+    let message = reader.read::<P>(frame.as_bytes()).unwrap();
+    let Peek::Event(head) = message.peek() else { panic!("{frame}") };
+    assert_eq!((head.kind, head.symbol, head.variant), (EventKind::MixedTrades, "", Some("raw")));
+    let mut out = TradeRows::default();
+    assert_eq!(message.trades::<P>(SCALES, &mut out), Decoded::Event(()));
+    let told: Vec<_> = out
+        .rows
+        .iter()
+        .map(|row| match row.trade.unwrap().id {
+            TradeId::Text(id) => (out.texts.get(row.native), row.last, out.texts.get(id)),
+            TradeId::Number(_) => panic!("ids are texts"),
+        })
+        .collect();
+    assert_eq!(told, [("BTC-26MAR21-62000-C", 1706, "17060"), ("ETH-26MAR21-1800-P", 3, "30")]);
 }
 
 const BOOK: &str = r#"{"timestamp":1,"type":"change","prev_change_id":4,"change_id":9,"instrument_name":"A-PERPETUAL","bids":[["new",1.5,2.0]],"asks":[]}"#;
@@ -163,4 +161,33 @@ fn numbers_are_read_from_their_text_wherever_they_stand_among_others() {
     assert_eq!(out.scales(), Scales { price: 17, size: 2 });
     let expected = |i: i128| (i * 10i128.pow(17) + 30_000_000_000_000_004, i);
     assert!(bids.iter().copied().eq((0..50_000).map(expected)));
+}
+
+// Fault: B13
+#[test]
+fn a_message_of_another_instrument_than_its_channel_is_of_neither() {
+    for (channel, data) in [
+        (
+            "book.A-B.100ms",
+            r#"{"timestamp":1,"type":"snapshot","change_id":9,"instrument_name":"NAME","bids":[],"asks":[]}"#,
+        ),
+        (
+            "trades.A-B.100ms",
+            r#"[{"timestamp":1,"price":1.5,"amount":2.0,"direction":"buy","instrument_name":"A-B","trade_seq":7,"trade_id":"8"},{"timestamp":1,"price":1.5,"amount":2.0,"direction":"buy","instrument_name":"NAME","trade_seq":8,"trade_id":"9"}]"#,
+        ),
+        (
+            "quote.A-B",
+            r#"{"timestamp":1,"instrument_name":"NAME","best_ask_price":2.5,"best_bid_price":1.5,"best_ask_amount":1.0,"best_bid_amount":1.0}"#,
+        ),
+    ] {
+        let mut reader = WireReader::default();
+        let good = frame(channel, &data.replace("NAME", "A-B"));
+        let peeked = reader.read::<P>(good.as_bytes()).map(|message| matches!(message.peek(), Peek::Event(_)));
+        assert_eq!(peeked, Ok(true), "{good}");
+        for other in ["A-C", "A-BB"] {
+            let frame = frame(channel, &data.replace("NAME", other));
+            let refused = reader.read::<P>(frame.as_bytes()).map(|_| ()).unwrap_err();
+            assert_eq!(refused, RejectReason::Schema, "{frame}");
+        }
+    }
 }
