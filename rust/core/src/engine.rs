@@ -21,6 +21,7 @@ mod jitter;
 mod lanes;
 mod ledger;
 mod live;
+mod names;
 mod parking;
 mod probe;
 mod quote_stream;
@@ -771,7 +772,7 @@ fn admit_from<'i>(
     cx: &mut Context,
     instruments: &'i mut Instruments,
     connections: &mut [Connection],
-    registry: &Registry,
+    registry: &mut Registry,
     origin: Origin,
     native: &str,
     stream: Stream,
@@ -788,7 +789,7 @@ fn admit_from<'i>(
 fn admit<'i>(
     cx: &mut Context,
     instruments: &'i mut Instruments,
-    registry: &Registry,
+    registry: &mut Registry,
     origin: Origin,
     native: &str,
     stream: Stream,
@@ -799,7 +800,7 @@ fn admit<'i>(
     let id = match instruments.id_of(native) {
         Some(id) => id,
         None if cx.live => return Err(Outcome::Ignored(IgnoreReason::Unsolicited)),
-        None => match instruments.add(cx, registry, native) {
+        None => match instruments.add(cx, registry, origin, native) {
             Some(state) => state.subject.id,
             None => return Err(Outcome::Ignored(IgnoreReason::TooManyInstruments)),
         },

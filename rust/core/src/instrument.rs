@@ -24,7 +24,7 @@ pub struct Instrument {
     pub exchange: Exchange,
     /// The exchange's own name (`BTCUSDT_261225`).
     pub native_symbol: String,
-    /// Our name (`BTCUSDT-261225`), unique within the exchange.
+    /// Our name (`BTCUSDT-261225`), unique within the exchange: where another would have it too, the exchange's own.
     pub symbol: String,
     /// What it is.
     pub kind: InstrumentKind,

@@ -368,6 +368,8 @@ pub(crate) struct Counters {
     pub rows_out_of_range: u64,
     /// Instruments of the reference data beyond `max_instruments`.
     pub instruments_left_out: u64,
+    /// Symbols that two instruments of one market have asked for: they bear their native names instead.
+    pub names_kept_apart: u64,
     pub connects: u64,
     pub disconnects: u64,
     /// Channels that the exchange refused, or silently left out.
@@ -452,6 +454,7 @@ impl Counters {
             "conflicts": self.conflicts,
             "rows_out_of_range": self.rows_out_of_range,
             "instruments_left_out": self.instruments_left_out,
+            "names_kept_apart": self.names_kept_apart,
             "unknown_deletes": self.unknown_deletes,
             "connects": self.connects,
             "disconnects": self.disconnects,

@@ -202,12 +202,10 @@ impl Engine {
         self.end(&orphans);
     }
 
-    /// Whether a selection means an instrument, by its name where nothing else is known.
+    /// Whether a selection means an instrument: as it is listed, or by the name that it had before another asked for it.
     fn means(&self, selection: &Selection, native: &str) -> bool {
-        match self.registry.get(native) {
-            Some(listed) => selection.means(listed),
-            None => self.named(selection).is_ok_and(|named| named.as_deref() == Some(native)),
-        }
+        self.registry.get(native).is_some_and(|listed| selection.means(listed))
+            || self.named(selection).is_ok_and(|named| named.as_deref() == Some(native))
     }
 
     /// Ends instruments: channels that serve nothing else, and the streams, which are no gaps.

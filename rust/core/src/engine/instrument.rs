@@ -237,7 +237,13 @@ impl Instruments {
     }
 
     /// Takes a new one in, or one that has ended; `None` where the configuration allows no more.
-    pub(super) fn add(&mut self, cx: &mut Context, registry: &Registry, native: &str) -> Option<&mut InstrumentState> {
+    pub(super) fn add(
+        &mut self,
+        cx: &mut Context,
+        registry: &mut Registry,
+        origin: Origin,
+        native: &str,
+    ) -> Option<&mut InstrumentState> {
         if let Some(id) = self.names.get(native).copied() {
             let state = self.get(id)?;
             state.has_ended = false;
@@ -250,10 +256,15 @@ impl Instruments {
         let id = InstrumentId(u32::try_from(self.states.len()).ok()?);
         let venue = cx.config.venue;
         let (name, rules) = with_protocol!(venue, P => (P::name(native), P::SYNC));
-        // Reference data knows more than a name: two natives that would share one symbol keep their own.
+        // Reference data know more than a name.
         let (market, symbol): (_, Box<str>) = match registry.get(native) {
             Some(known) => (known.exchange, known.symbol.as_str().into()),
-            None => (name.market, name.symbol.into()),
+            None => {
+                if registry.claim(cx, origin, name.market, native, &name.symbol) {
+                    self.describe_all(cx, registry, origin.ts_recv);
+                }
+                (name.market, registry.names.given(name.market, native, &name.symbol).into())
+            }
         };
         let symbol_id = cx.batches.intern(&symbol);
         let subject = Subject { id, exchange: market, symbol: symbol_id, conversion: name.conversion };
@@ -301,6 +312,22 @@ impl Instruments {
             }
             None => Outcome::Ignored(IgnoreReason::TooManyInstruments),
         }
+    }
+
+    /// Tells all of them what is known now. What follows of a book stands under another symbol or in another unit where
+    /// these have changed: it needs a beginning there.
+    pub(super) fn describe_all(&mut self, cx: &mut Context, registry: &Registry, ts_recv: i64) {
+        for state in &mut self.states {
+            if registry.describe(cx, state) {
+                state.book.checkpoint(cx, state.subject, ts_recv);
+                state.book.is_unsampled = true;
+            }
+        }
+    }
+
+    /// An instrument of this name has been taken in.
+    pub(super) fn knows(&self, native: &str) -> bool {
+        self.names.contains_key(native)
     }
 
     /// An instrument of this name is taken in and has not ended.

@@ -344,7 +344,6 @@ impl Engine {
         let conn = origin.conn;
         let listed = P::read_notice(payload);
         if !listed.is_empty() {
-            let listed = listed.into_iter().map(|instrument| self.registry.keep_apart(instrument)).collect::<Vec<_>>();
             self.on_listed(origin, listed);
             if self.cx.live {
                 self.on_reference_changed();

@@ -7,6 +7,7 @@ use hashbrown::HashMap;
 use super::context::{Context, Origin, Subject};
 use super::instrument::InstrumentState;
 use super::live::SOON;
+use super::names::Names;
 use super::timers::Timer;
 use super::{Engine, NO_TIMES};
 use crate::config::{Selection, SizeUnit, What};
@@ -28,6 +29,8 @@ struct Known {
 #[derive(Default)]
 pub(super) struct Registry {
     known: HashMap<String, Known, foldhash::fast::FixedState>,
+    /// Under which symbols.
+    pub names: Names,
     /// What each request was answered with last: what it no longer names is no longer listed.
     told: HashMap<String, HashSet<String>, foldhash::fast::FixedState>,
     /// Requests for reference data that are on their way.
@@ -60,16 +63,22 @@ impl Registry {
     }
 
     /// Tells an instrument its name, tick, lot and unit, where they are known. True where the name or the unit is another
-    /// than it had: what a native name alone tells is not always all (OKX §2: an X-Perp is called like a dated future), and
-    /// a contract may come to be worth more or less (OKX §2: `ctVal`).
+    /// than it had: what a native name alone tells is not always all (OKX §2: an X-Perp is called like a dated future), a
+    /// contract may come to be worth more or less (OKX §2: `ctVal`), and another may have asked for the same symbol.
     pub(super) fn describe(&self, cx: &mut Context, state: &mut InstrumentState) -> bool {
-        let Some(instrument) = self.get(&state.native) else { return false };
-        let is_renamed = *state.symbol != *instrument.symbol || state.subject.exchange != instrument.exchange;
+        let listed = self.get(&state.native);
+        let market = listed.map_or(state.subject.exchange, |listed| listed.exchange);
+        let symbol = match listed {
+            Some(listed) => &listed.symbol,
+            None => self.names.given(market, &state.native, &state.symbol),
+        };
+        let is_renamed = *state.symbol != *symbol || state.subject.exchange != market;
         if is_renamed {
-            state.symbol = instrument.symbol.as_str().into();
+            state.symbol = symbol.into();
             state.subject.symbol = cx.batches.intern(&state.symbol);
-            state.subject.exchange = instrument.exchange;
+            state.subject.exchange = market;
         }
+        let Some(instrument) = listed else { return is_renamed };
         let is_resized =
             std::mem::replace(&mut state.subject.conversion, instrument.conversion) != instrument.conversion;
         // Call auctions and halts may cross; where it is not known what is, nothing may.
@@ -86,20 +95,71 @@ impl Registry {
         is_renamed || is_resized && cx.config.size_unit == SizeUnit::Base
     }
 
-    /// What is told of one instrument alone: its name stays apart from that of another, which only the whole list shows.
-    pub(super) fn keep_apart(&self, mut instrument: Instrument) -> Instrument {
-        let is_taken = match self.get(&instrument.native_symbol) {
-            Some(known) => known.symbol == known.native_symbol,
-            None => {
-                let same =
-                    |other: &Instrument| (other.exchange, &other.symbol) == (instrument.exchange, &instrument.symbol);
-                self.known.values().any(|known| same(&known.instrument))
+    /// An instrument that nobody has told of asks for a symbol. True where that parted names: those that are known are
+    /// told anew, under their own.
+    pub(super) fn claim(
+        &mut self,
+        cx: &mut Context,
+        origin: Origin,
+        market: Exchange,
+        native: &str,
+        symbol: &str,
+    ) -> bool {
+        let parted = self.names.claim(market, native, symbol);
+        self.part(cx, origin, &parted);
+        !parted.is_empty()
+    }
+
+    /// These bear their own names from now on.
+    fn part(&mut self, cx: &mut Context, origin: Origin, natives: &[Box<str>]) {
+        cx.counters.names_kept_apart += natives.len() as u64;
+        for native in natives {
+            if let Some(Known { instrument, .. }) = self.known.get(&**native) {
+                let symbol = self.names.given(instrument.exchange, native, &instrument.symbol).to_owned();
+                let instrument = Instrument { symbol, ..instrument.clone() };
+                self.learn(cx, origin, instrument);
             }
-        };
-        if is_taken {
-            instrument.symbol.clone_from(&instrument.native_symbol);
         }
-        instrument
+    }
+
+    /// Instruments as the exchange tells them now. All of them ask for their symbols before one is told.
+    fn learn_all(&mut self, cx: &mut Context, origin: Origin, mut told: Vec<Instrument>) {
+        let mut room = cx.config.max_instruments.saturating_sub(self.known.len());
+        let mut parted = Vec::new();
+        told.retain(|instrument| {
+            let is_new = match self.known.get(&instrument.native_symbol) {
+                // One name is one instrument: OKX lists spot pairs once more for margin, which nobody here can read.
+                Some(known) if is_other(instrument) && !is_other(&known.instrument) => return false,
+                known => known.is_none(),
+            };
+            if is_new && room == 0 {
+                cx.counters.instruments_left_out += 1;
+                return false;
+            }
+            room -= usize::from(is_new);
+            parted.extend(self.names.claim(instrument.exchange, &instrument.native_symbol, &instrument.symbol));
+            true
+        });
+        for mut instrument in told {
+            let symbol = self.names.given(instrument.exchange, &instrument.native_symbol, &instrument.symbol);
+            if symbol != instrument.symbol {
+                instrument.symbol.clone_from(&instrument.native_symbol);
+            }
+            self.learn(cx, origin, instrument);
+        }
+        self.part(cx, origin, &parted);
+    }
+
+    /// A version of an instrument that differs from the known one: the old one's validity ends, the new one's begins.
+    fn learn(&mut self, cx: &mut Context, origin: Origin, instrument: Instrument) {
+        let now = origin.ts_recv;
+        match self.known.get(&instrument.native_symbol) {
+            Some(known) if known.instrument == instrument => return,
+            Some(Known { instrument, since }) => emit(cx, origin, instrument, *since, Some(now)),
+            None => {}
+        }
+        emit(cx, origin, &instrument, now, None);
+        self.known.insert(instrument.native_symbol.clone(), Known { instrument, since: now });
     }
 
     /// Native names of all that a selection means, in their order.
@@ -160,17 +220,9 @@ impl Engine {
     pub(super) fn on_listed(&mut self, origin: Origin, told: impl IntoIterator<Item = Instrument>) {
         let told: Vec<Instrument> = told.into_iter().collect();
         self.forget_closed(told.len());
-        for instrument in told {
-            self.learn(origin, instrument);
-        }
         let Self { cx, instruments, registry, .. } = self;
-        for state in instruments.iter_mut() {
-            if registry.describe(cx, state) {
-                // What follows of its book stands under another symbol or in another unit, where it needs a beginning.
-                state.book.checkpoint(cx, state.subject, origin.ts_recv);
-                state.book.is_unsampled = true;
-            }
-        }
+        registry.learn_all(cx, origin, told);
+        instruments.describe_all(cx, registry, origin.ts_recv);
     }
 
     /// Every request for reference data has its reply. Only if all of them are good is what they do not name not
@@ -222,28 +274,9 @@ impl Engine {
             registry
                 .known
                 .retain(|native, known| known.instrument.status != Status::Closed || instruments.is_running(native));
+            let known = &registry.known;
+            registry.names.retain(|native| known.contains_key(native) || instruments.knows(native));
         }
-    }
-
-    /// A version of an instrument that differs from the known one: the old one's validity ends, the new one's begins.
-    fn learn(&mut self, origin: Origin, instrument: Instrument) {
-        let now = origin.ts_recv;
-        match self.registry.known.get(&instrument.native_symbol) {
-            Some(known) if known.instrument == instrument => return,
-            // One name is one instrument: OKX lists spot pairs once more for margin, which nobody here can read.
-            Some(known) if is_other(&instrument) && !is_other(&known.instrument) => return,
-            Some(known) => {
-                let Known { instrument, since } = known.clone();
-                emit(&mut self.cx, origin, &instrument, since, Some(now));
-            }
-            None if self.registry.known.len() >= self.cx.config.max_instruments => {
-                self.cx.counters.instruments_left_out += 1;
-                return;
-            }
-            None => {}
-        }
-        emit(&mut self.cx, origin, &instrument, now, None);
-        self.registry.known.insert(instrument.native_symbol.clone(), Known { instrument, since: now });
     }
 }
 

@@ -14,7 +14,7 @@ impl Engine {
     pub(super) fn on_reply(&mut self, origin: Origin, reply: &HttpReply<'_>) -> ReplyOutcome {
         let purpose = match reply.request {
             Some(request) => self.cx.requests.remove(&request),
-            None => self.purpose_of_recorded(reply.url),
+            None => self.purpose_of_recorded(origin, reply.url),
         };
         let Some(purpose) = purpose else { return ReplyOutcome::Ignored(IgnoreReason::UnknownReply) };
         match purpose {
@@ -26,7 +26,7 @@ impl Engine {
     }
 
     /// In a foreign recording the URL tells; symbols never seen before are taken in.
-    fn purpose_of_recorded(&mut self, url: &str) -> Option<Purpose> {
+    fn purpose_of_recorded(&mut self, origin: Origin, url: &str) -> Option<Purpose> {
         if self.cx.live {
             return None;
         }
@@ -38,7 +38,7 @@ impl Engine {
                 let known = self.instruments.find(&native).map(|state| state.subject.id);
                 let id = match known {
                     Some(id) => id,
-                    None => self.instruments.add(&mut self.cx, &self.registry, &native)?.subject.id,
+                    None => self.instruments.add(&mut self.cx, &mut self.registry, origin, &native)?.subject.id,
                 };
                 Some(Purpose::Snapshot(id))
             }

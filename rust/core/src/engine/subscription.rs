@@ -225,7 +225,7 @@ impl Engine {
             return Err(self.without_streams(native));
         }
         let Self { cx, instruments, registry, connections, .. } = self;
-        let id = instruments.add(cx, registry, native).ok_or(full)?.subject.id;
+        let id = instruments.add(cx, registry, own_origin(cx), native).ok_or(full)?.subject.id;
         for (wanted, stream) in wanted {
             let serves = (id, stream);
             if join(connections, &wanted.name, serves) {

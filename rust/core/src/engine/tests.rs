@@ -16,6 +16,7 @@ mod lag;
 mod lanes;
 mod ledger;
 mod merge;
+mod names;
 mod peers;
 mod quotes;
 mod recovery;

@@ -1,6 +1,6 @@
 //! Names and words, as far as the exchanges agree on them.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use super::document::{Object, Value};
 use super::reader::WireReader;
@@ -69,27 +69,12 @@ pub(crate) fn read_listed(
     let document = reader.document(body)?;
     let list = document.at(0).object().and_then(list).filter(|list| list.is_array()).ok_or(RejectReason::Schema)?;
     let mut seen = HashSet::new();
-    let mut instruments: Vec<Instrument> = list
+    let instruments = list
         .elements()
         .filter_map(Value::object)
         .filter_map(instrument)
-        .filter(|instrument| seen.insert(instrument.native_symbol.clone()))
-        .collect();
-    keep_names_apart(&mut instruments);
-    Ok(instruments)
-}
-
-/// Two natives of one market that would share a name both keep their own.
-fn keep_names_apart(instruments: &mut [Instrument]) {
-    let mut users = HashMap::<_, usize>::new();
-    for instrument in &*instruments {
-        *users.entry((instrument.exchange, instrument.symbol.clone())).or_default() += 1;
-    }
-    for instrument in instruments {
-        if users.get(&(instrument.exchange, instrument.symbol.clone())).is_some_and(|n| *n > 1) {
-            instrument.symbol.clone_from(&instrument.native_symbol);
-        }
-    }
+        .filter(|instrument| seen.insert(instrument.native_symbol.clone()));
+    Ok(instruments.collect())
 }
 
 #[cfg(test)]

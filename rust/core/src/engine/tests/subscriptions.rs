@@ -374,7 +374,7 @@ fn a_notice_that_tells_an_instrument_whole_is_its_row_live_and_in_a_recording() 
 
 /// OKX §2: pushes tell changes alone, so that a list shows two that would be called alike, and a push only one of them.
 #[test]
-fn what_a_notice_lists_never_takes_the_symbol_of_another() {
+fn what_a_notice_lists_shares_no_symbol_with_another() {
     let mut world = World::replaying_at(Venue::Okx, 1);
     let url = "https://www.okx.com/api/v5/public/instruments?instType=SPOT";
     world.reply(None, url, 200, &okx_instruments(&[okx_spot("AB", "C", "live")]));
@@ -385,12 +385,19 @@ fn what_a_notice_lists_never_takes_the_symbol_of_another() {
     }
     assert_eq!(
         world.rows(Table::Instruments, &["native_symbol", "symbol", "status_native"]),
-        ["AB-C|ABC|live", "A-BC|A-BC|preopen", "A-BC|A-BC|preopen", "A-BC|A-BC|live"]
+        [
+            "AB-C|ABC|live",
+            "A-BC|A-BC|preopen",
+            "AB-C|ABC|live",
+            "AB-C|AB-C|live",
+            "A-BC|A-BC|preopen",
+            "A-BC|A-BC|live"
+        ]
     );
     for (id, native) in [(1, "AB-C"), (2, "A-BC")] {
         world.frame(A, &okx_trade(native, id, 1, T0));
     }
-    assert_eq!(world.rows(Table::Trades, &["trade_id", "symbol"]), ["1|ABC", "2|A-BC"]);
+    assert_eq!(world.rows(Table::Trades, &["trade_id", "symbol"]), ["1|AB-C", "2|A-BC"]);
 }
 
 /// Deribit §2: both are offered.

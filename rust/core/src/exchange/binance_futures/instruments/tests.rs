@@ -113,17 +113,6 @@ fn one_odd_row_never_spoils_the_rest() {
 }
 
 #[test]
-fn two_natives_with_one_name_keep_their_own() {
-    let rows = [
-        row("BTCUSD_PERP", "PERPETUAL", NEVER_MS, "TRADING"),
-        row("BTCUSD", "PERPETUAL", NEVER_MS, "TRADING"),
-        row("ETHUSD_PERP", "PERPETUAL", NEVER_MS, "TRADING"),
-    ];
-    let names: Vec<String> = read(&rows).into_iter().map(|i| i.symbol).collect();
-    assert_eq!(names, ["BTCUSD_PERP", "BTCUSD", "ETHUSD"]);
-}
-
-#[test]
 fn replies_that_are_no_reference_data() {
     let refused = |body: &[u8]| read_exchange_info(body).unwrap_err();
     assert_eq!(refused(b""), RejectReason::Json);

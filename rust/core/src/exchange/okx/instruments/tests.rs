@@ -148,16 +148,6 @@ fn states_in_our_words() {
 }
 
 #[test]
-fn two_natives_with_one_name_both_keep_their_own() {
-    let row = |native: &str, base: &str, quote: &str| {
-        format!(r#"{{"instId":"{native}","instType":"SPOT","baseCcy":"{base}","quoteCcy":"{quote}"}}"#)
-    };
-    let rows = [row("AB-C", "AB", "C"), row("A-BC", "A", "BC"), row("A-C", "A", "C")].join(",");
-    let names: Vec<_> = read(&rows).into_iter().map(|i| i.symbol).collect();
-    assert_eq!(names, ["AB-C", "A-BC", "AC"]);
-}
-
-#[test]
 fn an_error_is_no_reply() {
     let error = br#"{"code":"50011","data":[],"msg":"Too Many Requests"}"#;
     assert_eq!(read_instruments(error), Err(RejectReason::Schema));
