@@ -223,12 +223,13 @@ class Arbitration(Settings):
     """Milliseconds between the opening of one connection and of the next that carries the same streams, 0 to 600 000; a
     tenth of it where all of them are down. Connections of one moment would be cut in one moment, too."""
     max_age_s: int | None = Field(None, ge=1, le=2_592_000)
-    """Seconds that a connection lives before another takes its place, 1 to 2 592 000, less up to a fifth by chance;
-    none is nine tenths of what the exchange allows, and for ever where it sets no limit. Cost: one more connection for
-    a moment."""
+    """Seconds that a connection lives before another takes its place, 1 to 2 592 000, less up to a fifth by chance, and
+    never more than nine tenths of what the exchange allows; none is that, and for ever where it sets no limit. Cost:
+    one more connection for a moment."""
     dwell_s: int | None = Field(300, ge=1, le=86_400)
     """Seconds that a connection must have been compared with the others before it may be replaced for being worse, 1 to
-    86 400; none is never."""
+    86 400; none is never. Some 700 events that they have in common must fall into that time: on fewer nobody is
+    judged."""
     verify: str = Field("1/1024", pattern=r"^(off|all|1/[1-9][0-9]{0,6})$")
     """How many of the copies that lost are compared with the winner, to find an exchange that tells two things under
     one id: `off`, `all`, or one of N, 2 to 1 000 000 (`1/N`). Cost: each that is compared is decoded."""

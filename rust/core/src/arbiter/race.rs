@@ -333,7 +333,16 @@ impl Race {
 
     /// The connections that `heat` says have missed an event.
     pub fn missed_by(&self, heat: &Heat) -> impl Iterator<Item = ConnId> + '_ {
-        let mut bits = heat.missed;
+        self.conns_of(heat.missed)
+    }
+
+    /// The connections that do not have an event which came until this moment and still waits, each once for each event.
+    pub fn lacking(&self, until: u64) -> impl Iterator<Item = ConnId> + '_ {
+        let waiting = (self.oldest()..self.next).map(|number| &self.slots[place(number)]);
+        waiting.filter(move |slot| slot.mono <= until).flat_map(|slot| self.conns_of(self.missed(slot)))
+    }
+
+    fn conns_of(&self, mut bits: u16) -> impl Iterator<Item = ConnId> + '_ {
         std::iter::from_fn(move || {
             let at = bits.trailing_zeros() as usize;
             bits &= bits.wrapping_sub(1);

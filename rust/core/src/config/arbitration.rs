@@ -9,12 +9,13 @@ pub struct Arbitration {
     /// Milliseconds between the opening of one connection and of the next that carries the same streams, 0 … 600 000;
     /// a tenth of it where all of them are down. Connections of one moment would be cut in one moment, too.
     pub ramp_ms: u64,
-    /// Seconds that a connection lives before another takes its place, 1 … 2 592 000, less up to a fifth by chance;
-    /// `None` is nine tenths of what the exchange allows, and for ever where it sets no limit. Cost: one more connection
-    /// for a moment.
+    /// Seconds that a connection lives before another takes its place, 1 … 2 592 000, less up to a fifth by chance, and
+    /// never more than nine tenths of what the exchange allows; `None` is that, and for ever where it sets no limit. Cost:
+    /// one more connection for a moment.
     pub max_age_s: Option<u64>,
     /// Seconds that a connection must have been compared with the others before it may be replaced for being worse,
-    /// 1 … 86 400; `None` is never.
+    /// 1 … 86 400; `None` is never. Some 700 events that they have in common must fall into that time: on fewer nobody is
+    /// judged.
     pub dwell_s: Option<u64>,
     /// How many of the copies that lost are compared with the winner, to find an exchange that tells two things under
     /// one id.

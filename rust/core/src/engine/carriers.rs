@@ -86,6 +86,11 @@ impl Carriers {
         self.race.is_some()
     }
 
+    /// The connections that do not have what came until this moment, as far as it is remembered.
+    pub(super) fn lacking(&self, until: u64) -> impl Iterator<Item = ConnId> + '_ {
+        self.race.iter().flat_map(move |race| race.lacking(until))
+    }
+
     /// Ids begin anew.
     pub(super) fn restart_race(&mut self) {
         if let Some(race) = &mut self.race {

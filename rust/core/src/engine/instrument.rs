@@ -150,16 +150,18 @@ impl InstrumentState {
 impl InstrumentState {
     /// A connection is gone for good.
     pub(super) fn leave_races(&mut self, conn: ConnId) {
-        for carriers in [
-            &mut self.trades.carriers,
-            &mut self.book.carriers,
-            &mut self.quotes.carriers,
-            &mut self.derivatives.carriers,
-            &mut self.options.carriers,
-            &mut self.liquidations.carriers,
-        ] {
-            carriers.leave_race(conn);
+        for stream in Stream::ALL {
+            if let Some(carriers) = self.carriers(stream) {
+                carriers.leave_race(conn);
+            }
         }
+    }
+
+    /// The connections that do not have what came of it until this moment, as far as it is remembered.
+    pub(super) fn lacking(&self, until: u64) -> impl Iterator<Item = ConnId> + '_ {
+        let states = [&self.derivatives.carriers, &self.options.carriers, &self.liquidations.carriers];
+        let streams = [&self.trades.carriers, &self.book.carriers, &self.quotes.carriers].into_iter().chain(states);
+        streams.flat_map(move |carriers| carriers.lacking(until))
     }
 }
 

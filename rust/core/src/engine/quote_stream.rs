@@ -82,20 +82,18 @@ impl QuoteStream {
         }
         match verdict {
             Latest::Newer | Latest::SameId => {}
-            Latest::Duplicate => {
+            Latest::Duplicate | Latest::Older => {
                 self.epochs.note(origin.conn, told, age);
                 self.latest.drop_unseen(verdict);
-                if cx.config.arbitration.verify.picks(told.id)
+                // Also one that newer ones have overtaken.
+                if age == Age::Present
+                    && cx.config.arbitration.verify.picks(told.id)
                     && let Decoded::Event(copy) = decode(self.scales)
                 {
                     self.compare(cx, subject, origin, &copy);
                 }
-                return Outcome::Duplicate;
-            }
-            Latest::Older => {
-                self.epochs.note(origin.conn, told, age);
-                self.latest.drop_unseen(verdict);
-                return Outcome::Ignored(IgnoreReason::OlderQuote);
+                let is_older = verdict == Latest::Older;
+                return if is_older { Outcome::Ignored(IgnoreReason::OlderQuote) } else { Outcome::Duplicate };
             }
         }
         let bbo = match taken(decode(self.scales)) {

@@ -189,7 +189,9 @@ impl Engine {
     pub(super) fn draw_age(&mut self, conn: ConnId) {
         let Self { cx, connections, .. } = self;
         let lifetime = lanes::limits(cx).lifetime_s;
-        let most_s = cx.config.arbitration.max_age_s.unwrap_or(lifetime.saturating_mul(9) / 10);
+        // Nobody is to live until the exchange cuts it.
+        let allowed_s = Some(lifetime.saturating_mul(9) / 10).filter(|s| *s > 0);
+        let most_s = [cx.config.arbitration.max_age_s, allowed_s].into_iter().flatten().min().unwrap_or(0);
         let most = most_s.saturating_mul(1_000).saturating_mul(NS_PER_MS.unsigned_abs());
         let Some(own) = find(connections, conn).filter(|own| most > 0 && own.is_open()) else { return };
         let (lane, session, now) = (own.lane, own.session(), cx.now.at.mono);

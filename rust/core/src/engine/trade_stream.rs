@@ -461,6 +461,7 @@ impl TradeStream {
             gap.close(cx, subject, origin, Repaired::None);
         }
         self.epochs.end();
+        self.copies.end(cx);
         self.carriers = Carriers::default();
     }
 

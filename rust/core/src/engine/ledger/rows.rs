@@ -6,6 +6,7 @@ use super::super::input::{ConnDown, DownReason, Link};
 use super::super::timers::Timer;
 use super::super::{Engine, NO_TIMES, find};
 use super::Meter;
+use crate::arbiter::score::LOST_NS;
 use crate::batch::ConnectionRow;
 use crate::instrument::Conversion;
 use crate::symbol::{ConnId, InstrumentId};
@@ -35,6 +36,15 @@ impl Engine {
         let reason = words(down);
         let Self { cx, connections, .. } = self;
         let Some(connection) = find(connections, conn) else { return };
+        if connection.is_free() {
+            // What it lacks nobody will charge it with any more.
+            let until = cx.now.at.mono.saturating_sub(LOST_NS);
+            let lacking =
+                self.instruments.iter().flat_map(|state| state.lacking(until)).filter(|of| *of == conn).count();
+            if let Some(meter) = cx.ledger.meter(conn) {
+                meter.interval.missed += lacking as i64;
+            }
+        }
         write(cx, connection, Some(&reason));
         if let Some(meter) = cx.ledger.meter(conn) {
             meter.is_up = false;

@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::super::Engine;
 use super::{Interval, Ledger};
 use crate::arbiter::Histogram;
+use crate::arbiter::score::LOST_NS;
 use crate::symbol::ConnId;
 
 /// What a place of a lane has come to, whoever held it.
@@ -27,6 +28,11 @@ impl Totals {
 
     fn missed(&self) -> u64 {
         u64::try_from(self.missed).unwrap_or(0)
+    }
+
+    /// Events that it could have won.
+    fn all(&self) -> u64 {
+        self.wins.saturating_add(self.losses).saturating_add(self.missed())
     }
 }
 
@@ -73,7 +79,8 @@ pub struct LaneReport {
     pub events: u64,
     /// Each place.
     pub connections: Vec<PlaceReport>,
-    /// The place of the best single connection: the lowest p99 among those that missed less than a hundredth.
+    /// The place of the best single connection: the lowest p99 among those that missed less than a hundredth, of those that
+    /// were there nearly all the time.
     pub best: u16,
     /// By how much later events would have come on it alone.
     pub gain_ms: Quantiles,
@@ -108,12 +115,17 @@ impl Ledger {
         totals.openings = totals.openings.saturating_add(1);
     }
 
-    /// Every place with what has been counted until now.
-    fn totals(&self) -> Vec<((u16, u16), Totals)> {
+    /// Every place with what has been counted until now, and what these connections lack.
+    fn totals(&self, lacking: impl Iterator<Item = ConnId>) -> Vec<((u16, u16), Totals)> {
         let mut totals = self.totals.clone();
         for meter in &self.meters {
             if let Some(seat) = meter.seat {
                 totals_of(&mut totals, seat).add(&meter.interval);
+            }
+        }
+        for conn in lacking {
+            if let Some(seat) = self.meters.get(usize::from(conn.0)).and_then(|meter| meter.seat) {
+                totals_of(&mut totals, seat).missed += 1;
             }
         }
         totals.sort_by_key(|(seat, _)| *seat);
@@ -137,12 +149,17 @@ impl Engine {
     #[must_use]
     pub fn arbitration(&self) -> ArbitrationReport {
         let config = &self.cx.config;
-        let totals = self.cx.ledger.totals();
+        // What came just now others may still bring.
+        let until = self.cx.now.at.mono.saturating_sub(LOST_NS);
+        let totals = self.cx.ledger.totals(self.instruments.iter().flat_map(|state| state.lacking(until)));
         let lanes = totals.chunk_by(|((a, _), _), ((b, _), _)| a == b).filter_map(|places| {
             let lane = places.first().map(|((lane, _), _)| *lane)?;
             let events = places.iter().map(|(_, totals)| totals.wins).fold(0, u64::saturating_add);
             let is_compared = places.iter().any(|(_, totals)| totals.losses > 0);
-            let compared = places.iter().filter(|(_, totals)| totals.wins + totals.losses > 0);
+            // Who was there for a moment cannot be judged by that.
+            let longest = places.iter().map(|(_, totals)| totals.all()).max()?;
+            let there = |totals: &Totals| u128::from(totals.all()) * 10 >= u128::from(longest.min(events)) * 9;
+            let compared = places.iter().filter(|(_, totals)| totals.wins + totals.losses > 0 && there(totals));
             let (best, gain) = compared
                 .min_by_key(|(seat, totals)| {
                     let p99 = totals.behind.quantile_after(totals.wins, 990_000);
@@ -166,7 +183,7 @@ impl Engine {
 }
 
 fn report(place: u16, totals: &Totals) -> PlaceReport {
-    let all = totals.wins.saturating_add(totals.losses).saturating_add(totals.missed());
+    let all = totals.all();
     PlaceReport {
         place,
         openings: totals.openings,

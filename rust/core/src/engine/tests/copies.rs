@@ -3,9 +3,9 @@
 use serde_json::{Value, json};
 
 use super::frames::{T0, okx_state};
-use super::harness::{A, B, World, recording_of};
-use crate::config::{DedupLimits, EngineConfig};
-use crate::engine::{DownReason, Input, Link};
+use super::harness::{A, B, World, live_config, recording_of};
+use crate::config::{DedupLimits, EngineConfig, Stream};
+use crate::engine::{Command, DownReason, Input, Link};
 use crate::symbol::Venue;
 use crate::table::Table;
 
@@ -117,4 +117,28 @@ fn a_block_trade_comes_once_though_its_ids_are_of_no_feed() {
     }
     assert_eq!(world.rows(Table::Trades, &["trade_id", "condition", "conn_id"]), ["582|block|1", "583|block|2"]);
     assert_eq!(world.count("/dedup/hits"), 2);
+}
+
+#[test]
+fn a_symbol_that_is_removed_gives_the_room_for_its_blocks_back() {
+    let mut config = live_config(Venue::BinanceSpot, &["BTCUSDT"], &[Stream::Trades]);
+    config.arbitration.dedup = DedupLimits { per_symbol: 16, total: 16, ttl_s: 600 };
+    let mut world = World::new(config);
+    world.connect_all();
+    let symbols = ["ETHUSDT", "LTCUSDT", "XRPUSDT"];
+    for symbol in symbols {
+        world.command(&Command::Add(vec![symbol.into()])).expect("it may be");
+        world.pass_ms(3_000);
+        let stream = symbol.to_lowercase();
+        let block = format!(
+            r#"{{"stream":"{stream}@blockTrade","data":{{"e":"blockTrade","E":{T0},"s":"{symbol}","t":7,"p":"1","q":"5","T":{T0},"m":true}}}}"#
+        );
+        for _ in 0..2 {
+            world.frame(A, &block);
+        }
+        world.command(&Command::Remove(vec![symbol.into()])).expect("it is there");
+        world.pass_ms(1_000);
+    }
+    assert_eq!(world.rows(Table::Trades, &["symbol", "trade_id"]), symbols.map(|symbol| format!("{symbol}|7")));
+    assert!(world.rows(Table::Gaps, &["cause"]).is_empty());
 }

@@ -208,3 +208,54 @@ fn the_summary_says_what_redundancy_gained_against_the_best_single_connection() 
     world.pass_ms(60_000);
     assert_eq!(world.engine.arbitration(), report);
 }
+
+#[test]
+fn what_a_connection_lacks_it_has_missed_however_short_the_session() {
+    let mut world = several(2);
+    for id in 1..=100 {
+        if id % 2 == 0 {
+            trade_on(&mut world, id, &[(1, 0), (2, 1)])
+        } else {
+            trade_on(&mut world, id, &[(1, 3)])
+        }
+        world.pass_ms(10);
+    }
+    world.pass_ms(1_000);
+    world.input(Input::Command(&Command::Stop));
+    let report = world.engine.arbitration();
+    let [lane] = &report.lanes[..] else { panic!("{report:?}") };
+    let told: Vec<_> = lane.connections.iter().map(|place| (place.wins, place.losses, place.missed)).collect();
+    assert_eq!((lane.events, told), (100, vec![(100, 0, 0), (0, 50, 50)]));
+    // What the first has brought since a second left for good is nothing that this one missed.
+    world.command(&Command::Connections(1)).expect("within its bounds");
+    world.pass_ms(1_000);
+    world.down(ConnId(2), DownReason::Local);
+    for id in 101..=400 {
+        trade_on(&mut world, id, &[(1, 0)]);
+    }
+    world.pass_ms(1_000);
+    let report = world.engine.arbitration();
+    let second = &report.lanes[0].connections[1];
+    assert_eq!((second.wins, second.losses, second.missed), (0, 50, 50));
+}
+
+#[test]
+fn a_place_that_was_there_for_a_moment_is_not_the_best() {
+    let mut world = several(2);
+    for id in 1..=2_000 {
+        let conns: [(u16, u64); 2] = if id % 2 == 0 { [(1, 0), (2, 5)] } else { [(2, 0), (1, 5)] };
+        trade_on(&mut world, id, &conns);
+        world.pass_ms(10);
+    }
+    let before = world.engine.arbitration();
+    world.command(&Command::Connections(3)).expect("within its bounds");
+    world.pass_ms(2_000);
+    up(&mut world);
+    for id in 2_001..=2_005 {
+        trade_on(&mut world, id, &[(3, 0), (1, 5), (2, 5)]);
+        world.pass_ms(10);
+    }
+    let report = world.engine.arbitration();
+    assert_eq!((report.lanes[0].connections.len(), report.lanes[0].best), (3, before.lanes[0].best));
+    assert!((report.lanes[0].gain_ms.p99 - 5.0).abs() < 0.2, "{report:?}");
+}

@@ -298,3 +298,14 @@ fn the_report_says_what_lives_on_one_connection_and_on_none() {
         assert_eq!((exchange.redundancy("streams_on_none"), exchange.redundancy("wanted")), (1, 2));
     }
 }
+
+#[test]
+fn nobody_lives_until_the_exchange_cuts_it_whatever_age_is_asked_for() {
+    let mut exchange = Exchange::new(Venue::BinanceSpot, &[Stream::Trades], |config| {
+        config.arbitration.max_age_s = Some(30 * 86_400);
+    });
+    exchange.lifetime_ms = 86_400_000;
+    exchange.run_ms(3 * 86_400_000, 60_000);
+    assert_eq!((exchange.cut, exchange.gaps()), (0, Vec::new()));
+    assert!(exchange.redundancy("replaced") >= 3);
+}

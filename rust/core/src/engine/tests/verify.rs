@@ -111,3 +111,17 @@ fn the_latest_conflicts_are_told_and_all_are_counted() {
     assert_eq!(told, (37..=100).collect::<Vec<_>>());
     assert_eq!(world.count("/conflicts"), 100);
 }
+
+// Fault: X04, X27
+#[test]
+fn a_quote_that_newer_ones_have_overtaken_is_compared_like_any() {
+    let mut world = world(Verify::ALL);
+    for conn in [A, B] {
+        world.frame(conn, &quote(1, "100", "102"));
+    }
+    for (conn, bid) in [(A, "100"), (B, "99")] {
+        (2..=11).for_each(|id| world.frame(conn, &quote(id, bid, "102")));
+    }
+    assert_eq!(world.count("/conflicts"), 10);
+    assert_eq!(world.rows(Table::Bbo, &["bid_price"]), ["100"; 11]);
+}
