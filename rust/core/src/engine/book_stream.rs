@@ -17,7 +17,7 @@ use crate::book::sync::{BookSync, Placed, SnapshotVerdict, SyncRules, Verdict};
 use crate::config::Stream;
 use crate::event::{BookHead, DecodedLevels, Scales};
 use crate::exchange::names::same_text;
-use crate::exchange::{Decoded, Head, Key, SnapshotSource};
+use crate::exchange::{Decoded, EventKind, Head, Key, SnapshotSource};
 use crate::report::{BookReport, Depth, IgnoreReason, Outcome, RejectReason};
 use crate::symbol::ConnId;
 use crate::table::{GapCause, GapEvidence, Repaired, Source, flags};
@@ -75,7 +75,7 @@ pub(super) struct BookStream {
     pub may_cross: bool,
     /// The book has changed since it was last sampled.
     pub is_unsampled: bool,
-    /// The speed that was taken, where frames name it; the others are ignored.
+    /// The speed that was taken, where frames name it; the others are ignored until it is over.
     variant: Option<Box<str>>,
     held: VecDeque<Held>,
     pub samples: Samples<Key, u128>,
@@ -158,7 +158,7 @@ impl BookStream {
         head: &Head<'_>,
         decode: impl FnOnce(Scales, &mut DecodedLevels) -> Decoded<BookHead>,
     ) -> Outcome {
-        if !self.is_own_variant(head.variant) {
+        if !self.takes_variant(cx, subject, origin, head) {
             return Outcome::Ignored(IgnoreReason::OtherVariant);
         }
         self.samples.hear(cx, &mut self.carriers, origin.conn);
@@ -408,7 +408,7 @@ impl BookStream {
         head: &Head<'_>,
         decode: impl FnOnce(Scales, &mut DecodedLevels) -> Decoded<BookHead>,
     ) -> Outcome {
-        if !self.is_own_variant(head.variant) {
+        if !self.takes_variant(cx, subject, origin, head) {
             return Outcome::Ignored(IgnoreReason::OtherVariant);
         }
         self.samples.hear(cx, &mut self.carriers, origin.conn);
@@ -583,15 +583,37 @@ impl BookStream {
         cx.levels = levels;
     }
 
-    fn is_own_variant(&mut self, variant: Option<&str>) -> bool {
-        match (variant, &self.variant) {
+    /// Whether a frame of this speed belongs to the book. Where the speed that was taken is over, so is its book, and the
+    /// next begins with what a book can begin with.
+    #[inline]
+    fn takes_variant(&mut self, cx: &mut Context, subject: Subject, origin: Origin, head: &Head<'_>) -> bool {
+        match (head.variant, &self.variant) {
             (None, _) => true,
-            (Some(given), Some(own)) => given == &**own,
-            (Some(given), None) => {
-                self.variant = Some(given.into());
-                true
-            }
+            (Some(given), Some(own)) if same_text(given, own) => true,
+            (Some(given), _) => self.takes_other(cx, subject, origin, given, head.kind == EventKind::Book),
         }
+    }
+
+    #[cold]
+    fn takes_other(&mut self, cx: &mut Context, subject: Subject, origin: Origin, given: &str, is_whole: bool) -> bool {
+        if self.variant.is_some() {
+            if !self.carriers.is_over(cx, is_whole) {
+                return false;
+            }
+            let begins = is_whole || self.sync.rules().snapshot == SnapshotSource::Rest;
+            if self.carriers.conns().len() > 0 && (begins || self.sync.id().is_some()) {
+                self.suspend(cx, subject, Origin { conn: ConnId::NONE, ..origin }, Finding::silent());
+            }
+            if !begins {
+                return false;
+            }
+            for conn in self.carriers.dismiss() {
+                self.sync.forget(conn);
+            }
+            self.samples.forget();
+        }
+        self.variant = Some(given.into());
+        true
     }
 
     /// It has seen a diff or a snapshot.

@@ -3,6 +3,7 @@
 use super::context::Context;
 use crate::arbiter::{Arrival, Race, Seats};
 use crate::symbol::ConnId;
+use crate::time::NS_PER_MS;
 
 /// A connection that carries a stream.
 #[derive(Clone, Copy, Debug)]
@@ -23,6 +24,8 @@ pub(super) struct Carriers {
     pub last_good: Option<i64>,
     /// Monotonic time of that.
     pub fresh: Option<u64>,
+    /// When another feed than the one that was taken first came since that last spoke.
+    rival_since: Option<u64>,
     /// Who of them is first; none where one alone has ever carried the stream.
     race: Option<Box<Race>>,
 }
@@ -122,6 +125,31 @@ impl Carriers {
             race.pause(conn);
         }
         self.list.is_empty()
+    }
+
+    /// A frame of another feed came (another speed of a book, another kind of trades), which nobody merges. True where the
+    /// feed that was taken is over: no connection that brought it is up; or, in a recording, where connections come and go
+    /// untold, it has been silent for as long as a stream may be, though others have gone on that long or one `begins` now.
+    #[cold]
+    pub(super) fn is_over(&mut self, cx: &Context, begins: bool) -> bool {
+        if self.list.is_empty() {
+            return true;
+        }
+        let now = cx.now.at.mono;
+        let rival = self.rival_since.filter(|since| Some(*since) > self.seen);
+        self.rival_since = rival.or(Some(now));
+        let limit = cx.config.deadlines.stream_silence_ms.saturating_mul(NS_PER_MS.unsigned_abs());
+        let since = if begins { self.seen } else { rival };
+        !cx.live && since.is_some_and(|since| now.saturating_sub(since) >= limit)
+    }
+
+    /// What they carried is over: another feed begins.
+    pub(super) fn dismiss(&mut self) -> Vec<ConnId> {
+        let conns: Vec<ConnId> = self.conns().collect();
+        for conn in &conns {
+            self.forget(*conn);
+        }
+        conns
     }
 
     /// Those that carry it.

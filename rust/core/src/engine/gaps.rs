@@ -30,6 +30,11 @@ impl Finding {
         Self::new(GapCause::Overflow, GapEvidence::Shell)
     }
 
+    /// The feed that was taken has gone silent while another goes on.
+    pub(super) fn silent() -> Self {
+        Self::new(GapCause::Silence, GapEvidence::Clock)
+    }
+
     /// Something is missing of a stream though it never spoke: it should have, or has and was left out.
     pub(super) fn is_from_the_first(&self) -> bool {
         self.cause == GapCause::Silence || *self == Self::unconverted()

@@ -11,7 +11,7 @@ use crate::config::{ConfigError, Stream};
 use crate::exchange::{Answer, Beat, Protocol, RestTold, with_protocol};
 use crate::report::{IgnoreReason, Outcome, escape};
 use crate::symbol::{ConnId, InstrumentId};
-use crate::table::{GapCause, GapEvidence};
+use crate::table::GapCause;
 use crate::time::NS_PER_MS;
 
 /// Time that a stream gets to catch up with what REST said before it is called dead: events of the moment of the
@@ -295,7 +295,7 @@ impl Engine {
     /// A stream is dead: names it and asks for it anew, or gives its connection up.
     fn on_dead(&mut self, id: InstrumentId, stream: Stream) {
         let Some(state) = self.instruments.get(id) else { return };
-        let finding = Finding::new(GapCause::Silence, GapEvidence::Clock);
+        let finding = Finding::silent();
         let origin = own_origin(&self.cx);
         state.suspend(&mut self.cx, origin, stream, finding);
         if stream == Stream::L2 {

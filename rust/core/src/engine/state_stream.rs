@@ -9,7 +9,7 @@ use crate::config::Stream;
 use crate::event::{State, StateRow};
 use crate::report::{IgnoreReason, Outcome};
 use crate::symbol::ConnId;
-use crate::table::{GapCause, GapEvidence, Repaired, flags};
+use crate::table::{Repaired, flags};
 
 /// One of the streams `derivatives`, `options` and `liquidations` of one instrument.
 pub(super) struct StateStream {
@@ -158,7 +158,7 @@ impl StateStream {
     /// others. Of a stream that has a gap nothing more is missing.
     pub(super) fn suspend_feed(&mut self, cx: &mut Context, subject: Subject, origin: Origin, feed: u8) {
         if self.gap.is_none() && self.silent.iter().all(|(silent, _)| *silent != feed) {
-            let finding = Finding::new(GapCause::Silence, GapEvidence::Clock);
+            let finding = Finding::silent();
             self.silent.push((feed, OpenGap::open(cx, subject, origin, self.stream, finding, &self.carriers)));
         }
     }

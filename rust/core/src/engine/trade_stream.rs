@@ -12,7 +12,7 @@ use crate::arbiter::Verdict;
 use crate::batch::RowKey;
 use crate::config::{Stream, TradeSource};
 use crate::event::{Liquidated, Liquidation, Scales, Texts, Trade, TradeRow, TradeRows};
-use crate::exchange::{Decoded, EventKind, Head, Key};
+use crate::exchange::{Decoded, EventKind, Head, Key, Protocol, with_protocol};
 use crate::report::IgnoreReason;
 use crate::report::Outcome;
 use crate::symbol::ConnId;
@@ -20,7 +20,7 @@ use crate::table::{GapCause, GapEvidence, Repaired, Side, Source, flags};
 
 /// See the module.
 pub(super) struct TradeStream {
-    /// The feed that was taken; the other one is ignored.
+    /// The feed that was taken; the other one is ignored until it is over.
     kind: Option<EventKind>,
     epochs: Epochs,
     /// Of those without the ids of the feed, which have no order.
@@ -85,7 +85,7 @@ impl TradeStream {
         head: &Head<'_>,
         decode: impl FnOnce(Scales, &mut TradeRows) -> Decoded<()>,
     ) -> Outcome {
-        if *self.kind.get_or_insert(head.kind) != head.kind {
+        if !self.takes_kind(cx, subject, origin, head.kind) {
             return Outcome::Ignored(IgnoreReason::OtherTradeSource);
         }
         self.samples.hear(cx, &mut self.carriers, origin.conn);
@@ -128,6 +128,39 @@ impl TradeStream {
         outcome
     }
 
+    /// Whether trades of this feed are taken. Where the feed that was taken is over, and nobody has chosen it, the next one
+    /// that comes is.
+    #[inline]
+    fn takes_kind(&mut self, cx: &mut Context, subject: Subject, origin: Origin, kind: EventKind) -> bool {
+        self.kind == Some(kind) || self.takes_other(cx, subject, origin, kind)
+    }
+
+    #[cold]
+    fn takes_other(&mut self, cx: &mut Context, subject: Subject, origin: Origin, kind: EventKind) -> bool {
+        if self.kind.is_some() {
+            if cx.config.trade_source != TradeSource::Auto || !self.carriers.is_over(cx, false) {
+                return false;
+            }
+            if self.carriers.conns().len() > 0 {
+                self.suspend(cx, subject, Origin { conn: ConnId::NONE, ..origin }, Finding::silent());
+            }
+            for conn in self.carriers.dismiss() {
+                self.epochs.forget(conn);
+            }
+            self.samples.forget();
+            if !with_protocol!(cx.config.venue, P => P::TRADE_FEEDS_SHARE_IDS) {
+                cx.recovery.cancel(subject.id);
+                for epoch in self.epochs.all() {
+                    epoch.holes.give_up_all(cx, subject, origin);
+                }
+                self.epochs = Epochs::default();
+                self.carriers.restart_race();
+            }
+        }
+        self.kind = Some(kind);
+        true
+    }
+
     /// A copy that lost against what was taken.
     #[cold]
     fn compare(
@@ -160,7 +193,7 @@ impl TradeStream {
         texts: &Texts,
         last_flag: u8,
     ) -> Outcome {
-        if row.has_ids() && *self.kind.get_or_insert(EventKind::Trade) != EventKind::Trade {
+        if row.has_ids() && !self.takes_kind(cx, subject, origin, EventKind::Trade) {
             return Outcome::Ignored(IgnoreReason::OtherTradeSource);
         }
         // One outside of the ids of the feed does not say that the feed is alive.

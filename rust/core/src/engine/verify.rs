@@ -79,6 +79,11 @@ impl<K: PartialEq, C: PartialEq> Samples<K, C> {
         self.kept.push_back(Sample { key, msg_id: cx.now.msg_id, conn: origin.conn, content });
     }
 
+    /// What follows are other ids.
+    pub(super) fn forget(&mut self) {
+        self.kept.clear();
+    }
+
     /// A copy that lost. The winner stands, whatever it says.
     #[allow(clippy::too_many_arguments)]
     pub(super) fn compare(

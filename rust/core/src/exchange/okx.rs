@@ -63,6 +63,7 @@ impl Protocol for Okx {
     const VENUE: Venue = Venue::Okx;
     /// §4, measured spacing: `preopen`.
     const CROSSES_IN_AUCTIONS: bool = true;
+    const TRADE_FEEDS_SHARE_IDS: bool = true;
     /// §4, state machine.
     const SYNC: SyncRules =
         SyncRules { snapshot: SnapshotSource::Channel, ids_may_fall: true, first_may_end_at_snapshot: false };

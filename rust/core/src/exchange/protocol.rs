@@ -45,6 +45,8 @@ pub trait Protocol {
     const CROSSES_IN_AUCTIONS: bool = false;
     /// Speeds of its books that a subscription may ask for, the default first.
     const DEPTH_SPEEDS: &'static [DepthSpeed];
+    /// Ids of one trade feed are those of the other: folds say which fills they fold (OKX §3).
+    const TRADE_FEEDS_SHARE_IDS: bool = false;
     /// Trade feeds that a subscription may ask for, the default first.
     const TRADE_SOURCES: &'static [TradeSource];
     /// The markets on its sockets.
