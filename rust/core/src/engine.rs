@@ -508,7 +508,7 @@ impl Engine {
                 if is_closed && state.book.carriers.seen.is_none_or(|seen| seen <= since) {
                     state.book.end(cx, state.subject, origin);
                 } else {
-                    state.book.checkpoint(cx, state.subject, boundary);
+                    state.book.checkpoint(cx, state.subject, Origin { ts_recv: boundary, ..origin });
                 }
             }
         }

@@ -44,6 +44,30 @@ struct Stats {
     snapshots: u64,
 }
 
+/// When a row of the whole book that was refused is tried again: what it was refused for may stay in the book for hours,
+/// and each attempt copies all of it. So at the next change, and then behind twice as many each time.
+#[derive(Clone, Copy, Debug, Default)]
+struct Retries {
+    /// Changes that are left out before the next.
+    left: u64,
+    /// How often it has failed.
+    failed: u32,
+}
+
+impl Retries {
+    fn failed(&mut self) {
+        self.left = 1u64.checked_shl(self.failed).unwrap_or(u64::MAX).saturating_sub(1);
+        self.failed = self.failed.saturating_add(1);
+    }
+
+    /// A change came.
+    fn is_due(&mut self) -> bool {
+        let is_due = self.left == 0;
+        self.left = self.left.saturating_sub(1);
+        is_due
+    }
+}
+
 /// Why a message cannot be taken into the book.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Broken {
@@ -79,13 +103,19 @@ pub(super) struct BookStream {
     variant: Option<Box<str>>,
     held: VecDeque<Held>,
     pub samples: Samples<Key, u128>,
+    /// While the book is live: the table does not have it, and changes of it are left out until a row of the whole is written.
     gap: Option<OpenGap>,
     /// What is missing before the first event that is held behind a live book.
     hole: Option<OpenGap>,
     /// Until when it may be filled.
     heal_until: Option<u64>,
-    /// The id of the last row, also while the book is broken.
+    /// The id of what the book took last, also while it is broken.
     position: Option<i64>,
+    /// The id of its last row.
+    told: Option<i64>,
+    /// Its levels are those behind events whose rows are yet to come.
+    is_ahead: bool,
+    retries: Retries,
     request: Option<RequestId>,
     /// When the next attempt is due, if one is armed: an earlier timer is void.
     retry_at: Option<u64>,
@@ -116,6 +146,9 @@ impl BookStream {
             hole: None,
             heal_until: None,
             position: None,
+            told: None,
+            is_ahead: false,
+            retries: Retries::default(),
             request: None,
             retry_at: None,
             awaited_since: None,
@@ -373,6 +406,7 @@ impl BookStream {
         self.emit(cx, subject, origin, head, levels, Source::Ws);
     }
 
+    /// Tells what the book has taken, and ends the gap with the first row of the whole that is written.
     fn emit(
         &mut self,
         cx: &mut Context,
@@ -382,20 +416,79 @@ impl BookStream {
         levels: Option<&DecodedLevels>,
         source: Source,
     ) {
-        let before = std::mem::replace(&mut self.position, head.last_id);
+        self.position = head.last_id;
         self.is_unsampled = true;
         cx.arm_top();
-        if !cx.wants(Stream::L2) || unconverted::is_needed_for(cx, subject) {
-            // The book is only sampled, or only followed.
-            return;
+        if self.gap.is_some() && !head.is_snapshot {
+            return self.leave_out(cx, subject, origin);
+        }
+        let written = self.write(cx, subject, origin, head, levels, source);
+        if written.is_err() || self.gap.is_some() {
+            self.tell_gap(cx, subject, origin, written);
+        }
+    }
+
+    /// A row of the whole book ends the gap; a row that could not be written begins one, unless one is open.
+    #[cold]
+    fn tell_gap(&mut self, cx: &mut Context, subject: Subject, origin: Origin, written: Result<(), Finding>) {
+        self.gap = match (written, self.gap.take()) {
+            (Ok(()), gap) => {
+                self.retries = Retries::default();
+                if let Some(gap) = gap {
+                    gap.close(cx, subject, origin, Repaired::None);
+                }
+                None
+            }
+            (Err(finding), None) => {
+                self.stats.gaps += 1;
+                Some(OpenGap::open(cx, subject, origin, Stream::L2, finding, &self.carriers))
+            }
+            (Err(_), gap) => gap,
+        };
+    }
+
+    /// Writes a row. `Err` is what is missing where it cannot be.
+    fn write(
+        &mut self,
+        cx: &mut Context,
+        subject: Subject,
+        origin: Origin,
+        head: &BookHead,
+        levels: Option<&DecodedLevels>,
+        source: Source,
+    ) -> Result<(), Finding> {
+        if unconverted::is_needed_for(cx, subject) {
+            return Err(Finding::unconverted());
+        }
+        if !cx.wants(Stream::L2) {
+            // The book is only sampled.
+            return Ok(());
         }
         let snapshot = if head.is_snapshot { flags::SNAPSHOT } else { 0 };
         let crossed = if self.may_cross && self.book.is_crossed() { flags::BAD_BOOK } else { 0 };
         let width = levels.unwrap_or(&cx.levels).len();
         let row = cx.key(subject, origin, head.times, flags::LAST | snapshot | crossed, width);
         let levels = levels.unwrap_or(&cx.levels);
-        if let Err(error) = cx.batches.book(&row, head, before, levels, source, &subject.conversion) {
-            gaps::row_refused(cx, subject, origin, Stream::L2, &self.carriers, error);
+        let written = cx.batches.book(&row, head, self.told, levels, source, &subject.conversion);
+        if let Err(error) = written {
+            self.retries.failed();
+            return Err(gaps::refused(cx, subject, error));
+        }
+        self.told = head.last_id;
+        Ok(())
+    }
+
+    /// A change of a book that the table does not have is no row of it; the whole book may be one again. Where nobody can
+    /// convert it, it is tried when somebody can.
+    #[cold]
+    fn leave_out(&mut self, cx: &mut Context, subject: Subject, origin: Origin) {
+        if unconverted::is_needed_for(cx, subject) {
+            return;
+        }
+        if !self.is_ahead && self.retries.is_due() {
+            self.checkpoint(cx, subject, origin);
+        } else {
+            cx.counters.rows_out_of_range += 1;
         }
     }
 
@@ -443,7 +536,6 @@ impl BookStream {
                 Broken::Range => RejectReason::Range,
             });
         }
-        self.resume(cx, subject, origin);
         self.sync.channel_snapshot_taken(id, head.times.event, origin.conn);
         self.attempts = 0;
         self.taken_at = cx.now.at.mono;
@@ -454,21 +546,6 @@ impl BookStream {
         self.carriers.took(origin.ts_recv);
         self.drain(cx, subject, origin);
         unconverted::taken_by_book(cx, subject)
-    }
-
-    /// A row of the whole book is to follow: the gap before it ends. Where that is left out with all that come, one is open.
-    fn resume(&mut self, cx: &mut Context, subject: Subject, origin: Origin) {
-        self.gap = match (self.gap.take(), unconverted::is_needed_for(cx, subject)) {
-            (None, true) => {
-                self.stats.gaps += 1;
-                Some(OpenGap::open(cx, subject, origin, Stream::L2, Finding::unconverted(), &self.carriers))
-            }
-            (Some(gap), false) => {
-                gap.close(cx, subject, origin, Repaired::None);
-                None
-            }
-            (gap, _) => gap,
-        };
     }
 
     /// Ids in a chain cannot be counted, only bounded: whatever is missing ends in `(book's id, prev]`.
@@ -566,17 +643,16 @@ impl BookStream {
         *self = Self::new(&self.native.clone(), self.sync.rules());
     }
 
-    /// Writes the whole book, so that every stored day rebuilds its books alone.
-    pub(super) fn checkpoint(&mut self, cx: &mut Context, subject: Subject, boundary: i64) {
+    /// Tells the whole book, so that it can be rebuilt from there alone: every stored day, or behind a gap.
+    pub(super) fn checkpoint(&mut self, cx: &mut Context, subject: Subject, origin: Origin) {
         if self.sync.id().is_none() {
             return;
         }
         let mut levels = std::mem::take(&mut cx.levels);
         self.book.copy_to(&mut levels);
         let head = BookHead { is_snapshot: true, last_id: self.position, ..BookHead::default() };
-        let origin = Origin { ts_recv: boundary, suspect: 0, conn: ConnId::NONE };
         let is_unsampled = self.is_unsampled;
-        self.resume(cx, subject, origin);
+        let origin = Origin { conn: ConnId::NONE, ..origin };
         self.emit(cx, subject, origin, &head, Some(&levels), Source::Checkpoint);
         // The book is as it was.
         self.is_unsampled = is_unsampled;

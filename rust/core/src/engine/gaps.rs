@@ -160,8 +160,19 @@ impl OpenGap {
     }
 }
 
-/// A row with a number that the chosen type cannot hold was not written: counted, and dated by a gap of one row. Where a
-/// recording has one of an inverse contract, the type cannot hold any of them: that is for the user to decide.
+/// A row with a number that the chosen type cannot hold was not written: counted. Where a recording has one of an inverse
+/// contract, the type cannot hold any of them: that is for the user to decide.
+#[cold]
+pub(super) fn refused(cx: &mut Context, subject: Subject, error: RowError) -> Finding {
+    if error == RowError::QuotientInFixed && (!cx.live || cx.config.begun_for.is_some()) {
+        let (exchange, symbol) = (subject.exchange.id(), cx.batches.text(subject.symbol).to_owned());
+        cx.fault.get_or_insert(ConfigError::Quotients { exchange, symbol });
+    }
+    cx.counters.rows_out_of_range += 1;
+    Finding::new(GapCause::Overflow, GapEvidence::Count)
+}
+
+/// The same, of a row that no other needs: dated by a gap of one row.
 #[cold]
 pub(super) fn row_refused(
     cx: &mut Context,
@@ -171,12 +182,7 @@ pub(super) fn row_refused(
     carriers: &Carriers,
     error: RowError,
 ) {
-    if error == RowError::QuotientInFixed && (!cx.live || cx.config.begun_for.is_some()) {
-        let (exchange, symbol) = (subject.exchange.id(), cx.batches.text(subject.symbol).to_owned());
-        cx.fault.get_or_insert(ConfigError::Quotients { exchange, symbol });
-    }
-    cx.counters.rows_out_of_range += 1;
-    let finding = Finding { missing: Some(1), ..Finding::new(GapCause::Overflow, GapEvidence::Count) };
+    let finding = Finding { missing: Some(1), ..refused(cx, subject, error) };
     OpenGap::open(cx, subject, origin, stream, finding, carriers).close(cx, subject, origin, Repaired::None);
 }
 

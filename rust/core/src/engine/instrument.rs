@@ -263,7 +263,7 @@ impl Instruments {
             Some(known) => (known.exchange, known.symbol.as_str().into()),
             None => {
                 if registry.claim(cx, origin, name.market, native, &name.symbol) {
-                    self.describe_all(cx, registry, origin.ts_recv);
+                    self.describe_all(cx, registry, origin);
                 }
                 (name.market, registry.names.given(name.market, native, &name.symbol).into())
             }
@@ -318,10 +318,10 @@ impl Instruments {
 
     /// Tells all of them what is known now. What follows of a book stands under another symbol or in another unit where
     /// these have changed: it needs a beginning there.
-    pub(super) fn describe_all(&mut self, cx: &mut Context, registry: &Registry, ts_recv: i64) {
+    pub(super) fn describe_all(&mut self, cx: &mut Context, registry: &Registry, origin: Origin) {
         for state in &mut self.states {
             if registry.describe(cx, state) {
-                state.book.checkpoint(cx, state.subject, ts_recv);
+                state.book.checkpoint(cx, state.subject, origin);
                 state.book.is_unsampled = true;
             }
         }

@@ -222,7 +222,7 @@ impl Engine {
         self.forget_closed(told.len());
         let Self { cx, instruments, registry, .. } = self;
         registry.learn_all(cx, origin, told);
-        instruments.describe_all(cx, registry, origin.ts_recv);
+        instruments.describe_all(cx, registry, origin);
     }
 
     /// Every request for reference data has its reply. Only if all of them are good is what they do not name not

@@ -21,6 +21,7 @@ mod peers;
 mod quotes;
 mod reader;
 mod recovery;
+mod refused;
 mod replacement;
 mod replay;
 mod requests;

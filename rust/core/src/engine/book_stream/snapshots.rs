@@ -94,16 +94,17 @@ impl BookStream {
             }
             return ReplyOutcome::Ignored(IgnoreReason::SnapshotCrossed);
         }
-        self.resume(cx, subject, origin);
         self.sync.snapshot_taken(id, made);
         self.attempts = 0;
         self.taken_at = cx.now.at.mono;
         self.stats.snapshots += 1;
         self.emit(cx, subject, origin, head, None, Source::Rest);
         self.carriers.took(origin.ts_recv);
+        self.is_ahead = true;
         for held in self.held.drain(..settled).collect::<Vec<_>>() {
             self.settle(cx, subject, &held);
         }
+        self.is_ahead = false;
         // What a newer snapshot still lies before was of before ids fell, or comes again.
         self.drop_held_if(cx, |_, held| held.is_told);
         self.drain(cx, subject, origin);
