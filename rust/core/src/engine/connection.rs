@@ -210,9 +210,9 @@ impl Connection {
         self.session
     }
 
-    /// It has been up.
+    /// It has been up, and not only the one whose number it has.
     pub(super) fn has_been_up(&self) -> bool {
-        self.session > 0
+        self.up_since > 0
     }
 
     /// When it was opened last, or will be.

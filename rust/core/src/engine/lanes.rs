@@ -3,6 +3,7 @@
 
 use super::connection::Connection;
 use super::context::Context;
+use super::repeats::Repeats;
 use crate::config::ConfigError;
 use crate::exchange::{Limits, Protocol, with_protocol};
 use crate::symbol::ConnId;
@@ -21,7 +22,12 @@ pub(super) fn room(cx: &Context, connections: &[Connection], family: u8) -> Opti
 }
 
 /// The same, and a new one where there is none.
-pub(super) fn with_room(cx: &mut Context, connections: &mut Vec<Connection>, family: u8) -> Result<u16, ConfigError> {
+pub(super) fn with_room(
+    cx: &mut Context,
+    connections: &mut Vec<Connection>,
+    repeats: &mut [Repeats],
+    family: u8,
+) -> Result<u16, ConfigError> {
     if let Some(lane) = room(cx, connections, family) {
         return Ok(lane);
     }
@@ -29,7 +35,12 @@ pub(super) fn with_room(cx: &mut Context, connections: &mut Vec<Connection>, fam
     if seats(cx, connections).is_some_and(|free| free < usize::from(each)) {
         return Err(full(cx));
     }
-    let lane = connections.iter().map(|c| c.lane.saturating_add(1)).max().unwrap_or(0);
+    let lane = free_number(connections).ok_or_else(|| full(cx))?;
+    // What is kept by the number was another's.
+    cx.ledger.begin_lane(lane);
+    if let Some(repeats) = repeats.get_mut(usize::from(lane)) {
+        repeats.clear();
+    }
     for place in 0..each {
         let conn = create(cx, connections, lane, place, family).ok_or_else(|| full(cx))?;
         open(cx, connections, conn, None);
@@ -58,6 +69,11 @@ pub(super) fn allowed(cx: &Context) -> u32 {
 pub(super) fn seats(cx: &Context, connections: &[Connection]) -> Option<usize> {
     let allowed = allowed(cx) as usize;
     (allowed > 0).then(|| allowed.saturating_sub(connections.iter().filter(|c| !c.is_free()).count()))
+}
+
+/// The lowest number that is no lane's: also not of one whose last connection is still on its way down.
+fn free_number(connections: &[Connection]) -> Option<u16> {
+    (0..=u16::MAX).find(|lane| connections.iter().all(|c| c.is_free() || c.lane != *lane))
 }
 
 /// The numbers of the lanes that there are.
@@ -105,7 +121,7 @@ pub(super) fn open(cx: &mut Context, connections: &mut [Connection], conn: ConnI
     let siblings = || connections.iter().filter(|c| c.is_in_use() && c.lane == lane && c.id != conn);
     let mut openings: Vec<u64> = siblings().filter_map(Connection::opening).collect();
     openings.sort_unstable();
-    let was_up = connections.iter().any(|c| c.lane == lane && c.has_been_up());
+    let was_up = connections.iter().any(|c| c.is_in_use() && c.lane == lane && c.has_been_up());
     let hurry = was_up && !siblings().any(Connection::is_open);
     let ramp = cx.config.arbitration.ramp_ms.saturating_mul(NS_PER_MS.unsigned_abs()) / if hurry { HURRY } else { 1 };
     let mut at = now.saturating_add(delay_ms.unwrap_or(0).saturating_mul(NS_PER_MS.unsigned_abs()));

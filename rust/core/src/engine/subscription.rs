@@ -224,14 +224,14 @@ impl Engine {
         if wanted.is_empty() {
             return Err(self.without_streams(native));
         }
-        let Self { cx, instruments, registry, connections, .. } = self;
+        let Self { cx, instruments, registry, connections, repeats, .. } = self;
         let id = instruments.add(cx, registry, own_origin(cx), native).ok_or(full)?.subject.id;
         for (wanted, stream) in wanted {
             let serves = (id, stream);
             if join(connections, &wanted.name, serves) {
                 continue;
             }
-            let lane = with_room(cx, connections, wanted.family)?;
+            let lane = with_room(cx, connections, repeats, wanted.family)?;
             let channel = Channel::new(wanted.name, vec![serves]);
             for connection in connections.iter_mut().filter(|c| c.is_in_use() && c.lane == lane) {
                 connection.channels.push(channel.anew());

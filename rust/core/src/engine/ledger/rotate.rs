@@ -48,6 +48,13 @@ impl Ledger {
         let siblings: Vec<_> = siblings.filter_map(|(_, meter)| meter.ip()).collect();
         self.lanes.reputation.advise(now, &siblings, place)
     }
+
+    /// A lane begins, perhaps by the number of one that is gone: of that nothing is told against it.
+    pub(in super::super) fn begin_lane(&mut self, lane: u16) {
+        if let Some((dwell, rotation)) = self.lanes.dwell.zip(self.lanes.rotations.get_mut(usize::from(lane))) {
+            *rotation = Rotation::new(dwell);
+        }
+    }
 }
 
 impl Engine {

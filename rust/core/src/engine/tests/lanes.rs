@@ -7,9 +7,10 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::exchange::{Exchange, VENUES, book, symbol, trade};
+use super::frames::{T0, okx_trade};
 use super::harness::{World, live_config};
 use crate::config::{ConfigError, EngineConfig, Stream};
-use crate::engine::{Action, DownReason, Engine, Input, Link};
+use crate::engine::{Action, Command, DownReason, Engine, Input, Link};
 use crate::symbol::{ConnId, Venue};
 use crate::table::Table;
 use crate::time::Stamp;
@@ -90,6 +91,47 @@ fn copies_of_a_lane_are_opened_one_after_the_other_and_ask_for_the_same() {
             assert_eq!(channels(&world, conn), asked, "{venue:?}");
         }
     }
+}
+
+#[test]
+fn a_lane_that_is_gone_leaves_its_number_and_its_memory_to_the_next() {
+    let coins: Vec<String> = (0..14).map(|n| format!("C{n}X-USDT")).collect();
+    let names: Vec<&str> = coins.iter().map(String::as_str).collect();
+    let streams = [Stream::Trades, Stream::L2];
+    let config = EngineConfig { connections: 2, ..live_config(Venue::Okx, &names, &streams) };
+    let mut world = up(World::new(config), 2);
+    let (mut trades, mut openings) = (0, Vec::new());
+    for round in 0..40 {
+        // One connection has room for 29 channels, and 28 are taken: the symbol begins a lane.
+        world.command(&Command::Add(vec!["BTC-USDT".into()])).expect("it may be added");
+        let began = world.now.mono;
+        for _ in 0..40 {
+            if world.opens() > 0 {
+                openings.push(((world.now.mono - began) / 1_000_000, world.opens()));
+            }
+            willing(&mut world);
+            world.pass_ms(100);
+        }
+        for conn in 1..=8 {
+            world.frame(ConnId(conn), &okx_trade("BTC-USDT", 1 + round, 1, T0 + 1_000 * round));
+        }
+        trades += 1;
+        assert_eq!(world.rows(Table::Trades, &["trade_id"]).len(), trades, "each once, and of each lane");
+        world.command(&Command::Remove(vec!["BTC-USDT".into()])).expect("it may be removed");
+        for action in std::mem::take(&mut world.actions) {
+            if let Action::Close { conn, .. } = action {
+                world.down(conn, DownReason::Local);
+            }
+        }
+        world.pass_ms(1_000);
+    }
+    let engine = &world.engine;
+    assert!(engine.connections.iter().all(|c| c.lane <= 1) && engine.connections.len() <= 6);
+    assert!(engine.repeats.len() <= 2, "{}", engine.repeats.len());
+    assert!(engine.arbitration().lanes.len() <= 2);
+    assert_eq!(openings.len(), 80, "one after the other");
+    let hurried = openings.chunks(2).filter(|pair| pair[1].0 - pair[0].0 < 1_000).count();
+    assert_eq!(hurried, 0, "nobody is missed who opens a lane: {openings:?}");
 }
 
 #[test]
