@@ -7,7 +7,7 @@ use crate::engine::Advice;
 
 /// What was resolved, in the order in which it is tried: good addresses by their rank, then those of which nothing is
 /// known, then those to avoid; one that is to be avoided twice (two others use it) after one that is named once. Who wants
-/// to explore names no good ones, and all it knows as to be avoided.
+/// to explore tries those of which nothing is known first.
 ///
 /// Among equals IPv6 and IPv4 take turns, so that a family that is black-holed costs one deadline and not many; within a
 /// family it is the resolver's order, begun at the connection's place: connections that are opened in one moment, when
@@ -18,7 +18,8 @@ pub fn order(resolved: &[SocketAddr], advice: &Advice) -> Vec<SocketAddr> {
         let ip = address.ip().to_canonical();
         let avoided = advice.avoid.iter().filter(|other| other.to_canonical() == ip).count();
         let good = advice.good.iter().position(|other| other.to_canonical() == ip);
-        (avoided, good.unwrap_or(advice.good.len()))
+        let is_worth_a_try = advice.explore && good.is_none();
+        (avoided, !is_worth_a_try, good.unwrap_or(advice.good.len()))
     };
     let mut ranked = resolved.to_vec();
     ranked.sort_by_key(rank);
@@ -70,7 +71,7 @@ mod tests {
         let advice = Advice {
             avoid: vec![ip("1.0.0.1"), ip("::ffff:1.0.0.2"), ip("1.0.0.1"), ip("9.9.9.9")],
             good: vec![ip("1.0.0.5"), ip("1.0.0.2"), ip("1.0.0.4")],
-            place: 0,
+            ..Advice::default()
         };
         let ordered = order(&given, &advice);
         assert_eq!(ordered, [a("1.0.0.5:9"), a("1.0.0.4:9"), a("1.0.0.3:9"), a("1.0.0.2:9"), a("1.0.0.1:9")]);
@@ -83,11 +84,18 @@ mod tests {
         assert_eq!(firsts, [a("1.0.0.1:9"), a("1.0.0.2:9"), a("1.0.0.3:9"), a("1.0.0.1:9")]);
     }
 
+    /// What was never tried, then what is good, then what another uses, then what is slow.
     #[test]
     fn who_explores_gets_what_was_never_tried() {
-        let given = [a("1.0.0.1:9"), a("1.0.0.2:9"), a("1.0.0.3:9")];
-        let known = Advice { avoid: vec![ip("1.0.0.1"), ip("1.0.0.3")], ..Advice::default() };
-        assert_eq!(order(&given, &known)[0], a("1.0.0.2:9"));
+        let given = [a("1.0.0.1:9"), a("1.0.0.2:9"), a("1.0.0.3:9"), a("1.0.0.4:9"), a("1.0.0.5:9")];
+        let advice = Advice {
+            avoid: vec![ip("1.0.0.1"), ip("1.0.0.2"), ip("1.0.0.2")],
+            good: vec![ip("1.0.0.5"), ip("1.0.0.3")],
+            explore: true,
+            place: 0,
+        };
+        let ordered = order(&given, &advice);
+        assert_eq!(ordered, [a("1.0.0.4:9"), a("1.0.0.5:9"), a("1.0.0.3:9"), a("1.0.0.1:9"), a("1.0.0.2:9")]);
     }
 
     fn addresses() -> impl Strategy<Value = Vec<SocketAddr>> {
@@ -100,7 +108,12 @@ mod tests {
 
     fn advice() -> impl Strategy<Value = Advice> {
         let ips = || addresses().prop_map(|some| some.iter().map(SocketAddr::ip).collect::<Vec<_>>());
-        (ips(), ips(), any::<u16>()).prop_map(|(avoid, good, place)| Advice { avoid, good, place })
+        (ips(), ips(), any::<bool>(), any::<u16>()).prop_map(|(avoid, good, explore, place)| Advice {
+            avoid,
+            good,
+            explore,
+            place,
+        })
     }
 
     proptest! {
@@ -113,7 +126,8 @@ mod tests {
             let is_avoided = |a: &SocketAddr| advice.avoid.contains(&a.ip());
             prop_assert!(ordered.is_sorted_by_key(is_avoided));
             let free: Vec<_> = ordered.iter().filter(|a| !is_avoided(a)).collect();
-            prop_assert!(free.is_sorted_by_key(|a| !advice.good.contains(&a.ip())), "good ones before unknown ones");
+            let is_second = |a: &SocketAddr| advice.good.contains(&a.ip()) == advice.explore;
+            prop_assert!(free.is_sorted_by_key(|a| is_second(a)), "good ones before unknown ones, unless it explores");
             let ranks: Vec<_> = free.iter().filter_map(|a| advice.good.iter().position(|ip| *ip == a.ip())).collect();
             prop_assert!(ranks.is_sorted(), "by their rank");
         }

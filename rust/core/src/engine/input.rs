@@ -64,6 +64,8 @@ pub struct Advice {
     pub avoid: Vec<IpAddr>,
     /// Addresses that have proved good, the best first. One that is in neither list is worth a try.
     pub good: Vec<IpAddr>,
+    /// One that is in neither list comes before those that have proved good.
+    pub explore: bool,
     /// Its number among the connections that carry the same streams, from 0: it chooses among local addresses.
     pub place: u16,
 }

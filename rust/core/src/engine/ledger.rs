@@ -70,6 +70,8 @@ struct Meter {
     opened_at: Option<i64>,
     ups: u64,
     is_up: bool,
+    /// While it is dialled: its lane, and the address to which it was advised to go.
+    expected: Option<(u16, IpAddr)>,
     interval: Interval,
     score: Score,
     /// Its lane and its place there, once it was up.

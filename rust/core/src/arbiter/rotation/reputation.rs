@@ -70,14 +70,13 @@ impl Reputation {
         avoid.extend(slow.iter().flat_map(|known| [known.ip, known.ip]));
         good.retain(|known| !siblings.contains(&known.ip));
         good.sort_by(|a, b| a.cost_ns.total_cmp(&b.cost_ns));
-        let mut good: Vec<IpAddr> = good.iter().map(|known| known.ip).collect();
+        let good: Vec<IpAddr> = good.iter().map(|known| known.ip).collect();
+        let mut explore = false;
         if !good.is_empty() {
             self.openings += 1;
-            if self.openings.is_multiple_of(EXPLORE_EVERY) {
-                avoid.append(&mut good);
-            }
+            explore = self.openings.is_multiple_of(EXPLORE_EVERY);
         }
-        Advice { avoid, good, place }
+        Advice { avoid, good, explore, place }
     }
 
     #[cfg(test)]

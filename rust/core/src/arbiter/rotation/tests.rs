@@ -115,7 +115,8 @@ impl Lane {
         // As whoever dials would: the least avoided first, of those the best, then the unknown.
         let to = (1..=self.addresses).min_by_key(|n| {
             let avoided = advice.avoid.iter().filter(|other| **other == ip(*n)).count();
-            (avoided, advice.good.iter().position(|good| *good == ip(*n)).unwrap_or(usize::MAX))
+            let good = advice.good.iter().position(|good| *good == ip(*n));
+            (avoided, good.is_some() == advice.explore, good)
         });
         let to = to.expect("an address");
         self.conns[at] = (ConnId(self.next), to, Score::default());
@@ -216,7 +217,7 @@ fn exploring_now_and_then_and_a_bounded_memory() {
         reputation.note(u64::from(n), IpAddr::from([10, 1, (n >> 8) as u8, n as u8]), f64::from(n));
         assert!(reputation.len() <= 64);
     }
-    let explores = |reputation: &mut Reputation| reputation.advise(200, &[], 0).good.is_empty();
+    let explores = |reputation: &mut Reputation| reputation.advise(200, &[], 0).explore;
     assert_eq!((0..100).filter(|_| explores(&mut reputation)).count(), 25);
     let advice = reputation.advise(201, &[IpAddr::from([10, 1, 0, 150])], 3);
     assert_eq!(advice.place, 3);

@@ -41,12 +41,20 @@ impl Lanes {
 }
 
 impl Ledger {
-    /// Where a connection had better go.
+    /// Where a connection had better go. It is expected there until it is up or down: who is advised meanwhile goes
+    /// elsewhere, or all that are cut in one moment would come back to one address, the best.
     pub(in super::super) fn advise(&mut self, now: u64, conn: ConnId, lane: u16, place: u16) -> Advice {
         let others = self.meters.iter().enumerate().filter(|(at, _)| *at != usize::from(conn.0));
-        let siblings = others.filter(|(_, meter)| meter.is_up && meter.seat.is_some_and(|(of, _)| of == lane));
-        let siblings: Vec<_> = siblings.filter_map(|(_, meter)| meter.ip()).collect();
-        self.lanes.reputation.advise(now, &siblings, place)
+        let siblings = others.filter_map(|(_, meter)| match meter.expected {
+            Some((of, ip)) => (of == lane).then_some(ip),
+            None => meter.seat.filter(|(of, _)| meter.is_up && *of == lane).and_then(|_| meter.ip()),
+        });
+        let siblings: Vec<_> = siblings.collect();
+        let advice = self.lanes.reputation.advise(now, &siblings, place);
+        if let Some(meter) = self.meter_of(conn) {
+            meter.expected = advice.good.first().map(|ip| (lane, *ip));
+        }
+        advice
     }
 
     /// A lane begins, perhaps by the number of one that is gone: of that nothing is told against it.

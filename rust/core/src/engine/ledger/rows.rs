@@ -25,6 +25,7 @@ impl Engine {
         meter.opened_at = Some(cx.now.at.wall);
         meter.ups = meter.ups.saturating_add(1);
         meter.is_up = true;
+        meter.expected = None;
         // In a recording nobody knows more than that they carry the same.
         let seat = if cx.live { (connection.lane, connection.place) } else { (0, conn.0) };
         meter.seat = Some(seat);
@@ -47,7 +48,7 @@ impl Engine {
         }
         write(cx, connection, Some(&reason));
         if let Some(meter) = cx.ledger.meter(conn) {
-            meter.is_up = false;
+            (meter.is_up, meter.expected) = (false, None);
         }
         if connection.is_free() {
             if let Some(meter) = cx.ledger.meter(conn) {

@@ -2,9 +2,10 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::exchange::{Exchange, VENUES, symbol, trade};
+use super::exchange::{Exchange, Line, VENUES, symbol, trade};
+use crate::arbiter::addresses::order;
 use crate::config::{EngineConfig, Stream};
-use crate::engine::DownReason;
+use crate::engine::{Action, DownReason, Input, Link};
 use crate::symbol::{ConnId, Venue};
 use crate::table::Table;
 
@@ -123,4 +124,62 @@ fn a_slow_address_is_remembered_and_a_good_one_is_gone_to_again() {
     }
     assert!(standing(&exchange) > 0, "it may have become better");
     assert_eq!(exchange.gaps(), [""; 0]);
+}
+
+/// What is known of addresses must not send all to the best one while none of them is there yet.
+#[test]
+fn connections_that_are_cut_in_one_moment_come_back_to_different_addresses() {
+    for (ramp_ms, cuts) in [(0, 6), (1_000, 2)] {
+        let mut exchange = Exchange::at(
+            Venue::BinanceSpot,
+            &[Stream::Trades],
+            (1..=4).map(|n| SocketAddr::new(ip(n), 443)).collect(),
+            |config: &mut EngineConfig| {
+                config.connections = 3;
+                config.arbitration.ramp_ms = ramp_ms;
+            },
+        );
+        for _ in 0..cuts {
+            exchange.run_ms(300_000, 50);
+            let lines = std::mem::take(&mut exchange.lines);
+            assert_eq!(lines.len(), 3);
+            lines.iter().for_each(|line| exchange.world.down(line.conn, DownReason::Reset));
+            let went = dialled(&mut exchange, 400);
+            let mut ips: Vec<IpAddr> = went.iter().map(|(_, ip)| *ip).collect();
+            ips.sort_unstable();
+            ips.dedup();
+            assert_eq!((went.len(), ips.len()), (3, 3), "{ramp_ms}: {went:?}");
+        }
+    }
+}
+
+/// Twenty seconds in which an upgrade takes so long. Yields who went where.
+fn dialled(exchange: &mut Exchange, upgrade_ms: u64) -> Vec<(ConnId, IpAddr)> {
+    const STEP: u64 = 50;
+    let (mut dialling, mut went) = (Vec::new(), Vec::new());
+    for step in 0..20_000 / STEP {
+        let (opens, others) = std::mem::take(&mut exchange.world.actions)
+            .into_iter()
+            .partition::<Vec<_>, _>(|action| matches!(action, Action::Open { .. }));
+        exchange.world.actions = others;
+        exchange.serve();
+        for action in opens {
+            if let Action::Open { conn, url, advice } = action {
+                let ip = order(&exchange.addresses, &advice)[0].ip();
+                went.push((conn, ip));
+                dialling.push((step + upgrade_ms / STEP, conn, url, ip));
+            }
+        }
+        exchange.world.pass_ms(STEP);
+        dialling.retain(|(due, conn, url, ip)| {
+            if *due <= step {
+                let link = Link { ip: Some(*ip), ..Link::default() };
+                exchange.lines.push(Line { conn: *conn, since: 0, ip: link.ip, trades: false, book: false });
+                exchange.world.input(Input::ConnUp { conn: *conn, url, link });
+            }
+            *due > step
+        });
+    }
+    exchange.serve();
+    went
 }
