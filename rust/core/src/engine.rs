@@ -394,6 +394,7 @@ impl Engine {
     /// The decoded trades of several instruments.
     fn on_mixed_trades(&mut self, origin: Origin, trades: &TradeRows) -> Outcome {
         let mut outcome = Outcome::Duplicate;
+        let is_of_several = trades.rows.len() > 1;
         for (n, row) in trades.rows.iter().enumerate() {
             let Self { cx, instruments, connections, registry, .. } = self;
             let native = trades.texts.get(row.native);
@@ -407,6 +408,9 @@ impl Engine {
                 }
                 Err(outcome) => outcome,
             };
+            if is_of_several {
+                self.cx.counters.rows.add(one);
+            }
             outcome = outcome.and(one);
         }
         outcome
@@ -414,12 +418,18 @@ impl Engine {
 
     /// The decoded states of instruments, in the engine's own room.
     fn on_states(&mut self, origin: Origin, decoded: Decoded<()>, states: StateRows) -> Outcome {
-        let outcome = taken(decoded).map_or_else(|outcome| outcome, |()| self.on_state_rows(origin, &states));
+        let is_read = matches!(decoded, Decoded::Event(()) | Decoded::Ignored(_));
+        let is_of_several = states.rows.len() + states.ignored.len() > 1;
+        let outcome =
+            taken(decoded).map_or_else(|outcome| outcome, |()| self.on_state_rows(origin, &states, is_of_several));
+        for reason in states.ignored.iter().filter(|_| is_read && is_of_several) {
+            self.cx.counters.rows.add(Outcome::Ignored(*reason));
+        }
         self.cx.states = states;
         outcome
     }
 
-    fn on_state_rows(&mut self, origin: Origin, states: &StateRows) -> Outcome {
+    fn on_state_rows(&mut self, origin: Origin, states: &StateRows, is_of_several: bool) -> Outcome {
         let mut outcome = Outcome::Duplicate;
         for (n, row) in states.rows.iter().enumerate() {
             let stream = match row.state {
@@ -432,11 +442,14 @@ impl Engine {
                 std::mem::discriminant(&next.state) != std::mem::discriminant(&row.state)
                     || states.texts.get(next.native) != name
             });
-            if row.is_index {
-                outcome = outcome.and(self.on_index(origin, name, stream, row, is_last));
-            } else {
-                outcome = outcome.and(self.on_state(origin, name, stream, row, is_last));
+            let one = match row.is_index {
+                true => self.on_index(origin, name, stream, row, is_last),
+                false => self.on_state(origin, name, stream, row, is_last),
+            };
+            if is_of_several {
+                self.cx.counters.rows.add(one);
             }
+            outcome = outcome.and(one);
         }
         outcome
     }

@@ -239,6 +239,8 @@ pub struct StateRow {
 pub struct StateRows {
     /// The rows.
     pub rows: Vec<StateRow>,
+    /// Why the others among them are none.
+    pub ignored: Vec<IgnoreReason>,
     /// Names of their instruments.
     pub texts: Texts,
 }
@@ -247,6 +249,7 @@ impl StateRows {
     /// Empties it.
     pub fn clear(&mut self) {
         self.rows.clear();
+        self.ignored.clear();
         self.texts.clear();
     }
 }

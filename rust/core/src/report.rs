@@ -338,6 +338,29 @@ pub(crate) struct DedupCounts {
     pub evicted_before_ttl: u64,
 }
 
+/// What became of the rows of frames that bring several, each in exactly one. Of any other frame the frame's own counter
+/// says it, and of one that was dropped by its head, unread.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct RowCounts {
+    pub total: u64,
+    pub accepted: u64,
+    pub duplicate: u64,
+    pub ignored: ReasonCounts,
+}
+
+impl RowCounts {
+    pub(crate) fn add(&mut self, outcome: Outcome) {
+        self.total += 1;
+        match outcome {
+            Outcome::Accepted => self.accepted += 1,
+            Outcome::Duplicate => self.duplicate += 1,
+            Outcome::Ignored(reason) => self.ignored.add(reason as u8),
+            // A frame is read whole or not at all, and books are alone in theirs.
+            Outcome::Stale | Outcome::Held | Outcome::Rejected(_) => {}
+        }
+    }
+}
+
 /// Counters of one engine. Each frame and each reply is in exactly one of its outcomes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Counters {
@@ -352,6 +375,7 @@ pub(crate) struct Counters {
     pub held_dropped: u64,
     pub ignored: ReasonCounts,
     pub rejected: ReasonCounts,
+    pub rows: RowCounts,
     /// Frames that the scanners left to simd-json.
     pub scanner_miss: u64,
     pub replies: u64,
@@ -439,6 +463,12 @@ impl Counters {
                 "held_dropped": self.held_dropped,
                 "ignored": ignored(&self.ignored),
                 "rejected": rejected(&self.rejected),
+            },
+            "rows": {
+                "total": self.rows.total,
+                "accepted": self.rows.accepted,
+                "duplicate": self.rows.duplicate,
+                "ignored": ignored(&self.rows.ignored),
             },
             "replies": {
                 "total": self.replies,

@@ -27,6 +27,7 @@ mod replay;
 mod requests;
 mod resync;
 mod rotation;
+mod rows;
 mod states;
 mod subscriptions;
 mod times;

@@ -218,59 +218,72 @@ impl TradeStream {
     ) -> Outcome {
         let aggregated = if kind == EventKind::AggTrade { flags::AGGREGATED } else { 0 };
         let mut outcome = Outcome::Duplicate;
+        let is_of_several = rows.len() > 1;
         // Which row is the last of the message is only known behind it.
         let mut waiting: Option<(RowKey, &Trade)> = None;
         for row in rows {
-            let event = row.trade.as_ref().ok().and_then(|trade| trade.times.event);
-            let ids = (row.first, row.last);
-            if self.epochs.are_of_before(origin.conn, ids, event) {
-                self.epochs.look_back();
-                self.name_fall(cx, subject, origin);
-            }
-            let Some(mut place) = self.epochs.place(origin.conn, ids, event) else { continue };
-            if row.has_ids() && place == self.epochs.present() && self.epochs.now.is_over(ids, event) {
-                self.reset(cx, subject, origin, event);
-                place = self.epochs.present();
-            }
-            // Folds are the same on every connection: one that is partly known has been told fill by fill, by REST.
-            let verdict = self.epochs.at(place).window.check(row.first, row.last);
-            let is_told_otherwise = row.has_ids() && verdict == Verdict::PartlyKnown;
-            let known = match &row.trade {
-                _ if row.has_ids() => verdict != Verdict::Fresh,
-                Ok(trade) => {
-                    let content = Content::of_trade(trade);
-                    let stream = cx.stream_of_trades();
-                    self.copies.is_copy(cx, subject, origin, stream, content, &self.carriers)
+            let one = 'row: {
+                let event = row.trade.as_ref().ok().and_then(|trade| trade.times.event);
+                let ids = (row.first, row.last);
+                if self.epochs.are_of_before(origin.conn, ids, event) {
+                    self.epochs.look_back();
+                    self.name_fall(cx, subject, origin);
                 }
-                Err(_) => false,
-            };
-            let due = self.epochs.hear(origin.conn, ids, place);
-            if !is_told_otherwise {
-                self.admit(cx, subject, origin, ids, event, place, due.is_some());
-            }
-            match &row.trade {
-                Ok(trade) if known => {
-                    if row.has_ids() && cx.config.arbitration.verify.picks(row.last) {
+                let Some(mut place) = self.epochs.place(origin.conn, ids, event) else {
+                    break 'row Outcome::Ignored(IgnoreReason::TooOld);
+                };
+                if row.has_ids() && place == self.epochs.present() && self.epochs.now.is_over(ids, event) {
+                    self.reset(cx, subject, origin, event);
+                    place = self.epochs.present();
+                }
+                // Folds are the same on every connection: one that is partly known has been told fill by fill, by REST.
+                let verdict = self.epochs.at(place).window.check(row.first, row.last);
+                let is_told_otherwise = row.has_ids() && verdict == Verdict::PartlyKnown;
+                let known = match &row.trade {
+                    _ if row.has_ids() => verdict != Verdict::Fresh,
+                    Ok(trade) => {
+                        let content = Content::of_trade(trade);
+                        let stream = cx.stream_of_trades();
+                        self.copies.is_copy(cx, subject, origin, stream, content, &self.carriers)
+                    }
+                    Err(_) => false,
+                };
+                let due = self.epochs.hear(origin.conn, ids, place);
+                if !is_told_otherwise {
+                    self.admit(cx, subject, origin, ids, event, place, due.is_some());
+                }
+                if known {
+                    if let Ok(trade) = &row.trade
+                        && row.has_ids()
+                        && cx.config.arbitration.verify.picks(row.last)
+                    {
                         let (of, says) = ((cx.stream_of_trades(), row.last), TradeSays::of(trade));
                         self.samples.compare(cx, subject, origin, of, &row.last, &says, &self.carriers);
                     }
+                    let is_too_old = row.has_ids() && verdict == Verdict::TooOld;
+                    break 'row if is_too_old { Outcome::Ignored(IgnoreReason::TooOld) } else { Outcome::Duplicate };
                 }
-                Err(_) if known => {}
-                // It is no trade, and its ids are used up all the same.
-                Err(reason) if outcome == Outcome::Duplicate => outcome = Outcome::Ignored(*reason),
-                Err(_) => {}
-                Ok(trade) => {
-                    if row.has_ids() && self.samples.wants(cx, row.last) {
-                        self.samples.keep(cx, origin, row.last, TradeSays::of(trade));
-                    }
-                    self.scales.price = self.scales.price.max(trade.price.scale);
-                    self.scales.size = self.scales.size.max(trade.size.scale);
-                    let key = cx.key(subject, origin, trade.times, aggregated, 1);
-                    if let Some((key, trade)) = waiting.replace((key, trade)) {
-                        self.emit(cx, subject, origin, &key, trade, texts);
+                match &row.trade {
+                    // It is no trade, and its ids are used up all the same.
+                    Err(reason) => Outcome::Ignored(*reason),
+                    Ok(trade) => {
+                        if row.has_ids() && self.samples.wants(cx, row.last) {
+                            self.samples.keep(cx, origin, row.last, TradeSays::of(trade));
+                        }
+                        self.scales.price = self.scales.price.max(trade.price.scale);
+                        self.scales.size = self.scales.size.max(trade.size.scale);
+                        let key = cx.key(subject, origin, trade.times, aggregated, 1);
+                        if let Some((key, trade)) = waiting.replace((key, trade)) {
+                            self.emit(cx, subject, origin, &key, trade, texts);
+                        }
+                        Outcome::Accepted
                     }
                 }
+            };
+            if is_of_several {
+                cx.counters.rows.add(one);
             }
+            outcome = outcome.and(one);
         }
         if let Some((mut key, trade)) = waiting {
             key.flags |= last_flag;
@@ -278,7 +291,6 @@ impl TradeStream {
             if rows.iter().any(TradeRow::has_ids) {
                 self.carriers.took(origin.ts_recv);
             }
-            outcome = Outcome::Accepted;
         }
         outcome
     }

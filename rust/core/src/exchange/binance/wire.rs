@@ -213,17 +213,21 @@ pub(crate) fn symbol<'a>(body: Object<'_, 'a>) -> Result<&'a str, RejectReason> 
 
 /// The rows of a message about states, or the one state that it is.
 pub(super) fn states<D: Dialect>(body: Value<'_, '_>, out: &mut StateRows) -> Result<Decoded<()>, RejectReason> {
-    if let Some(one) = body.object() {
-        return D::read_state(one, out);
-    }
-    let mut decoded = Decoded::Event(());
-    for row in body.elements() {
-        if let Decoded::Ignored(reason) = D::read_state(row.object().ok_or(RejectReason::Schema)?, out)? {
-            decoded = Decoded::Ignored(reason);
+    let mut read = |row: Object<'_, '_>| -> Result<(), RejectReason> {
+        if let Decoded::Ignored(reason) = D::read_state(row, out)? {
+            out.ignored.push(reason);
         }
+        Ok(())
+    };
+    match body.object() {
+        Some(one) => read(one)?,
+        None => body.elements().try_for_each(|row| read(row.object().ok_or(RejectReason::Schema)?))?,
     }
     // Rows of the other product family stand among ours (futures §1).
-    Ok(if out.rows.is_empty() { decoded } else { Decoded::Event(()) })
+    Ok(match out.ignored.last() {
+        Some(reason) if out.rows.is_empty() => Decoded::Ignored(*reason),
+        _ => Decoded::Event(()),
+    })
 }
 
 /// The times of an event whose `T` is not its own.

@@ -125,6 +125,8 @@ fn scan_mark_price(c: &mut Cursor<'_>, out: &mut StateRows) -> Option<()> {
             Derivative { mark_price, index_price, funding_rate, next_funding_time, ..Derivative::default() };
         let times = EventTimes { event: sent, venue: sent, odd: sent.is_none() };
         push(native, times, derivative, out);
+    } else {
+        out.ignored.push(IgnoreReason::OtherProduct);
     }
     Some(())
 }
