@@ -404,7 +404,8 @@ fn rare_feed(c: &mut Cursor<'_>) -> Option<Feed<'static>> {
             Some([digit, ..]) if digit.is_ascii_digit() => Feed::PartialDepth,
             // A speed nobody knows yet: the reader names it.
             Some(_) => return None,
-            None => Feed::Other,
+            // Nobody reads the rest of the name, so that it must be UTF-8 for sure.
+            None => name.is_ascii().then_some(Feed::Other)?,
         },
     })
 }
