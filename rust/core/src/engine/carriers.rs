@@ -24,8 +24,8 @@ pub(super) struct Carriers {
     pub last_good: Option<i64>,
     /// Monotonic time of that.
     pub fresh: Option<u64>,
-    /// When another feed than the one that was taken first came since that last spoke.
-    rival_since: Option<u64>,
+    /// When another feed than the one that was taken first came since that last spoke, and when it last did.
+    rival: Option<(u64, u64)>,
     /// Who of them is first; none where one alone has ever carried the stream.
     race: Option<Box<Race>>,
 }
@@ -136,9 +136,11 @@ impl Carriers {
             return true;
         }
         let now = cx.now.at.mono;
-        let rival = self.rival_since.filter(|since| Some(*since) > self.seen);
-        self.rival_since = rival.or(Some(now));
         let limit = cx.config.deadlines.stream_silence_ms.saturating_mul(NS_PER_MS.unsigned_abs());
+        // One that was silent as long itself, as all are of a quiet market, has not gone on.
+        let goes_on = |(since, last): &(u64, u64)| Some(*since) > self.seen && now.saturating_sub(*last) < limit;
+        let rival = self.rival.filter(goes_on).map(|(since, _)| since);
+        self.rival = Some((rival.unwrap_or(now), now));
         let since = if begins { self.seen } else { rival };
         !cx.live && since.is_some_and(|since| now.saturating_sub(since) >= limit)
     }

@@ -44,8 +44,8 @@ impl Finding {
 /// Something that is missing. Noticed, it may still be filled; declared, it has its first row; closed, its second.
 #[derive(Clone, Debug)]
 pub(super) struct OpenGap {
-    /// Its number, once it is declared.
-    id: Option<i64>,
+    /// Its number, once it is declared, and under which name: both of its rows bear that.
+    id: Option<(i64, Subject)>,
     stream: Stream,
     /// What was found; may grow until the gap is closed.
     pub finding: Finding,
@@ -121,20 +121,21 @@ impl OpenGap {
             self.write_first(cx, subject, origin);
         }
         // A wall clock may have been set back meanwhile, a gap never ends before it was found.
-        self.emit(cx, subject, origin, Some(origin.ts_recv.max(self.detected)), repaired);
+        self.emit(cx, origin, Some(origin.ts_recv.max(self.detected)), repaired);
     }
 
     fn write_first(&mut self, cx: &mut Context, subject: Subject, origin: Origin) {
-        self.id = Some(cx.gap_id());
-        self.emit(cx, subject, origin, None, Repaired::None);
+        self.id = Some((cx.gap_id(), subject));
+        self.emit(cx, origin, None, Repaired::None);
     }
 
-    fn emit(&self, cx: &mut Context, subject: Subject, origin: Origin, resumed: Option<i64>, repaired: Repaired) {
+    fn emit(&self, cx: &mut Context, origin: Origin, resumed: Option<i64>, repaired: Repaired) {
+        let Some((gap_id, subject)) = self.id else { return };
         let key = cx.key(subject, origin, EventTimes::default(), flags::LAST, 1);
         let written = cx.batches.gap(
             &key,
             &GapRow {
-                gap_id: self.id.unwrap_or_default(),
+                gap_id,
                 stream: self.stream.table(),
                 scope: if self.stream == Stream::L2 { GapScope::Book } else { GapScope::Stream },
                 cause: self.finding.cause,

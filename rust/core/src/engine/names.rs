@@ -3,7 +3,7 @@
 //! Several native names may come to one symbol (Deribit `BTC-PERPETUAL` and `BTC_USD-PERPETUAL`, OKX `AB-CUSDT` and
 //! `ABC-USDT`), told by one reply, by several or by none. So each instrument asks for its symbol here, whoever tells of
 //! it. What two have asked for nobody bears from then on, as long as the engine lives: each of them goes by its own native
-//! name, and no symbol ever passes from one to another.
+//! name, and no symbol passes from one to another, unless its bearer has been forgotten to make room.
 
 use hashbrown::HashMap;
 

@@ -9,9 +9,10 @@ use super::frames::{
     T0, deribit_book, deribit_instruments, deribit_trade, deribit_trades, okx_book, okx_instruments, okx_spot,
     okx_trade,
 };
-use super::harness::{A, World, all_rows, live_config, recording_of};
+use super::harness::{A, B, World, all_rows, live_config, recording_of};
 use super::replay::replay;
 use crate::config::{EngineConfig, Stream};
+use crate::engine::{DownReason, Input, Link};
 use crate::exchange::{Protocol, with_protocol};
 use crate::symbol::Venue;
 use crate::table::Table;
@@ -152,7 +153,7 @@ fn what_is_forgotten_to_make_room_leaves_its_symbol_to_others() {
     let [first, second, third, eth, eth_after] = names;
     for (has_spoken, symbol) in [(false, "ETHUSDT"), (true, eth_after)] {
         let mut world = World::new(EngineConfig { max_instruments: 3, ..recording_of(Venue::Okx) });
-        world.input(crate::engine::Input::ConnUp { conn: A, url: "", link: crate::engine::Link::default() });
+        world.input(Input::ConnUp { conn: A, url: "", link: Link::default() });
         if has_spoken {
             speak(&mut world, Venue::Okx, eth, 7);
         }
@@ -266,7 +267,7 @@ proptest! {
         let natives: &[&str] = if venue == Venue::Okx { &OF_OKX } else { &OF_DERIBIT };
         let url = if venue == Venue::Okx { okx_url } else { deribit_url };
         let mut world = World::new(recording_of(venue));
-        world.input(crate::engine::Input::ConnUp { conn: A, url: "", link: crate::engine::Link::default() });
+        world.input(Input::ConnUp { conn: A, url: "", link: Link::default() });
         // What everybody has asked for so far, by market; who has been told of; who has spoken.
         let mut wishes: HashSet<(bool, String, &str)> = HashSet::new();
         let (mut told, mut spoke) = (HashSet::new(), HashMap::new());
@@ -329,4 +330,16 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn both_rows_of_a_gap_bear_the_name_that_it_was_found_under() {
+    let mut world = World::replaying_at(Venue::Okx, 1);
+    world.frame(A, &okx_trade("AB-CUSDT", 1, 1, T0 + 1));
+    world.down(A, DownReason::Reset);
+    world.input(Input::ConnUp { conn: B, url: "", link: Link::default() });
+    world.frame(B, &okx_trade("ABC-USDT", 1, 1, T0 + 2));
+    world.frame(B, &okx_trade("AB-CUSDT", 2, 1, T0 + 3));
+    assert_eq!(world.rows(Table::Trades, &["symbol"]), ["ABCUSDT", "ABC-USDT", "AB-CUSDT"]);
+    assert_eq!(world.rows(Table::Gaps, &["gap_id", "symbol"]), ["1|ABCUSDT", "1|ABCUSDT"]);
 }

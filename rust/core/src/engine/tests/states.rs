@@ -319,3 +319,19 @@ fn a_spot_book_that_was_just_listed_begins_empty_below_all_ids() {
         assert_eq!(world.rows(Table::L2, &["is_snapshot", "last_id"]), ["true|0", "false|3"], "{id}");
     }
 }
+
+/// Binance futures §1: streams of all symbols carry both product families.
+#[test]
+fn a_frame_of_another_product_alone_is_ignored_for_that_and_is_no_copy() {
+    let mut world = World::new(live_config(Venue::BinanceFutures, &["BTCUSDT"], &[Stream::Derivatives]));
+    world.connect_all();
+    let row = r#"{"e":"markPriceUpdate","E":1795348700500,"s":"BTCUSD_PERP","p":"1.5","P":"1","i":"1","r":"0.0001","T":1795348800000,"st":2}"#;
+    for frame in [
+        format!(r#"{{"stream":"btcusd_perp@markPrice@1s","data":{row}}}"#),
+        format!(r#"{{"stream":"!markPrice@arr@1s","data":[{row},{row}]}}"#),
+    ] {
+        world.frame(A, &frame);
+    }
+    assert_eq!((world.count("/frames/ignored/other_product"), world.count("/frames/duplicate")), (2, 0));
+    assert!(world.rows(Table::Derivatives, &["symbol"]).is_empty());
+}

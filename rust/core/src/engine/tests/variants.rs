@@ -256,3 +256,22 @@ fn a_kind_of_trades_that_is_silent_while_the_other_goes_on_is_over_unless_it_was
         }
     }
 }
+
+/// Every change comes on both speeds, and whose next one comes first is chance.
+#[test]
+fn the_echo_of_another_speed_across_a_quiet_minute_ends_no_book() {
+    for venue in VENUES {
+        let mut world = two_speeds(venue);
+        for id in [30, 50, 70] {
+            send(&mut world, venue, A, false, Some(id), id + 10);
+            world.pass_ms(1);
+            send(&mut world, venue, B, true, Some(id + 2), id + 12);
+            world.pass_ms(SILENCE_MS + 5_000);
+            send(&mut world, venue, B, true, Some(id + 12), id + 22);
+            world.pass_ms(1);
+            send(&mut world, venue, A, false, Some(id + 10), id + 20);
+        }
+        assert_eq!(id(&world), Some(90), "{venue:?}");
+        assert!(gaps(&mut world).is_empty(), "{venue:?}");
+    }
+}

@@ -47,12 +47,14 @@ pub(super) fn heads<'a>(frame: &'a [u8], head: &Head<'a>, mut each: impl FnMut(S
     // Behind the name of the stream.
     let is_combined = head.resume > 0;
     let is_array = c.eat(b"[");
+    let mut has_ours = false;
     loop {
         c.expect(br#"{"e":"markPriceUpdate","E":"#)?;
         let time = ms_to_ns(c.millis()?)?;
         c.expect(br#","s":""#)?;
         let native = c.symbol()?;
         let is_ours = !c.until::<b'}'>()?.ends_with(br#","st":2"#);
+        has_ours |= is_ours;
         let feeds = [Some((Stream::Derivatives, MARK_PRICE_FEED)), None];
         if is_ours && !each(StateHead { native, is_index: false, feeds, time }) {
             return Some(());
@@ -67,7 +69,8 @@ pub(super) fn heads<'a>(frame: &'a [u8], head: &Head<'a>, mut each: impl FnMut(S
     if is_combined {
         c.expect(b"}")?;
     }
-    c.is_at_end().then_some(())
+    // What is of other products alone has its own reason, which the rows tell.
+    (has_ours && c.is_at_end()).then_some(())
 }
 
 /// The mark prices of a frame, alone or in the array of all symbols, with their keys in the order of the manual.

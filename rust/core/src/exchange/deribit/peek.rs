@@ -269,7 +269,11 @@ pub(super) fn state_heads<'a>(
         if c.eat(br#"timestamp":"#) {
             break;
         }
-        skip_unknown(&mut c, &[])?;
+        if c.eat(br#"instrument_name":""#) {
+            same_name(&mut c, head.symbol)?;
+        } else {
+            skip_unknown(&mut c, &[])?;
+        }
         c.expect(b",")?;
     }
     let time = ms_to_ns(c.millis()?)?;
