@@ -268,6 +268,19 @@ fn how_far_others_were_when_a_snapshot_came_nobody_knows() {
     }
 }
 
+// Fault: X05, X21
+#[test]
+fn of_a_time_between_two_falls_only_who_lags_has_seen_anything() {
+    let mut ticks = vec![(50, Tick::Trade(1)); 60];
+    (ticks[20].1, ticks[41].1) = (Tick::TradeReset, Tick::TradeReset);
+    for exchange in Exchange::ALL {
+        let mut case = carried(exchange, ticks.clone(), [(400, &[ON_TIME]), (0, &[ON_TIME])]);
+        case.copies[0].outages = vec![(1_100, 800)];
+        case.copies[1].outages = vec![(990, 1_070)];
+        judge::all(&case, &carry(&case));
+    }
+}
+
 /// The same over and over, as long as one likes: `XTRADER_LONG_CASES=100000 cargo test -- --ignored`.
 #[test]
 #[ignore = "takes minutes: make test-long"]

@@ -71,6 +71,17 @@ impl Epoch {
     }
 }
 
+/// Where ids belong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// To the epoch at this place.
+    At(usize),
+    /// To one before it, of which nothing has been seen.
+    Before(usize),
+    /// To one that is forgotten.
+    Forgotten,
+}
+
 /// How far a connection has delivered, fresh or not.
 #[derive(Clone, Copy, Debug)]
 struct Heard {
@@ -114,11 +125,22 @@ impl Epochs {
         self.past.iter().chain(std::iter::once(&self.now))
     }
 
-    /// The epoch of these ids; `None` where it is forgotten. A connection never goes back to one that it has left; on which
-    /// side of a fall its ids lie tells their time, and where that is the same, whether they rise.
+    /// Where these ids belong. A connection never goes back to an epoch that it has left; on which side of a fall its ids
+    /// lie tells their time, and where that is the same, whether they rise.
     #[inline]
-    pub(super) fn place(&self, conn: ConnId, ids: Ids, event: Option<i64>) -> Option<usize> {
-        if self.past.is_empty() || ids.0 > ids.1 { Some(self.present()) } else { self.place_among(conn, ids, event) }
+    pub(super) fn place(&self, conn: ConnId, ids: Ids, event: Option<i64>) -> Place {
+        if ids.0 > ids.1 {
+            return Place::At(self.present());
+        }
+        let place = if self.past.is_empty() { 0 } else { self.place_among(conn, ids, event).unwrap_or(usize::MAX) };
+        match self.epoch(place) {
+            None => Place::Forgotten,
+            Some(epoch) if self.are_of_before(epoch, conn, ids, event) => {
+                // It would be the first to be forgotten.
+                if place == 0 && self.past.len() == PAST { Place::Forgotten } else { Place::Before(place) }
+            }
+            Some(_) => Place::At(place),
+        }
     }
 
     fn place_among(&self, conn: ConnId, ids: Ids, event: Option<i64>) -> Option<usize> {
@@ -144,23 +166,33 @@ impl Epochs {
         Some(place)
     }
 
-    /// A connection that has not spoken comes from before the first trade, by its time, and has ids far beyond all of now:
-    /// these had fallen already.
-    pub(super) fn are_of_before(&self, conn: ConnId, (first, last): Ids, event: Option<i64>) -> bool {
-        self.past.is_empty()
-            && is_later(self.now.begin, event, 0)
-            && first <= last
-            && self.now.window.high().is_some_and(|high| first.saturating_sub(high) > DEFAULT_BITS as i64)
-            && self.heard.iter().all(|heard| heard.conn != conn)
+    /// A connection that has not spoken in it comes from before its first trade, by the time, and has ids far beyond all of
+    /// it: these had fallen already, and of the epoch that they end nothing was seen.
+    #[inline]
+    fn are_of_before(&self, epoch: &Epoch, conn: ConnId, (first, _): Ids, event: Option<i64>) -> bool {
+        epoch.window.high().is_some_and(|high| first.saturating_sub(high) > DEFAULT_BITS as i64)
+            && is_later(epoch.begin, event, 0)
+            && self.heard.iter().all(|heard| heard.conn != conn || heard.epoch < epoch.number)
     }
 
-    /// There was an epoch before the first.
-    pub(super) fn look_back(&mut self) {
-        self.now.number += 1;
-        self.heard.iter_mut().for_each(|heard| heard.epoch += 1);
-        let mut before = Epoch { number: self.now.number - 1, ..Epoch::default() };
+    fn epoch(&self, place: usize) -> Option<&Epoch> {
+        if place == self.present() { Some(&self.now) } else { self.past.get(place) }
+    }
+
+    /// There was an epoch before this one, of which nothing was seen: it has this place now. Yields one that is forgotten.
+    pub(super) fn look_back(&mut self, place: usize) -> Option<Epoch> {
+        let number = self.at(place).number;
+        let later = |epoch: &mut u64| *epoch += u64::from(*epoch >= number);
+        self.all().for_each(|epoch| later(&mut epoch.number));
+        self.heard.iter_mut().for_each(|heard| later(&mut heard.epoch));
+        let mut before = Epoch { number, ..Epoch::default() };
         before.holes.is_past = true;
-        self.past.push(before);
+        self.past.insert(place, before);
+        self.forget_oldest()
+    }
+
+    fn forget_oldest(&mut self) -> Option<Epoch> {
+        (self.past.len() > PAST).then(|| self.past.remove(0))
     }
 
     /// As [`Self::hear`], where ids have never fallen and nobody wants to know.
@@ -205,7 +237,7 @@ impl Epochs {
         past.holes.is_past = true;
         self.past.push(past);
         self.forget(conn);
-        (self.past.len() > PAST).then(|| self.past.remove(0))
+        self.forget_oldest()
     }
 
     /// A connection brings nothing more, or begins anew.

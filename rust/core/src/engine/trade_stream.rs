@@ -4,7 +4,7 @@ use super::carriers::Carriers;
 use super::context::{Context, Origin, Subject};
 use super::copies::{Content, Copies};
 use super::gaps::{self, Finding, OpenGap};
-use super::trade_epochs::Epochs;
+use super::trade_epochs::{Epochs, Place};
 use super::trade_holes;
 use super::verify::{Samples, TradeSays};
 use super::{own_origin, taken};
@@ -91,13 +91,14 @@ impl TradeStream {
         self.samples.hear(cx, &mut self.carriers, origin.conn);
         let Key { first, last, .. } = head.key;
         let event = head.times.event;
-        let Some(place) = self.epochs.place(origin.conn, (first, last), event) else {
-            return Outcome::Ignored(IgnoreReason::TooOld);
+        let (place, is_unseen) = match self.epochs.place(origin.conn, (first, last), event) {
+            Place::At(place) => (place, false),
+            Place::Before(place) => (place, true),
+            Place::Forgotten => return Outcome::Ignored(IgnoreReason::TooOld),
         };
-        let is_present =
-            place == self.epochs.present() && !self.epochs.are_of_before(origin.conn, (first, last), event);
+        let is_present = place == self.epochs.present() && !is_unseen;
         let epoch = self.epochs.at(place);
-        let verdict = epoch.window.check(first, last);
+        let verdict = if is_unseen { Verdict::Fresh } else { epoch.window.check(first, last) };
         if first <= last && is_present {
             let is_fresh = matches!(verdict, Verdict::Fresh | Verdict::PartlyKnown);
             self.carriers.compare(cx, origin.conn, last, Some(first.saturating_sub(1)), is_fresh);
@@ -225,12 +226,10 @@ impl TradeStream {
             let one = 'row: {
                 let event = row.trade.as_ref().ok().and_then(|trade| trade.times.event);
                 let ids = (row.first, row.last);
-                if self.epochs.are_of_before(origin.conn, ids, event) {
-                    self.epochs.look_back();
-                    self.name_fall(cx, subject, origin);
-                }
-                let Some(mut place) = self.epochs.place(origin.conn, ids, event) else {
-                    break 'row Outcome::Ignored(IgnoreReason::TooOld);
+                let mut place = match self.epochs.place(origin.conn, ids, event) {
+                    Place::At(place) => place,
+                    Place::Before(place) => self.look_back(cx, subject, origin, place),
+                    Place::Forgotten => break 'row Outcome::Ignored(IgnoreReason::TooOld),
                 };
                 if row.has_ids() && place == self.epochs.present() && self.epochs.now.is_over(ids, event) {
                     self.reset(cx, subject, origin, event);
@@ -469,6 +468,16 @@ impl TradeStream {
             forgotten.holes.give_up_all(cx, subject, origin);
         }
         self.name_fall(cx, subject, origin);
+    }
+
+    /// Ids had fallen once more than was known. Yields the place of the epoch before this one, of which nothing was seen.
+    #[cold]
+    fn look_back(&mut self, cx: &mut Context, subject: Subject, origin: Origin, place: usize) -> usize {
+        let forgotten = self.epochs.look_back(place);
+        self.name_fall(cx, subject, origin);
+        let Some(mut forgotten) = forgotten else { return place };
+        forgotten.holes.give_up_all(cx, subject, origin);
+        place - 1
     }
 
     /// What was missing until ids fell nobody knows.
