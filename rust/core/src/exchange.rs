@@ -128,8 +128,14 @@ impl<'a> Head<'a> {
     /// several instruments.
     #[must_use]
     pub fn of_states(symbol: &'a str, variant: Option<&'a str>) -> Self {
+        Self { variant, ..Self::of_rows(EventKind::State, symbol) }
+    }
+
+    /// The head of what has none: which ids and when, the rows say.
+    #[must_use]
+    pub(crate) fn of_rows(kind: EventKind, symbol: &'a str) -> Self {
         let (key, times) = (Key::default(), EventTimes::default());
-        Self { kind: EventKind::State, symbol, variant, key, times, resume: 0 }
+        Self { kind, symbol, variant: None, key, times, resume: 0 }
     }
 }
 

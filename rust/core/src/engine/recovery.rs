@@ -182,7 +182,7 @@ impl Engine {
                 let (aggregated, scales) = (!state.trades.counts_fills(), state.trades.scales);
                 with_protocol!(
                     cx.config.venue,
-                    P => P::read_trades_page(reply.body, aggregated, scales, &mut page)
+                    P => P::read_trades_page(reply.body, &state.native, aggregated, scales, &mut page)
                 )
             }
             _ => Err(RejectReason::Status),

@@ -291,6 +291,7 @@ impl<D: Dialect> Protocol for D {
 
     fn read_trades_page(
         body: &[u8],
+        _native: &str,
         aggregated: bool,
         scales: Scales,
         out: &mut TradeRows,

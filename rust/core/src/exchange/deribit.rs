@@ -261,11 +261,12 @@ impl Protocol for Deribit {
 
     fn read_trades_page(
         body: &[u8],
+        native: &str,
         _aggregated: bool,
         scales: Scales,
         out: &mut TradeRows,
     ) -> Result<(), RejectReason> {
-        route::read_trades_page(body, scales, out)
+        route::read_trades_page(body, native, scales, out)
     }
 
     fn recorded(url: &str) -> Option<Recorded<'_>> {

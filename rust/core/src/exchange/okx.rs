@@ -277,11 +277,12 @@ impl Protocol for Okx {
 
     fn read_trades_page(
         body: &[u8],
+        native: &str,
         _aggregated: bool,
         scales: Scales,
         out: &mut TradeRows,
     ) -> Result<(), RejectReason> {
-        wire::read_trades_page(body, scales, out)
+        wire::read_trades_page(body, native, scales, out)
     }
 
     fn recorded(url: &str) -> Option<Recorded<'_>> {

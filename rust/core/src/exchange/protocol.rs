@@ -293,9 +293,10 @@ pub trait Protocol {
     /// cleared.
     ///
     /// # Errors
-    /// Why it cannot be taken.
+    /// Why it cannot be taken. A page with a row that names another instrument than `native` is damaged.
     fn read_trades_page(
         _body: &[u8],
+        _native: &str,
         _aggregated: bool,
         _scales: Scales,
         _out: &mut TradeRows,

@@ -111,8 +111,9 @@ macro_rules! two_paths_tests {
             kit::says_what_makes_no_row::<$specimens>();
         }
 
+        // Fault: B13
         #[test]
-        fn a_trade_by_rest_is_the_trade_of_the_socket() {
+        fn a_trade_by_rest_is_the_trade_of_the_socket_and_of_no_other_instrument() {
             kit::past_trades_are_those_of_the_socket::<$specimens>();
         }
 
@@ -421,9 +422,14 @@ pub(crate) fn past_trades_are_those_of_the_socket<S: Specimens>() {
         let (mut live, mut past) = (TradeRows::default(), TradeRows::default());
         let Decoded::Event(()) = message.trades::<S::P>(SCALES, &mut live) else { return Ok(()) };
         let Some(body) = S::page(&frame, head.kind) else { return Ok(()) };
-        let read =
-            <S::P as Protocol>::read_trades_page(body.as_bytes(), head.kind == EventKind::AggTrade, SCALES, &mut past);
-        prop_assert_eq!(read, Ok(()), "{}", body);
+        let read = |native: &str, out: &mut TradeRows| {
+            <S::P as Protocol>::read_trades_page(body.as_bytes(), native, head.kind == EventKind::AggTrade, SCALES, out)
+        };
+        // Where the rows name their instrument it must be the one that was asked for.
+        let names = body.contains(&format!("\"{}\"", head.symbol));
+        let of_another = if names { Err(RejectReason::Schema) } else { Ok(()) };
+        prop_assert_eq!(read("ANOTHER", &mut TradeRows::default()), of_another, "{}", body);
+        prop_assert_eq!(read(head.symbol, &mut past), Ok(()), "{}", body);
         // REST does not say when the exchange sent it.
         for row in &mut live.rows {
             if let Ok(trade) = &mut row.trade {

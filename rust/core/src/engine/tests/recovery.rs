@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::frames::{T0, okx_trade};
+use super::frames::{T0, deribit_trade, deribit_trades, okx_trade};
 use super::harness::{A, B, World, agg_trade, all_rows, config, live_config};
 use super::replay::replay;
 use crate::config::{EngineConfig, Stream};
@@ -34,7 +34,9 @@ fn futures(recover_trades: u32, connections: u16) -> World {
 /// Requests for trades since the actions were last forgotten, which they are now.
 fn asked(world: &mut World) -> Vec<(RequestId, String)> {
     let of = |action: &Action| match action {
-        Action::Http { request, url, .. } if url.contains("fromId=") || url.contains("history-trades") => {
+        Action::Http { request, url, .. }
+            if ["fromId=", "history-trades", "start_seq="].iter().any(|page| url.contains(page)) =>
+        {
             Some((*request, url.clone()))
         }
         _ => None,
@@ -370,6 +372,33 @@ fn a_refusal_that_looks_like_an_empty_page_is_a_refusal() {
         assert_eq!(only(&mut world).1, query, "{code}: it is asked again");
         assert_eq!(world.rows(Table::Gaps, &["repaired"]), ["none"], "{code}: and open meanwhile");
     }
+}
+
+// Fault: B13
+#[test]
+fn a_page_of_another_instrument_is_refused_and_asked_for_again() {
+    let name = "BTC-PERPETUAL";
+    let mut config = live_config(Venue::Deribit, &[name], &[Stream::Trades]);
+    config.arbitration.recover_trades = 5000;
+    let mut world = start(config);
+    let row = |native: &str, seq: i64| deribit_trade(native, seq, T0 + seq, "");
+    for seq in [10, 13] {
+        world.frame(A, &deribit_trades(name, &[row(name, seq)]));
+    }
+    let page = |rows: &[String]| format!(r#"{{"result":{{"trades":[{}],"has_more":false}}}}"#, rows.join(","));
+    let told = [page(&[row(name, 11), row("ETH-PERPETUAL", 12)]), page(&[row(name, 11), row(name, 12)])];
+    for (body, ids) in told.iter().zip([&["10", "13"][..], &["10", "13", "11", "12"]]) {
+        world.pass_ms(60_000);
+        let (request, query) = only(&mut world);
+        assert!(query.contains("start_seq=11&end_seq=12&"), "{query}");
+        world.reply(Some(request), "https://www.deribit.com/api/v2/public/get_last_trades_by_instrument", 200, body);
+        assert_eq!(
+            world.rows(Table::Trades, &["seq"]),
+            ids,
+            "not even its own rows of a page that is not to be trusted"
+        );
+    }
+    assert_eq!((world.count("/replies/rejected/schema"), world.count("/replies/accepted")), (1, 1));
 }
 
 #[test]

@@ -9,7 +9,7 @@ use crate::config::{Credentials, DepthSpeed, Endpoints, EngineConfig, Stream};
 use crate::event::{DecodedLevels, Scales, TradeRows};
 use crate::exchange::document::{Document as Reply, Object, Value as Document};
 use crate::exchange::reader::WireReader;
-use crate::exchange::{Answer, Beat, Cadence, Channel, Login, Recorded, RestRequest, RestTold};
+use crate::exchange::{Answer, Beat, Cadence, Channel, EventKind, Head, Login, Recorded, RestRequest, RestTold};
 use crate::report::RejectReason;
 use crate::symbol::Exchange;
 use crate::table::InstrumentKind;
@@ -218,10 +218,16 @@ pub(super) fn trades_page(rest: &str, native: &str, first: i64, last: i64) -> Re
 ///
 /// # Errors
 /// Why it cannot be taken.
-pub(super) fn read_trades_page(body: &[u8], scales: Scales, out: &mut TradeRows) -> Result<(), RejectReason> {
+pub(super) fn read_trades_page(
+    body: &[u8],
+    native: &str,
+    scales: Scales,
+    out: &mut TradeRows,
+) -> Result<(), RejectReason> {
     let mut reader = WireReader::default();
     let document = reader.document(body)?;
-    wire::trades_of_one(trades_of(result_of(&document)?)?, scales, out)
+    let trades = trades_of(result_of(&document)?)?;
+    wire::trades(trades, &Head::of_rows(EventKind::Trade, native), scales, out).map(|_| ())
 }
 
 fn result_of<'d, 'a>(reply: &'d Reply<'a>) -> Result<Object<'d, 'a>, RejectReason> {

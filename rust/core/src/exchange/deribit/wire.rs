@@ -9,7 +9,7 @@ use crate::event::{Bbo, BookHead, DecodedLevels, EventTimes, Scales, StateRows, 
 use crate::exchange::document::{Document, Object, Value};
 use crate::exchange::levels::{BookSide, push};
 use crate::exchange::names::{is_symbol, side_of};
-use crate::exchange::{Decoded, EventKind, Head, Key, Peek};
+use crate::exchange::{Decoded, EventKind, Head, Peek};
 use crate::report::{IgnoreReason, RejectReason};
 
 /// What a document is, and where its event's value stands.
@@ -73,8 +73,7 @@ fn trades_of<'a>(data: Value<'_, 'a>, symbol: &'a str, interval: &'a str) -> Res
 
 fn mixed_trades_of<'a>(data: Value<'_, 'a>, interval: &'a str) -> Result<Head<'a>, RejectReason> {
     let last = data.elements().last().and_then(Value::object).ok_or(RejectReason::Schema)?;
-    let (kind, key, times) = (EventKind::MixedTrades, Key::default(), times(last)?);
-    Ok(Head { kind, symbol: "", variant: Some(interval), key, times, resume: 0 })
+    Ok(Head { variant: Some(interval), times: times(last)?, ..Head::of_rows(EventKind::MixedTrades, "") })
 }
 
 fn quote_of<'a>(data: Value<'_, 'a>, symbol: &'a str) -> Result<Head<'a>, RejectReason> {
@@ -84,7 +83,8 @@ fn quote_of<'a>(data: Value<'_, 'a>, symbol: &'a str) -> Result<Head<'a>, Reject
     Ok(Head { kind: EventKind::Bbo, symbol, variant: Some(""), key, times: times(body)?, resume: 0 })
 }
 
-/// A message that names another instrument than its channel does is damaged, whichever of them is.
+/// A message that names another instrument than its channel does is damaged, whichever of them is; and so is a reply
+/// that tells of another than it was asked for.
 fn must_be_of(body: Object<'_, '_>, symbol: &str) -> Result<(), RejectReason> {
     if instrument(body)? == symbol { Ok(()) } else { Err(RejectReason::Schema) }
 }
@@ -152,7 +152,7 @@ fn side<'d, 'a: 'd, const N: usize>(
     Ok(())
 }
 
-/// The trades, prices and sizes at `scales` or finer. A row of one instrument has the message's own.
+/// The trades, prices and sizes at `scales` or finer. Of one instrument each row must be the head's.
 pub(super) fn trades(
     body: Value<'_, '_>,
     head: &Head<'_>,
@@ -162,6 +162,10 @@ pub(super) fn trades(
     for row in body.elements() {
         let row = row.object().ok_or(RejectReason::Schema)?;
         let name = instrument(row)?;
+        let is_mixed = head.kind == EventKind::MixedTrades;
+        if !is_mixed {
+            must_be_of(row, head.symbol)?;
+        }
         let number = |key, scale| row.get(key).map(|_| row.number(key, scale)).transpose();
         let size = |key, scale| row.get(key).map(|_| row.size(key, scale)).transpose();
         let text = |key| row.get(key).map(|value| value.text().ok_or(RejectReason::Schema)).transpose();
@@ -169,7 +173,7 @@ pub(super) fn trades(
             seq: Some(row.integer("trade_seq")?),
             times: Some(times(row)?),
             id: text("trade_id")?.map(|id| out.texts.add(id)),
-            native: if head.kind == EventKind::MixedTrades { out.texts.add(name) } else { TextRange::default() },
+            native: if is_mixed { out.texts.add(name) } else { TextRange::default() },
             price: number("price", scales.price)?,
             size: size("amount", scales.size)?,
             side: text("direction")?.map(side_of),
@@ -187,13 +191,6 @@ pub(super) fn trades(
         out.rows.push(body.row().ok_or(RejectReason::Schema)?);
     }
     Ok(Decoded::Event(()))
-}
-
-/// The trades of a list that names one instrument only, as REST has them.
-pub(super) fn trades_of_one(list: Value<'_, '_>, scales: Scales, out: &mut TradeRows) -> Result<(), RejectReason> {
-    let (key, times) = (Key::default(), EventTimes::default());
-    let head = Head { kind: EventKind::Trade, symbol: "", variant: None, key, times, resume: 0 };
-    trades(list, &head, scales, out).map(|_| ())
 }
 
 /// The quote, numbers at `scales` or finer.

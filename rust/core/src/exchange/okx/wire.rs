@@ -71,13 +71,17 @@ fn last_trade(data: Value<'_, '_>, symbol: &str) -> Result<(Key, EventTimes), Re
     let mut found = Ids::default();
     for row in data.elements() {
         let row = row.object().ok_or(RejectReason::Schema)?;
-        if row.get("instId").is_some_and(|id| id.text() != Some(symbol)) {
-            return Err(RejectReason::Schema);
-        }
+        must_be_of(row, symbol)?;
         let (first, last) = ids(row)?;
         found.add(first, last, time(row)?);
     }
     found.0.ok_or(RejectReason::Schema)
+}
+
+/// A row that names another instrument than its subscription does is damaged, whichever of them is; and so is one of
+/// another than a reply was asked for.
+fn must_be_of(row: Object<'_, '_>, symbol: &str) -> Result<(), RejectReason> {
+    if row.get("instId").is_some_and(|id| id.text() != Some(symbol)) { Err(RejectReason::Schema) } else { Ok(()) }
 }
 
 /// First and last fill of a trade.
@@ -95,7 +99,7 @@ fn fold(row: Object<'_, '_>) -> Result<Fold, RejectReason> {
     Ok(Fold { side, ts: 0, count: integer(row, "count")?, condition, seq: integer(row, "seqId")? })
 }
 
-/// The trades, numbers at `scales` or finer.
+/// The trades, numbers at `scales` or finer. Each row must be the head's.
 pub(super) fn trades(
     data: Value<'_, '_>,
     head: &Head<'_>,
@@ -105,6 +109,7 @@ pub(super) fn trades(
     let folded = head.kind == EventKind::AggTrade;
     for row in data.elements() {
         let row = row.object().ok_or(RejectReason::Schema)?;
+        must_be_of(row, head.symbol)?;
         let (first, last) = ids(row)?;
         let (price, size) = (row.number("px", scales.price)?, row.size("sz", scales.size)?);
         out.rows.push(Fill { price, size, fold: fold(row)?, folded }.row(first, last, time(row)?));
@@ -117,7 +122,12 @@ pub(super) fn trades(
 ///
 /// # Errors
 /// Why it cannot be taken; an error reply has no rows, and another code than 0.
-pub(super) fn read_trades_page(body: &[u8], scales: Scales, out: &mut TradeRows) -> Result<(), RejectReason> {
+pub(super) fn read_trades_page(
+    body: &[u8],
+    native: &str,
+    scales: Scales,
+    out: &mut TradeRows,
+) -> Result<(), RejectReason> {
     let mut reader = WireReader::default();
     let document = reader.document(body)?;
     let reply = document.at(0).object().ok_or(RejectReason::Schema)?;
@@ -125,9 +135,7 @@ pub(super) fn read_trades_page(body: &[u8], scales: Scales, out: &mut TradeRows)
     if integer(reply, "code")?.is_some_and(|code| code != 0) {
         return Err(RejectReason::Status);
     }
-    let (key, times) = (Key::default(), EventTimes::default());
-    let head = Head { kind: EventKind::Trade, symbol: "", variant: None, key, times, resume: 0 };
-    trades(data, &head, scales, out).map(|_| ())
+    trades(data, &Head::of_rows(EventKind::Trade, native), scales, out).map(|_| ())
 }
 
 /// The levels into `out`, at `scales` or finer; `max_levels` counts both sides.
