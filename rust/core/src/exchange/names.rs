@@ -37,6 +37,12 @@ pub(crate) fn same_text(a: &str, b: &str) -> bool {
     a.len() == b.len() && words_of(a) == words_of(b) && (a.len() <= 32 || a == b)
 }
 
+/// Keeps what a key says, unless it was there before.
+#[inline(always)]
+pub(crate) fn once<T>(slot: &mut Option<T>, value: T) -> Option<()> {
+    slot.replace(value).is_none().then_some(())
+}
+
 /// `YYMMDD`.
 pub(crate) fn is_date(text: &str) -> bool {
     text.len() == 6 && text.bytes().all(|b| b.is_ascii_digit())

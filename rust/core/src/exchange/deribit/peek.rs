@@ -8,7 +8,7 @@ use xtrader_scan::{Cursor, memrchr};
 
 use super::normalize::{DERIVATIVE, OPTION, times};
 use crate::config::Stream;
-use crate::exchange::names::{MAX_SYMBOL_BYTES, same_text};
+use crate::exchange::names::{MAX_SYMBOL_BYTES, once, same_text};
 use crate::exchange::{EventKind, Head, Key, Peek, StateHead};
 use crate::report::IgnoreReason;
 use crate::time::ms_to_ns;
@@ -106,12 +106,6 @@ fn scan(frame: &[u8]) -> Option<Peek<'_>> {
         _ => return other(&mut c),
     };
     (head.symbol.len() <= MAX_SYMBOL_BYTES).then_some(Peek::Event(head))
-}
-
-/// Keeps what a key says, unless it was there before.
-#[inline(always)]
-fn once<T>(slot: &mut Option<T>, value: T) -> Option<()> {
-    slot.replace(value).is_none().then_some(())
 }
 
 /// Steps over a key that is not known, and its plain value.

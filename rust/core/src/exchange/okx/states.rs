@@ -10,7 +10,7 @@ use crate::decimal::Decimal;
 use crate::event::{Derivative, EventTimes, Liquidation, OptionState, State, StateRow, StateRows, TextRange};
 use crate::exchange::document::{Object, Value};
 use crate::exchange::levels::{decimal, not_negative};
-use crate::exchange::names::{is_symbol, side_of};
+use crate::exchange::names::{is_symbol, once, side_of};
 use crate::exchange::{Cadence, Decoded, Head, StateHead};
 use crate::report::RejectReason;
 use crate::symbol::Exchange;
@@ -168,13 +168,7 @@ fn scan_row(c: &mut Cursor<'_>, feed: Feed, symbol: &str, out: &mut StateRows) -
     Some(())
 }
 
-/// Keeps what a key says, unless it was there before.
-#[inline(always)]
-fn once<T>(slot: &mut Option<T>, value: T) -> Option<()> {
-    slot.replace(value).is_none().then_some(())
-}
-
-/// The same of a number; the empty text is none.
+/// Keeps a number, unless it was there before; the empty text is none.
 #[inline(always)]
 fn number(slot: &mut Option<Decimal>, text: &[u8]) -> Option<()> {
     if slot.is_some() {
