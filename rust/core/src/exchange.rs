@@ -48,7 +48,7 @@ macro_rules! with_protocol {
 pub use with_protocol;
 
 use crate::config::Stream;
-use crate::event::EventTimes;
+use crate::event::{EventTimes, StateRows};
 use crate::report::{IgnoreReason, RejectReason};
 
 /// What kind of event a data frame carries.
@@ -177,4 +177,14 @@ pub enum Decoded<T> {
     Rejected(RejectReason),
     /// Not of the dominant shape: the reference reader takes the frame. Only scanners say so.
     Miss,
+}
+
+impl Decoded<()> {
+    /// What a message comes to whose rows were read: where all of them are none, why the last of them is.
+    pub(crate) fn of_states(rows: &StateRows) -> Self {
+        match rows.ignored.last() {
+            Some(reason) if rows.rows.is_empty() => Self::Ignored(*reason),
+            _ => Self::Event(()),
+        }
+    }
 }

@@ -89,7 +89,7 @@ reasons! {
         PartialDepth = "partial_depth",
         /// Another product family in an all-market stream (`st` 2).
         OtherProduct = "other_product",
-        /// Price or size is zero.
+        /// Price or size is zero, or left empty.
         ZeroPriceOrSize = "zero_price_or_size",
         /// Binance `X` other than `MARKET`.
         NotMarket = "not_market",

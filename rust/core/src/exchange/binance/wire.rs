@@ -224,10 +224,7 @@ pub(super) fn states<D: Dialect>(body: Value<'_, '_>, out: &mut StateRows) -> Re
         None => body.elements().try_for_each(|row| read(row.object().ok_or(RejectReason::Schema)?))?,
     }
     // Rows of the other product family stand among ours (futures §1).
-    Ok(match out.ignored.last() {
-        Some(reason) if out.rows.is_empty() => Decoded::Ignored(*reason),
-        _ => Decoded::Event(()),
-    })
+    Ok(Decoded::of_states(out))
 }
 
 /// The times of an event whose `T` is not its own.

@@ -12,7 +12,7 @@ use crate::exchange::document::{Object, Value};
 use crate::exchange::levels::{decimal, not_negative};
 use crate::exchange::names::{is_symbol, once, side_of};
 use crate::exchange::{Cadence, Decoded, Head, StateHead};
-use crate::report::RejectReason;
+use crate::report::{IgnoreReason, RejectReason};
 use crate::symbol::Exchange;
 use crate::time::ms_to_ns;
 
@@ -204,13 +204,17 @@ pub(super) fn read(data: Value<'_, '_>, head: &Head<'_>, out: &mut StateRows) ->
             return Err(RejectReason::Schema);
         }
         let native = out.texts.add(symbol);
-        let mut push = |times: EventTimes, state| out.rows.push(state_row(native, feed, times, state));
+        let StateRows { rows, ignored, .. } = &mut *out;
+        let mut push = |times: EventTimes, state| rows.push(state_row(native, feed, times, state));
         match feed {
             Feed::LiquidationOrders => {
                 let details = row.get("details").filter(|list| list.is_array()).ok_or(RejectReason::Schema)?;
                 for detail in details.elements() {
                     let detail = detail.object().ok_or(RejectReason::Schema)?;
-                    push(time(detail)?, State::Liquidation(liquidation(detail)?));
+                    match liquidation(detail)? {
+                        Some(liquidation) => push(time(detail)?, State::Liquidation(liquidation)),
+                        None => ignored.push(IgnoreReason::ZeroPriceOrSize),
+                    }
                 }
             }
             Feed::OptionSummary => push(time(row)?, State::Option(summary(row)?)),
@@ -218,7 +222,7 @@ pub(super) fn read(data: Value<'_, '_>, head: &Head<'_>, out: &mut StateRows) ->
             _ => push(time(row)?, State::Derivative(derivative(row, feed)?)),
         }
     }
-    Ok(Decoded::Event(()))
+    Ok(Decoded::of_states(out))
 }
 
 fn is_option(symbol: &str) -> bool {
@@ -275,15 +279,15 @@ fn summary(row: Object<'_, '_>) -> Result<OptionState, RejectReason> {
     })
 }
 
-/// `side` is that of the closing order: `buy` closes a short.
-fn liquidation(detail: Object<'_, '_>) -> Result<Liquidation, RejectReason> {
-    Ok(Liquidation {
-        id: None,
-        side: side_of(detail.get("side").and_then(Value::text).unwrap_or_default()),
-        price: detail.number_or_none("bkPx")?.ok_or(RejectReason::Schema)?,
-        size: not_negative(detail.number_or_none("sz")?.ok_or(RejectReason::Schema)?)?,
-        contracts: None,
-    })
+/// `side` is that of the closing order: `buy` closes a short. `None` where the exchange leaves price or size empty, as it
+/// does with what there is not: that costs no other row of the frame.
+fn liquidation(detail: Object<'_, '_>) -> Result<Option<Liquidation>, RejectReason> {
+    let told = detail.number_or_none("bkPx")?.zip(detail.number_or_none("sz")?);
+    let of = |(price, size)| -> Result<_, RejectReason> {
+        let side = side_of(detail.get("side").and_then(Value::text).unwrap_or_default());
+        Ok(Liquidation { id: None, side, price, size: not_negative(size)?, contracts: None })
+    };
+    told.map(of).transpose()
 }
 
 #[cfg(test)]

@@ -3,13 +3,19 @@ use crate::event::{Derivative, EventTimes, Liquidation, OptionState, State, Stat
 use crate::exchange::Decoded;
 use crate::exchange::okx::Okx;
 use crate::exchange::reader::WireReader;
+use crate::report::{IgnoreReason, RejectReason};
 use crate::table::Side;
 
-fn read(frame: &str) -> StateRows {
+fn decode(frame: &str) -> (Decoded<()>, StateRows) {
     let mut reader = WireReader::default();
     let mut out = StateRows::default();
     let message = reader.read::<Okx>(frame.as_bytes()).expect("a frame");
-    assert_eq!(message.states::<Okx>(&mut out), Decoded::Event(()), "{frame}");
+    (message.states::<Okx>(&mut out), out)
+}
+
+fn read(frame: &str) -> StateRows {
+    let (decoded, out) = decode(frame);
+    assert_eq!(decoded, Decoded::Event(()), "{frame}");
     out
 }
 
@@ -92,4 +98,29 @@ fn liquidations_name_their_instrument_once_for_all_details() {
     assert_eq!(rows.rows[0].state, liquidation(Side::Buy, Decimal::new(7831, 6), Decimal::new(13, 0)));
     assert_eq!(rows.rows[1].state, liquidation(Side::Sell, Decimal::new(78, 4), Decimal::new(1, 0)));
     assert_eq!(rows.rows[1].times, at(1_692_266_434_011));
+}
+
+// Fault: X19
+#[test]
+fn a_liquidation_without_its_price_or_size_costs_no_other_row() {
+    let frame = |details: &str| {
+        format!(
+            r#"{{"arg":{{"channel":"liquidation-orders","instType":"SWAP"}},"data":[{{"details":[{details}],"instId":"A-B-SWAP","instType":"SWAP"}}]}}"#
+        )
+    };
+    let detail =
+        |price: &str, size: &str| format!(r#"{{"bkPx":{price},"side":"sell","sz":{size},"ts":"1692266434010"}}"#);
+    let good = detail("\"7.5\"", "\"2\"");
+    let left_out = [detail("\"\"", "\"1\""), detail("\"1\"", "\"\""), r#"{"side":"buy","sz":"1"}"#.to_owned()];
+    for without in &left_out {
+        let (decoded, out) = decode(&frame(&format!("{without},{good},{without}")));
+        assert_eq!((decoded, out.rows.len()), (Decoded::Event(()), 1), "{without}");
+        let State::Liquidation(row) = out.rows[0].state else { panic!("{out:?}") };
+        assert_eq!((row.price, row.size), (Decimal::new(75, 1), Decimal::new(2, 0)));
+        assert_eq!(out.ignored, [IgnoreReason::ZeroPriceOrSize; 2]);
+        assert_eq!(decode(&frame(without)).0, Decoded::Ignored(IgnoreReason::ZeroPriceOrSize), "and alone it is none");
+    }
+    for damaged in [detail("true", "\"1\""), detail("\"1x\"", "\"1\"")] {
+        assert_eq!(decode(&frame(&damaged)).0, Decoded::Rejected(RejectReason::Schema), "{damaged}");
+    }
 }
