@@ -32,6 +32,7 @@ mod registry;
 mod repeats;
 pub(crate) mod replacement;
 mod replies;
+mod slots;
 mod start;
 mod state_stream;
 mod subscription;
@@ -685,23 +686,21 @@ impl Engine {
     /// The latest conflicts of one id with two contents, the oldest first.
     #[must_use]
     pub fn conflicts(&self) -> Vec<ConflictReport> {
-        let told = |conflict: &Conflict| {
-            let instrument = self.instruments.iter().find(|state| state.subject.id == conflict.instrument)?;
-            Some(ConflictReport {
-                exchange: instrument.subject.exchange.id().to_owned(),
-                symbol: instrument.symbol.to_string(),
-                stream: conflict.stream.name(),
-                id: conflict.id,
-                first_msg_id: conflict.first.0,
-                first_conn_id: conflict.first.1.0,
-                second_msg_id: conflict.second.0,
-                second_conn_id: conflict.second.1.0,
-            })
+        let told = |conflict: &Conflict| ConflictReport {
+            exchange: conflict.exchange.id().to_owned(),
+            symbol: self.cx.batches.text(conflict.symbol).to_owned(),
+            stream: conflict.stream.name(),
+            id: conflict.id,
+            first_msg_id: conflict.first.0,
+            first_conn_id: conflict.first.1.0,
+            second_msg_id: conflict.second.0,
+            second_conn_id: conflict.second.1.0,
         };
-        self.cx.conflicts.iter().filter_map(told).collect()
+        self.cx.conflicts.iter().map(told).collect()
     }
 
-    /// Every book the engine knows, in the order in which their instruments were first seen.
+    /// Every book the engine knows, in the order in which their instruments were first seen, as far as none was given
+    /// the place of one that was removed.
     #[must_use]
     pub fn books(&self) -> Vec<BookReport> {
         self.instruments

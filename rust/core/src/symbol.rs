@@ -108,9 +108,20 @@ impl Exchange {
     }
 }
 
-/// An instrument, by its dense number in one engine. Interned once; the hot path indexes arrays with it.
+/// An instrument of one engine: its place, which the hot path indexes arrays with, and how many had that place before it.
+/// What was meant for one of those finds nobody.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct InstrumentId(pub u32);
+pub struct InstrumentId {
+    /// Its place, from 0.
+    pub slot: u32,
+    /// Who had the place before, counted.
+    pub life: u32,
+}
+
+impl InstrumentId {
+    /// No instrument.
+    pub const NONE: Self = Self { slot: u32::MAX, life: 0 };
+}
 
 /// A connection, by its number in one engine. 0 is no connection (REST, checkpoint, timer, command).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

@@ -1,9 +1,14 @@
-//! What an arbiter remembers stays within its bound, however many keys come.
+//! What is remembered stays within its bound, however many keys come to an arbiter, and however many symbols come and go.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
 use xtrader_core::arbiter::{Deduper, Noted, SequenceWindow};
+use xtrader_core::config::{EngineConfig, Stream};
+use xtrader_core::engine::{Action, Command, Engine, HttpReply, Input, Link};
+use xtrader_core::symbol::{ConnId, Venue};
+use xtrader_core::table::Table;
+use xtrader_core::time::Stamp;
 
 thread_local! {
     static LIVE: Cell<isize> = const { Cell::new(0) };
@@ -92,4 +97,92 @@ fn memory_of_what_was_seen_stays_at_its_bound() {
 #[ignore = "takes minutes: make test-long"]
 fn memory_of_what_was_seen_stays_at_its_bound_over_a_hundred_million_keys() {
     memory_stays(100_000_000);
+}
+
+/// Of a symbol that is gone for good the text of its name is left, which rows may still be written with.
+const PER_NAME: isize = 512;
+/// Symbols until as many are remembered as ever will be.
+const SETTLED: usize = 1_000;
+const SYMBOLS: usize = 10_000;
+
+/// Whatever the engine wants: connections, grants, books.
+fn serve(engine: &mut Engine, at: Stamp) {
+    while let Some(action) = engine.poll_action() {
+        match action {
+            Action::Open { conn, url, .. } => {
+                engine.handle(at, Input::ConnUp { conn, url: &url, link: Link::default() });
+            }
+            Action::Send { conn, text } => {
+                let number = text.split("\"id\":").nth(1).expect("a request has its number");
+                let number: String = number.chars().take_while(char::is_ascii_digit).collect();
+                let payload = format!("{{\"result\":null,\"id\":{number}}}");
+                engine.handle(at, Input::Frame { conn, payload: payload.as_bytes() });
+            }
+            Action::Http { request, url, .. } if url.contains("/depth") => {
+                let body = br#"{"lastUpdateId":10,"E":1795348700000,"T":1795348700000,"bids":[["100","1"]],"asks":[["101","1"]]}"#;
+                let reply = HttpReply { request: Some(request), url: &url, status: 200, retry_after_ms: None, body };
+                engine.handle(at, Input::Http(reply));
+            }
+            _ => {}
+        }
+    }
+    while engine.poll_batch().is_some() {}
+}
+
+#[test]
+fn symbols_that_come_and_go_leave_no_more_than_their_names() {
+    let config = EngineConfig {
+        symbols: vec!["BTCUSDT".into()],
+        streams: vec![Stream::Trades, Stream::L2],
+        tables: vec![Table::Trades, Table::L2, Table::Gaps],
+        connections: 2,
+        ..EngineConfig::new(Venue::BinanceFutures)
+    };
+    let mut at = Stamp { wall: 1_795_348_800_000_000_000, mono: 1_000_000_000 };
+    let mut engine = Engine::start(config, "test", at).expect("a good configuration");
+    let mut pass = |engine: &mut Engine, ns: u64| {
+        let end = at.after(ns);
+        while let Some(due) = engine.next_timeout().filter(|due| due.mono <= end.mono) {
+            at = if due.mono > at.mono { due } else { at };
+            engine.handle(at, Input::Timeout);
+            serve(engine, at);
+        }
+        at = end;
+        at
+    };
+    let now = pass(&mut engine, 10_000_000_000);
+    serve(&mut engine, now);
+    let mut settled = 0;
+    for symbol in 0..SYMBOLS {
+        if symbol == SETTLED {
+            settled = LIVE.get();
+        }
+        let name = format!("X{symbol}USDT");
+        let now = pass(&mut engine, 200_000_000);
+        engine.command(now, &Command::Add(vec![name.clone()])).expect("there is room");
+        serve(&mut engine, now);
+        let now = pass(&mut engine, 200_000_000);
+        for conn in [ConnId(1), ConnId(2)] {
+            let lower = name.to_lowercase();
+            for payload in [
+                format!(
+                    r#"{{"stream":"{lower}@aggTrade","data":{{"e":"aggTrade","E":1795348700001,"s":"{name}","a":1,"p":"100","q":"1","f":1,"l":1,"T":1795348700001,"m":false}}}}"#
+                ),
+                format!(
+                    r#"{{"stream":"{lower}@depth@100ms","data":{{"e":"depthUpdate","E":1795348700001,"T":1795348700001,"s":"{name}","U":9,"u":11,"pu":8,"b":[["99","1"]],"a":[]}}}}"#
+                ),
+            ] {
+                engine.handle(now, Input::Frame { conn, payload: payload.as_bytes() });
+                serve(&mut engine, now);
+            }
+        }
+        assert!(engine.books().iter().any(|book| book.native_symbol == name && book.last_id == Some(11)), "{name}");
+        engine.command(now, &Command::Remove(vec![name])).expect("it is there");
+        serve(&mut engine, now);
+        engine.close_batches();
+        serve(&mut engine, now);
+    }
+    let more = LIVE.get() - settled;
+    let names = isize::try_from(SYMBOLS - SETTLED).expect("a few thousand") * PER_NAME;
+    assert!(more < names, "{more} bytes more than after {SETTLED} symbols; {names} allowed");
 }

@@ -7,7 +7,7 @@ use super::input::{Command, Input};
 use super::repeats::Repeats;
 use super::subscription::Channel;
 use super::timers::Timer;
-use super::{Engine, lanes, own_origin};
+use super::{Engine, lanes};
 use crate::config::{ConfigError, EngineConfig, Selection, Stream};
 use crate::exchange::{self, Protocol, with_protocol};
 use crate::symbol::InstrumentId;
@@ -35,7 +35,7 @@ impl Engine {
         Ok(())
     }
 
-    fn judge_addition(&mut self, symbols: &[String]) -> Result<(), ConfigError> {
+    fn judge_addition(&self, symbols: &[String]) -> Result<(), ConfigError> {
         let mut wanted = EngineConfig { symbols: symbols.to_vec(), ..self.cx.config.clone() };
         if !symbols.is_empty() {
             // What these alone do not have, those that are there may.
@@ -88,12 +88,12 @@ impl Engine {
     }
 
     /// Whether the connections that the exchange allows can carry these instruments too.
-    fn judge_room(&mut self, mut natives: Vec<String>) -> Result<(), ConfigError> {
+    fn judge_room(&self, mut natives: Vec<String>) -> Result<(), ConfigError> {
         natives.sort_unstable();
         natives.dedup();
-        natives.retain(|native| self.instruments.find(native).is_none());
+        natives.retain(|native| !self.instruments.is_running(native));
         let most = self.cx.config.max_instruments;
-        if self.instruments.iter().count().saturating_add(natives.len()) > most {
+        if self.instruments.running().saturating_add(natives.len()) > most {
             return Err(ConfigError::Bounds {
                 key: "symbols",
                 value: natives.len() as u64,
@@ -213,7 +213,7 @@ impl Engine {
         if ids.is_empty() {
             return;
         }
-        let Self { cx, instruments, connections, repeats, .. } = self;
+        let Self { cx, instruments, connections, repeats, registry, .. } = self;
         repeats.iter_mut().for_each(Repeats::clear);
         for connection in connections.iter_mut().filter(|connection| connection.is_in_use()) {
             let mut names = Vec::new();
@@ -230,10 +230,7 @@ impl Engine {
             }
         }
         for id in ids {
-            if let Some(state) = instruments.get(*id) {
-                state.end(cx, own_origin(cx));
-                cx.recovery.cancel(*id);
-            }
+            instruments.end(cx, registry, *id);
         }
         cx.requests.retain(|_, purpose| match purpose {
             Purpose::Snapshot(id) | Purpose::Probe(id, _) => !ids.contains(id),

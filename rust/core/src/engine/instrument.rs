@@ -1,14 +1,18 @@
 //! One instrument of one engine: its name, its streams, and the interner that finds it.
 
+use std::collections::VecDeque;
+
 use hashbrown::HashMap;
 
 use super::book_stream::BookStream;
 use super::carriers::Carriers;
 use super::context::{Context, Origin, Subject};
 use super::gaps::Finding;
+use super::own_origin;
 use super::probe::Probe;
 use super::quote_stream::QuoteStream;
 use super::registry::Registry;
+use super::slots::Slots;
 use super::state_stream::StateStream;
 use super::trade_stream::TradeStream;
 use crate::config::Stream;
@@ -165,10 +169,15 @@ impl InstrumentState {
     }
 }
 
+/// Of those that have ended so many are remembered, so that what of them was seen is known should they be asked for again.
+pub(super) const REMEMBERED: usize = 256;
+
 /// All instruments of one engine, by number and by the exchange's name.
 #[derive(Default)]
 pub(super) struct Instruments {
-    states: Vec<InstrumentState>,
+    states: Slots,
+    /// Those among them that have ended, in the order in which they did.
+    ended: VecDeque<InstrumentId>,
     names: HashMap<Box<str>, InstrumentId, foldhash::fast::FixedState>,
     /// The last row of each index, and where it came from: of a recording, which does not tell who follows it.
     indices: HashMap<Box<str>, (Origin, StateRow)>,
@@ -193,7 +202,7 @@ const RECENT: usize = 512;
 impl Default for Recent {
     fn default() -> Self {
         // No name is so long.
-        Self(Box::new([Named { len: usize::MAX, words: [0; 4], id: InstrumentId(0) }; RECENT]))
+        Self(Box::new([Named { len: usize::MAX, words: [0; 4], id: InstrumentId::NONE }; RECENT]))
     }
 }
 
@@ -202,6 +211,11 @@ impl Recent {
     fn place(&mut self, [a, b, c, d]: [u64; 4]) -> &mut Named {
         let mixed = (a ^ b.rotate_left(32) ^ c.rotate_left(16) ^ d.rotate_left(48)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
         &mut self.0[(mixed >> (u64::BITS - RECENT.ilog2())) as usize]
+    }
+
+    /// The name is nobody's any more.
+    fn forget(&mut self, native: &str) {
+        self.place(words_of(native)).len = usize::MAX;
     }
 }
 
@@ -215,8 +229,7 @@ impl Instruments {
         if place.len == native.len()
             && [place.words[0], place.words[1]] == [a, b]
             && (native.len() <= 16 || place.words == words)
-            && (native.len() <= 32
-                || self.states.get(place.id.0 as usize).is_some_and(|state| *state.native == *native))
+            && (native.len() <= 32 || self.states.get(place.id).is_some_and(|state| *state.native == *native))
         {
             return Some(place.id);
         }
@@ -238,7 +251,8 @@ impl Instruments {
         self.get(id)
     }
 
-    /// Takes a new one in, or one that has ended; `None` where the configuration allows no more.
+    /// Takes a new one in, or one that has ended; `None` where the configuration allows no more. One that has ended makes
+    /// room.
     pub(super) fn add(
         &mut self,
         cx: &mut Context,
@@ -247,15 +261,15 @@ impl Instruments {
         native: &str,
     ) -> Option<&mut InstrumentState> {
         if let Some(id) = self.names.get(native).copied() {
+            self.ended.retain(|ended| *ended != id);
             let state = self.get(id)?;
             state.has_ended = false;
             describe(cx, registry, state);
             return Some(state);
         }
-        if self.states.len() >= cx.config.max_instruments {
+        if self.states.len() >= cx.config.max_instruments && !self.forget_one(cx, registry) {
             return None;
         }
-        let id = InstrumentId(u32::try_from(self.states.len()).ok()?);
         let venue = cx.config.venue;
         let (name, rules) = with_protocol!(venue, P => (P::name(native), P::SYNC));
         // Reference data know more than a name.
@@ -269,11 +283,9 @@ impl Instruments {
             }
         };
         let symbol_id = cx.batches.intern(&symbol);
-        let subject = Subject { id, exchange: market, symbol: symbol_id, conversion: name.conversion };
         let index = with_protocol!(venue, P => P::index_of(native)).map(Box::from);
-        self.names.insert(native.into(), id);
-        self.states.push(InstrumentState {
-            subject,
+        let state = self.states.insert(|id| InstrumentState {
+            subject: Subject { id, exchange: market, symbol: symbol_id, conversion: name.conversion },
             native: native.into(),
             symbol,
             trades: TradeStream::new(cx.config.trade_source),
@@ -286,8 +298,8 @@ impl Instruments {
             has_ended: false,
             asked_of: None,
             probes: Default::default(),
-        });
-        let state = self.states.last_mut()?;
+        })?;
+        self.names.insert(native.into(), state.subject.id);
         describe(cx, registry, state);
         let index = state.index.as_deref().and_then(|index| self.indices.get(index));
         if let Some((origin, row)) = index
@@ -296,6 +308,31 @@ impl Instruments {
             state.derivatives.take(cx, state.subject, *origin, row, true);
         }
         Some(state)
+    }
+
+    /// Nobody asks for one any more. Of those that have ended the latest are remembered.
+    pub(super) fn end(&mut self, cx: &mut Context, registry: &mut Registry, id: InstrumentId) {
+        let Some(state) = self.states.get_mut(id) else { return };
+        state.end(cx, own_origin(cx));
+        cx.recovery.cancel(id);
+        self.ended.push_back(id);
+        if self.ended.len() > REMEMBERED {
+            self.forget_one(cx, registry);
+        }
+    }
+
+    /// Forgets whichever ended first; false where none has.
+    fn forget_one(&mut self, cx: &Context, registry: &mut Registry) -> bool {
+        let Some(gone) = self.ended.pop_front().and_then(|id| self.states.remove(id)) else { return false };
+        self.names.remove(&gone.native);
+        self.recent.forget(&gone.native);
+        registry.forget(cx, &gone);
+        true
+    }
+
+    /// How many have not ended.
+    pub(super) fn running(&self) -> usize {
+        self.states.len() - self.ended.len()
     }
 
     /// Keeps a row of an index for instruments that follow it and are not known yet, unless it has a newer one.
@@ -319,7 +356,7 @@ impl Instruments {
     /// Tells all of them what is known now. What follows of a book stands under another symbol or in another unit where
     /// these have changed: it needs a beginning there.
     pub(super) fn describe_all(&mut self, cx: &mut Context, registry: &Registry, origin: Origin) {
-        for state in &mut self.states {
+        for state in self.states.iter_mut() {
             if registry.describe(cx, state) {
                 state.book.checkpoint(cx, state.subject, origin);
                 state.book.is_unsampled = true;
@@ -334,13 +371,18 @@ impl Instruments {
 
     /// An instrument of this name is taken in and has not ended.
     pub(super) fn is_running(&self, native: &str) -> bool {
-        let state = self.names.get(native).and_then(|id| self.states.get(id.0 as usize));
+        let state = self.names.get(native).and_then(|id| self.states.get(*id));
         state.is_some_and(|state| !state.has_ended)
     }
 
     #[inline]
     pub(super) fn get(&mut self, id: InstrumentId) -> Option<&mut InstrumentState> {
-        self.states.get_mut(id.0 as usize)
+        self.states.get_mut(id)
+    }
+
+    /// As [`Self::get`], to look at.
+    pub(super) fn peek(&self, id: InstrumentId) -> Option<&InstrumentState> {
+        self.states.get(id)
     }
 
     /// All that follow this index.

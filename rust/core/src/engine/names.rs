@@ -51,6 +51,16 @@ impl Names {
         if claim.is_some_and(|claim| claim.is_shared) { native } else { symbol }
     }
 
+    /// Nobody knows an instrument any more: what it alone has asked for is free.
+    pub(super) fn forget(&mut self, market: Exchange, native: &str, symbol: &str) {
+        let claims = &mut self.claims[market as usize];
+        for name in [symbol, native] {
+            if claims.get(name).is_some_and(|claim| !claim.is_shared && *claim.first == *native) {
+                claims.remove(name);
+            }
+        }
+    }
+
     /// Forgets what those alone have asked for that nobody knows any more.
     pub(super) fn retain(&mut self, is_known: impl Fn(&str) -> bool) {
         for claims in &mut self.claims {

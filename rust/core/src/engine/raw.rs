@@ -99,7 +99,7 @@ pub(super) fn record_row(cx: &mut Context, origin: Origin, raw: &RawRow<'_>) {
     let symbol = cx.no_symbol;
     // Number 0 is kept for the input itself, so that the other rows' numbers do not depend on this table.
     let exchange = cx.config.venue.word();
-    let subject = Subject { id: InstrumentId(u32::MAX), exchange, symbol, conversion: Conversion::None };
+    let subject = Subject { id: InstrumentId::NONE, exchange, symbol, conversion: Conversion::None };
     let row = std::mem::replace(&mut cx.now.row, 0);
     let mut key = cx.key(subject, origin, NO_TIMES, 0, 1);
     key.exchange = cx.config.venue.into();

@@ -46,7 +46,7 @@ impl Engine {
     }
 
     fn stream_name(&self, id: InstrumentId, stream: Stream) -> Option<String> {
-        let state = self.instruments.iter().nth(id.0 as usize)?;
+        let state = self.instruments.peek(id)?;
         Some(format!("{}:{} {}", state.subject.exchange.id(), state.symbol, stream.name()))
     }
 

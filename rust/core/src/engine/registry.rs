@@ -12,6 +12,7 @@ use super::timers::Timer;
 use super::{Engine, NO_TIMES};
 use crate::config::{Selection, SizeUnit, What};
 use crate::event::Scales;
+use crate::exchange::{Protocol, with_protocol};
 use crate::instrument::{Conversion, Instrument};
 use crate::report::{RejectReason, ReplyOutcome};
 use crate::symbol::{Exchange, InstrumentId};
@@ -108,6 +109,15 @@ impl Registry {
         let parted = self.names.claim(market, native, symbol);
         self.part(cx, origin, &parted);
         !parted.is_empty()
+    }
+
+    /// An instrument is forgotten: unless reference data tell of it, its name is free.
+    pub(super) fn forget(&mut self, cx: &Context, gone: &InstrumentState) {
+        if self.get(&gone.native).is_none() {
+            let own = with_protocol!(cx.config.venue, P => P::name(&gone.native));
+            self.names.forget(own.market, &gone.native, &own.symbol);
+            self.names.forget(gone.subject.exchange, &gone.native, &gone.symbol);
+        }
     }
 
     /// These bear their own names from now on.
@@ -287,7 +297,7 @@ fn is_other(instrument: &Instrument) -> bool {
 fn emit(cx: &mut Context, origin: Origin, instrument: &Instrument, from: i64, to: Option<i64>) {
     let symbol = cx.batches.intern(&instrument.symbol);
     let subject =
-        Subject { id: InstrumentId(u32::MAX), exchange: instrument.exchange, symbol, conversion: Conversion::None };
+        Subject { id: InstrumentId::NONE, exchange: instrument.exchange, symbol, conversion: Conversion::None };
     let key = cx.key(subject, origin, NO_TIMES, flags::LAST, 1);
     if cx.batches.instrument(&key, instrument, from, to).is_err() {
         cx.counters.rows_out_of_range += 1;

@@ -38,7 +38,7 @@ pub(super) struct Told {
 
 const NOTHING: Told = Told {
     kind: EventKind::State,
-    instrument: InstrumentId(u32::MAX),
+    instrument: InstrumentId::NONE,
     key: Key { prev: 0, first: 0, last: 0 },
     moment: Moment { event: None, sent: 0 },
     feeds: [None; 2],

@@ -32,6 +32,7 @@ mod states;
 mod subscriptions;
 mod times;
 mod trades;
+mod turnover;
 mod unconverted;
 mod variants;
 mod verify;

@@ -8,10 +8,11 @@ use foldhash::fast::FixedState;
 use super::carriers::Carriers;
 use super::context::{Context, Origin, Subject};
 use super::gaps;
+use crate::batch::SymbolId;
 use crate::config::{Stream, Verify};
 use crate::decimal::Decimal;
 use crate::event::{DecodedLevels, Level, Trade};
-use crate::symbol::{ConnId, InstrumentId};
+use crate::symbol::{ConnId, Exchange};
 use crate::table::Side;
 
 /// Winners that a stream remembers.
@@ -22,7 +23,8 @@ const TOLD: usize = 64;
 /// Two things under one id.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Conflict {
-    pub instrument: InstrumentId,
+    pub exchange: Exchange,
+    pub symbol: SymbolId,
     pub stream: Stream,
     pub id: i64,
     /// Message and connection of the one that stands, and of the other.
@@ -107,7 +109,7 @@ impl<K: PartialEq, C: PartialEq> Samples<K, C> {
             cx.conflicts.pop_front();
         }
         let (first, second) = ((first.msg_id, first.conn), (cx.now.msg_id, origin.conn));
-        cx.conflicts.push_back(Conflict { instrument: subject.id, stream, id, first, second });
+        cx.conflicts.push_back(Conflict { exchange: subject.exchange, symbol: subject.symbol, stream, id, first, second });
         gaps::conflict(cx, subject, origin, stream, id, vec![first.1, origin.conn], carriers);
     }
 }

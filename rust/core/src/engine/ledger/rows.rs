@@ -91,7 +91,7 @@ fn write(cx: &mut Context, connection: &Connection, close_reason: Option<&str>) 
     cx.ledger.carry_over(connection.id);
     let origin = Origin { ts_recv: now.wall, suspect: 0, conn: connection.id };
     let (exchange, symbol) = (cx.config.venue.word(), cx.no_symbol);
-    let subject = Subject { id: InstrumentId(u32::MAX), exchange, symbol, conversion: Conversion::None };
+    let subject = Subject { id: InstrumentId::NONE, exchange, symbol, conversion: Conversion::None };
     let mut key = cx.key(subject, origin, NO_TIMES, crate::table::flags::LAST, 1);
     key.exchange = cx.config.venue.into();
     let Context { ledger, batches, counters, .. } = cx;

@@ -14,7 +14,7 @@ fn frame(number: u32, len: usize) -> Vec<u8> {
 }
 
 fn told(number: usize) -> Told {
-    Told { instrument: InstrumentId(number as u32), ..NOTHING }
+    Told { instrument: InstrumentId { slot: number as u32, life: 0 }, ..NOTHING }
 }
 
 /// What connections bring, each frame on each of them: kept where nobody has brought it, else looked for.
@@ -32,7 +32,7 @@ impl Lane {
     /// The number of the frame that it was found to be. Any that is found must share with it all that tells its head.
     fn find(&mut self, conn: usize, frame: &[u8]) -> Option<usize> {
         let told = self.repeats.find(ConnId(conn as u16 + 1), &mut self.marks[conn], frame)?;
-        let found = told.instrument.0 as usize;
+        let found = told.instrument.slot as usize;
         let (then, (begin, end)) = &self.kept[found];
         assert_eq!(then.len(), frame.len());
         assert_eq!(then[..*begin], frame[..*begin]);
