@@ -61,7 +61,8 @@ def arbitration(report: Mapping[str, Any]) -> None:
     """What several connections to one stream gained against the best single one; nothing where there was one."""
     told = report["arbitration"]
     if told["lanes"]:
-        screen.print(f"\n{told['holes_healed']:,} holes healed, {told['conflicts']:,} conflicts found")
+        unchecked = f", {told['unchecked']:,} copies too late to be compared" if told["unchecked"] else ""
+        screen.print(f"\n{told['holes_healed']:,} holes healed, {told['conflicts']:,} conflicts found{unchecked}")
     for lane in told["lanes"]:
         gain = lane["gain_ms"]
         screen.print(

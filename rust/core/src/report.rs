@@ -388,6 +388,8 @@ pub(crate) struct Counters {
     pub dedup: DedupCounts,
     /// Copies that said something else than the winner, of those that were compared.
     pub conflicts: u64,
+    /// Copies that were to be compared, of winners that are remembered no more.
+    pub unchecked: u64,
     /// Rows with a number that the chosen type cannot hold: not written.
     pub rows_out_of_range: u64,
     /// Instruments of the reference data beyond `max_instruments`.
@@ -482,6 +484,7 @@ impl Counters {
             "healed": self.healed,
             "dedup": self.dedup,
             "conflicts": self.conflicts,
+            "unchecked": self.unchecked,
             "rows_out_of_range": self.rows_out_of_range,
             "instruments_left_out": self.instruments_left_out,
             "names_kept_apart": self.names_kept_apart,

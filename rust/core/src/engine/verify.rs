@@ -12,6 +12,7 @@ use crate::batch::SymbolId;
 use crate::config::{Stream, Verify};
 use crate::decimal::Decimal;
 use crate::event::{DecodedLevels, Level, Trade};
+use crate::exchange::Key;
 use crate::symbol::{ConnId, Exchange};
 use crate::table::Side;
 
@@ -39,18 +40,38 @@ struct Sample<K, C> {
     content: C,
 }
 
+/// Under what copies are comparable.
+pub(super) trait SampleKey: PartialEq {
+    /// The id that rises from one to the next.
+    fn id(&self) -> i64;
+}
+
+impl SampleKey for i64 {
+    fn id(&self) -> i64 {
+        *self
+    }
+}
+
+impl SampleKey for Key {
+    fn id(&self) -> i64 {
+        self.last
+    }
+}
+
 /// What one stream's winners said under the ids that are picked. Copies are comparable where their keys are equal.
 pub(super) struct Samples<K, C> {
     kept: VecDeque<Sample<K, C>>,
+    /// The highest id that had to make room for others.
+    pushed_out: Option<i64>,
 }
 
 impl<K, C> Default for Samples<K, C> {
     fn default() -> Self {
-        Self { kept: VecDeque::new() }
+        Self { kept: VecDeque::new(), pushed_out: None }
     }
 }
 
-impl<K: PartialEq, C: PartialEq> Samples<K, C> {
+impl<K: SampleKey, C: PartialEq> Samples<K, C> {
     /// From here on there is somebody to compare with: a stream on one connection costs nothing.
     #[cold]
     pub(super) fn make_room(&mut self, cx: &Context) {
@@ -76,7 +97,8 @@ impl<K: PartialEq, C: PartialEq> Samples<K, C> {
     /// A winner that is wanted.
     pub(super) fn keep(&mut self, cx: &Context, origin: Origin, key: K, content: C) {
         if self.kept.len() == KEPT {
-            self.kept.pop_front();
+            let oldest = self.kept.pop_front();
+            self.pushed_out = self.pushed_out.max(oldest.map(|sample| sample.key.id()));
         }
         self.kept.push_back(Sample { key, msg_id: cx.now.msg_id, conn: origin.conn, content });
     }
@@ -84,9 +106,10 @@ impl<K: PartialEq, C: PartialEq> Samples<K, C> {
     /// What follows are other ids.
     pub(super) fn forget(&mut self) {
         self.kept.clear();
+        self.pushed_out = None;
     }
 
-    /// A copy that lost. The winner stands, whatever it says.
+    /// A copy that lost. The winner stands, whatever it says. One that comes when those of its time are forgotten is counted.
     #[allow(clippy::too_many_arguments)]
     pub(super) fn compare(
         &self,
@@ -99,7 +122,11 @@ impl<K: PartialEq, C: PartialEq> Samples<K, C> {
         carriers: &Carriers,
     ) {
         let of_key = || self.kept.iter().rev().filter(|sample| sample.key == *key);
-        let Some(first) = of_key().next() else { return };
+        let Some(first) = of_key().next() else {
+            let is_late = Some(id) <= self.pushed_out && cx.config.arbitration.verify.picks(id);
+            cx.counters.unchecked += u64::from(is_late);
+            return;
+        };
         // Ids that fell may have had the number before.
         if of_key().any(|sample| sample.content == *content) {
             return;
@@ -109,7 +136,14 @@ impl<K: PartialEq, C: PartialEq> Samples<K, C> {
             cx.conflicts.pop_front();
         }
         let (first, second) = ((first.msg_id, first.conn), (cx.now.msg_id, origin.conn));
-        cx.conflicts.push_back(Conflict { exchange: subject.exchange, symbol: subject.symbol, stream, id, first, second });
+        cx.conflicts.push_back(Conflict {
+            exchange: subject.exchange,
+            symbol: subject.symbol,
+            stream,
+            id,
+            first,
+            second,
+        });
         gaps::conflict(cx, subject, origin, stream, id, vec![first.1, origin.conn], carriers);
     }
 }

@@ -97,6 +97,8 @@ pub struct ArbitrationReport {
     pub holes_healed: u64,
     /// Copies, of those that were compared, that said something else under the same id.
     pub conflicts: u64,
+    /// Copies that were to be compared and came when what had been taken was remembered no more.
+    pub unchecked: u64,
 }
 
 impl Ledger {
@@ -178,7 +180,12 @@ impl Engine {
             })
         });
         let counters = &self.cx.counters;
-        ArbitrationReport { lanes: lanes.collect(), holes_healed: counters.healed, conflicts: counters.conflicts }
+        ArbitrationReport {
+            lanes: lanes.collect(),
+            holes_healed: counters.healed,
+            conflicts: counters.conflicts,
+            unchecked: counters.unchecked,
+        }
     }
 }
 

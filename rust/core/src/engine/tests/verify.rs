@@ -112,6 +112,49 @@ fn the_latest_conflicts_are_told_and_all_are_counted() {
     assert_eq!(world.count("/conflicts"), 100);
 }
 
+/// The rule in the simplest words: of each stream the latest 256 winners are remembered.
+#[test]
+fn a_copy_whose_winner_is_remembered_no_more_is_counted_as_unchecked_and_no_other_is() {
+    let tenth = Verify::try_from("1/10".to_owned()).expect("a share");
+    for verify in [Verify::OFF, tenth, Verify::ALL] {
+        let mut world = world(verify);
+        both_speak(&mut world);
+        for id in 1..=4_000 {
+            world.frame(A, &agg_trade(id, "100", "1"));
+        }
+        let picked: Vec<i64> = (1..=4_000).filter(|id| verify.picks(*id)).collect();
+        let forgotten = picked.len().saturating_sub(256);
+        let (mut checked, mut unchecked) = (0, 0);
+        for id in 1..=4_000 {
+            world.frame(B, &agg_trade(id, "101", "1"));
+            let is_remembered = picked.iter().position(|of| *of == id).map(|at| at >= forgotten);
+            checked += u64::from(is_remembered == Some(true));
+            unchecked += u64::from(is_remembered == Some(false));
+            assert_eq!((world.count("/conflicts"), world.count("/unchecked")), (checked, unchecked), "{id}");
+        }
+        assert_eq!(checked + unchecked, picked.len() as u64);
+        assert_eq!(world.engine.arbitration().unchecked, unchecked);
+    }
+}
+
+/// What nobody was there to compare with was never remembered, nor was another cut of a book.
+#[test]
+fn what_never_was_remembered_is_not_taken_for_forgotten() {
+    let mut config: EngineConfig = recording();
+    config.arbitration.verify = Verify::ALL;
+    let mut world = World::new(config);
+    for conn in [A, B] {
+        world.input(Input::ConnUp { conn, url: "", link: Link::default() });
+    }
+    (1..=300).for_each(|id| world.frame(A, &agg_trade(id, "100", "1")));
+    (1..=300).for_each(|id| world.frame(B, &agg_trade(id, "100", "1")));
+    world.recorded_snapshot(&snapshot(10, r#"["100","1"]"#, r#"["101","1"]"#));
+    for (conn, ids) in [(A, (10, 11, 12)), (A, (12, 13, 14)), (B, (10, 11, 14))] {
+        world.frame(conn, &depth("BTCUSDT", ids, "", ""));
+    }
+    assert_eq!((world.count("/frames/duplicate"), world.count("/unchecked")), (301, 0));
+}
+
 // Fault: X04, X27
 #[test]
 fn a_quote_that_newer_ones_have_overtaken_is_compared_like_any() {
