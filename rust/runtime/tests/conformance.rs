@@ -70,6 +70,7 @@ conformance! {
         rows::every_row_is_what_was_issued,
         rows::every_size_is_in_base_units,
         streams::a_stream_that_never_speaks_is_named,
+        streams::a_subscription_that_is_never_answered_is_made_anew,
         streams::a_stream_of_states_that_should_speak_is_missed,
         streams::what_is_asked_for_no_more_is_ended,
         streams::a_refused_stream_is_named_and_the_others_run_on,

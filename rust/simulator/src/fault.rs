@@ -151,6 +151,8 @@ pub enum Fault {
     TooManyRequests,
     /// Errors do not say which request they are about. Without limit of times.
     NamelessErrors,
+    /// A request for streams, or to end some, is never answered. What it asks for is done all the same.
+    Unanswered,
 
     // ---- a new connection
     /// The connection is accepted and closed.
@@ -575,7 +577,7 @@ impl Fault {
             | Self::BadFrame { .. }
             | Self::RawBytes { .. } => Stage::Connection,
             Self::ReplayRecent { .. } => Stage::Subscription,
-            Self::TooManyRequests | Self::NamelessErrors => Stage::Request,
+            Self::TooManyRequests | Self::NamelessErrors | Self::Unanswered => Stage::Request,
             Self::Certificate { .. } => Stage::Accept,
             Self::AcceptThenClose { upgraded: false, .. } => Stage::Accept,
             Self::AcceptThenClose { upgraded: true, .. } | Self::RefuseUpgrade { .. } | Self::BadUpgrade { .. } => {
@@ -734,6 +736,7 @@ mod tests {
             r#"{"fault":{"kind":"tamper","what":"price"},"target":{"address":"127.0.0.2"}}"#,
             r#"{"fault":{"kind":"disconnect"},"when":{"every_s":60}}"#,
             r#"{"fault":{"kind":"too_many_requests"},"target":{"family":"public"}}"#,
+            r#"{"fault":{"kind":"unanswered"},"target":{"connection":1},"when":{"times":2}}"#,
         ] {
             let plan = FaultPlan::from_json(text).expect(text);
             let again = serde_json::to_string(&plan).expect("JSON");

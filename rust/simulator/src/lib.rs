@@ -167,6 +167,7 @@
 //! | `replay_recent` | `count` (5) | a new subscription to trades: the latest events of the stream again |
 //! | `too_many_requests` | – | a request for streams is answered as one too many: 60014; 10028 and cut; Close 1008 |
 //! | `nameless_errors` | – | errors do not say which request they are about |
+//! | `unanswered` | – | a request for streams has no answer; what it asks for is done |
 //! | `accept_then_close` | `after_s` (0), `upgraded` (false) | a new connection |
 //! | `refuse_upgrade` | `status`, `retry_after_s`, `location` | a new connection |
 //! | `bad_upgrade` | `how` ([`BadUpgrade`]) | a new connection |

@@ -35,6 +35,35 @@ pub fn a_stream_that_never_speaks_is_named(case: &'static Case) {
     assert!(s.tables.gaps.iter().all(|gap| gap.key.name == key), "{:?}", s.tables.gaps);
 }
 
+/// A subscription that the exchange never answers is not believed in, though its data come: when the time of the answer is
+/// over its connection is given up, and the next one, which is answered, carries everything; nobody else notices.
+// Fault: N07
+pub fn a_subscription_that_is_never_answered_is_made_anew(case: &'static Case) {
+    let ack_ms = 3000;
+    let unanswered = json!({"fault": {"kind": "unanswered"}, "target": {"family": case.family}});
+    let mut s = Session::with(
+        case,
+        |config| config.faults = vec![serde_json::from_value(unanswered).unwrap()],
+        |options| options.engine.deadlines.ack_ms = ack_ms,
+    );
+    s.until("its connection is given up", |s| s.counter("/disconnects") > 0);
+    s.until_live();
+    for subject in &case.subjects {
+        s.until_more("l2", subject, 3);
+        s.until_more("trades", subject, 3);
+    }
+    s.compare();
+    s.simulator.with_truth(|truth| {
+        let ended: Vec<_> = truth.connections().into_iter().filter(|c| c.closed_ns.is_some()).collect();
+        let [ended] = &ended[..] else { panic!("{ended:?}") };
+        assert_eq!(ended.family, case.family);
+        assert!(ended.closed_ns.unwrap() - ended.opened_ns >= ack_ms * 1_000_000, "its time was not over: {ended:?}");
+    });
+    s.assert_books_are_whole();
+    assert!(s.tables.gaps.iter().all(|gap| gap.cause == "silence"), "{:?}", s.tables.gaps);
+    assert_eq!((s.counter("/disconnects"), s.counter("/refused_channels")), (1, 0));
+}
+
 /// What the exchange refuses, or silently leaves out, is counted and named; the others run on.
 // Fault: X17
 pub fn a_refused_stream_is_named_and_the_others_run_on(case: &'static Case) {

@@ -301,6 +301,9 @@ impl Client<'_> {
         if is_struck(&Fault::NamelessErrors) {
             replies.iter_mut().for_each(take_the_name);
         }
+        if is_struck(&Fault::Unanswered) {
+            replies.retain(|reply| !matches!(reply, Reply::Text(_)));
+        }
         replies
     }
 
