@@ -97,6 +97,33 @@ def test_replay_prints_one_object_that_accounts_for_every_frame(run: Any, record
         assert len(book["top10_bid"]) == len(book["top10_ask"]) == 10
 
 
+def test_the_summary_tells_what_became_of_rows_within_frames_unless_all_were_taken(run: Any, tmp_path: Path) -> None:
+    def trade(number: int, size: str = "1") -> dict[str, str]:
+        words = {"tradeId": str(number), "px": "100.5", "sz": size, "side": "buy", "ts": "1630048897897", "count": "1"}
+        return {"instId": "BTC-USDT", **words, "source": "0"}
+
+    def accounts(*frames: list[dict[str, str]]) -> list[list[str]]:
+        arg = {"channel": "trades", "instId": "BTC-USDT"}
+        texts = [json.dumps({"arg": arg, "data": data}, separators=(",", ":")) for data in frames]
+        lines = [{"recv_ns": n, "conn": "a", "dir": "in", "frame": text} for n, text in enumerate(texts, 1)]
+        folder = tmp_path / "okx"
+        folder.mkdir(exist_ok=True)
+        (folder / "trades.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+        done = run("replay", folder / "trades.jsonl", "--exchange", "okx")
+        assert done.returncode == 0, done.stderr
+        shown = done.stdout.split("accounts\n")[1].split("\n\n")[0]
+        return [line.split() for line in shown.splitlines()]
+
+    assert accounts([trade(1), trade(2)]) == [["frames", "replies"], ["accepted", "1", "0"]]
+    told = accounts([trade(1), trade(2, "0")], [trade(1), trade(3)], [trade(3)])
+    assert told == [
+        ["frames", "replies", "rows", "within"],
+        ["accepted", "2", "0", "2"],
+        ["duplicate", "1", "0", "1"],
+        ["ignored:", "zero_price_or_size", "0", "0", "1"],
+    ]
+
+
 def test_replay_writes_what_it_says_and_never_over_something(run: Any, recording: Path, tmp_path: Path) -> None:
     done = run("replay", recording, "--out", tmp_path / "a", "--tables", "trades,levels", "--json")
     report = json.loads(done.stdout)

@@ -107,18 +107,22 @@ def rows(counts: Mapping[str, int], files: Sequence[Mapping[str, Any]] | None) -
 
 
 def accounts(counters: Mapping[str, Any]) -> None:
-    """Where the frames and replies went; what is zero is left out."""
-    frames, replies = counters["frames"], counters["replies"]
+    """Where the frames and replies went, and the rows within frames unless all were taken; what is zero is left out."""
+    told = {"frames": counters["frames"], "replies": counters["replies"]}
+    within = counters["rows"]
+    if within["total"] > within["accepted"]:
+        told["rows within"] = within
     lines = [
-        (outcome.replace("_", " "), frames.get(outcome, 0), replies.get(outcome, 0))
+        (outcome.replace("_", " "), *(counts.get(outcome, 0) for counts in told.values()))
         for outcome in ("accepted", "duplicate", "stale", "held", "held_dropped")
     ]
-    lines += [
-        (f"{outcome}: {reason}", frames[outcome].get(reason, 0), replies[outcome].get(reason, 0))
-        for outcome in ("ignored", "rejected")
-        for reason in sorted({*frames[outcome], *replies[outcome]})
-    ]
-    table("accounts", ("", "frames", "replies"), [line for line in lines if line[1] or line[2]])
+    for outcome in ("ignored", "rejected"):
+        reasons = [counts.get(outcome, {}) for counts in told.values()]
+        lines += [
+            (f"{outcome}: {reason}", *(counts.get(reason, 0) for counts in reasons))
+            for reason in sorted(set().union(*reasons))
+        ]
+    table("accounts", ("", *told), [line for line in lines if any(line[1:])])
 
 
 def books(reports: Sequence[Mapping[str, Any]]) -> None:
