@@ -5,14 +5,17 @@ use super::connection::{Connection, Role};
 use super::lanes;
 use super::timers::Timer;
 use super::{Engine, find};
+use crate::config::Stream;
 use crate::symbol::ConnId;
 use crate::table::GapCause;
 use crate::time::NS_PER_MS;
 
 /// Milliseconds between two looks at whether the new connection carries what the old one does.
 const LOOK_MS: u64 = 500;
-/// Milliseconds that both carry everything at least: what the old one still has to bring may be older.
+/// Nanoseconds that both carry everything at least: what the old one still has to bring may be older.
 const OVERLAP: u64 = 1_000 * NS_PER_MS.unsigned_abs();
+/// By how many nanoseconds the old one may lag: for so long it stays where trades are missing, which it may yet bring.
+const MOST_LAG: u64 = 5 * OVERLAP;
 /// Least time that a new connection gets until it carries what the old one does, in nanoseconds.
 const LEAST_PATIENCE: u64 = 5 * OVERLAP;
 /// How often the time until the next attempt doubles.
@@ -112,7 +115,9 @@ impl Engine {
         if let Some(new) = find(&mut self.connections, conn) {
             new.role = Role::Trial(trial);
         }
-        if trial.granted.is_some_and(|granted| now.saturating_sub(granted) >= OVERLAP && self.speaks_as(conn, trial)) {
+        let overlap = trial.granted.map_or(0, |granted| now.saturating_sub(granted));
+        let may_wait = overlap < MOST_LAG && now < trial.until;
+        if overlap >= OVERLAP && self.speaks_as(conn, trial) && !(may_wait && self.lacks_trades(conn)) {
             self.take_over(conn, trial);
         } else if now >= trial.until {
             self.give_up_trial(conn, trial);
@@ -137,6 +142,16 @@ impl Engine {
         served.all(|(id, stream)| {
             let carriers = instruments.get(*id).and_then(|state| state.carriers(*stream));
             carriers.is_none_or(|carriers| carriers.spoke(trial.of) <= trial.granted || carriers.spoke(new).is_some())
+        })
+    }
+
+    /// Trades are missing that came before those which the new one began with, or between any others.
+    fn lacks_trades(&mut self, new: ConnId) -> bool {
+        let Self { connections, instruments, .. } = self;
+        let Some(connection) = find(connections, new) else { return false };
+        let mut served = connection.channels.iter().flat_map(|channel| &channel.serves);
+        served.any(|(id, stream)| {
+            *stream == Stream::Trades && instruments.get(*id).is_some_and(|state| state.trades.are_missing())
         })
     }
 

@@ -100,6 +100,11 @@ impl TradeHoles {
         self.awaited.is_empty() && self.late.is_empty()
     }
 
+    /// Something is missing that may still come.
+    pub(super) fn are_open(&self) -> bool {
+        !self.is_empty() || !self.asked.is_empty()
+    }
+
     /// When the first awaited hole is declared.
     pub(super) fn awaited_until(&self) -> Option<u64> {
         self.awaited.first().map(|hole| hole.until)

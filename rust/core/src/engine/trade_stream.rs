@@ -449,6 +449,11 @@ impl TradeStream {
         self.epochs.iter().filter_map(|epoch| epoch.holes.awaited_until()).min()
     }
 
+    /// Some may still come that were left out.
+    pub(super) fn are_missing(&self) -> bool {
+        self.epochs.iter().any(|epoch| epoch.holes.are_open())
+    }
+
     /// Missing ids have had their time to come.
     pub(super) fn on_heal_timeout(&mut self, cx: &mut Context, subject: Subject) {
         let origin = Origin { ts_recv: cx.now.at.wall, suspect: 0, conn: ConnId::NONE };

@@ -59,6 +59,8 @@ pub struct Line {
     /// It carries the trades, the book.
     pub trades: bool,
     pub book: bool,
+    /// What happens comes so many milliseconds late.
+    pub late_ms: u64,
 }
 
 /// See the module.
@@ -85,6 +87,10 @@ pub struct Exchange {
     pub probes: usize,
     /// What its name stands for.
     pub addresses: Vec<SocketAddr>,
+    /// By how many milliseconds what happens comes late, by how many connections were opened before.
+    pub late_ms: fn(usize) -> u64,
+    /// What is on its way: when it comes, on which connection.
+    on_its_way: Vec<(u64, ConnId, String)>,
 }
 
 impl Exchange {
@@ -115,6 +121,8 @@ impl Exchange {
             asked: Vec::new(),
             probes: 0,
             addresses,
+            late_ms: |_| 0,
+            on_its_way: Vec::new(),
         };
         exchange.serve();
         exchange
@@ -140,7 +148,7 @@ impl Exchange {
 
     /// A connection ends.
     pub fn end(&mut self, conn: ConnId, reason: DownReason) {
-        self.lines.retain(|line| line.conn != conn);
+        self.forget(conn);
         self.world.down(conn, reason);
     }
 
@@ -151,11 +159,12 @@ impl Exchange {
                 self.opened += 1;
                 assert!(self.lines.iter().all(|line| line.conn != conn), "a number is given to one at a time");
                 let ip = order(&self.addresses, &advice).first().map(SocketAddr::ip);
-                self.lines.push(Line { conn, since: self.world.now.mono, ip, trades: false, book: false });
+                let late_ms = (self.late_ms)(self.opened - 1);
+                self.lines.push(Line { conn, since: self.world.now.mono, ip, trades: false, book: false, late_ms });
                 self.world.input(Input::ConnUp { conn, url: &url, link: Link { ip, ..Link::default() } });
             }
             Action::Close { conn, reason } => {
-                self.lines.retain(|line| line.conn != conn);
+                self.forget(conn);
                 let (reason, detail) = (DownReason::Local, reason.to_owned());
                 let down = ConnDown { reason, code: None, detail, retry_after_ms: None };
                 self.world.input(Input::ConnDown { conn, down: &down });
@@ -179,7 +188,37 @@ impl Exchange {
         line.trades = if trades { !is_end } else { line.trades };
         line.book = if book { !is_end } else { line.book };
         if book && !is_end && matches!(self.venue, Venue::Okx | Venue::Deribit) {
-            self.world.frame(conn, &self::book(self.venue, None, self.id * 10));
+            let (late_ms, text) = (line.late_ms, self::book(self.venue, None, self.id * 10));
+            self.tell(conn, late_ms, text);
+        }
+    }
+
+    /// Sends a frame, which comes at once or late.
+    fn tell(&mut self, conn: ConnId, late_ms: u64, text: String) {
+        match late_ms {
+            0 => self.world.frame(conn, &text),
+            late_ms => self.on_its_way.push((self.world.now.mono + late_ms * 1_000_000, conn, text)),
+        }
+    }
+
+    /// A connection is gone, and what was on its way to it never comes: its number may be given to another.
+    fn forget(&mut self, conn: ConnId) {
+        self.lines.retain(|line| line.conn != conn);
+        self.on_its_way.retain(|(_, to, _)| *to != conn);
+    }
+
+    /// What has been on its way for long enough comes.
+    fn arrive(&mut self) {
+        let now = self.world.now.mono;
+        let (mut due, left) =
+            std::mem::take(&mut self.on_its_way).into_iter().partition::<Vec<_>, _>(|(at, ..)| *at <= now);
+        self.on_its_way = left;
+        due.sort_by_key(|(at, ..)| *at);
+        for (_, conn, text) in due {
+            if self.lines.iter().any(|line| line.conn == conn) {
+                self.world.frame(conn, &text);
+                self.serve();
+            }
         }
     }
 
@@ -201,12 +240,13 @@ impl Exchange {
         self.id += 1;
         for line in self.lines.clone() {
             if line.trades && !self.mute.contains(&line.conn) {
-                self.world.frame(line.conn, &trade(self.venue, self.id));
+                self.tell(line.conn, line.late_ms, trade(self.venue, self.id));
             }
             if line.book {
-                self.world.frame(line.conn, &book(self.venue, Some(self.id * 10 - 10), self.id * 10));
+                self.tell(line.conn, line.late_ms, book(self.venue, Some(self.id * 10 - 10), self.id * 10));
             }
         }
+        self.arrive();
         self.serve();
     }
 

@@ -47,6 +47,29 @@ fn families(venue: Venue) -> usize {
 
 // Fault: N18
 #[test]
+fn an_old_connection_that_lags_stays_until_it_has_brought_what_the_new_one_lacks() {
+    for venue in VENUES {
+        for connections in [1, 3] {
+            let mut exchange = Exchange::new(venue, &BOTH, |config| {
+                config.connections = connections;
+                config.arbitration.max_age_s = Some(50);
+            });
+            // Every second one lags, by more than trades are awaited.
+            exchange.late_ms = |opened| 3_000 * (opened as u64 % 2);
+            exchange.run_ms(300_000, 250);
+            assert!(exchange.redundancy("replaced") >= 4 * u64::from(connections), "{venue:?}");
+            let mut told: Vec<i64> = exchange.trades().iter().filter_map(|id| id.parse().ok()).collect();
+            told.sort_unstable();
+            // What the last seconds brought may still be on its way.
+            let end = exchange.id - 13;
+            told.retain(|id| *id <= end);
+            assert_eq!(told, (told[0]..=end).collect::<Vec<i64>>(), "{venue:?} {connections}: each once");
+        }
+    }
+}
+
+// Fault: N18
+#[test]
 fn quiet_streams_are_handed_over_too() {
     for venue in VENUES {
         let mut exchange = Exchange::new(venue, &[Stream::Trades], |config| {

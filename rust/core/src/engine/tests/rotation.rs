@@ -174,7 +174,14 @@ fn dialled(exchange: &mut Exchange, upgrade_ms: u64) -> Vec<(ConnId, IpAddr)> {
         dialling.retain(|(due, conn, url, ip)| {
             if *due <= step {
                 let link = Link { ip: Some(*ip), ..Link::default() };
-                exchange.lines.push(Line { conn: *conn, since: 0, ip: link.ip, trades: false, book: false });
+                exchange.lines.push(Line {
+                    conn: *conn,
+                    since: 0,
+                    ip: link.ip,
+                    trades: false,
+                    book: false,
+                    late_ms: 0,
+                });
                 exchange.world.input(Input::ConnUp { conn: *conn, url, link });
             }
             *due > step
