@@ -55,14 +55,30 @@ def undamaged(name: str) -> list[Line]:
     return [with_ids(line, last) for line in lines] if name.startswith("okx/") else lines
 
 
-def impaired(lines: list[Line], seed: int) -> list[Line]:
-    """Each frame on two to four connections, each with a lag and losses of its own; none is lost by all."""
+def outages(draw: random.Random, connections: int, begin: int, end: int) -> list[tuple[int, int, int]]:
+    """Which connection is gone, from when to when: one at a time."""
+    found, at = [], begin + (end - begin) // 10
+    while at < end:
+        until = at + int(draw.random() * min(3e9, (end - begin) / 5))
+        found.append((draw.randrange(connections), at, until))
+        at = until + int(1e9 + draw.random() * (end - begin) / 4)
+    return found
+
+
+def impaired(lines: list[Line], seed: int, may_return: bool) -> list[Line]:
+    """Each frame on two to four connections, each with a lag, losses, repetitions and torn frames of its own.
+
+    Where they may, they go and come back. No frame is lost by all, and of each one copy is sound.
+    """
     draw = random.Random(seed)  # noqa: S311
-    connections = [f"copy-{n + 1}" for n in range(draw.randint(2, 4))]
-    lag_ms = {conn: draw.choice([1, 4, 40, 200]) for conn in connections}
-    loss = draw.choice([0.02, 0.1, 0.3])
+    connections = range(draw.randint(2, 4))
+    lag_ms = [draw.choice([1, 4, 40, 200]) for _ in connections]
+    loss, repeats, torn = draw.choice([0.02, 0.1, 0.3]), draw.choice([0, 0.02, 0.2]), draw.choice([0, 0.02])
+    begin, end = int(lines[0]["recv_ns"]), int(lines[-1]["recv_ns"])
+    gone = outages(draw, len(connections), begin, end) if may_return else []
     url = next((line["url"] for line in lines if line["dir"] == "in" and "url" in line), None)
     reached = dict.fromkeys(connections, 0)
+    named: set[str] = set()
     copies: list[Line] = []
     # The first frames are spared: a connection that has not spoken yet is not known to bring what others lack.
     spared = 50
@@ -70,15 +86,28 @@ def impaired(lines: list[Line], seed: int) -> list[Line]:
         if line["dir"] != "in":
             copies.append(line)
             continue
-        bringing = [conn for conn in connections if draw.random() >= loss]
-        if not bringing or not is_market_data(line) or spared > 0:
-            bringing = connections
+        sent = line["recv_ns"]
+        up = [n for n in connections if not any(who == n and since <= sent < until for who, since, until in gone)]
+        bringing = [n for n in up if draw.random() >= loss]
+        is_spared = spared > 0 or not is_market_data(line)
+        if not bringing or is_spared:
+            bringing = up
         spared -= 1
-        for conn in bringing:
-            at = max(reached[conn] + 1, line["recv_ns"] + int(draw.random() * lag_ms[conn] * 1e6))
-            is_first, reached[conn] = reached[conn] == 0, at
+        sound = draw.choice(bringing)
+        for n in bringing:
+            at = max(reached[n] + 1, sent + int(draw.random() * lag_ms[n] * 1e6))
+            # Who comes back is another connection.
+            conn = f"copy-{n + 1}.{sum(who == n and until <= sent for who, _, until in gone)}"
             copy = {key: value for key, value in line.items() if key != "url"} | {"conn": conn, "recv_ns": at}
-            copies.append(copy | {"url": url} if is_first and url else copy)
+            if n != sound and not is_spared and draw.random() < torn:
+                copy["frame"] = copy["frame"][: draw.randrange(1, len(copy["frame"]))]
+            copies.append(copy | {"url": url} if conn not in named and url else copy)
+            named.add(conn)
+            # A book that its own connection tells anew is told anew.
+            if '"snapshot"' not in copy["frame"] and draw.random() < repeats:
+                at += 1
+                copies.append(copy | {"recv_ns": at})
+            reached[n] = at
     return sorted(copies, key=lambda line: int(line["recv_ns"]))
 
 
@@ -105,7 +134,9 @@ def test_lossy_connections_give_the_undamaged_recording(name: str, seed: int, ca
     source = written(lines, tmp_path / "source" / feed / "recording.jsonl")
     oracle = [sys.executable, str(captures.parent / "tools" / "oracle.py"), str(source), "--exchange", feed]
     truth = json.loads(subprocess.run(oracle, check=True, capture_output=True, text=True).stdout)
-    merged = replay(written(impaired(lines, seed), tmp_path / "merged" / feed / "recording.jsonl"), "decimal")
+    # Where the book comes on the stream, a connection that comes back begins with one that no recording has.
+    copies = impaired(lines, seed, may_return=feed.startswith("binance"))
+    merged = replay(written(copies, tmp_path / "merged" / feed / "recording.jsonl"), "decimal")
 
     assert by_symbol(merged, truth) == by_symbol(replay(source, "decimal"), truth)
     assert len(lines_of_trades(merged, truth)) == truth["trades_dedup_first_arrival"]["count"], "each trade once"
