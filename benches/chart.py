@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import escape
@@ -32,14 +33,7 @@ def chart(results: dict[str, Any]) -> str:
     scale = (WIDTH - LEFT - RIGHT) / longest
     group = GROUP + (len(YARDSTICKS) + 1) * (BAR + BETWEEN)
     height = TOP + group * len(captures) + BOTTOM
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}">',
-        '<g font-family="system-ui, sans-serif" font-size="13">',
-        "<title>Nanoseconds per frame, by stage</title>",
-        f'<rect width="{WIDTH}" height="{height}" fill="white"/>',
-        text(16, 26, "Nanoseconds per frame: text of a frame to rows of Arrow columns", weight="600", size=15),
-        *_legend(),
-    ]
+    parts = _legend()
     top = TOP
     for capture in captures:
         frames = f"{capture['frames']:,} frames, {capture['bytes'] / capture['frames']:,.0f} bytes each on average"
@@ -56,7 +50,20 @@ def chart(results: dict[str, Any]) -> str:
     parts.append(
         text(16, height - 12, "Measured by `make bench`, one core, best of several rounds, one run.", fill="#666")
     )
-    return "\n".join([*parts, "</g>", "</svg>"]) + "\n"
+    heading = "Nanoseconds per frame: text of a frame to rows of Arrow columns"
+    return page("Nanoseconds per frame, by stage", heading, height, parts)
+
+
+def page(title: str, heading: str, height: int, parts: Sequence[str]) -> str:
+    """A page as SVG: what stands below its heading."""
+    head = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}">',
+        '<g font-family="system-ui, sans-serif" font-size="13">',
+        f"<title>{escape(title)}</title>",
+        f'<rect width="{WIDTH}" height="{height}" fill="white"/>',
+        text(16, 26, heading, weight="600", size=15),
+    ]
+    return "\n".join([*head, *parts, "</g>", "</svg>"]) + "\n"
 
 
 def _bar(  # noqa: PLR0917 - all of them are the bar

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from arbitration import BINARY, native
-from chart import BAR, BETWEEN, LEFT, RIGHT, WIDTH, text
+from chart import BAR, BETWEEN, LEFT, RIGHT, WIDTH, page, text
 from pipeline import BenchError
 
 RESULTS = Path(__file__).parent / "results" / "gain.json"
@@ -43,13 +43,7 @@ def chart(results: dict[str, Any]) -> str:
     scale = (WIDTH - LEFT - RIGHT) / max(float(us) for row in rows for us in row["latency_us"].values())
     group = GROUP + len(rows) * (BAR + BETWEEN)
     height = TOP + group * len(quantiles) + BOTTOM
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}">',
-        '<g font-family="system-ui, sans-serif" font-size="13">',
-        "<title>Latency by connections and quantile</title>",
-        f'<rect width="{WIDTH}" height="{height}" fill="white"/>',
-        text(16, 26, "Milliseconds from the exchange's sending until the row, by connections", weight="600", size=15),
-    ]
+    parts = []
     y = float(TOP)
     for quantile in quantiles:
         parts.append(text(16, y + 18, told(quantile), weight="600"))
@@ -70,7 +64,8 @@ def chart(results: dict[str, Any]) -> str:
         f"{results['events']:,} events, {results['events_per_s']:g} a second; seed {results['seed']}. benches/gain.py."
     )
     parts += [text(16, y + 22 + 16 * n, line, size=12, fill="#666") for n, line in enumerate((*MODEL, events))]
-    return "\n".join([*parts, "</g>", "</svg>"]) + "\n"
+    heading = "Milliseconds from the exchange's sending until the row, by connections"
+    return page("Latency by connections and quantile", heading, height, parts)
 
 
 def table(results: dict[str, Any]) -> str:
