@@ -15,6 +15,8 @@ mod case;
 mod compound;
 #[path = "conformance/connections.rs"]
 mod connections;
+#[path = "conformance/draw.rs"]
+mod draw;
 #[path = "conformance/instruments.rs"]
 mod instruments;
 #[path = "conformance/recovery.rs"]

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use xtrader_core::exchange::{Protocol, with_protocol};
 
 use crate::case::Case;
+use crate::draw::Draw;
 use crate::session::Session;
 
 /// Run each time. A new one goes to the end, with a word on what it showed. 304: a hole that is awaited for two seconds
@@ -32,25 +33,6 @@ pub fn new_seeds_are_survived(case: &'static Case) {
     let first: u64 = given.unwrap_or(clock);
     for seed in first..first + 15 {
         survive(case, seed);
-    }
-}
-
-/// Numbers from a seed (Knuth's multiplier): the same on every machine.
-struct Draw(u64);
-
-impl Draw {
-    fn below(&mut self, n: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        usize::try_from(self.0 >> 33).unwrap() % n
-    }
-
-    /// `low` to `high`, in thousandths.
-    fn within(&mut self, low: f64, high: f64) -> f64 {
-        low + (high - low) * self.below(1001) as f64 / 1000.0
-    }
-
-    fn one_of<T: Clone>(&mut self, all: &[T]) -> T {
-        all[self.below(all.len())].clone()
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::case::Case;
+use crate::draw::Draw;
 use crate::session::Session;
 
 /// A few seconds.
@@ -18,12 +19,12 @@ pub fn books_and_trades_survive_minutes_of_faults(case: &'static Case) {
     survive(case, 11, 180);
 }
 
-fn survive(case: &'static Case, seed: u64, seconds: u64) {
+fn survive(case: &'static Case, seed: u64, seconds: usize) {
     let mut s = Session::with(case, |config| config.seed = seed, |_| {});
     s.until_live();
     let faults: Vec<u64> =
         plans(case, seed, seconds).into_iter().map(|(fault, target, when)| s.inject(fault, target, when)).collect();
-    s.read_for(Duration::from_secs(seconds));
+    s.read_for(Duration::from_secs(seconds as u64));
     s.simulator.clear_faults();
     s.until("every stream has come back", |s| case.subjects.iter().all(|subject| s.is_live(subject)));
     for subject in &case.subjects {
@@ -41,12 +42,8 @@ fn survive(case: &'static Case, seed: u64, seconds: u64) {
 }
 
 /// What strikes whom and when. A snapshot costs weight and requests: as few as the narrowest exchange has in a minute.
-fn plans(case: &Case, seed: u64, seconds: u64) -> Vec<(Value, Value, Value)> {
-    let mut state = seed;
-    let mut draw = |below: u64| {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (state >> 33) % below
-    };
+fn plans(case: &Case, seed: u64, seconds: usize) -> Vec<(Value, Value, Value)> {
+    let mut draw = Draw(seed);
     let mut plans = vec![
         (json!({"kind": "delay", "seconds": 0.01, "jitter_s": 0.1}), json!({}), json!({})),
         (json!({"kind": "duplicate"}), json!({}), json!({"times": 0, "probability": 0.02})),
@@ -54,7 +51,7 @@ fn plans(case: &Case, seed: u64, seconds: u64) -> Vec<(Value, Value, Value)> {
     let rounds = (seconds / 30).max(1);
     for round in 0..rounds {
         let mut after =
-            |share: u64| json!({"after_s": round * (seconds / rounds) + draw(seconds / rounds * share / 10)});
+            |share: usize| json!({"after_s": round * (seconds / rounds) + draw.below(seconds / rounds * share / 10)});
         for subject in &case.subjects {
             let (book, trades) = ((case.book_stream)(subject.native), (case.trade_stream)(subject.native));
             plans.push((json!({"kind": "drop"}), json!({"stream": book}), after(7)));
@@ -65,8 +62,12 @@ fn plans(case: &Case, seed: u64, seconds: u64) -> Vec<(Value, Value, Value)> {
             some["probability"] = 0.3.into();
             plans.push((json!({"kind": "drop"}), json!({"stream": trades}), some));
         }
-        let cut = json!({"kind": "disconnect", "how": "reset", "at_byte": draw(60)});
-        plans.push((cut, json!({"family": case.family}), json!({"after_s": round * (seconds / rounds) + draw(3)})));
+        let cut = json!({"kind": "disconnect", "how": "reset", "at_byte": draw.below(60)});
+        plans.push((
+            cut,
+            json!({"family": case.family}),
+            json!({"after_s": round * (seconds / rounds) + draw.below(3)}),
+        ));
     }
     plans
 }
