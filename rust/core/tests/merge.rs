@@ -9,6 +9,8 @@ mod carriage;
 #[path = "../src/engine/tests/cells.rs"]
 #[allow(dead_code)]
 mod cells;
+#[path = "../src/engine/tests/fold.rs"]
+mod fold;
 #[path = "../src/engine/tests/frames.rs"]
 #[allow(dead_code)]
 mod frames;

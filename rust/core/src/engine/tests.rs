@@ -9,6 +9,7 @@ mod commands;
 mod copies;
 mod exchange;
 mod faults;
+mod fold;
 mod frames;
 mod harness;
 mod inverse;

@@ -7,6 +7,7 @@ use xtrader_core::table::Table;
 
 use crate::carriage::{Case, Copy, Happening, Outcome, RESYNC, WINDOW, What};
 use crate::cells::cell;
+use crate::fold::{self, Fold};
 use crate::frames::T0;
 use crate::reader::{Reader, Told};
 use crate::stream::{Exchange, PRICES, State, Stream};
@@ -237,43 +238,17 @@ fn state_of(stream: &Stream, id: i64, event: &str) -> usize {
 /// The rows chain, and what they leave is the book that the exchange had at that id.
 fn every_row_leaves_the_true_book(outcome: &Outcome) {
     let stream = &outcome.stream;
-    let columns = [
-        "is_snapshot",
-        "prev_id",
-        "last_id",
-        "ts_event",
-        "bid_prices",
-        "bid_sizes",
-        "ask_prices",
-        "ask_sizes",
-        "source",
-    ];
-    let mut book: BTreeMap<String, String> = BTreeMap::new();
-    let mut before = String::new();
-    for row in rows(outcome, Table::L2, &columns) {
+    let mut fold = Fold::default();
+    for row in rows(outcome, Table::L2, &[&fold::COLUMNS[..], &["ts_event", "source"]].concat()) {
         if row[8] == "checkpoint" {
             continue;
         }
-        if row[0] == "true" {
-            book.clear();
-        }
-        assert_eq!(row[1], before, "the rows chain: {row:?}");
-        before.clone_from(&row[2]);
-        for (prices, sizes) in [(&row[4], &row[5]), (&row[6], &row[7])] {
-            let list = |text: &str| text.trim_matches(['[', ']']).split(',').map(str::to_owned).collect::<Vec<_>>();
-            for (price, size) in list(prices).into_iter().zip(list(sizes)).filter(|(price, _)| !price.is_empty()) {
-                if size == "0" {
-                    book.remove(&price);
-                } else {
-                    book.insert(price, size);
-                }
-            }
-        }
-        let state = &stream.states[state_of(stream, number(&row[2]), &row[3])];
+        fold.take(&row);
+        let state = &stream.states[state_of(stream, number(&row[2]), &row[7])];
         let levels = state.levels.iter().filter(|(_, size)| **size > 0);
         let truth: BTreeMap<String, String> =
             levels.map(|(level, size)| (PRICES[*level].to_owned(), size.to_string())).collect();
-        assert_eq!(book, truth, "{:?} after {row:?}", stream.exchange);
+        assert_eq!(fold.book, truth, "{:?} after {row:?}", stream.exchange);
     }
 }
 

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use proptest::prelude::*;
 
+use super::fold::{self, Fold};
 use super::frames::{Side, T0, deribit_book, okx_book, okx_old_book, spot_depth, spot_snapshot};
 use super::harness::{World, depth_at, snapshot};
 use crate::engine::DownReason;
@@ -255,28 +256,11 @@ impl Play {
 
     /// Every row of `l2` leaves the true book of its id.
     fn check_rows(&mut self) -> Result<(), TestCaseError> {
-        let columns =
-            ["is_snapshot", "prev_id", "last_id", "ts_event", "bid_prices", "bid_sizes", "ask_prices", "ask_sizes"];
-        let mut book = BTreeMap::new();
-        let mut before = String::new();
-        for row in self.world.rows(Table::L2, &columns) {
-            let cells: Vec<&str> = row.split('|').collect();
-            if cells[0] == "true" {
-                book.clear();
-            }
-            prop_assert_eq!(cells[1], &before, "the rows chain: {}", row);
-            before = cells[2].to_owned();
-            for (prices, sizes) in [(cells[4], cells[5]), (cells[6], cells[7])] {
-                let list = |text: &str| text.trim_matches(['[', ']']).split(',').map(str::to_owned).collect::<Vec<_>>();
-                for (price, size) in list(prices).into_iter().zip(list(sizes)).filter(|(price, _)| !price.is_empty()) {
-                    if size == "0" {
-                        book.remove(&price);
-                    } else {
-                        book.insert(price, size);
-                    }
-                }
-            }
-            let by_time = cells[3].parse::<i64>().ok().map(|ns| (ns / 1_000_000 - T0) as usize);
+        let mut fold = Fold::default();
+        for row in self.world.rows(Table::L2, &[&fold::COLUMNS[..], &["ts_event"]].concat()) {
+            let cells: Vec<String> = row.split('|').map(str::to_owned).collect();
+            fold.take(&cells);
+            let by_time = cells[7].parse::<i64>().ok().map(|ns| (ns / 1_000_000 - T0) as usize);
             let state = match self.dialect {
                 Dialect::Spot => self.truth.ids.iter().position(|id| id.to_string() == cells[2]),
                 Dialect::Futures if cells[0] == "true" => {
@@ -288,7 +272,7 @@ impl Play {
             let truth = self.truth.books[state].iter().filter(|(_, size)| **size > 0);
             let truth: BTreeMap<String, String> =
                 truth.map(|(level, size)| (PRICES[*level].to_owned(), size.to_string())).collect();
-            prop_assert_eq!(&book, &truth, "{:?} at {}", self.dialect, row);
+            prop_assert_eq!(&fold.book, &truth, "{:?} at {}", self.dialect, row);
         }
         Ok(())
     }
