@@ -59,7 +59,7 @@ use crate::exchange::reader::WireReader;
 use crate::exchange::{Decoded, EventKind, Head, Key, Peek, Protocol, StateHead};
 use crate::report::{BookReport, ConflictReport, IgnoreReason, Outcome};
 use crate::symbol::{ConnId, InstrumentId};
-use crate::table::{Status, flags};
+use crate::table::{StampSource, Status, flags};
 use crate::time::{NS_PER_MS, Stamp};
 use connection::{Connection, Ended};
 use context::{Context, KnownState, Origin};
@@ -109,6 +109,13 @@ impl Engine {
             Input::Frame { conn, payload } => self.on_frame(recorded, mono, conn, payload),
             input => self.on_rare_input(recorded, mono, &input),
         }
+    }
+
+    /// Who has stamped the next frame of this connection, and what follows it, until it is said anew: that frame keeps it in
+    /// `raw`, where it is another than before.
+    #[inline]
+    pub fn stamped_by(&mut self, conn: ConnId, source: StampSource) {
+        self.cx.ledger.stamped_by(conn, source);
     }
 
     /// What the input leaves to be done: mostly nothing.

@@ -28,8 +28,8 @@ use xtrader_core::config::{
 };
 use xtrader_core::engine::{Engine, Input};
 use xtrader_core::report::{BookReport, ConflictReport};
-use xtrader_core::symbol::Venue;
-use xtrader_core::table::Table;
+use xtrader_core::symbol::{ConnId, Venue};
+use xtrader_core::table::{StampSource, Table};
 use xtrader_core::time::Stamp;
 
 use crate::error::RuntimeError;
@@ -379,6 +379,8 @@ impl From<Stamp> for At {
 trait Machine {
     /// Takes one input.
     fn take(&mut self, at: At, input: Input<'_>);
+    /// See [`Engine::stamped_by`].
+    fn stamped_by(&mut self, conn: ConnId, source: StampSource);
     /// When the timer is due.
     fn next_timeout(&self) -> Option<Stamp>;
     /// When something that is missing now is named.
@@ -390,6 +392,10 @@ impl Machine for Engine {
         self.handle_recorded(at.wall, at.mono, input);
         // Nothing is sent in a replay, so every wish is dropped.
         while self.poll_action().is_some() {}
+    }
+
+    fn stamped_by(&mut self, conn: ConnId, source: StampSource) {
+        Self::stamped_by(self, conn, source);
     }
 
     fn next_timeout(&self) -> Option<Stamp> {

@@ -53,7 +53,7 @@ pub struct ConnDown {
 pub struct Link {
     /// The address that answered.
     pub ip: Option<IpAddr>,
-    /// Who stamps what it receives.
+    /// Who stamps what it receives, until [`super::Engine::stamped_by`] says otherwise.
     pub stamps: StampSource,
 }
 

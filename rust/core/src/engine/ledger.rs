@@ -15,7 +15,6 @@ use rotate::Lanes;
 use summary::Totals;
 
 use super::context::Origin;
-use super::input::Link;
 use crate::arbiter::{Arrival, Heat, Histogram, Length, Place, Race, Score};
 use crate::config::EngineConfig;
 use crate::event::EventTimes;
@@ -50,10 +49,26 @@ struct Interval {
     latency: Histogram,
     /// By how much a time that the exchange wrote was ahead of its receipt, at most.
     ahead: Option<i64>,
+    /// Messages by who stamped them, without those since the last change of that.
+    stamped: [u64; StampSource::DICTIONARY.len()],
 }
 
 impl Interval {
+    /// Whoever has stamped what came since this was last asked has stamped no more.
+    fn settle(&mut self, source: StampSource) {
+        let settled: u64 = self.stamped.iter().sum();
+        self.stamped[source as usize] += self.messages - settled;
+    }
+
+    /// Who has stamped most of what came; of several the one that is furthest from the wire.
+    fn stamped_mostly(&self) -> Option<StampSource> {
+        let most = self.stamped.iter().max().filter(|most| **most > 0)?;
+        let at = self.stamped.iter().position(|count| count == most)?;
+        StampSource::DICTIONARY.get(at).and_then(|word| StampSource::named(word))
+    }
+
     fn clear(&mut self) {
+        self.stamped = Default::default();
         (self.messages, self.bytes, self.wins, self.losses, self.missed) = (0, 0, 0, 0, 0);
         self.ahead = None;
         for histogram in [&mut self.lead, &mut self.behind, &mut self.latency] {
@@ -66,7 +81,10 @@ impl Interval {
 #[derive(Clone, Debug, Default)]
 struct Meter {
     host: Box<str>,
-    link: Option<Link>,
+    ip: Option<IpAddr>,
+    /// Who stamps what it receives, and who has stamped its next message, where that is another.
+    stamps: StampSource,
+    stamps_next: Option<StampSource>,
     opened_at: Option<i64>,
     ups: u64,
     is_up: bool,
@@ -95,12 +113,10 @@ impl Meter {
         }
     }
 
-    fn ip(&self) -> Option<IpAddr> {
-        self.link.and_then(|link| link.ip)
-    }
-
-    fn stamps(&self) -> StampSource {
-        self.link.map(|link| link.stamps).unwrap_or_default()
+    /// From here on another stamps what it receives.
+    fn turn(&mut self, source: StampSource) {
+        self.interval.settle(self.stamps);
+        (self.stamps, self.stamps_next) = (source, None);
     }
 }
 
@@ -140,10 +156,26 @@ impl Ledger {
         }
     }
 
+    /// Who has stamped the next message of a connection.
+    #[inline]
+    pub(super) fn stamped_by(&mut self, conn: ConnId, source: StampSource) {
+        if let Some(meter) = self.meter(conn) {
+            meter.stamps_next = Some(source).filter(|source| *source != meter.stamps);
+        }
+    }
+
+    /// The same, where that is another than of the message before.
+    pub(super) fn stamps_next(&self, conn: ConnId) -> Option<StampSource> {
+        self.meters.get(usize::from(conn.0)).and_then(|meter| meter.stamps_next)
+    }
+
     /// A message came. It tells of an event of these times, where its head says so.
     #[inline]
     pub(super) fn on_message(&mut self, origin: Origin, bytes: usize, moment: Moment) {
         if let Some(meter) = self.meter(origin.conn) {
+            if let Some(source) = meter.stamps_next {
+                meter.turn(source);
+            }
             meter.interval.messages += 1;
             meter.interval.bytes += bytes as u64;
             meter.took_an_event(origin, moment);

@@ -6,7 +6,7 @@ use super::input::Input;
 use crate::batch::RawRow;
 use crate::instrument::Conversion;
 use crate::symbol::InstrumentId;
-use crate::table::InputKind;
+use crate::table::{InputKind, StampSource};
 
 /// What the `headers` column of a row keeps beside the payload: a line each, empty where there is nothing to keep.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -16,6 +16,8 @@ pub struct Headers {
     /// `wall`: the wall time as the shell gave it, where `ts_recv` had to differ from it; the inner `None` is
     /// `unknown`, a time that was not recorded.
     pub wall: Option<Option<i64>>,
+    /// `stamps`: who stamped what comes on the connection, from this frame on.
+    pub stamps: Option<StampSource>,
 }
 
 impl Headers {
@@ -27,6 +29,7 @@ impl Headers {
             match line.split_once(": ") {
                 Some(("retry-after-ms", value)) => headers.retry_after_ms = value.parse().ok(),
                 Some(("wall", "unknown")) => headers.wall = Some(None),
+                Some(("stamps", value)) => headers.stamps = StampSource::named(value),
                 Some(("wall", value)) => headers.wall = value.parse().ok().map(Some),
                 _ => {}
             }
@@ -37,10 +40,9 @@ impl Headers {
     fn text(self) -> Option<String> {
         let retry = self.retry_after_ms.map(|ms| format!("retry-after-ms: {ms}"));
         let wall = self.wall.map(|wall| wall.map_or("wall: unknown".to_owned(), |wall| format!("wall: {wall}")));
-        match (retry, wall) {
-            (Some(retry), Some(wall)) => Some(format!("{retry}\n{wall}")),
-            (retry, wall) => retry.or(wall),
-        }
+        let stamps = self.stamps.map(|source| format!("stamps: {}", source.name()));
+        let lines = [retry, wall, stamps].into_iter().flatten();
+        lines.reduce(|lines, line| format!("{lines}\n{line}"))
     }
 }
 
@@ -56,6 +58,7 @@ fn record_input(cx: &mut Context, origin: Origin, wall: Option<i64>, input: &Inp
     let headers = Headers {
         retry_after_ms: if let Input::Http(reply) = input { reply.retry_after_ms } else { None },
         wall: (wall != Some(origin.ts_recv)).then_some(wall),
+        stamps: if let Input::Frame { conn, .. } = input { cx.ledger.stamps_next(*conn) } else { None },
     };
     let headers = headers.text();
     let told;

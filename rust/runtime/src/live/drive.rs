@@ -5,12 +5,16 @@ use serde_json::{Value, json};
 use xtrader_core::batch::Batch;
 use xtrader_core::config::ConfigError;
 use xtrader_core::engine::{Action, Command, Engine, Input};
+use xtrader_core::symbol::ConnId;
+use xtrader_core::table::StampSource;
 use xtrader_core::time::Stamp;
 
 /// The contract of [`Engine`], as far as a live shell uses it.
 pub trait Drive: Send + 'static {
     /// See [`Engine::handle`].
     fn handle(&mut self, at: Stamp, input: Input<'_>);
+    /// See [`Engine::stamped_by`].
+    fn stamped_by(&mut self, conn: ConnId, source: StampSource);
     /// See [`Engine::command`].
     ///
     /// # Errors
@@ -35,6 +39,10 @@ pub trait Drive: Send + 'static {
 impl Drive for Engine {
     fn handle(&mut self, at: Stamp, input: Input<'_>) {
         Engine::handle(self, at, input);
+    }
+
+    fn stamped_by(&mut self, conn: ConnId, source: StampSource) {
+        Engine::stamped_by(self, conn, source);
     }
 
     fn command(&mut self, at: Stamp, command: &Command) -> Result<(), ConfigError> {

@@ -370,7 +370,7 @@ impl<E: Drive> Shard<E> {
         loop {
             let Slot { conn, state, veil, .. } = &mut self.slots[i];
             let State::Up(socket) = state else { return false };
-            let stamp = socket.stamp();
+            let (stamp, source) = (socket.stamp(), socket.arrivals().source);
             match socket.step() {
                 Ok(Step::Message(payload)) => {
                     let (shown, granted) = veil.as_ref().map_or((None, false), |veil| veil.admit(payload));
@@ -378,6 +378,7 @@ impl<E: Drive> Shard<E> {
                         *veil = None;
                     }
                     let payload = shown.as_deref().unwrap_or(payload);
+                    self.engine.stamped_by(*conn, source);
                     self.engine.handle(stamp, Input::Frame { conn: *conn, payload });
                 }
                 Ok(Step::Other) => continue,

@@ -109,6 +109,9 @@ pub(super) fn feed(row: &RawRow<'_>, engine: &mut impl Machine, tally: &mut Tall
         InputKind::Frame => {
             tally.frames += 1;
             tally.bytes += row.payload.len() as u64;
+            if let Some(source) = headers.stamps {
+                engine.stamped_by(row.conn, source);
+            }
             Input::Frame { conn: row.conn, payload: row.payload }
         }
         InputKind::Http => {

@@ -43,6 +43,10 @@ impl Machine for Witness {
         self.seen.push((at.wall, at.mono, text));
     }
 
+    fn stamped_by(&mut self, conn: ConnId, source: StampSource) {
+        self.seen.push((None, 0, format!("stamps {} {}", conn.0, source.name())));
+    }
+
     fn next_timeout(&self) -> Option<Stamp> {
         self.every.map(|_| Stamp { wall: -1, mono: self.due })
     }
@@ -334,7 +338,8 @@ mod own_rows {
             url: Some("https://x/y"),
             ..written(InputKind::Http, 3, b"body")
         };
-        let untimed = Written { headers: Some("wall: unknown"), conn: 2, ..written(InputKind::Frame, 5, b"x") };
+        let untimed =
+            Written { headers: Some("wall: unknown\nstamps: kernel"), conn: 2, ..written(InputKind::Frame, 5, b"x") };
         let gone = Written { conn: 2, ..written(InputKind::ConnDown, 6, &serde_json::to_vec(&down).unwrap()) };
         let (seen, tally) = fed(vec![up, frame, http, written(InputKind::Timeout, 4, b""), untimed, gone]).unwrap();
         let texts: Vec<&str> = seen.iter().map(|(_, _, text)| text.as_str()).collect();
@@ -343,13 +348,17 @@ mod own_rows {
             "frame 2 {\"e\":1}\u{fffd}".to_owned(),
             "http Some(RequestId(9)) https://x/y 418 Some(1500) body".to_owned(),
             "timeout".to_owned(),
+            "stamps 2 kernel".to_owned(),
             "frame 2 x".to_owned(),
             format!("down 2 {down:?}"),
         ];
         assert_eq!(texts, expected);
         let wall = |id: i64| Some(1_700_000_000_000_000_000 + id);
         let times: Vec<(Option<i64>, u64)> = seen.iter().map(|(wall, mono, _)| (*wall, *mono)).collect();
-        assert_eq!(times, [(wall(1), 10), (wall(2), 20), (wall(3), 30), (wall(4), 40), (None, 50), (wall(6), 60)]);
+        assert_eq!(
+            times,
+            [(wall(1), 10), (wall(2), 20), (wall(3), 30), (wall(4), 40), (None, 0), (None, 50), (wall(6), 60)]
+        );
         assert_eq!((tally.frames, tally.bytes, tally.replies, tally.connections), (2, 9, 1, 1));
     }
 

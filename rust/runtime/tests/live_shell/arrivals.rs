@@ -40,6 +40,8 @@ struct Session {
     /// The shard was free to read on.
     free: Stamp,
     report: serde_json::Value,
+    /// Who stamped each message, as the engine was told.
+    sources: serde_json::Value,
 }
 
 /// A shard that is busy with one message while two others arrive.
@@ -74,14 +76,9 @@ fn session(timestamps: Timestamps) -> Session {
     let frames = frames.collect();
     let (arrived, free) = times.recv_timeout(PATIENCE).unwrap();
     assert_eq!(link.ip, Some(std::net::IpAddr::from([127, 0, 0, 1])));
-    Session {
-        stamps: link.stamps,
-        up,
-        frames,
-        arrived,
-        free,
-        report: run.stream.report().unwrap()["connections"][0].take(),
-    }
+    let mut report = run.stream.report().unwrap();
+    let (report, sources) = (report["connections"][0].take(), report["stamps"].take());
+    Session { stamps: link.stamps, up, frames, arrived, free, report, sources }
 }
 
 #[test]
@@ -91,6 +88,7 @@ fn the_kernel_s_stamps_are_of_the_arrival_and_never_later_than_ours() {
     let session = session.into_iter().find(|session| session.stamps != StampSource::User).expect("this kernel tells");
     let now = sys::now();
     assert_eq!(session.report["stamp_source"], "kernel", "loopback has no card");
+    assert_eq!(session.sources, serde_json::json!(["kernel", "kernel", "kernel"]));
     assert_eq!(session.report["stamps_refused"], 0);
     let mut last = session.up;
     for at in &session.frames {
@@ -107,6 +105,7 @@ fn without_the_kernel_s_a_stamp_is_of_the_read() {
     let session = session(Timestamps::User);
     assert_eq!(session.stamps, StampSource::User);
     assert_eq!(session.report["stamp_source"], "user");
+    assert_eq!(session.sources, serde_json::json!(["user", "user", "user"]));
     assert!(session.frames[1].wall >= session.free.wall, "read when the shard was free again");
     assert_eq!(session.frames[1], session.frames[2], "in one read");
 }

@@ -9,7 +9,7 @@ use xtrader_core::batch::{Batch, BatchConfig, Batches, KeyExchange, RawRow, RowK
 use xtrader_core::config::{BatchLimits, ConfigError, EngineConfig, Numeric, SizeUnit};
 use xtrader_core::engine::{Action, Advice, Command, ConnDown, Input, Link, RequestId};
 use xtrader_core::symbol::{ConnId, Venue};
-use xtrader_core::table::{InputKind, Table};
+use xtrader_core::table::{InputKind, StampSource, Table};
 use xtrader_core::time::Stamp;
 use xtrader_runtime::live::{Drive, LiveOptions, LiveStream};
 
@@ -45,6 +45,9 @@ pub struct Script {
     batches: Batches,
     oldest: Option<u64>,
     frames: i64,
+    /// Who stamped each of them.
+    stamps: Vec<&'static str>,
+    source: StampSource,
     timeout: Option<Stamp>,
 }
 
@@ -64,6 +67,8 @@ impl Script {
             batches,
             oldest: None,
             frames: 0,
+            stamps: Vec::new(),
+            source: StampSource::User,
             timeout: None,
         };
         (script, inputs)
@@ -99,6 +104,7 @@ impl Drive for Script {
         if let Seen::Frame(_, conn, payload) = &seen {
             assert!(payload != b"panic", "asked to");
             self.frames += 1;
+            self.stamps.push(self.source.name());
             self.oldest.get_or_insert(at.mono);
             let key = RowKey {
                 ts_event: None,
@@ -125,6 +131,10 @@ impl Drive for Script {
         }
         self.actions.extend((self.react)(&seen));
         let _ = self.seen.send(seen);
+    }
+
+    fn stamped_by(&mut self, _: ConnId, source: StampSource) {
+        self.source = source;
     }
 
     /// Refuses to take more than 16 connections.
@@ -166,7 +176,7 @@ impl Drive for Script {
     }
 
     fn report(&self) -> Value {
-        json!({ "frames": self.frames })
+        json!({ "frames": self.frames, "stamps": self.stamps })
     }
 }
 

@@ -47,7 +47,7 @@ impl Ledger {
         let others = self.meters.iter().enumerate().filter(|(at, _)| *at != usize::from(conn.0));
         let siblings = others.filter_map(|(_, meter)| match meter.expected {
             Some((of, ip)) => (of == lane).then_some(ip),
-            None => meter.seat.filter(|(of, _)| meter.is_up && *of == lane).and_then(|_| meter.ip()),
+            None => meter.seat.filter(|(of, _)| meter.is_up && *of == lane).and(meter.ip),
         });
         let siblings: Vec<_> = siblings.collect();
         let advice = self.lanes.reputation.advise(now, &siblings, place);
@@ -91,7 +91,7 @@ impl Engine {
             let Some(conn) = self.judge_lane(lane, now) else { continue };
             let ledger = &mut self.cx.ledger;
             // Before the new one is opened, which may be at once: it had better not go there again.
-            if let Some(ip) = ledger.meter(conn).and_then(|meter| meter.ip()) {
+            if let Some(ip) = ledger.meter(conn).and_then(|meter| meter.ip) {
                 ledger.lanes.reputation.shun(now, ip);
             }
             if self.replace_worse(conn) {
@@ -117,7 +117,7 @@ impl Engine {
             let Some(meter) = meters.get(usize::from(connection.id.0)) else { continue };
             let Some(cost_ns) = meter.score.cost_ns() else { continue };
             let standing = Standing { conn: connection.id, cost_ns, compared: meter.score.compared() };
-            if let Some(ip) = meter.ip().filter(|_| standing.is_certain()) {
+            if let Some(ip) = meter.ip.filter(|_| standing.is_certain()) {
                 lanes.reputation.note(now, ip, cost_ns);
             }
             standings.push(standing);

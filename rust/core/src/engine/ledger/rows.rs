@@ -21,7 +21,8 @@ impl Engine {
         let Some(connection) = find(connections, conn) else { return };
         let Some(meter) = cx.ledger.meter_of(conn) else { return };
         meter.host = host(url).into();
-        meter.link = Some(link);
+        meter.ip = link.ip;
+        meter.turn(link.stamps);
         meter.opened_at = Some(cx.now.at.wall);
         meter.ups = meter.ups.saturating_add(1);
         meter.is_up = true;
@@ -100,7 +101,8 @@ fn write(cx: &mut Context, connection: &Connection, close_reason: Option<&str>) 
         meter.host = host(connection.url()).into();
     }
     let count = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
-    let ip = meter.ip().map(|ip| ip.to_string());
+    let ip = meter.ip.map(|ip| ip.to_string());
+    meter.interval.settle(meter.stamps);
     let interval = &meter.interval;
     let row = ConnectionRow {
         host: &meter.host,
@@ -108,7 +110,7 @@ fn write(cx: &mut Context, connection: &Connection, close_reason: Option<&str>) 
         opened_at: meter.opened_at,
         state,
         score: meter.score.cost_ns().map(|ns| ns / 1e3),
-        stamp_source: meter.stamps(),
+        stamp_source: interval.stamped_mostly().unwrap_or(meter.stamps),
         messages: count(interval.messages),
         bytes: count(interval.bytes),
         wins: count(interval.wins),

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::harness::{World, agg_trade, config};
+use super::harness::{World, agg_trade, all_rows, config};
 use crate::config::{EngineConfig, Stream};
 use crate::engine::{Action, Command, ConnDown, DownReason, Input, Link};
 use crate::symbol::ConnId;
@@ -114,6 +114,66 @@ fn leads_are_between_the_times_at_which_copies_came_and_not_at_which_they_were_r
     }
     let mut again = super::replay::replay(&mut world);
     assert_eq!(again.rows(Table::Connections, &columns), rows);
+}
+
+/// What was asked for is no evidence: the row says who stamped.
+#[test]
+fn an_interval_tells_who_stamped_most_of_what_came_in_it_and_a_replay_says_the_same() {
+    let [user, kernel, hardware] = [StampSource::User, StampSource::Kernel, StampSource::Hardware];
+    // Both connections came up with the kernel's. Of the second nothing else is ever said.
+    let intervals: [(&[(StampSource, usize)], &str); 7] = [
+        (&[(kernel, 3)], "kernel"),
+        (&[(user, 3)], "user"),
+        (&[], "user"),
+        (&[(user, 1), (kernel, 2), (user, 2), (kernel, 3)], "kernel"),
+        (&[(hardware, 2), (kernel, 2)], "kernel"),
+        (&[(hardware, 3), (user, 2)], "hardware"),
+        (&[], "user"),
+    ];
+    let mut world = several(2);
+    let (mut id, mut changes, mut last) = (0, Vec::new(), kernel);
+    for (stamps, _) in intervals {
+        for (source, count) in stamps {
+            for _ in 0..*count {
+                id += 1;
+                world.engine.stamped_by(ConnId(1), *source);
+                trade_on(&mut world, id, &[(1, 0), (2, 1)]);
+                let is_other = std::mem::replace(&mut last, *source) != *source;
+                changes.extend(is_other.then(|| format!("1|stamps: {}", source.name())));
+            }
+        }
+        world.pass_ms(60_000);
+    }
+    let rows = world.rows(Table::Connections, &["conn_id", "stamp_source"]);
+    let told: Vec<String> =
+        intervals.iter().flat_map(|(_, told)| [format!("1|{told}"), "2|kernel".to_owned()]).collect();
+    assert_eq!(rows, told);
+    let headers = world.rows(Table::Raw, &["conn_id", "headers"]);
+    let headers: Vec<String> = headers.into_iter().filter(|row| row.contains("stamps")).collect();
+    assert_eq!(headers, changes, "once for each change");
+    let mut again = super::replay::replay(&mut world);
+    assert_eq!(again.rows(Table::Connections, &["conn_id", "stamp_source"]), rows);
+    again.rows(Table::Raw, &["kind"]);
+    for table in Table::ALL {
+        assert_eq!(all_rows(&again.batches, table), all_rows(&world.batches, table), "{table:?}");
+    }
+}
+
+/// One that comes up again is stamped as that says, and what it received before is not forgotten.
+#[test]
+fn a_connection_that_comes_up_again_keeps_what_was_counted_of_its_interval() {
+    let mut world = several(1);
+    world.engine.stamped_by(ConnId(1), StampSource::User);
+    (1..=5).for_each(|id| trade_on(&mut world, id, &[(1, 0)]));
+    world.down(ConnId(1), DownReason::Reset);
+    while world.opens() == 0 {
+        world.pass_ms(100);
+    }
+    up(&mut world);
+    trade_on(&mut world, 6, &[(1, 0)]);
+    world.pass_ms(60_000);
+    let rows = world.rows(Table::Connections, &["state", "stamp_source"]);
+    assert_eq!(rows[..2], ["down|user", "up|kernel"], "a row ends with the connection, and so does its interval");
 }
 
 #[test]

@@ -43,7 +43,10 @@ pub fn replay(world: &mut World) -> World {
             let (url, headers) = (text("url"), Headers::read(&text("headers")));
             let (down, command): (ConnDown, Command);
             let input = match kind.as_str() {
-                "conn_up" => Input::ConnUp { conn, url: &url, link: crate::engine::Link::default() },
+                "conn_up" => {
+                    let link = serde_json::from_slice(payload).expect("what was recorded");
+                    Input::ConnUp { conn, url: &url, link }
+                }
                 "conn_down" => {
                     down = serde_json::from_slice(payload).expect("what was recorded");
                     Input::ConnDown { conn, down: &down }
@@ -62,6 +65,9 @@ pub fn replay(world: &mut World) -> World {
                 }
                 _ => Input::Timeout,
             };
+            if let Some(source) = headers.stamps {
+                again.engine.stamped_by(conn, source);
+            }
             again.engine.handle_recorded(headers.wall.unwrap_or(Some(wall)), mono, input);
         }
     }
