@@ -210,6 +210,44 @@ fn never_the_only_one_and_never_without_evidence() {
     }
 }
 
+/// What is as slow after its replacement is replaced ever more seldom: after a dwell, then after twice as long each time,
+/// five times. After four times as long without one all of it is forgotten.
+#[test]
+fn replacements_that_do_not_help_are_tried_ever_more_seldom_until_one_does() {
+    struct Run {
+        rotation: Rotation,
+        now: u64,
+        next: u16,
+    }
+    impl Run {
+        /// Dwells until the next replacement, while whoever is there is no better than the one before.
+        fn replaced_after(&mut self) -> u64 {
+            let began = self.now;
+            loop {
+                self.now += 5 * S;
+                let standing = |conn, cost_ns| Standing { conn: ConnId(conn), cost_ns, compared: 1e6 };
+                if let Some(worst) = self.rotation.judge(self.now, &[standing(1, 0.0), standing(self.next, 20e6)]) {
+                    assert_eq!(worst, ConnId(self.next));
+                    self.rotation.replaced(self.now);
+                    self.next += 1;
+                    return (self.now - began) / DWELL;
+                }
+                assert!(self.now - began < 100 * DWELL, "nobody is given up for ever");
+            }
+        }
+    }
+    let mut run = Run { rotation: Rotation::new(DWELL), now: 0, next: 2 };
+    let waited: Vec<u64> = (0..9).map(|_| run.replaced_after()).collect();
+    assert_eq!(waited, [1, 1, 2, 4, 8, 16, 32, 32, 32]);
+    for (well_for, then) in [(126, [32, 32]), (128, [1, 2])] {
+        // Nobody is worse; then somebody is, and has been for a dwell.
+        run.now += well_for * DWELL;
+        assert_eq!(run.rotation.judge(run.now, &[]), None);
+        assert_eq!(run.replaced_after(), 1);
+        assert_eq!([run.replaced_after(), run.replaced_after()], then, "after {well_for} dwells");
+    }
+}
+
 #[test]
 fn exploring_now_and_then_and_a_bounded_memory() {
     let mut reputation = Reputation::new(DWELL);

@@ -252,3 +252,36 @@ fn without_ids_the_leader_may_bring_several_of_one_time_and_others_only_what_is_
         assert_eq!(take(&mut sync, ts(at), at, conn), verdict, "{at} {conn:?}");
     }
 }
+
+/// A snapshot on the stream itself below a live book that several connections carry: the exchange counts anew where its
+/// own connection had come as far as the book, and not where that lags, only joins, or was told of before.
+// Fault: X05
+#[test]
+fn a_snapshot_below_the_book_counts_anew_only_on_a_connection_that_had_come_as_far() {
+    const DERIBIT: SyncRules = SyncRules { ids_may_fall: false, ..OKX };
+    for rules in [OKX, DERIBIT] {
+        let mut sync = BookSync::new(rules);
+        sync.channel_snapshot_taken(90, Some(90), A);
+        sync.note_snapshot(90, Some(90), B);
+        for conn in [A, B] {
+            take(&mut sync, link(90, 100), 100, conn);
+        }
+        for conn in [A, B] {
+            assert_eq!(sync.judge_channel_snapshot(5, Some(101), conn), SnapshotVerdict::Take, "{rules:?}");
+            assert_eq!(sync.judge_channel_snapshot(5, Some(100), conn), SnapshotVerdict::Take, "of one moment");
+            assert_eq!(sync.judge_channel_snapshot(5, Some(99), conn), SnapshotVerdict::Known, "made before the book");
+        }
+        assert_eq!(take(&mut sync, link(100, 110), 110, A), Verdict::Apply);
+        assert_eq!(sync.judge_channel_snapshot(5, Some(111), A), SnapshotVerdict::Take);
+        // However late it was made: this one, and one that is heard for the first time, may but lag.
+        for lagging in [B, ConnId(3)] {
+            for made in [99, 110, 111, 5_000_000_000] {
+                let verdict = sync.judge_channel_snapshot(105, Some(made), lagging);
+                assert_eq!(verdict, SnapshotVerdict::Known, "{rules:?} {lagging:?} {made}");
+            }
+        }
+        // Alone it is the book, whatever its id.
+        sync.forget(B);
+        assert_eq!(sync.judge_channel_snapshot(5, Some(99), A), SnapshotVerdict::Take, "{rules:?}");
+    }
+}

@@ -319,3 +319,50 @@ fn a_place_that_was_there_for_a_moment_is_not_the_best() {
     assert_eq!((report.lanes[0].connections.len(), report.lanes[0].best), (3, before.lanes[0].best));
     assert!((report.lanes[0].gain_ms.p99 - 5.0).abs() < 0.2, "{report:?}");
 }
+
+/// More have come since than wait for their copies, so it was said to have lost them; it had not.
+#[test]
+fn who_brings_many_events_late_has_lost_none_and_costs_what_they_were_late() {
+    let mut world = several(2);
+    trade_on(&mut world, 1, &[(1, 0), (2, 0)]);
+    for burst in 0..10 {
+        let (ids, began) = (2 + burst * 300..302 + burst * 300, world.now);
+        ids.clone().for_each(|id| trade_on(&mut world, id, &[(1, 0)]));
+        world.now = began.after(100 * MS);
+        ids.for_each(|id| trade_on(&mut world, id, &[(2, 0)]));
+        world.pass_ms(1_000);
+    }
+    world.pass_ms(60_000);
+    let report = world.engine.arbitration();
+    let told: Vec<_> =
+        report.lanes[0].connections.iter().map(|place| (place.wins, place.losses, place.missed)).collect();
+    assert_eq!(told, [(3_001, 0, 0), (0, 3_001, 0)]);
+    let scores: Vec<f64> =
+        world.rows(Table::Connections, &["score"])[..2].iter().map(|text| text.parse().expect("a number")).collect();
+    assert!(scores[0] == 0.0 && (83e3..=103e3).contains(&scores[1]), "{scores:?}: it is 100 ms late");
+}
+
+/// A connection is in no race while it is down.
+#[test]
+fn what_comes_while_a_connection_is_down_it_has_missed_though_it_is_told_of_it_afterwards() {
+    let mut world = several(2);
+    (1..=100).for_each(|id| trade_on(&mut world, id, &[(1, 0), (2, 1)]));
+    let lost = |world: &World| {
+        let report = world.engine.arbitration();
+        let place = &report.lanes[0].connections[1];
+        (place.losses, place.missed)
+    };
+    world.pass_ms(1_000);
+    assert_eq!(lost(&world), (100, 0));
+    world.down(ConnId(2), DownReason::Reset);
+    (101..=1_100).for_each(|id| trade_on(&mut world, id, &[(1, 0)]));
+    while world.opens() == 0 {
+        world.pass_ms(100);
+    }
+    up(&mut world);
+    // What it brings first was there long ago; then it goes on with the other.
+    (501..=900).for_each(|id| trade_on(&mut world, id, &[(2, 0)]));
+    (1_101..=2_000).for_each(|id| trade_on(&mut world, id, &[(1, 0), (2, 1)]));
+    world.pass_ms(1_000);
+    assert_eq!(lost(&world), (100 + 900, 1_000));
+}

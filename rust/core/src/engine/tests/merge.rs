@@ -96,6 +96,37 @@ fn a_gap_that_the_window_of_ids_has_passed_is_given_up() {
     assert_eq!(world.rows(Table::Gaps, &TOLD).len(), 3, "the other may still come in part");
 }
 
+/// Whoever goes on beyond a hole has left it out, also when that shows only later.
+#[test]
+fn all_that_have_left_a_hole_out_are_named_and_nobody_else() {
+    let columns = ["first_missing", "last_missing", "repaired", "conn_ids"];
+    let mut world = trading(3);
+    trades(&mut world, A, [4]);
+    world.pass_ms(100);
+    trades(&mut world, B, [2, 4]);
+    trades(&mut world, C, [2, 3, 4]);
+    assert_eq!(world.rows(Table::Gaps, &columns), ["2|3|none|[1,2]", "2|3|connection|[1,2]"]);
+    // What is declared names them too, and whoever goes beyond it after that is named by its second row.
+    trades(&mut world, A, [6]);
+    world.pass_ms(100);
+    trades(&mut world, B, [6]);
+    world.pass_ms(200);
+    trades(&mut world, C, [6]);
+    world.pass_ms(60_000);
+    assert_eq!(world.rows(Table::Gaps, &columns)[2..], ["5|5|none|[1,2]", "5|5|none|[1,2,3]"]);
+}
+
+/// The same of a book: here nobody is left that could bring it.
+#[test]
+fn a_hole_of_a_book_names_all_that_have_left_it_out() {
+    let mut world = live(2);
+    world.down(C, DownReason::Reset);
+    diff(&mut world, A, 40, 50);
+    diff(&mut world, B, 40, 50);
+    let told = world.rows(Table::Gaps, &["first_missing", "last_missing", "repaired", "conn_ids"]);
+    assert_eq!(told, ["31|40|none|[1,2]"]);
+}
+
 #[test]
 fn a_connection_that_joins_ahead_of_the_others_has_left_nothing_out() {
     let mut world = trading(2);

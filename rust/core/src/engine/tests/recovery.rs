@@ -319,6 +319,24 @@ fn a_reply_of_an_epoch_that_is_over_is_nobodys() {
     assert_eq!(world.count("/replies/ignored/unknown_reply"), 1);
 }
 
+/// Whatever they stood for, REST would tell other trades by these ids.
+#[test]
+fn what_rest_was_asked_for_is_lost_when_ids_fall_and_told_so_at_once() {
+    let mut world = futures(5000, 1);
+    trades(&mut world, A, &[1_000_000, 1_000_003, 1_000_005]);
+    world.pass_ms(1_000);
+    assert_eq!(world.rows(Table::Gaps, &GAPS), ["missed|2|1000001|1000002|none|1", "missed|1|1000004|1000004|none|2"]);
+    let anew = super::harness::agg_trade_at("BTCUSDT", 7, 1_795_349_800_000, "1", "1");
+    world.frame(A, &anew);
+    let fell = world.rows(Table::Trades, &["msg_id"]).pop().expect("the first trade of the new epoch");
+    let told = world.rows(Table::Gaps, &["msg_id", "cause", "first_missing", "last_missing", "repaired", "gap_id"]);
+    let lost = [("missed", "1000001|1000002", 1), ("missed", "1000004|1000004", 2)];
+    for (row, (cause, ids, gap)) in told[2..].iter().zip(lost) {
+        assert_eq!(*row, format!("{fell}|{cause}|{ids}|none|{gap}"));
+    }
+    assert_eq!(told[4..], [format!("{fell}|id_reset|||none|3"), format!("{fell}|id_reset|||none|3")]);
+}
+
 #[test]
 fn fills_of_a_lost_fold_come_one_by_one_and_a_late_copy_of_it_is_dropped() {
     let mut config = live_config(Venue::Okx, &["BTC-USDT"], &[Stream::Trades]);

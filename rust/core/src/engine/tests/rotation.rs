@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::exchange::{Exchange, Line, VENUES, symbol, trade};
+use super::exchange::{Exchange, Line, VENUES, book, symbol, trade};
 use crate::arbiter::addresses::order;
 use crate::config::{EngineConfig, Stream};
 use crate::engine::{Action, DownReason, Input, Link};
@@ -24,7 +24,7 @@ fn exchange(venue: Venue, addresses: u8) -> Exchange {
     })
 }
 
-/// So many seconds of trades, which each address brings so many milliseconds late. Yields by which addresses the
+/// So many seconds of trades and changes of the book, which each address brings so many milliseconds late. Yields by which addresses the
 /// connections went, whenever that changed, and when that was.
 fn run(exchange: &mut Exchange, seconds: u64, late: fn(IpAddr) -> u64) -> Vec<(u64, Vec<IpAddr>)> {
     const EVERY: u64 = 50;
@@ -33,16 +33,21 @@ fn run(exchange: &mut Exchange, seconds: u64, late: fn(IpAddr) -> u64) -> Vec<(u
     while exchange.world.now.mono - began < seconds * 1_000_000_000 {
         exchange.id += 1;
         let text = trade(exchange.venue, exchange.id);
+        let change = book(exchange.venue, Some(exchange.id * 10 - 10), exchange.id * 10);
         let mut lines: Vec<(u64, ConnId)> =
-            exchange.lines.iter().filter(|line| line.trades).filter_map(|l| Some((late(l.ip?), l.conn))).collect();
+            exchange.lines.iter().filter(|l| l.trades || l.book).filter_map(|l| Some((late(l.ip?), l.conn))).collect();
         lines.sort_unstable();
         let mut passed = 0;
         for (at, conn) in lines {
             exchange.pass_ms(at - passed);
             passed = at;
-            if exchange.lines.iter().any(|line| line.conn == conn) {
-                exchange.world.frame(conn, &text);
-                exchange.serve();
+            for line in exchange.lines.clone().iter().filter(|line| line.conn == conn) {
+                [(line.trades, &text), (line.book, &change)].into_iter().filter(|(carries, _)| *carries).for_each(
+                    |(_, text)| {
+                        exchange.world.frame(conn, text);
+                        exchange.serve();
+                    },
+                );
             }
         }
         exchange.pass_ms(EVERY - passed);
@@ -123,6 +128,32 @@ fn a_slow_address_is_remembered_and_a_good_one_is_gone_to_again() {
         run(&mut exchange, 10, |_| 2);
     }
     assert!(standing(&exchange) > 0, "it may have become better");
+    assert_eq!(exchange.gaps(), [""; 0]);
+}
+
+/// Opening connections has a budget: what is due of two lanes in one moment is replaced ten seconds apart.
+#[test]
+fn replacements_of_several_lanes_keep_their_distance() {
+    let mut exchange = Exchange::at(
+        Venue::BinanceFutures,
+        &[Stream::Trades, Stream::L2],
+        (1..=4).map(|n| SocketAddr::new(ip(n), 443)).collect(),
+        |config: &mut EngineConfig| {
+            config.connections = 3;
+            config.arbitration.dwell_s = Some(DWELL_S);
+        },
+    );
+    let mut opened = Vec::new();
+    for second in 0..3 * DWELL_S {
+        let before = exchange.opened;
+        // In each lane one of three goes by the slow address.
+        run(&mut exchange, 1, |to| if to == ip(1) { 30 } else { 2 });
+        opened.extend((before..exchange.opened).map(|_| second));
+    }
+    let replaced: Vec<u64> = opened.into_iter().filter(|second| *second >= DWELL_S).collect();
+    let [first, second] = replaced[..] else { panic!("one of each lane: {replaced:?}") };
+    assert!((10..=15).contains(&(second - first)), "{replaced:?}");
+    assert_eq!(exchange.redundancy("replaced"), 2);
     assert_eq!(exchange.gaps(), [""; 0]);
 }
 
