@@ -470,6 +470,12 @@ impl BookSync {
         !self.rules.ids_may_fall && fell
     }
 
+    /// An id below that of the book, made later: where sizes of ids tell no order, of a connection that lags or of a new epoch.
+    #[must_use]
+    pub fn lies_below(&self, id: i64, event: Option<i64>) -> bool {
+        self.rules.ids_may_fall && self.id().is_some_and(|own| id < own) && is_later(event, self.last_event, 0)
+    }
+
     /// From where the ids of a connection fell to where the book is already. Asked before [`Self::note`] is told of it.
     #[must_use]
     pub fn followed_from(&self, diff: &Placed) -> Option<i64> {

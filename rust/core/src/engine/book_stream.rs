@@ -504,8 +504,12 @@ impl BookStream {
         if !self.takes_variant(cx, subject, origin, head) {
             return Outcome::Ignored(IgnoreReason::OtherVariant);
         }
-        self.samples.hear(cx, &mut self.carriers, origin.conn);
         let id = head.key.last;
+        if self.leaves_behind(cx, origin.conn, head) {
+            self.suspend(cx, subject, Origin { conn: ConnId::NONE, ..origin }, Finding::silent());
+            self.dismiss();
+        }
+        self.samples.hear(cx, &mut self.carriers, origin.conn);
         if self.sync.is_reset_by(id, head.times.event, origin.conn) {
             self.begin_epoch(cx, subject, origin, id, head.times.event);
         }
@@ -683,13 +687,24 @@ impl BookStream {
             if !begins {
                 return false;
             }
-            for conn in self.carriers.dismiss() {
-                self.sync.forget(conn);
-            }
-            self.samples.forget();
+            self.dismiss();
         }
         self.variant = Some(given.into());
         true
+    }
+
+    fn dismiss(&mut self) {
+        for conn in self.carriers.dismiss() {
+            self.sync.forget(conn);
+        }
+        self.samples.forget();
+    }
+
+    /// Where sizes of ids tell no order, a snapshot below the book may only lag. Not in a recording, where connections come
+    /// and go untold, if those that brought the book have long been silent: then ids fell meanwhile.
+    fn leaves_behind(&self, cx: &Context, conn: ConnId, head: &Head<'_>) -> bool {
+        let may_be = !cx.live && self.carriers.spoke(conn).is_none() && self.carriers.are_silent(cx);
+        may_be && self.sync.lies_below(head.key.last, head.times.event)
     }
 
     /// It has seen a diff or a snapshot.

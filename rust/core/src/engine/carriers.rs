@@ -145,6 +145,12 @@ impl Carriers {
         !cx.live && since.is_some_and(|since| now.saturating_sub(since) >= limit)
     }
 
+    /// None of them has spoken for as long as a stream may be silent.
+    pub(super) fn are_silent(&self, cx: &Context) -> bool {
+        let limit = cx.config.deadlines.stream_silence_ms.saturating_mul(NS_PER_MS.unsigned_abs());
+        self.seen.is_some_and(|seen| cx.now.at.mono.saturating_sub(seen) >= limit)
+    }
+
     /// What they carried is over: another feed begins.
     pub(super) fn dismiss(&mut self) -> Vec<ConnId> {
         let conns: Vec<ConnId> = self.conns().collect();

@@ -1,7 +1,8 @@
 //! Books whose snapshot comes on the stream itself: broken, asked for again, rebuilt.
 
 use super::frames::{Side, T0, deribit_book, okx_book, okx_instruments, okx_old_book, okx_swap};
-use super::harness::{A, World, live_config};
+use super::harness::{A, B, World, live_config};
+use super::reader::{gaps, live};
 use crate::config::{EngineConfig, SizeUnit, Stream};
 use crate::engine::{Action, DownReason};
 use crate::symbol::Venue;
@@ -69,6 +70,31 @@ fn a_break_is_one_gap_and_one_request_and_the_snapshot_closes_it() {
     world.actions.clear();
     update(&mut world, (60, 70), &[], 0);
     assert_eq!(ops(&world), ["unsubscribe", "subscribe"]);
+}
+
+// Fault: X05, X21
+#[test]
+fn in_a_recording_ids_may_have_fallen_while_connections_came_and_went_untold() {
+    for (silent_ms, is_behind) in [(1_000, false), (59_000, false), (61_000, true)] {
+        let mut world = World::replaying_at(Venue::Okx, 2);
+        let book = |ids, at| okx_book("BTC-USDT", ids, T0 + at, BIDS, ASKS, 0);
+        world.frame(A, &book((-1, 1_000), 0));
+        world.frame(A, &book((1_000, 1_010), 1));
+        world.pass_ms(silent_ms);
+        world.frame(B, &book((-1, 10), silent_ms as i64));
+        assert_eq!(live(&world).and_then(|book| book.id), Some(if is_behind { 10 } else { 1_010 }));
+        if is_behind {
+            world.frame(B, &book((10, 11), silent_ms as i64 + 1));
+            assert_eq!(world.rows(Table::L2, &["is_snapshot", "last_id"])[2..], ["true|10", "false|11"]);
+            assert_eq!(gaps(&mut world), [("silence".to_owned(), true)]);
+            // Whoever lags is behind it again.
+            world.frame(A, &book((1_010, 1_020), 2));
+            assert_eq!(live(&world).and_then(|book| book.id), Some(11));
+        } else {
+            assert_eq!(world.count("/frames/ignored/snapshot_known"), 1);
+            assert_eq!(gaps(&mut world), []);
+        }
+    }
 }
 
 #[test]
