@@ -295,6 +295,28 @@ def test_two_lossy_connections_give_the_undamaged_recording(name: str, decimal: 
         assert sha256(own.lines()) == wanted["book_sha256"]
 
 
+def test_several_real_connections_give_what_the_most_complete_of_them_has() -> None:
+    for name in sorted({name.partition("#")[0] for name in SPLIT if name in RECORDINGS}):
+        truth, merged = golden(name), replay(whole(name), "decimal")
+        lines = lines_of_trades(merged, truth)
+        assert len(lines) == truth["trades_dedup_first_arrival"]["count"], "each trade once"
+        for native, wanted in truth["trades_dedup_by_symbol"].items():
+            own = [line for line in lines if line.split("|")[1] == native]
+            assert (len(own), sha256(own)) == (wanted["count"], wanted["sha256"]), native
+        told: dict[str, list[dict[str, Any]]] = defaultdict(list)
+        for key, book in truth["books"].items():
+            told[key.split("|")[-1]].append(book)
+        reported = {book["native_symbol"]: book for book in merged.report["books"]}
+        rebuilt = books(merged.table("l2"))
+        assert set(reported) == set(told)
+        for native, each in told.items():
+            best, book = max(each, key=lambda one: int(one["accepted"])), reported[native]
+            assert (book["accepted"], book["gaps"], book["checksum_fail"]) == (best["accepted"], 0, 0), native
+            rows = rebuilt[book["exchange"], book["symbol"]]
+            assert (sha256(rows.tops), sha256(rows.lines())) == (best["tob_sha256"], best["book_sha256"]), native
+        assert len(merged.table("gaps")) == 0
+
+
 @pytest.mark.parametrize("name", ONE_CONNECTION)
 def test_reference_data_is_complete(name: str, decimal: dict[str, Replayed]) -> None:
     replies = [line for line in lines_of(name) if line["dir"] == "http" and "depth?" not in line["url"]]
