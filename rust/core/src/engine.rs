@@ -412,7 +412,7 @@ impl Engine {
                 Ok(instrument) => {
                     let subject = instrument.subject;
                     let last_flag = if is_last { flags::LAST } else { 0 };
-                    instrument.trades.on_row(cx, subject, origin, row, &trades.texts, last_flag)
+                    instrument.trades.on_row(cx, subject, origin, *row, &trades.texts, last_flag)
                 }
                 Err(outcome) => outcome,
             };

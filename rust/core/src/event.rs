@@ -126,6 +126,18 @@ impl TradeRow {
     pub fn has_ids(&self) -> bool {
         self.first <= self.last
     }
+
+    /// What its instrument makes of it. A trade of a combo is one of a combo whether it says so or not, and the price of a
+    /// combo is a difference of prices, which may well be zero: no other trade is without a price.
+    #[inline]
+    pub fn on(&mut self, is_combo: bool) {
+        let Ok(trade) = &mut self.trade else { return };
+        if is_combo && matches!(trade.condition, Condition::Regular | Condition::ComboLeg) {
+            trade.condition = Condition::Combo;
+        } else if trade.price.is_zero() && !is_combo && trade.condition != Condition::Combo {
+            self.trade = Err(IgnoreReason::ZeroPriceOrSize);
+        }
+    }
 }
 
 /// The trades of one message, in the order sent. A reused buffer: decoding clears and fills it.

@@ -57,6 +57,15 @@ pub(super) struct Subject {
     pub symbol: SymbolId,
     /// How its sizes become base units.
     pub conversion: Conversion,
+    /// It is traded by its legs: what the reference data say, else what the name tells.
+    pub is_combo: bool,
+}
+
+impl Subject {
+    /// Rows of no instrument that is followed.
+    pub(super) fn unfollowed(exchange: Exchange, symbol: SymbolId) -> Self {
+        Self { id: InstrumentId::NONE, exchange, symbol, conversion: Conversion::None, is_combo: false }
+    }
 }
 
 /// A state that repeats what one stream of an instrument has had.

@@ -22,6 +22,7 @@ use crate::exchange::names::words_of;
 use crate::exchange::{EventKind, Key, with_protocol};
 use crate::report::{IgnoreReason, Outcome};
 use crate::symbol::{ConnId, InstrumentId};
+use crate::table::InstrumentKind;
 
 /// See the module.
 pub(super) struct InstrumentState {
@@ -285,7 +286,13 @@ impl Instruments {
         let symbol_id = cx.batches.intern(&symbol);
         let index = with_protocol!(venue, P => P::index_of(native)).map(Box::from);
         let state = self.states.insert(|id| InstrumentState {
-            subject: Subject { id, exchange: market, symbol: symbol_id, conversion: name.conversion },
+            subject: Subject {
+                id,
+                exchange: market,
+                symbol: symbol_id,
+                conversion: name.conversion,
+                is_combo: name.kind == Some(InstrumentKind::Combo),
+            },
             native: native.into(),
             symbol,
             trades: TradeStream::new(cx.config.trade_source),

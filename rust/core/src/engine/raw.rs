@@ -4,8 +4,6 @@ use super::NO_TIMES;
 use super::context::{Context, Origin, Subject};
 use super::input::Input;
 use crate::batch::RawRow;
-use crate::instrument::Conversion;
-use crate::symbol::InstrumentId;
 use crate::table::{InputKind, StampSource};
 
 /// What the `headers` column of a row keeps beside the payload: a line each, empty where there is nothing to keep.
@@ -102,7 +100,7 @@ pub(super) fn record_row(cx: &mut Context, origin: Origin, raw: &RawRow<'_>) {
     let symbol = cx.no_symbol;
     // Number 0 is kept for the input itself, so that the other rows' numbers do not depend on this table.
     let exchange = cx.config.venue.word();
-    let subject = Subject { id: InstrumentId::NONE, exchange, symbol, conversion: Conversion::None };
+    let subject = Subject::unfollowed(exchange, symbol);
     let row = std::mem::replace(&mut cx.now.row, 0);
     let mut key = cx.key(subject, origin, NO_TIMES, 0, 1);
     key.exchange = cx.config.venue.into();

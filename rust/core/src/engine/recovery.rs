@@ -190,7 +190,7 @@ impl Engine {
         let highest = match read {
             Ok(()) => {
                 page.rows.sort_by_key(|row| row.last);
-                state.trades.on_page(cx, state.subject, origin, (job.next, job.ids.1), &page)
+                state.trades.on_page(cx, state.subject, origin, (job.next, job.ids.1), &mut page)
             }
             Err(_) => None,
         };

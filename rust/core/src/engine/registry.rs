@@ -13,9 +13,9 @@ use super::{Engine, NO_TIMES};
 use crate::config::{Selection, SizeUnit, What};
 use crate::event::Scales;
 use crate::exchange::{Protocol, with_protocol};
-use crate::instrument::{Conversion, Instrument};
+use crate::instrument::Instrument;
 use crate::report::{RejectReason, ReplyOutcome};
-use crate::symbol::{Exchange, InstrumentId};
+use crate::symbol::Exchange;
 use crate::table::{InstrumentKind, Status, flags};
 use crate::time::NS_PER_MS;
 
@@ -82,6 +82,7 @@ impl Registry {
         let Some(instrument) = listed else { return is_renamed };
         let is_resized =
             std::mem::replace(&mut state.subject.conversion, instrument.conversion) != instrument.conversion;
+        state.subject.is_combo = instrument.kind == InstrumentKind::Combo;
         // Call auctions and halts may cross; where it is not known what is, nothing may.
         state.book.may_cross = instrument.status == Status::Halted;
         state.book.book.set_reference(instrument.tick_size, instrument.lot_size);
@@ -296,8 +297,7 @@ fn is_other(instrument: &Instrument) -> bool {
 
 fn emit(cx: &mut Context, origin: Origin, instrument: &Instrument, from: i64, to: Option<i64>) {
     let symbol = cx.batches.intern(&instrument.symbol);
-    let subject =
-        Subject { id: InstrumentId::NONE, exchange: instrument.exchange, symbol, conversion: Conversion::None };
+    let subject = Subject::unfollowed(instrument.exchange, symbol);
     let key = cx.key(subject, origin, NO_TIMES, flags::LAST, 1);
     if cx.batches.instrument(&key, instrument, from, to).is_err() {
         cx.counters.rows_out_of_range += 1;

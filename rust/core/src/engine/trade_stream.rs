@@ -122,7 +122,10 @@ impl TradeStream {
         let mut trades = std::mem::take(&mut cx.trades);
         trades.clear();
         let outcome = match taken(decode(self.scales, &mut trades)) {
-            Ok(()) => self.take(cx, subject, origin, head.kind, &trades.rows, &trades.texts, flags::LAST),
+            Ok(()) => {
+                trades.rows.iter_mut().for_each(|row| row.on(subject.is_combo));
+                self.take(cx, subject, origin, head.kind, &trades.rows, &trades.texts, flags::LAST)
+            }
             Err(outcome) => outcome,
         };
         cx.trades = trades;
@@ -174,7 +177,8 @@ impl TradeStream {
         let mut copy = std::mem::take(&mut cx.trades);
         copy.clear();
         if let Decoded::Event(()) = decode(self.scales, &mut copy) {
-            for row in &copy.rows {
+            for row in &mut copy.rows {
+                row.on(subject.is_combo);
                 let Ok(trade) = &row.trade else { continue };
                 let (of, says) = ((cx.stream_of_trades(), row.last), TradeSays::of(trade));
                 self.samples.compare(cx, subject, origin, of, &row.last, &says, &self.carriers);
@@ -190,10 +194,11 @@ impl TradeStream {
         cx: &mut Context,
         subject: Subject,
         origin: Origin,
-        row: &TradeRow,
+        mut row: TradeRow,
         texts: &Texts,
         last_flag: u8,
     ) -> Outcome {
+        row.on(subject.is_combo);
         if row.has_ids() && !self.takes_kind(cx, subject, origin, EventKind::Trade) {
             return Outcome::Ignored(IgnoreReason::OtherTradeSource);
         }
@@ -201,7 +206,7 @@ impl TradeStream {
         if row.has_ids() {
             self.samples.hear(cx, &mut self.carriers, origin.conn);
         }
-        self.take(cx, subject, origin, EventKind::Trade, std::slice::from_ref(row), texts, last_flag)
+        self.take(cx, subject, origin, EventKind::Trade, std::slice::from_ref(&row), texts, last_flag)
     }
 
     /// Takes the decoded trades of one message: those that are known already are left out one by one. The last one
@@ -403,8 +408,9 @@ impl TradeStream {
         subject: Subject,
         origin: Origin,
         ids: (i64, i64),
-        page: &TradeRows,
+        page: &mut TradeRows,
     ) -> Option<i64> {
+        page.rows.iter_mut().for_each(|row| row.on(subject.is_combo));
         let within = |row: &&TradeRow| row.has_ids() && ids.0 <= row.first && row.last <= ids.1;
         let mut waiting: Option<(RowKey, Trade)> = None;
         let mut highest = None;

@@ -8,8 +8,7 @@ use super::super::{Engine, NO_TIMES, find};
 use super::Meter;
 use crate::arbiter::score::LOST_NS;
 use crate::batch::ConnectionRow;
-use crate::instrument::Conversion;
-use crate::symbol::{ConnId, InstrumentId};
+use crate::symbol::ConnId;
 
 /// Bytes of a host's name that are kept.
 const HOST_BYTES: usize = 256;
@@ -92,7 +91,7 @@ fn write(cx: &mut Context, connection: &Connection, close_reason: Option<&str>) 
     cx.ledger.carry_over(connection.id);
     let origin = Origin { ts_recv: now.wall, suspect: 0, conn: connection.id };
     let (exchange, symbol) = (cx.config.venue.word(), cx.no_symbol);
-    let subject = Subject { id: InstrumentId::NONE, exchange, symbol, conversion: Conversion::None };
+    let subject = Subject::unfollowed(exchange, symbol);
     let mut key = cx.key(subject, origin, NO_TIMES, crate::table::flags::LAST, 1);
     key.exchange = cx.config.venue.into();
     let Context { ledger, batches, counters, .. } = cx;

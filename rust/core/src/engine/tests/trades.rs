@@ -115,6 +115,47 @@ fn what_is_no_trade_is_ignored_with_its_reason_and_leaves_no_hole() {
     assert!(world.rows(Table::Gaps, &GAPS).is_empty());
 }
 
+/// Deribit §2: names of combos are free-form. What is listed as something else is no combo, whatever it is called.
+#[test]
+fn a_trade_is_one_of_a_combo_where_the_instrument_is_listed_as_one_and_by_its_name_only_where_it_is_not_listed() {
+    let listed = |name: &str, kind: &str| {
+        format!(r#"{{"instrument_name":"{name}","kind":"{kind}","instrument_type":"linear","state":"open"}}"#)
+    };
+    let rows = [
+        listed("BTC-SPREAD", "future_combo"),
+        listed("PRED-X", "prediction"),
+        listed("PRED-YES-25DEC26", "prediction"),
+        r#"{"instrument_name":"BTC-ODD","kind":null}"#.to_owned(),
+    ];
+    let url = "https://www.deribit.com/api/v2/public/get_instruments?currency=any";
+    let mut world = World::replaying_at(Venue::Deribit, 1);
+    world.reply(None, url, 200, &format!(r#"{{"jsonrpc":"2.0","result":[{}]}}"#, rows.join(",")));
+    let natives = ["BTC-SPREAD", "PRED-X", "PRED-YES-25DEC26", "BTC-ODD", "BTC-FS-25DEC26_PERP", "BTC-NEW"];
+    for native in natives {
+        let even = deribit_trade(native, 2, T0, "").replace(r#""price":92294.5"#, r#""price":0.0"#);
+        let leg = deribit_trade(native, 3, T0, r#","combo_trade_id":"43""#);
+        world.frame(A, &deribit_trades(native, &[deribit_trade(native, 1, T0, ""), even, leg]));
+    }
+    let mixed: Vec<String> = natives.iter().map(|native| deribit_trade(native, 4, T0, "")).collect();
+    world.frame(A, &deribit_trades("future.any", &mixed));
+    let told = world.rows(Table::Trades, &["symbol", "trade_id", "condition"]);
+    let of = |native: &str| -> Vec<String> {
+        let own = told.iter().filter_map(|row| row.strip_prefix(&format!("{native}|")));
+        own.map(str::to_owned).collect()
+    };
+    for native in natives {
+        match native {
+            // The price of a combo is a difference of prices.
+            "BTC-SPREAD" | "BTC-FS-25DEC26_PERP" => {
+                assert_eq!(of(native), ["ETH-1|combo", "ETH-2|combo", "ETH-3|combo", "ETH-4|combo"], "{native}");
+            }
+            _ => assert_eq!(of(native), ["ETH-1|regular", "ETH-3|combo_leg", "ETH-4|regular"], "{native}"),
+        }
+    }
+    assert_eq!(world.count("/rows/ignored/zero_price_or_size"), 4);
+    assert!(world.rows(Table::Gaps, &GAPS).is_empty());
+}
+
 // Fault: N01, N02
 #[test]
 fn a_disconnect_is_one_gap_a_stream_closed_with_what_was_missed() {

@@ -34,9 +34,11 @@ enum Terms<'a> {
     Future(&'a str),
     /// `25DEC26`, `100000` or `1d02`, `C` or `P`.
     Option(&'a str, &'a str, &'a str),
+    Combo,
 }
 
-/// `None` for the free-form names of combos and for what nobody can read.
+/// `None` for what nobody can read. Names of combos are free-form (§2): one is told apart where a code of letters stands
+/// behind the pair, and a day behind that.
 fn parse(native: &str) -> Option<Parts<'_>> {
     let mut parts = native.split('-');
     let pair = parts.next()?;
@@ -55,6 +57,7 @@ fn parse(native: &str) -> Option<Parts<'_>> {
         (Some(date), Some(strike), Some(right @ ("C" | "P")), None) if yymmdd(date).is_some() && is_strike(strike) => {
             Terms::Option(date, strike, right)
         }
+        (Some(code), Some(of), ..) if is_code(code) && begins_with_day(of) => Terms::Combo,
         _ => return None,
     };
     Some(Parts { base, quote, terms })
@@ -67,6 +70,16 @@ fn is_strike(text: &str) -> bool {
         Some((whole, fraction)) => is_number(whole) && is_number(fraction),
         None => is_number(text),
     }
+}
+
+/// `FS`, `PCOND`.
+fn is_code(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_uppercase())
+}
+
+/// `25DEC26_PERP`, `25DEC26`.
+fn begins_with_day(text: &str) -> bool {
+    text.split('_').next().is_some_and(|day| yymmdd(day).is_some())
 }
 
 /// `261205` of `5DEC26`: the exchange writes the day without a leading zero.
@@ -106,6 +119,7 @@ pub(super) fn name(native: &str) -> Name<'_> {
         Terms::Option(date, strike, right) => {
             (InstrumentKind::Option, format!("{}-{}-{}-{right}", pair(), dated(date), strike.replace('d', ".")))
         }
+        Terms::Combo => (InstrumentKind::Combo, native.to_owned()),
     };
     let is_inverse = quote.is_none() && matches!(terms, Terms::Perpetual | Terms::Future(_));
     Name {

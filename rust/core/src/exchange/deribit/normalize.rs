@@ -157,7 +157,7 @@ pub(super) struct TradeBody {
     pub(super) combo: Option<bool>,
     /// `combo_trade_id` is there.
     pub(super) combo_trade: Option<()>,
-    /// `legs` are there, which only the combo's own trade has, or the instrument is one by its name.
+    /// `legs` are there, which only the combo's own trade has.
     pub(super) legs: bool,
 }
 
@@ -190,7 +190,6 @@ impl TradeBody {
                 _ => skip_unknown(c, &[b"instrument_name", b"legs"])?,
             }
             if c.eat(b"}") {
-                body.legs |= is_combo(symbol);
                 return named.map(|()| body);
             }
             c.expect(b",")?;
@@ -218,14 +217,14 @@ impl TradeBody {
             liquidated: self.liquidation.flatten(),
             source: Source::Ws,
         };
-        // The price of a combo is a difference of prices: it may well be zero.
-        let is_priced = !price.is_zero() || trade.condition == Condition::Combo;
-        let trade = if is_priced && !size.is_zero() { Ok(trade) } else { Err(IgnoreReason::ZeroPriceOrSize) };
+        // Whether the price may be zero depends on the instrument: see `TradeRow::on`.
+        let trade = if size.is_zero() { Err(IgnoreReason::ZeroPriceOrSize) } else { Ok(trade) };
         Some(TradeRow { first: seq, last: seq, native: self.native, trade })
     }
 
-    /// What kind of trade it is (§3). A liquidation is one however it was brought about. A trade of a combo comes on the
-    /// combo and once more on each of its legs: there it names the combo's trade, or a combo that it is not.
+    /// What kind of trade it is (§3), as far as it says so itself. A liquidation is one however it was brought about. A trade
+    /// of a combo comes on the combo and once more on each of its legs: there it names the combo's trade, or a combo that
+    /// it is not.
     fn condition(&self) -> Condition {
         let is_combo = self.combo == Some(true) || self.legs;
         if self.liquidation.flatten().is_some() {
@@ -240,12 +239,6 @@ impl TradeBody {
             Condition::Regular
         }
     }
-}
-
-/// A combo by its name: what stands behind the pair is neither a day nor `PERPETUAL` (§2).
-pub(super) fn is_combo(name: &str) -> bool {
-    let behind = name.split('-').nth(1);
-    behind.is_some_and(|part| part != "PERPETUAL" && part.starts_with(|c: char| c.is_ascii_alphabetic()))
 }
 
 /// Maker, taker or both (§3).

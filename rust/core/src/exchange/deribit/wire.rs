@@ -2,7 +2,7 @@
 
 use xtrader_scan::Exact;
 
-use super::normalize::{QuoteBody, TickerBody, TradeBody, book_head, fraction, is_combo, liquidated, size_after};
+use super::normalize::{QuoteBody, TickerBody, TradeBody, book_head, fraction, liquidated, size_after};
 use super::peek::{Feed, book_key, quote_key, trades_key};
 use crate::decimal::Decimal;
 use crate::event::{Bbo, BookHead, DecodedLevels, EventTimes, Scales, StateRows, TextRange, TradeRows};
@@ -186,7 +186,7 @@ pub(super) fn trades(
             block_legs: row.integer_or_none("block_trade_leg_count")?,
             combo: text("combo_id")?.map(|combo| combo == name),
             combo_trade: row.get("combo_trade_id").map(|_| ()),
-            legs: row.get("legs").is_some() || is_combo(name),
+            legs: row.get("legs").is_some(),
         };
         out.rows.push(body.row().ok_or(RejectReason::Schema)?);
     }

@@ -38,9 +38,14 @@ fn a_name_tells_kind_and_unit() {
         ("BTC-25DEC26-100000-C", Some(InstrumentKind::Option), Conversion::None),
         ("BTC_USDC", Some(InstrumentKind::Spot), Conversion::None),
         // The price of a spread divides nothing.
-        ("BTC-FS-25DEC26_PERP", None, Conversion::None),
-        ("BTC_USDC-FS-25DEC26_PERP", None, Conversion::None),
+        ("BTC-FS-25DEC26_PERP", Some(InstrumentKind::Combo), Conversion::None),
+        ("BTC_USDC-FS-25DEC26_PERP", Some(InstrumentKind::Combo), Conversion::None),
+        ("BTC-CS-25DEC26-100000_110000", Some(InstrumentKind::Combo), Conversion::None),
         ("BTC", None, Conversion::None),
+        // A name that nobody can read says nothing of what it is.
+        ("BTC-ODD", None, Conversion::None),
+        ("BTC-FS-PERP", None, Conversion::None),
+        ("BTC-FS2-25DEC26", None, Conversion::None),
     ] {
         let told = name(native);
         assert_eq!((told.kind, told.conversion), (kind, conversion), "{native}");
@@ -183,6 +188,11 @@ fn kinds_units_and_markets() {
     assert_eq!(row("BTC_USDC", "spot", "linear"), (K::Spot, spot, "BTCUSDC".into(), none));
     let combo = "BTC-FS-5DEC26_PERP";
     assert_eq!(row(combo, "future_combo", "reversed"), (K::Combo, deribit, combo.into(), none));
+    assert_eq!(
+        row(combo, "option", "linear"),
+        (K::Option, deribit, combo.into(), none),
+        "what is listed, not the name"
+    );
     assert_eq!(row("BTC-PERP-X", "future", ""), (K::Future, deribit, "BTC-PERP-X".into(), none));
     assert_eq!(row("BTC-CS-X", "option_combo", "linear"), (K::Combo, deribit, "BTC-CS-X".into(), none));
     assert_eq!(row("BTC-5DEC26", "event", "linear"), (K::Other, deribit, "BTC-5DEC26".into(), none));

@@ -147,10 +147,19 @@ fn a_trade_without_price_or_size_is_none_unless_it_is_a_combo_at_even_prices() {
         side: Some(Side::Buy),
         ..TradeBody::default()
     };
-    assert_eq!(body(0, 1).row().unwrap().trade, zero);
-    assert_eq!(body(1, 0).row().unwrap().trade, zero);
+    let on = |body: TradeBody, is_combo| {
+        let mut row = body.row().unwrap();
+        row.on(is_combo);
+        row.trade
+    };
+    let leg = TradeBody { combo_trade: Some(()), ..body(0, 1) };
+    assert_eq!([on(body(0, 1), false), on(body(1, 0), false), on(body(1, 0), true), on(leg, false)], [zero; 4]);
     let combo = TradeBody { combo: Some(true), ..body(0, 1) };
-    assert_eq!(combo.row().unwrap().trade.unwrap().condition, Condition::Combo);
+    for (body, is_combo) in [(combo, false), (body(0, 1), true), (leg, true)] {
+        assert_eq!(on(body, is_combo).unwrap().condition, Condition::Combo);
+    }
+    let block = TradeBody { block: Some(()), ..body(0, 1) };
+    assert_eq!(on(block, true).unwrap().condition, Condition::Block);
     assert!(TradeBody { side: None, ..body(1, 1) }.row().is_none());
 }
 
