@@ -489,6 +489,12 @@ impl Engine {
             }
             Ok(instrument) => {
                 cx.ledger.on_event(origin, row.times);
+                if unconverted::is_needed_for_state(cx, instrument.subject, row)
+                    && let Some(outcome) =
+                        unconverted::leave_out(cx, registry, instrument, origin, (stream, Some(row.feed)))
+                {
+                    return outcome;
+                }
                 let subject = instrument.subject;
                 instrument.states(stream).take(cx, subject, origin, row, is_last)
             }
@@ -829,7 +835,7 @@ fn admit<'i>(
         return Err(Outcome::Ignored(IgnoreReason::Ended));
     }
     if unconverted::is_needed(cx, state, stream)
-        && let Some(outcome) = unconverted::leave_out(cx, registry, state, origin, stream)
+        && let Some(outcome) = unconverted::leave_out(cx, registry, state, origin, (stream, None))
     {
         return Err(outcome);
     }

@@ -231,6 +231,24 @@ pub enum State {
     Liquidation(Liquidation),
 }
 
+impl State {
+    /// It says nothing but open interest, and that in the exchange's units alone.
+    #[must_use]
+    pub fn is_open_interest_alone(&self) -> bool {
+        match *self {
+            Self::Derivative(own) => {
+                let Derivative { open_interest, .. } = own;
+                open_interest.is_some() && own == Derivative { open_interest, ..Derivative::default() }
+            }
+            Self::Option(own) => {
+                let OptionState { open_interest, .. } = own;
+                open_interest.is_some() && own == OptionState { open_interest, ..OptionState::default() }
+            }
+            Self::Liquidation(_) => false,
+        }
+    }
+}
+
 /// One row of a message about the state of instruments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StateRow {

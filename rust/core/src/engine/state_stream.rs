@@ -19,8 +19,8 @@ pub(super) struct StateStream {
     /// Of liquidations, which have no order.
     copies: Copies,
     gap: Option<OpenGap>,
-    /// Of feeds that are silent while others speak.
-    silent: Vec<(u8, OpenGap)>,
+    /// Of feeds of which nothing is told while others speak.
+    untold: Vec<(u8, OpenGap)>,
     /// When each feed last spoke on each connection, fresh or not.
     spoke: Vec<(u8, ConnId, u64)>,
     pub carriers: Carriers,
@@ -33,7 +33,7 @@ impl StateStream {
             feeds: Vec::new(),
             copies: Copies::default(),
             gap: None,
-            silent: Vec::new(),
+            untold: Vec::new(),
             spoke: Vec::new(),
             carriers: Carriers::default(),
         }
@@ -67,8 +67,8 @@ impl StateStream {
         if let Some(gap) = self.gap.take() {
             gap.close(cx, subject, origin, Repaired::None);
         }
-        if let Some(at) = self.silent.iter().position(|(feed, _)| *feed == row.feed) {
-            self.silent.remove(at).1.close(cx, subject, origin, Repaired::None);
+        if let Some(at) = self.untold.iter().position(|(feed, _)| *feed == row.feed) {
+            self.untold.remove(at).1.close(cx, subject, origin, Repaired::None);
         }
         let key = cx.key(subject, origin, row.times, if is_last { flags::LAST } else { 0 }, 1);
         let written = match &row.state {
@@ -157,16 +157,25 @@ impl StateStream {
     /// A feed is silent that should speak, on every connection that carries it: a gap until it does, whatever comes of the
     /// others. Of a stream that has a gap nothing more is missing.
     pub(super) fn suspend_feed(&mut self, cx: &mut Context, subject: Subject, origin: Origin, feed: u8) {
-        if self.gap.is_none() && self.silent.iter().all(|(silent, _)| *silent != feed) {
-            let finding = Finding::silent();
-            self.silent.push((feed, OpenGap::open(cx, subject, origin, self.stream, finding, &self.carriers)));
+        self.open_feed(cx, subject, origin, feed, Finding::silent());
+    }
+
+    /// A row of a feed is left out, since nobody can convert it: it speaks, and has a gap until a row of it is told.
+    pub(super) fn leave_out(&mut self, cx: &mut Context, subject: Subject, origin: Origin, feed: u8) {
+        self.note(origin.conn, feed, cx.now.at.mono);
+        self.open_feed(cx, subject, origin, feed, Finding::unconverted());
+    }
+
+    fn open_feed(&mut self, cx: &mut Context, subject: Subject, origin: Origin, feed: u8, finding: Finding) {
+        if self.gap.is_none() && self.untold.iter().all(|(untold, _)| *untold != feed) {
+            self.untold.push((feed, OpenGap::open(cx, subject, origin, self.stream, finding, &self.carriers)));
         }
     }
 
     /// Nobody asks for the states any more.
     pub(super) fn end(&mut self, cx: &mut Context, subject: Subject, origin: Origin) {
-        let silent = std::mem::take(&mut self.silent).into_iter().map(|(_, gap)| gap);
-        for gap in self.gap.take().into_iter().chain(silent) {
+        let untold = std::mem::take(&mut self.untold).into_iter().map(|(_, gap)| gap);
+        for gap in self.gap.take().into_iter().chain(untold) {
             gap.close(cx, subject, origin, Repaired::None);
         }
         self.copies.end(cx);

@@ -2,7 +2,7 @@
 //!
 //! Where reference data cover the instrument's market, it is one of its kind that they do not explain (a new type, a new
 //! listing, a contradiction in itself): its rows are left out, counted, and named by a gap that is open until the first
-//! row after it is explained. A book counts in the exchange's own units: it is followed all the same, and its rows go on
+//! row after it is explained: of states the first of the feed whose open interest it was. A book counts in the exchange's own units: it is followed all the same, and its rows go on
 //! with the whole of it as soon as they can. Where nothing covers its market, everything of it would be left out: that is
 //! for the user to decide, but for a session of ours, which asks for the reference data itself.
 
@@ -11,6 +11,7 @@ use super::gaps::Finding;
 use super::instrument::InstrumentState;
 use super::registry::Registry;
 use crate::config::{ConfigError, SizeUnit, Stream};
+use crate::event::StateRow;
 use crate::instrument::Conversion;
 use crate::report::{IgnoreReason, Outcome};
 
@@ -35,7 +36,13 @@ pub(super) fn taken_by_book(cx: &Context, subject: Subject) -> Outcome {
     if is_needed_for(cx, subject) { LEFT_OUT } else { Outcome::Accepted }
 }
 
-/// States have no sizes but open interest, which comes in base units where it comes at all (OKX §5).
+/// Whether a row of states is nothing but open interest in contracts: one that says more is told without it.
+#[inline]
+pub(super) fn is_needed_for_state(cx: &Context, subject: Subject, row: &StateRow) -> bool {
+    is_needed_for(cx, subject) && row.state.is_open_interest_alone()
+}
+
+/// States have no sizes but open interest, of which each row is judged by itself.
 fn counts_contracts(stream: Stream) -> bool {
     match stream {
         Stream::Trades | Stream::L2 | Stream::Bbo | Stream::Liquidations | Stream::L2Top => true,
@@ -50,7 +57,7 @@ pub(super) fn leave_out(
     registry: &Registry,
     state: &mut InstrumentState,
     origin: Origin,
-    stream: Stream,
+    (stream, feed): (Stream, Option<u8>),
 ) -> Option<Outcome> {
     let market = state.subject.exchange;
     // A name that nobody can parse is of no market: no reference data that are missing would explain it.
@@ -59,6 +66,9 @@ pub(super) fn leave_out(
         cx.fault.get_or_insert(ConfigError::MissingReference { exchange, symbol });
     } else if stream == Stream::L2 {
         return None;
+    } else if let Some(feed) = feed {
+        let subject = state.subject;
+        state.states(stream).leave_out(cx, subject, origin, feed);
     } else {
         state.suspend(cx, origin, stream, Finding::unconverted());
     }

@@ -211,6 +211,63 @@ fn what_carries_no_size_needs_no_conversion() {
     assert_eq!(world.rows(Table::Derivatives, &["open_interest"]).last().map(String::as_str), Some("555.5"));
 }
 
+/// OKX §5: `oi` counts contracts; `oiCcy` is not always there.
+fn open_interest(native: &str, oi: &str, ts: i64) -> String {
+    let kind = if native.ends_with("-C") { "OPTION" } else { "SWAP" };
+    okx_state("open-interest", json!({"instType": kind, "instId": native, "oi": oi, "ts": (T0 + ts).to_string()}))
+}
+
+#[test]
+fn open_interest_that_nobody_can_convert_is_left_out_and_is_one_gap_until_a_row_of_it_is_told() {
+    let (native, option) = ("NEW-USDT-SWAP", "NEW-USD-261225-100000-C");
+    let mut listed = okx_swap("BTC", "USDT", "live");
+    let call = json!({"instType": "OPTION", "instId": "BTC-USD-261225-100000-C", "ctVal": "0.01", "ctMult": "1",
+        "ctValCcy": "BTC", "settleCcy": "BTC", "uly": "BTC-USD", "state": "live"});
+    let mut world = recording();
+    tell(&mut world, &[listed.clone(), call]);
+    let mark = |ts: i64| json!({"instType": "SWAP", "instId": native, "markPx": "1", "ts": (T0 + ts).to_string()});
+    world.frame(A, &open_interest(native, "5000", 0));
+    let since = world.now.wall;
+    // What else is told of it is told, and ends no gap of another feed.
+    world.pass_ms(1);
+    world.frame(A, &okx_state("mark-price", mark(1)));
+    world.frame(A, &open_interest(native, "6000", 2));
+    world.frame(A, &open_interest(option, "6000", 2));
+    assert_eq!(world.rows(Table::Derivatives, &["mark_price", "open_interest"]), ["1|"]);
+    assert_eq!(world.count("/frames/ignored/no_reference"), 3);
+    let named = world.rows(Table::Gaps, &["symbol", "stream", "cause", "evidence", "ts_detected", "ts_resumed"]);
+    let option_since = world.now.wall;
+    assert_eq!(
+        named,
+        [
+            format!("NEWUSDT|derivatives|overflow|shell|{since}|"),
+            format!("NEWUSD-261225-100000-C|options|overflow|shell|{option_since}|"),
+        ]
+    );
+    listed["instId"] = native.into();
+    tell(&mut world, &[okx_swap("BTC", "USDT", "live"), listed]);
+    world.pass_ms(1);
+    world.frame(A, &okx_state("mark-price", mark(3)));
+    assert_eq!(world.rows(Table::Gaps, &["gap_id"]).len(), 2, "nothing of it came yet");
+    world.frame(A, &open_interest(native, "7000", 4));
+    assert_eq!(world.rows(Table::Derivatives, &["open_interest"]), ["", "", "70"]);
+    let closed = world.rows(Table::Gaps, &["symbol", "ts_resumed"]).pop();
+    assert_eq!(closed, Some(format!("NEWUSDT|{}", world.now.wall)));
+}
+
+#[test]
+fn open_interest_of_a_market_that_nothing_tells_of_is_the_end_unless_it_is_wanted_as_sent() {
+    let mut world = recording();
+    world.frame(A, &open_interest("BTC-USD-SWAP", "5000", 0));
+    let fault = world.engine.fault().map(ToString::to_string).unwrap_or_default();
+    assert!(fault.contains("okx-swap:BTC-USD-SWAP") && fault.contains("--size-unit native"), "{fault}");
+    assert!(world.rows(Table::Derivatives, &["open_interest"]).is_empty());
+    let mut world = World::replaying_at(Venue::Okx, 1);
+    world.frame(A, &open_interest("BTC-USD-SWAP", "5000", 0));
+    assert_eq!(world.engine.fault(), None);
+    assert_eq!(world.rows(Table::Derivatives, &["open_interest"]), ["5000"]);
+}
+
 #[test]
 fn one_new_listing_among_liquidations_costs_only_its_own_rows() {
     let mut world = recording();
