@@ -384,14 +384,7 @@ impl BookStream {
         if self.sync.opens_epoch(diff) {
             // Nothing is missing: the exchange counts anew, and says so.
             self.stats.sequence_resets += 1;
-            self.carriers.restart_race();
-            let finding = Finding::new(GapCause::IdReset, GapEvidence::Chain);
-            OpenGap::open(cx, subject, origin, Stream::L2, finding, &self.carriers).close(
-                cx,
-                subject,
-                origin,
-                Repaired::None,
-            );
+            self.name_fall(cx, subject, origin);
         }
         self.sync.applied(diff);
         self.stats.accepted += 1;
@@ -404,6 +397,15 @@ impl BookStream {
             }
         }
         self.emit(cx, subject, origin, head, levels, Source::Ws);
+    }
+
+    /// The exchange counts anew, and the book goes on.
+    #[cold]
+    fn name_fall(&mut self, cx: &mut Context, subject: Subject, origin: Origin) {
+        self.carriers.restart_race();
+        let finding = Finding::new(GapCause::IdReset, GapEvidence::Chain);
+        let gap = OpenGap::open(cx, subject, origin, Stream::L2, finding, &self.carriers);
+        gap.close(cx, subject, origin, Repaired::None);
     }
 
     /// Tells what the book has taken, and ends the gap with the first row of the whole that is written.
@@ -539,6 +541,9 @@ impl BookStream {
                 Broken::Crossed => RejectReason::Crossed,
                 Broken::Range => RejectReason::Range,
             });
+        }
+        if self.sync.lies_below(id, head.times.event) {
+            self.name_fall(cx, subject, origin);
         }
         self.sync.channel_snapshot_taken(id, head.times.event, origin.conn);
         self.attempts = 0;

@@ -74,6 +74,20 @@ fn a_break_is_one_gap_and_one_request_and_the_snapshot_closes_it() {
 
 // Fault: X05, X21
 #[test]
+fn a_whole_book_below_the_live_one_is_a_new_epoch_and_named() {
+    let mut world = synced();
+    update(&mut world, (10, 15), &[("100.0", "1")], 0);
+    world.frame(A, &okx_book("BTC-USDT", (-1, 3), T0 + 20, BIDS, ASKS, 0));
+    world.frame(A, &okx_book("BTC-USDT", (3, 5), T0 + 21, BIDS, &[], 0));
+    assert_eq!(world.rows(Table::L2, &["is_snapshot", "last_id"]), ["true|10", "false|15", "true|3", "false|5"]);
+    assert_eq!(gaps(&mut world), [("id_reset".to_owned(), true)]);
+    // The same book once more, as one that is asked for anew, is none.
+    world.frame(A, &okx_book("BTC-USDT", (-1, 5), T0 + 22, BIDS, ASKS, 0));
+    assert_eq!(gaps(&mut world).len(), 1);
+}
+
+// Fault: X05, X21
+#[test]
 fn in_a_recording_ids_may_have_fallen_while_connections_came_and_went_untold() {
     for (silent_ms, is_behind) in [(1_000, false), (59_000, false), (61_000, true)] {
         let mut world = World::replaying_at(Venue::Okx, 2);
