@@ -143,6 +143,8 @@ reasons! {
         Crossed = "crossed",
         /// The book's checksum is another than the frame's.
         Checksum = "checksum",
+        /// Reference data that name nothing where they named something before.
+        NothingListed = "nothing_listed",
     }
 }
 

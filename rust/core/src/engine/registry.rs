@@ -26,6 +26,18 @@ struct Known {
     since: i64,
 }
 
+/// What a request was answered with.
+#[derive(Default)]
+struct Answered {
+    /// The last good reply named these.
+    listed: HashSet<String>,
+    /// Replies in a row, since, that named nothing.
+    empty: u32,
+}
+
+/// So many of them in a row are believed: an exchange that is being restarted may know of nothing for a while.
+const EMPTY_BELIEVED: u32 = 8;
+
 /// See the module.
 #[derive(Default)]
 pub(super) struct Registry {
@@ -33,7 +45,7 @@ pub(super) struct Registry {
     /// Under which symbols.
     pub names: Names,
     /// What each request was answered with last: what it no longer names is no longer listed.
-    told: HashMap<String, HashSet<String>, foldhash::fast::FixedState>,
+    told: HashMap<String, Answered, foldhash::fast::FixedState>,
     /// Requests for reference data that are on their way.
     pub awaited: usize,
     /// Monotonic time of the last fetch before its time.
@@ -61,6 +73,19 @@ impl Registry {
     /// Whether this request has been answered.
     pub(super) fn has_told(&self, url: &str) -> bool {
         self.told.contains_key(url)
+    }
+
+    /// What a request is answered with, unless that is nothing where there was something before.
+    fn believed(&mut self, url: &str, told: Vec<Instrument>) -> Result<Vec<Instrument>, RejectReason> {
+        if told.is_empty()
+            && let Some(before) = self.told.get_mut(url).filter(|before| !before.listed.is_empty())
+        {
+            before.empty += 1;
+            if before.empty < EMPTY_BELIEVED {
+                return Err(RejectReason::NothingListed);
+            }
+        }
+        Ok(told)
     }
 
     /// Tells an instrument its name, tick, lot and unit, where they are known. True where the name or the unit is another
@@ -215,7 +240,7 @@ impl Engine {
         told: Result<Vec<Instrument>, RejectReason>,
         retry_after_ms: u64,
     ) -> ReplyOutcome {
-        let told = match told {
+        let told = match told.and_then(|told| self.registry.believed(url, told)) {
             Ok(told) => told,
             Err(reason) => {
                 self.registry.failed = self.registry.failed.max(Some(retry_after_ms));
@@ -261,14 +286,10 @@ impl Engine {
     /// What the same request named before and no longer does.
     fn no_longer_listed(&mut self, url: &str, told: &[Instrument]) -> Vec<Instrument> {
         let now: HashSet<String> = told.iter().map(|i| i.native_symbol.clone()).collect();
-        let before = match self.registry.told.get_mut(url) {
-            Some(told) => std::mem::replace(told, now.clone()),
-            None => {
-                self.registry.told.insert(url.to_owned(), now);
-                return Vec::new();
-            }
-        };
+        let before = self.registry.told.insert(url.to_owned(), Answered { listed: now.clone(), empty: 0 });
+        let Some(before) = before else { return Vec::new() };
         let mut gone: Vec<Instrument> = before
+            .listed
             .difference(&now)
             .filter_map(|native| self.registry.get(native))
             .filter(|instrument| instrument.status != Status::Closed)

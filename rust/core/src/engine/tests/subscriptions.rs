@@ -1,10 +1,12 @@
 //! What is subscribed: names at once, the rest by the reference data, and what the reference data become.
 
+use super::exchange::VENUES;
 use super::frames::{
     T0, binance_instruments, deribit_instruments, deribit_trade, deribit_trades, okx_instruments, okx_spot, okx_swap,
     okx_trade,
 };
-use super::harness::{A, World, agg_trade, live_config};
+use super::harness::{A, World, agg_trade, all_rows, live_config};
+use super::replay::replay;
 use crate::config::{ConfigError, EngineConfig, SizeUnit, Stream};
 use crate::engine::{Action, Command};
 use crate::symbol::{ConnId, Venue};
@@ -188,6 +190,55 @@ fn reference_data_that_fail_are_asked_for_again_while_names_flow_and_nothing_is_
     assert!(world.requests("exchangeInfo").is_empty(), "it is fetched hourly from then on");
     world.pass_ms(1_000);
     assert_eq!(world.requests("exchangeInfo").len(), 1);
+}
+
+/// The reference data of a venue, with two instruments or none.
+fn listed(venue: Venue, is_empty: bool) -> String {
+    let rows = [okx_spot("BTC", "USDT", "live"), okx_spot("ETH", "USDT", "live")];
+    match venue {
+        Venue::Okx => okx_instruments(if is_empty { &[] } else { &rows }),
+        Venue::Deribit => deribit_instruments(if is_empty { &[] } else { &["BTC_USDC", "ETH_USDC"] }),
+        _ => binance_instruments(if is_empty { &[] } else { &[("BTCUSDT", "TRADING"), ("ETHUSDT", "TRADING")] }),
+    }
+}
+
+/// An exchange that is being restarted may know of nothing for a while. One that says so again and again is believed.
+#[test]
+fn a_good_reply_that_names_nothing_any_more_closes_nothing_until_it_has_been_said_eight_times_in_a_row() {
+    for venue in VENUES {
+        let market = if venue == Venue::Deribit { "deribit-spot:*" } else { "*USDT" };
+        let config = live_config(venue, &[market], &[Stream::Trades]);
+        let mut world = World::new(EngineConfig { reference_interval_s: 3_600, ..config });
+        world.pass_ms(0);
+        let n = world.tell_reference(200, &listed(venue, false));
+        world.connect_all();
+        let closed = |world: &mut World| {
+            let rows = world.rows(Table::Instruments, &["status"]);
+            rows.iter().filter(|status| *status == "closed").count()
+        };
+        let refused = |world: &World| world.count("/replies/rejected/nothing_listed");
+        world.pass_ms(3_600_000);
+        for said in 1..=7 {
+            assert_eq!(world.tell_reference(200, &listed(venue, true)), n, "{venue:?}, the {said}th time");
+            assert_eq!((refused(&world), closed(&mut world)), (said * n as u64, 0), "{venue:?}");
+            // Asked again long before it is due.
+            world.pass_ms(30_000);
+        }
+        // What is there again makes forgotten what was not.
+        world.tell_reference(200, &listed(venue, false));
+        for _ in 1..=7 {
+            world.pass_ms(3_600_000);
+            world.tell_reference(200, &listed(venue, true));
+        }
+        assert_eq!((refused(&world), closed(&mut world)), (14 * n as u64, 0), "{venue:?}");
+        world.pass_ms(3_600_000);
+        world.tell_reference(200, &listed(venue, true));
+        assert_eq!((refused(&world), closed(&mut world)), (14 * n as u64, 2), "{venue:?}");
+        let mut again = replay(&mut world);
+        again.rows(Table::Trades, &["symbol"]);
+        assert_eq!(all_rows(&again.batches, Table::Instruments), all_rows(&world.batches, Table::Instruments));
+        assert_eq!(again.counters(), world.counters(), "{venue:?}");
+    }
 }
 
 #[test]
