@@ -79,6 +79,9 @@ class Stream:
         Raises:
             TimeoutError: there was none within `timeout`.
             StreamError: the stream failed.
+
+        Warns:
+            XTraderWarning: an exchange refuses something while the stream runs: it is asked again, and all else goes on.
         """
         return self._native.wait(timeout)
 

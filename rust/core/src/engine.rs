@@ -88,6 +88,10 @@ pub struct Engine {
     resolved: bool,
     /// Symbols that were added before that: should they not be listed, they wait until they are.
     added: Vec<String>,
+    /// A channel was granted once, so that what is asked for is right.
+    was_granted: bool,
+    /// The last login was refused.
+    login_refused: bool,
     /// Wall time of the next full-book rows.
     checkpoint_at: Option<i64>,
     /// Monotonic time of the oldest row in an open batch.
@@ -641,6 +645,11 @@ impl Engine {
     /// The next thing wanted from the shell.
     pub fn poll_action(&mut self) -> Option<Action> {
         self.cx.actions.pop_front()
+    }
+
+    /// The next thing that the owner should know, though it hinders nothing else.
+    pub fn poll_warning(&mut self) -> Option<String> {
+        self.cx.warnings.pop_front()
     }
 
     /// When [`Input::Timeout`] is due, if nothing else comes before.

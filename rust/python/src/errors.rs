@@ -1,5 +1,8 @@
 //! The one place where an error of the engine or of a shell becomes a Python exception.
 
+use std::ffi::CString;
+
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyType;
@@ -30,6 +33,18 @@ python_errors! {
     simulated = "SimulatorError",
     stored = "StoreError",
     stream = "StreamError",
+}
+
+/// An `xtrader.XTraderWarning`, as if of the line that asked for the next batch.
+///
+/// # Errors
+/// The warning itself, where warnings are errors.
+pub fn warn(py: Python<'_>, message: String) -> PyResult<()> {
+    static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    let class = CLASS.import(py, "xtrader.errors", "XTraderWarning")?;
+    // A text of the exchange has its control characters escaped.
+    let message = CString::new(message).map_err(PyValueError::new_err)?;
+    PyErr::warn(py, class, &message, 2)
 }
 
 /// An error of a replay.

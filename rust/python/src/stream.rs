@@ -61,6 +61,7 @@ impl Stream {
                 Next::Batch(batch) => return Ok(Some(Batch(batch))),
                 Next::Closed => return Ok(None),
                 Next::Failed(error) => return Err(errors::live(py, &error)),
+                Next::Warning(warning) => errors::warn(py, warning)?,
                 Next::TimedOut => py.check_signals()?,
             }
             if deadline.is_some_and(|at| Instant::now() >= at) {
@@ -72,23 +73,14 @@ impl Stream {
     /// The next batch if there is one, else `None` and the descriptor becomes readable when it is time to ask again.
     fn poll(&self, py: Python<'_>) -> PyResult<Option<Batch>> {
         self.silence().map_err(PyOSError::new_err)?;
-        let polled = {
-            let mut pending = locked(&self.pending);
-            let mut next = pending.take().unwrap_or_else(|| {
-                let live = Arc::clone(self.live());
-                Box::pin(async move { live.next().await })
-            });
-            let polled = next.as_mut().poll(&mut Context::from_waker(&self.waker));
-            if polled.is_pending() {
-                *pending = Some(next);
+        loop {
+            match self.poll_next() {
+                Poll::Pending | Poll::Ready(Next::TimedOut) => return Ok(None),
+                Poll::Ready(Next::Batch(batch)) => return Ok(Some(Batch(batch))),
+                Poll::Ready(Next::Warning(warning)) => errors::warn(py, warning)?,
+                Poll::Ready(Next::Closed) => return Err(PyStopAsyncIteration::new_err(())),
+                Poll::Ready(Next::Failed(error)) => return Err(errors::live(py, &error)),
             }
-            polled
-        };
-        match polled {
-            Poll::Pending | Poll::Ready(Next::TimedOut) => Ok(None),
-            Poll::Ready(Next::Batch(batch)) => Ok(Some(Batch(batch))),
-            Poll::Ready(Next::Closed) => Err(PyStopAsyncIteration::new_err(())),
-            Poll::Ready(Next::Failed(error)) => Err(errors::live(py, &error)),
         }
     }
 
@@ -130,6 +122,19 @@ impl Stream {
 impl Stream {
     fn live(&self) -> &Arc<LiveStream> {
         self.live.as_ref().expect("taken in drop alone")
+    }
+
+    fn poll_next(&self) -> Poll<Next> {
+        let mut pending = locked(&self.pending);
+        let mut next = pending.take().unwrap_or_else(|| {
+            let live = Arc::clone(self.live());
+            Box::pin(async move { live.next().await })
+        });
+        let polled = next.as_mut().poll(&mut Context::from_waker(&self.waker));
+        if polled.is_pending() {
+            *pending = Some(next);
+        }
+        polled
     }
 
     /// Takes what the bell has rung so far. Before a poll: what rings after it is for the next one.

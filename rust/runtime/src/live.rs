@@ -66,6 +66,8 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 pub enum Next {
     /// Rows of one table.
     Batch(Batch),
+    /// What the owner should know, though it hinders nothing else: what an exchange refuses while it runs.
+    Warning(String),
     /// Nothing within the time given.
     TimedOut,
     /// The stream was stopped, and everything it held has been read.
@@ -332,6 +334,7 @@ impl Drop for LiveStream {
 fn next(taken: Taken) -> Next {
     match taken {
         Taken::Batch(batch) => Next::Batch(batch),
+        Taken::Warning(warning) => Next::Warning(warning),
         Taken::Nothing => Next::TimedOut,
         Taken::Closed => Next::Closed,
         Taken::Failed(Failure::Died(why)) => Next::Failed(RuntimeError::Failed(why)),

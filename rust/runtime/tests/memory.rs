@@ -167,7 +167,7 @@ fn drain(streams: &[LiveStream], time: Duration) -> (Vec<Sample>, usize) {
         for stream in streams {
             match stream.next_batch(Duration::from_millis(2)) {
                 Next::Batch(batch) => rows += batch.rows.num_rows(),
-                Next::TimedOut => {}
+                Next::TimedOut | Next::Warning(_) => {}
                 Next::Failed(error) => panic!("{error}"),
                 Next::Closed => panic!("closed"),
             }

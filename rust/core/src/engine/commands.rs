@@ -244,12 +244,19 @@ impl Engine {
     pub(super) fn end_closed(&mut self) {
         let silence = self.cx.config.deadlines.stream_silence_ms;
         let since = self.cx.now.at.mono.saturating_sub(silence.saturating_mul(NS_PER_MS.unsigned_abs()));
-        let Self { instruments, registry, .. } = self;
+        let Self { instruments, registry, connections, .. } = self;
+        let in_use = || connections.iter().filter(|connection| connection.is_in_use());
+        // Whatever was refused has not spoken since, nor will.
+        let is_asked_for = |id: InstrumentId| {
+            let mut channels = in_use().flat_map(|connection| &connection.channels).filter(|channel| !channel.refused);
+            channels.any(|channel| channel.serves.iter().any(|(served, _)| *served == id))
+        };
         let is_closed = |native: &str| registry.get(native).is_some_and(|listed| listed.status == Status::Closed);
         let mut silent = Vec::new();
         let mut speaks = false;
         for state in instruments.iter_mut().filter(|state| !state.has_ended && is_closed(&state.native)) {
-            if Stream::ALL.into_iter().any(|stream| state.seen(stream).is_some_and(|seen| seen > since)) {
+            let has_spoken = Stream::ALL.into_iter().any(|stream| state.seen(stream).is_some_and(|seen| seen > since));
+            if has_spoken && is_asked_for(state.subject.id) {
                 speaks = true;
             } else {
                 silent.push(state.subject.id);

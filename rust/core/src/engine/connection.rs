@@ -114,6 +114,10 @@ pub(super) struct Connection {
     /// The exchange refused something without saying what: from then on one request waits for the answer to another, so
     /// that the next such refusal is of that one.
     is_careful: bool,
+    /// Channels that were refused or put off and are to be asked for again, when, and how often that has not helped.
+    again: Vec<String>,
+    again_due: u64,
+    tries: u32,
     /// Why the engine itself closed it.
     closing: Option<GapCause>,
     /// The exchange announced its end: coming back needs no backoff.
@@ -169,6 +173,9 @@ impl Connection {
             tokens: (0, 0),
             flushing: false,
             is_careful: false,
+            again: Vec::new(),
+            again_due: 0,
+            tries: 0,
             closing: None,
             announced: false,
         }
@@ -267,7 +274,7 @@ impl Connection {
             self.tokens = (u64::from(limits.request_burst), now);
         }
         for channel in &mut self.channels {
-            *channel = Channel { refused: channel.refused, ..channel.anew() };
+            *channel = Channel { refused: channel.refused, put_off: channel.put_off, ..channel.anew() };
         }
         self.state = State::Up;
         if !cx.live {
@@ -338,12 +345,54 @@ impl Connection {
         }
     }
 
-    /// Asks again for what was refused: it may be served by now.
+    /// Asks at once for what was refused: it may be served by now.
     pub(super) fn ask_refused(&mut self, cx: &mut Context) {
         let refused = self.channels.iter().filter(|channel| channel.refused);
         let names: Vec<String> = refused.map(|channel| channel.name.clone()).collect();
         if !names.is_empty() {
+            self.again.retain(|name| !names.contains(name));
             self.subscribe(cx, names);
+        }
+    }
+
+    /// Asks later, with backoff, for what was refused. Were each asked for by itself, that would take half of the requests
+    /// that the exchange allows, so that whatever else there is to ask finds room.
+    pub(super) fn ask_refused_later(&mut self, cx: &mut Context, names: &[String]) {
+        let waiting = self.again.len().saturating_add(names.len()) as u64;
+        let floor = limits(cx).request_every_ms.saturating_mul(2).saturating_mul(waiting);
+        self.ask_later(cx, names, floor);
+    }
+
+    /// Asks for channels later, with backoff; after `floor` milliseconds at least.
+    fn ask_later(&mut self, cx: &mut Context, names: &[String], floor: u64) {
+        if names.is_empty() {
+            return;
+        }
+        let mut delay = floor;
+        if self.again.is_empty() {
+            delay = cx.backoff_ms(self.tries, floor);
+            self.tries = self.tries.saturating_add(1);
+            self.again_due = 0;
+        }
+        let new = names.iter().filter(|name| !self.again.contains(name)).cloned().collect::<Vec<_>>();
+        self.again.extend(new);
+        let due = cx.now.at.mono.saturating_add(delay.saturating_mul(NS_PER_MS.unsigned_abs()));
+        self.again_due = self.again_due.max(due);
+        cx.timers.arm(self.again_due, Timer::Again(self.id, self.session));
+    }
+
+    /// It is time to ask again, unless that was put off further.
+    pub(super) fn on_again_timeout(&mut self, cx: &mut Context, session: u64) {
+        if self.is_in_session(session) && self.again_due <= cx.now.at.mono {
+            let names = std::mem::take(&mut self.again);
+            self.subscribe(cx, names);
+        }
+    }
+
+    /// Channels were granted: unless others are still refused, the next refusal is the first.
+    pub(super) fn on_served(&mut self) {
+        if self.channels.iter().all(|channel| !channel.refused && channel.put_off.is_none()) {
+            self.tries = 0;
         }
     }
 
@@ -446,6 +495,7 @@ impl Connection {
         self.state = State::Down;
         self.waiting.clear();
         self.asked.clear();
+        self.again.clear();
         self.flushing = false;
         let too_much = down.reason == DownReason::Closed && matches!(down.code, Some(1008 | 1013));
         let floor = down.retry_after_ms.unwrap_or(if too_much { PENALTY_MS } else { 0 });
@@ -518,8 +568,9 @@ impl Connection {
         id.is_none_or(|id| self.asked.iter().any(|request| request.id == id))
     }
 
-    /// The exchange has no time for a request now: it, or the one channel, is asked for again when the limit allows.
-    pub(super) fn on_put_off(&mut self, cx: &mut Context, id: Option<u64>, channel: Option<&str>) {
+    /// The exchange has no time for a request now: it, or the one channel, is asked for again, with backoff and when the
+    /// limit allows. Yields what has been put off for so long that it should have spoken by now.
+    pub(super) fn on_put_off(&mut self, cx: &mut Context, id: Option<u64>, channel: Option<&str>) -> Vec<String> {
         let names = match channel {
             Some(channel) if self.is_owed(id) => {
                 self.drop_asked(channel);
@@ -527,11 +578,19 @@ impl Connection {
             }
             _ => match self.take_meant(id) {
                 Some(request) => request.channels,
-                None => return,
+                None => return Vec::new(),
             },
         };
-        *self.tokens(cx) = (0, cx.now.at.mono);
-        self.subscribe(cx, names);
+        let now = cx.now.at.mono;
+        *self.tokens(cx) = (0, now);
+        self.ask_later(cx, &names, 0);
+        let first_data = cx.config.deadlines.first_data_ms.saturating_mul(NS_PER_MS.unsigned_abs());
+        let meant = self.channels.iter_mut().filter(|channel| names.contains(&channel.name));
+        let overdue = meant.filter_map(|channel| {
+            let since = *channel.put_off.get_or_insert(now);
+            (now.saturating_sub(since) >= first_data).then(|| channel.name.clone())
+        });
+        overdue.collect()
     }
 
     /// A request, or one channel of it, was refused. One that asked for several and is refused whole is asked for again

@@ -23,6 +23,9 @@ use crate::time::{NS_PER_MS, Stamp};
 /// 2009-01-03, when the first of all blocks was made: no event of a crypto exchange is older.
 const EARLIEST_EVENT: i64 = 1_230_940_800 * 1_000_000_000;
 
+/// Warnings that may wait for the owner.
+const MOST_WARNINGS: usize = 64;
+
 /// The input being taken.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Now {
@@ -123,6 +126,8 @@ pub(super) struct Context {
     pub top_armed: bool,
     /// Why the engine cannot go on.
     pub fault: Option<ConfigError>,
+    /// What the owner should know, the oldest first.
+    pub warnings: VecDeque<String>,
     /// The empty text, for rows of no instrument.
     pub no_symbol: SymbolId,
     pub recovery: Recovery,
@@ -173,6 +178,7 @@ impl Context {
             recheck_reference: false,
             top_armed: false,
             fault: None,
+            warnings: VecDeque::new(),
             no_symbol,
             recovery: Recovery::default(),
             conflicts: VecDeque::new(),
@@ -264,6 +270,13 @@ impl Context {
         self.requests.insert(request, purpose);
         self.actions.push_back(Action::Http { request, url: rest.url, weight: rest.weight });
         request
+    }
+
+    /// Tells the owner what the exchange refuses. Nobody may be listening.
+    pub(super) fn warn(&mut self, what: String) {
+        if self.warnings.len() < MOST_WARNINGS {
+            self.warnings.push_back(format!("{} refuses {what}; everything else goes on", self.config.venue.id()));
+        }
     }
 
     /// Arms a timer `ms` milliseconds from now.

@@ -7,9 +7,9 @@ use super::probe::{is_ahead, position};
 use super::replacement::Why;
 use super::timers::Timer;
 use super::{Engine, find, own_origin};
-use crate::config::{ConfigError, Stream};
+use crate::config::Stream;
 use crate::exchange::{Answer, Beat, Protocol, RestTold, with_protocol};
-use crate::report::{IgnoreReason, Outcome, escape};
+use crate::report::{IgnoreReason, Outcome};
 use crate::symbol::{ConnId, InstrumentId};
 use crate::table::GapCause;
 use crate::time::NS_PER_MS;
@@ -43,6 +43,11 @@ impl Engine {
                     let settled = connection.on_ack_timeout(&mut self.cx, id);
                     connection.go_on(&mut self.cx);
                     self.settle_channels(conn, settled, 0, "the exchange left the channel out of its answers");
+                }
+            }
+            Timer::Again(conn, session) => {
+                if let Some(connection) = find(&mut self.connections, conn) {
+                    connection.on_again_timeout(&mut self.cx, session);
                 }
             }
             Timer::Watch(conn, session) => self.on_watch_timeout(conn, session),
@@ -370,22 +375,28 @@ impl Engine {
                 let settled = connection.on_granted_one(id, &channel);
                 self.settle_channels(conn, settled, 0, "");
             }
-            Answer::Refused { id, channel, code, .. } if P::is_passing(code) => {
+            Answer::Refused { id, channel, code, text } if P::is_passing(code, !cx.config.login) => {
                 if connection.is_login(id) {
                     connection.close(cx, GapCause::Disconnect, "login put off");
                 } else {
-                    connection.on_put_off(cx, id, channel.as_deref());
+                    let overdue = connection.on_put_off(cx, id, channel.as_deref());
+                    self.settle_put_off(conn, &overdue, code, &text);
                 }
             }
             Answer::Refused { id, code, text, .. } if connection.is_login(id) => {
-                let exchange = cx.config.venue.id();
-                cx.fault.get_or_insert(ConfigError::Refused { exchange, text: escape(&text), code });
+                if self.was_granted {
+                    connection.close(cx, GapCause::Disconnect, "login refused");
+                }
+                self.refuse_login(code, &text);
             }
             Answer::Refused { id, channel, code, text } => {
                 let settled = connection.on_refused(cx, id, channel.as_deref());
                 self.settle_channels(conn, settled, code, &text);
             }
-            Answer::LoggedIn { .. } => connection.on_logged_in(cx),
+            Answer::LoggedIn { .. } => {
+                self.login_refused = false;
+                connection.on_logged_in(cx);
+            }
             Answer::Beat(Beat::Alive) => connection.on_alive(),
             Answer::Beat(Beat::Wanted(text)) => connection.answer(cx, text),
             Answer::Closing => {

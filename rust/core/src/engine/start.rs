@@ -79,6 +79,8 @@ impl Engine {
             registry: Registry::default(),
             resolved: false,
             added: Vec::new(),
+            was_granted: false,
+            login_refused: false,
             reader: WireReader::default(),
             isa: Isa::best(),
             checkpoint_at: None,

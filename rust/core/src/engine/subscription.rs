@@ -14,6 +14,9 @@ use crate::table::{GapCause, GapEvidence, Status};
 /// How often the time between two attempts to wake a silent channel doubles.
 const MOST_DOUBLINGS: u32 = 6;
 
+/// So many channels are named in a warning.
+const MOST_NAMED: usize = 5;
+
 /// A channel that a connection carries, and what it is for. One may serve several streams (Deribit `ticker`) and
 /// several instruments (an index).
 #[derive(Clone, Debug)]
@@ -26,6 +29,8 @@ pub(super) struct Channel {
     pub is_granted: bool,
     /// The exchange has refused it.
     pub refused: bool,
+    /// Since when the exchange has had no time for it.
+    pub put_off: Option<u64>,
     /// Something new of it came at this time, and has not come on this connection since.
     pub behind: Option<u64>,
     /// It was asked for anew, because others brought what did not come here.
@@ -36,7 +41,17 @@ pub(super) struct Channel {
 
 impl Channel {
     fn new(name: String, serves: Vec<(InstrumentId, Stream)>) -> Self {
-        Self { name, serves, asked: None, is_granted: false, refused: false, behind: None, is_mute: false, strikes: 0 }
+        Self {
+            name,
+            serves,
+            asked: None,
+            is_granted: false,
+            refused: false,
+            put_off: None,
+            behind: None,
+            is_mute: false,
+            strikes: 0,
+        }
     }
 
     /// By how much longer than at first it is waited for: it doubles with every time that asking anew did not help.
@@ -92,11 +107,11 @@ impl Engine {
     /// The reference data is complete: names that are not listed are an error, patterns become instruments, what has
     /// been listed since is subscribed, and what was refused is asked for again.
     pub(super) fn resolve(&mut self) {
-        for connection in &mut self.connections {
-            connection.ask_refused(&mut self.cx);
-        }
         if let Err(error) = self.try_resolve() {
             self.cx.fault.get_or_insert(error);
+        }
+        for connection in &mut self.connections {
+            connection.ask_refused(&mut self.cx);
         }
     }
 
@@ -272,45 +287,90 @@ impl Engine {
         ))
     }
 
-    /// What an answer to a subscription leaves to be done.
+    /// What an answer to a subscription leaves to be done. As long as nothing has ever been granted, a refusal of everything
+    /// means that something wrong was asked for; later it is of the moment: what is refused is asked for again, and
+    /// everything else goes on.
     pub(super) fn settle_channels(&mut self, conn: ConnId, settled: Settled, code: i64, text: &str) {
-        let mut newly = Vec::new();
-        {
-            let Self { connections, instruments, .. } = self;
-            let Some(connection) = find(connections, conn) else { return };
-            for channel in &mut connection.channels {
-                if settled.granted.contains(&channel.name) {
-                    channel.refused = false;
-                    channel.is_granted = true;
-                    // From here on nothing is missing on it, however quiet the stream is.
-                    for (id, stream) in &channel.serves {
-                        if let Some(state) = instruments.get(*id) {
-                            state.join(&self.cx, *stream, conn);
-                        }
-                    }
-                } else if settled.refused.contains(&channel.name) && !std::mem::replace(&mut channel.refused, true) {
-                    newly.push(channel.clone());
-                    self.cx.counters.refused_channels += 1;
+        let Self { connections, instruments, .. } = self;
+        let Some(connection) = find(connections, conn) else { return };
+        for channel in connection.channels.iter_mut().filter(|channel| settled.granted.contains(&channel.name)) {
+            if channel.refused || channel.put_off.is_some() {
+                channel.asked = Some(self.cx.now.at.mono);
+            }
+            (channel.refused, channel.put_off, channel.is_granted) = (false, None, true);
+            self.was_granted |= !channel.serves.is_empty();
+            // From here on nothing is missing on it, however quiet the stream is.
+            for (id, stream) in &channel.serves {
+                if let Some(state) = instruments.get(*id) {
+                    state.join(&self.cx, *stream, conn);
                 }
             }
         }
-        if newly.is_empty() {
-            return;
+        connection.on_served();
+        connection.ask_refused_later(&mut self.cx, &settled.refused);
+        let missing = self.refuse(conn, &settled.refused);
+        let is_hopeless = |channel: &Channel| channel.refused || channel.serves.is_empty();
+        if !missing.is_empty() && !self.was_granted && self.all_channels().all(is_hopeless) {
+            let exchange = self.cx.config.venue.id();
+            self.cx.fault.get_or_insert(ConfigError::Refused { exchange, text: escape(text), code });
+        } else {
+            self.tell_refused(&missing, code, text);
+        }
+    }
+
+    /// The exchange has had no time for these for so long that something is missing.
+    pub(super) fn settle_put_off(&mut self, conn: ConnId, overdue: &[String], code: i64, text: &str) {
+        let missing = self.refuse(conn, overdue);
+        self.tell_refused(&missing, code, text);
+    }
+
+    /// Channels that the exchange does not serve: their streams say so themselves. Yields those that nobody carries from now
+    /// on.
+    fn refuse(&mut self, conn: ConnId, refused: &[String]) -> Vec<Channel> {
+        let mut newly = Vec::new();
+        let Some(connection) = find(&mut self.connections, conn) else { return newly };
+        for channel in connection.channels.iter_mut().filter(|channel| refused.contains(&channel.name)) {
+            if !std::mem::replace(&mut channel.refused, true) {
+                newly.push(channel.clone());
+                self.cx.counters.refused_channels += 1;
+            }
         }
         // Of a channel that another connection carries nothing is missing, nor of a notice.
         newly.retain(|refused| !refused.serves.is_empty());
         newly.retain(|refused| !self.all_channels().any(|channel| channel.name == refused.name && !channel.refused));
         let origin = own_origin(&self.cx);
-        // Nothing will come: the streams say so themselves.
         for (id, stream) in newly.iter().flat_map(|channel| channel.serves.iter().copied()) {
             if let Some(state) = self.instruments.get(id) {
                 let finding = Finding::new(GapCause::Silence, GapEvidence::Shell);
                 state.suspend(&mut self.cx, origin, stream, finding);
             }
         }
-        if !newly.is_empty() && self.all_channels().all(|channel| channel.refused || channel.serves.is_empty()) {
+        newly
+    }
+
+    /// Warns of what is refused. Whatever is listed no more ends.
+    fn tell_refused(&mut self, missing: &[Channel], code: i64, text: &str) {
+        if missing.is_empty() {
+            return;
+        }
+        let names: Vec<&str> = missing.iter().map(|channel| channel.name.as_str()).collect();
+        let (first, more) = names.split_at(names.len().min(MOST_NAMED));
+        let more = if more.is_empty() { String::new() } else { format!(" and {} more", more.len()) };
+        self.cx.warn(format!("{}{more}: {} (code {code}); asked for again", first.join(", "), escape(text)));
+        if self.was_granted {
+            // It may be listed no more.
+            self.cx.recheck_reference = true;
+            self.end_closed();
+        }
+    }
+
+    /// A login is refused: wrong credentials, unless everything has been granted with them before.
+    pub(super) fn refuse_login(&mut self, code: i64, text: &str) {
+        if !self.was_granted {
             let exchange = self.cx.config.venue.id();
             self.cx.fault.get_or_insert(ConfigError::Refused { exchange, text: escape(text), code });
+        } else if !std::mem::replace(&mut self.login_refused, true) {
+            self.cx.warn(format!("the login: {} (code {code}); tried again", escape(text)));
         }
     }
 

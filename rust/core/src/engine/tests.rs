@@ -22,6 +22,7 @@ mod peers;
 mod quotes;
 mod reader;
 mod recovery;
+mod refusals;
 mod refused;
 mod replacement;
 mod replay;

@@ -27,6 +27,8 @@ pub(super) enum Timer {
     Age(ConnId, u64),
     /// SUBSCRIBE should have been answered.
     Ack(ConnId, u64),
+    /// What was refused or put off is asked for again; in this session.
+    Again(ConnId, u64),
     /// Streams should have spoken, or have not for long; of this session of the connection.
     Watch(ConnId, u64),
     /// A connection should have spoken; in this session.

@@ -225,9 +225,9 @@ impl Protocol for Deribit {
         route::blank_secrets(frame)
     }
 
-    /// §6: too many requests; the engine's queue is full.
-    fn is_passing(code: i64) -> bool {
-        matches!(code, 10028 | 10047)
+    /// §6: too many requests; the engine's queue is full; what is open to all is not while anonymous load is shed.
+    fn is_passing(code: i64, is_anonymous: bool) -> bool {
+        matches!(code, 10028 | 10047) || code == 13009 && is_anonymous
     }
 
     fn read_answer(frame: &[u8]) -> Option<Answer> {

@@ -234,7 +234,7 @@ impl Protocol for Okx {
     }
 
     /// §1: too frequent; internal, to be tried again.
-    fn is_passing(code: i64) -> bool {
+    fn is_passing(code: i64, _is_anonymous: bool) -> bool {
         matches!(code, 60014 | 64007)
     }
 

@@ -214,8 +214,9 @@ pub trait Protocol {
         None
     }
 
-    /// The code of a refusal says that the exchange has no time now, and nothing of what was asked for.
-    fn is_passing(_code: i64) -> bool {
+    /// The code of a refusal says that the exchange has no time now (for who is not logged in), and nothing of what was
+    /// asked for.
+    fn is_passing(_code: i64, _is_anonymous: bool) -> bool {
         false
     }
 

@@ -22,6 +22,8 @@ pub trait Drive: Send + 'static {
     fn command(&mut self, at: Stamp, command: &Command) -> Result<(), ConfigError>;
     /// See [`Engine::poll_action`].
     fn poll_action(&mut self) -> Option<Action>;
+    /// See [`Engine::poll_warning`].
+    fn poll_warning(&mut self) -> Option<String>;
     /// See [`Engine::next_timeout`].
     fn next_timeout(&self) -> Option<Stamp>;
     /// See [`Engine::poll_batch`].
@@ -51,6 +53,10 @@ impl Drive for Engine {
 
     fn poll_action(&mut self) -> Option<Action> {
         Engine::poll_action(self)
+    }
+
+    fn poll_warning(&mut self) -> Option<String> {
+        Engine::poll_warning(self)
     }
 
     fn next_timeout(&self) -> Option<Stamp> {

@@ -106,7 +106,7 @@ impl Outlet {
                     ended += 1;
                     failed = Some(why);
                 }
-                batch @ Taken::Batch(_) => return batch,
+                taken @ (Taken::Batch(_) | Taken::Warning(_)) => return taken,
             }
         }
         match failed {

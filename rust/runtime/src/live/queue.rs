@@ -16,11 +16,16 @@ use super::options::Policy;
 use super::outlet::Bell;
 use super::sys;
 
+/// Warnings that may wait for the consumer.
+const MOST_WARNINGS: usize = 64;
+
 /// What the consumer gets.
 #[derive(Debug)]
 pub enum Taken {
     /// Rows.
     Batch(Batch),
+    /// What the owner should know, though it hinders nothing.
+    Warning(String),
     /// Nothing yet.
     Nothing,
     /// Nothing any more.
@@ -58,6 +63,8 @@ struct State {
     batches: usize,
     max_bytes_seen: usize,
     end: Option<End>,
+    /// They do not wait behind batches, nor are they dropped with them.
+    warnings: VecDeque<String>,
     gaps: Gaps,
     /// Receive time of the last row of each table that was let in, and that went out.
     last_in: [Option<i64>; Table::ALL.len()],
@@ -88,6 +95,7 @@ impl Queue {
             batches: 0,
             max_bytes_seen: 0,
             end: None,
+            warnings: VecDeque::new(),
             gaps,
             last_in: [None; Table::ALL.len()],
             last_out: [None; Table::ALL.len()],
@@ -129,7 +137,17 @@ impl Queue {
         self.bell.ring();
     }
 
-    /// Takes the oldest batch, without waiting.
+    /// Tells the owner something. Of a consumer that takes nothing so many are kept.
+    pub fn warn(&self, warning: String) {
+        let mut state = self.lock();
+        if state.warnings.len() < MOST_WARNINGS {
+            state.warnings.push_back(warning);
+        }
+        drop(state);
+        self.bell.ring();
+    }
+
+    /// Takes what there is to know, else the oldest batch, without waiting.
     pub fn try_take(&self) -> Taken {
         let taken = self.lock().take();
         if matches!(taken, Taken::Batch(_)) && self.wanted.swap(false, Ordering::AcqRel) {
@@ -244,6 +262,9 @@ impl State {
     }
 
     fn take(&mut self) -> Taken {
+        if let Some(warning) = self.warnings.pop_front() {
+            return Taken::Warning(warning);
+        }
         loop {
             match self.entries.pop_front() {
                 Some(Entry::Batch(batch, bytes)) => {

@@ -118,7 +118,7 @@ struct Slot {
     state: State,
     /// What its opening waits for, where this process must not open it yet.
     waiting: Waiting,
-    /// A login is on its way: lies over all that comes.
+    /// Once a login was sent: lies over all that comes, and over the words of every end.
     veil: Option<Veil>,
     flag: Arc<Flag>,
     waker: Waker,
@@ -458,6 +458,9 @@ impl<E: Drive> Shard<E> {
     fn settle(&mut self) {
         if self.engine.fault().is_some() {
             self.control.stop();
+        }
+        while let Some(warning) = self.engine.poll_warning() {
+            self.queue.warn(warning);
         }
         while let Some(action) = self.engine.poll_action() {
             self.carry_out(action);

@@ -111,6 +111,8 @@ pub struct Case {
     pub halted: &'static str,
     /// Instruments that are no longer served are refused, or left out of the answer; else acknowledged and silent.
     pub refuses: bool,
+    /// The simulator's fault with which it has no time for a request.
+    pub has_no_time: &'static str,
 }
 
 impl Case {
@@ -170,6 +172,7 @@ const BINANCE_FUTURES: Case = Case {
     others: &[("binance-futures:SOLUSDT", Subject { native: "SOLUSDT", key: "binance-futures:SOLUSDT" })],
     halted: "BREAK",
     refuses: false,
+    has_no_time: r#"{"kind":"too_many_requests"}"#,
 };
 
 const BINANCE_SPOT: Case = Case {
@@ -269,6 +272,7 @@ const OKX: Case = Case {
     ],
     halted: "suspend",
     refuses: true,
+    has_no_time: BINANCE_FUTURES.has_no_time,
 };
 
 const DERIBIT: Case = Case {
@@ -319,4 +323,6 @@ const DERIBIT: Case = Case {
     ],
     halted: "locked",
     refuses: true,
+    // §6: who is not logged in is turned away, and cut.
+    has_no_time: r#"{"kind":"shed_anonymous","seconds":3}"#,
 };

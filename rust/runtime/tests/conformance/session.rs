@@ -21,6 +21,7 @@ pub struct Session {
     pub simulator: Simulator,
     pub stream: LiveStream,
     pub tables: Tables,
+    pub warnings: Vec<String>,
     /// How long what one connection lacks is awaited from another.
     heal_window: Duration,
 }
@@ -75,7 +76,7 @@ impl Session {
         asked(&mut options);
         let heal_window = Duration::from_millis(options.engine.book.heal_window_ms);
         let stream = LiveStream::start(options)?;
-        Ok(Self { case, simulator, stream, tables: Tables::default(), heal_window })
+        Ok(Self { case, simulator, stream, tables: Tables::default(), warnings: Vec::new(), heal_window })
     }
 
     /// Reads until `done` says so.
@@ -104,6 +105,7 @@ impl Session {
     fn read(&mut self) -> Option<RuntimeError> {
         match self.stream.next_batch(Duration::from_millis(20)) {
             Next::Batch(batch) => self.tables.take(&batch),
+            Next::Warning(warning) => self.warnings.push(warning),
             Next::TimedOut => {}
             Next::Failed(error) => return Some(error),
             Next::Closed => panic!("closed"),

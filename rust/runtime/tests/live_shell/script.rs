@@ -150,6 +150,10 @@ impl Drive for Script {
         }
     }
 
+    fn poll_warning(&mut self) -> Option<String> {
+        None
+    }
+
     fn poll_action(&mut self) -> Option<Action> {
         self.actions.pop_front()
     }

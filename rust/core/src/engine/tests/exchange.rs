@@ -3,6 +3,8 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use serde_json::{Value, json};
+
 use super::frames::{
     T0, deribit_book, deribit_trade, deribit_trades, grants, okx_book, okx_trade, spot_depth, spot_snapshot,
 };
@@ -48,6 +50,25 @@ pub fn book(venue: Venue, prev: Option<i64>, id: i64) -> String {
     }
 }
 
+/// The refusal of a request.
+pub fn refusal(venue: Venue, id: &Value, code: i64) -> String {
+    match venue {
+        Venue::Okx => json!({"id": id, "event": "error", "code": code.to_string(), "msg": "no", "connId": "a"}),
+        Venue::Deribit => json!({"jsonrpc": "2.0", "id": id, "error": {"code": code, "message": "no"}}),
+        _ => json!({"error": {"code": code, "msg": "no"}, "id": id}),
+    }
+    .to_string()
+}
+
+/// The code that refuses what was asked for: no such channel (OKX §1), a bad request.
+pub fn refused(venue: Venue) -> i64 {
+    match venue {
+        Venue::Okx => 60_018,
+        Venue::Deribit => 11_050,
+        _ => 2,
+    }
+}
+
 /// One of its connections.
 #[derive(Clone, Copy, Debug)]
 pub struct Line {
@@ -74,6 +95,10 @@ pub struct Exchange {
     pub lifetime_ms: u64,
     /// It lets nobody in.
     pub is_closed: bool,
+    /// It refuses every request for its symbol, and every login, with this code.
+    pub refusal: Option<i64>,
+    /// What it replies to a request for reference data.
+    pub reference: Option<String>,
     /// Connections that get their grants and no trades.
     pub mute: Vec<ConnId>,
     /// The newest trade and state of the book.
@@ -105,27 +130,34 @@ impl Exchange {
         addresses: Vec<SocketAddr>,
         change: impl FnOnce(&mut EngineConfig),
     ) -> Self {
+        let mut exchange = Self { addresses, ..Self::waiting(venue, streams, change) };
+        exchange.serve();
+        exchange
+    }
+
+    /// As [`Self::new`], and it has not done anything that the engine wants.
+    pub fn waiting(venue: Venue, streams: &[Stream], change: impl FnOnce(&mut EngineConfig)) -> Self {
         let mut config = live_config(venue, &[symbol(venue)], streams);
         change(&mut config);
-        let mut exchange = Self {
+        Self {
             venue,
             world: World::new(config),
             lines: Vec::new(),
             limit: usize::MAX,
             lifetime_ms: u64::MAX,
             is_closed: false,
+            refusal: None,
+            reference: None,
             mute: Vec::new(),
             id: 1,
             opened: 0,
             cut: 0,
             asked: Vec::new(),
             probes: 0,
-            addresses,
+            addresses: Vec::new(),
             late_ms: |_| 0,
             on_its_way: Vec::new(),
-        };
-        exchange.serve();
-        exchange
+        }
     }
 
     /// Does whatever the engine wants, until it wants nothing.
@@ -171,16 +203,33 @@ impl Exchange {
             }
             Action::Send { conn, text } => self.on_request(conn, text),
             Action::Http { request, url, .. } => self.on_rest(request, &url),
-            Action::Login { .. } => {}
+            Action::Login { conn, request } => {
+                let granted = match self.venue {
+                    Venue::Okx => json!({"id": request.to_string(), "event": "login", "code": "0", "msg": ""}),
+                    _ => json!({"jsonrpc": "2.0", "id": request, "result": {"access_token": "*"}}),
+                };
+                let id = if self.venue == Venue::Okx { json!(request.to_string()) } else { json!(request) };
+                let answer = self.refusal.map_or_else(|| granted.to_string(), |code| refusal(self.venue, &id, code));
+                self.asked.push((conn, "login".to_owned()));
+                self.world.frame(conn, &answer);
+            }
         }
     }
 
     fn on_request(&mut self, conn: ConnId, text: String) {
+        let lower = text.to_lowercase();
+        let (is_end, is_own) = (lower.contains("unsubscribe"), lower.contains(&symbol(self.venue).to_lowercase()));
+        if is_own
+            && !is_end
+            && let Some(code) = self.refusal
+        {
+            let request: Value = serde_json::from_str(&text).expect("JSON");
+            self.asked.push((conn, text));
+            return self.world.frame(conn, &refusal(self.venue, &request["id"], code));
+        }
         for answer in grants(&text) {
             self.world.frame(conn, &answer);
         }
-        let lower = text.to_lowercase();
-        let (is_end, is_own) = (lower.contains("unsubscribe"), lower.contains(&symbol(self.venue).to_lowercase()));
         let trades = is_own && lower.contains("trade");
         let book = is_own && ["book", "depth"].iter().any(|word| lower.contains(word));
         self.asked.push((conn, text));
@@ -224,6 +273,9 @@ impl Exchange {
 
     fn on_rest(&mut self, request: RequestId, url: &str) {
         if url.contains("nstruments") || url.contains("exchangeInfo") {
+            if let Some(body) = self.reference.clone() {
+                self.world.reply(Some(request), url, 200, &body);
+            }
             return;
         }
         if url.contains("depth") && !url.contains("limit=5&") && !url.ends_with("limit=5") {

@@ -4,9 +4,9 @@
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::exchange::{Exchange, VENUES, book, symbol, trade};
+use super::exchange::{Exchange, VENUES, book, refusal, refused, symbol, trade};
 use super::frames::{T0, okx_trade};
 use super::harness::{World, live_config};
 use crate::config::{ConfigError, EngineConfig, Stream};
@@ -199,16 +199,6 @@ fn more_copies_than_the_exchange_allows_connections_are_refused_with_the_remedy(
     assert!(refused.contains("deribit allows 16 connections at once that are logged in by one key"), "{refused}");
 }
 
-/// The refusal of a request.
-fn refusal(venue: Venue, id: &Value) -> String {
-    match venue {
-        Venue::Okx => json!({"id": id, "event": "error", "code": "60018", "msg": "no", "connId": "a"}),
-        Venue::Deribit => json!({"jsonrpc": "2.0", "id": id, "error": {"code": 11050, "message": "bad_request"}}),
-        _ => json!({"error": {"code": 2, "msg": "Invalid request"}, "id": id}),
-    }
-    .to_string()
-}
-
 // Fault: X17
 #[test]
 fn a_channel_refused_on_one_connection_is_missing_only_where_no_other_carries_it() {
@@ -219,7 +209,7 @@ fn a_channel_refused_on_one_connection_is_missing_only_where_no_other_carries_it
             world.input(Input::ConnUp { conn, url: &url, link: Link::default() });
             let asked: Vec<Value> =
                 world.sent(conn).iter().filter_map(|text| serde_json::from_str(text).ok()).collect();
-            world.frame(conn, &refusal(venue, &asked.last().expect("a request")["id"]));
+            world.frame(conn, &refusal(venue, &asked.last().expect("a request")["id"], refused(venue)));
             world.actions.retain(|action| matches!(action, Action::Open { .. }));
         };
         refuse(&mut world);

@@ -89,7 +89,7 @@ impl Consumer {
                 self.announced = 0;
             }
             Taken::Nothing | Taken::Closed => return false,
-            Taken::Failed(why) => panic!("{why:?}"),
+            told @ (Taken::Failed(_) | Taken::Warning(_)) => panic!("{told:?}"),
         }
         true
     }
@@ -178,4 +178,20 @@ fn every_row_about_a_drop_has_a_key_of_its_own_before_what_is_missing() {
         keys.extend(ids.iter().copied().zip(rows.iter().copied()));
     }
     assert_eq!(keys, [(1, -2), (1, -1), (3, -4), (3, -3), (5, -6), (5, -5)]);
+}
+
+#[test]
+fn a_warning_waits_for_no_batch_and_outlives_the_end() {
+    for policy in [Policy::Block, Policy::DropOldest, Policy::DropNewest] {
+        let queue = queue(policy);
+        while queue.push(batch(1, 1_000)).is_ok() && queue.report()["dropped_batches"] == 0 {}
+        for n in 0..2 * MOST_WARNINGS {
+            queue.warn(n.to_string());
+        }
+        queue.close();
+        for n in 0..MOST_WARNINGS {
+            assert!(matches!(queue.try_take(), Taken::Warning(told) if told == n.to_string()));
+        }
+        assert!(matches!(queue.try_take(), Taken::Batch(_)), "{policy:?}");
+    }
 }
