@@ -65,6 +65,7 @@ conformance! {
         connections::an_announced_end_costs_nothing,
         connections::a_maintenance_is_one_outage,
         connections::a_login_opens_the_faster_books_and_a_wrong_one_fails,
+        connections::a_secret_that_comes_back_late_is_shown_nowhere,
         connections::a_market_that_stands_still_is_quiet_and_not_dead,
         connections::requests_and_upgrades_stay_under_the_limits,
         connections::an_exchange_that_moved_is_found_where_it_is,

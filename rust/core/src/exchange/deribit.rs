@@ -221,6 +221,11 @@ impl Protocol for Deribit {
         Some(route::login(credentials, id))
     }
 
+    #[inline]
+    fn begins_as_data(frame: &[u8]) -> bool {
+        route::begins_as_data(frame)
+    }
+
     fn blank_secrets(frame: &[u8]) -> Option<Vec<u8>> {
         route::blank_secrets(frame)
     }

@@ -233,6 +233,11 @@ impl Protocol for Okx {
         Some(route::login(credentials, wall, id))
     }
 
+    #[inline]
+    fn begins_as_data(frame: &[u8]) -> bool {
+        route::begins_as_data(frame)
+    }
+
     /// §1: too frequent; internal, to be tried again.
     fn is_passing(code: i64, _is_anonymous: bool) -> bool {
         matches!(code, 60014 | 64007)

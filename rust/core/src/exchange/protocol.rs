@@ -208,6 +208,13 @@ pub trait Protocol {
         None
     }
 
+    /// The frame begins as data of the market do, and nothing that the exchange says of a connection: whoever logs in looks
+    /// for secrets in all others.
+    #[inline]
+    fn begins_as_data(_frame: &[u8]) -> bool {
+        false
+    }
+
     /// The answer to a login without the secrets that the exchange makes for us (tokens); `None` where it carries none.
     /// Whoever logs in calls it before anybody else sees the frame, and blanks what it has sent itself.
     fn blank_secrets(_frame: &[u8]) -> Option<Vec<u8>> {

@@ -57,7 +57,7 @@ impl LoginSource {
     }
 }
 
-/// The request that logs in, and what lies over the connection until that is granted.
+/// The request that logs in, and what lies over the connection from then on.
 #[must_use]
 pub fn request(venue: Venue, credentials: &Credentials, wall: i64, id: u64) -> Option<(Veil, String)> {
     let login = with_protocol!(venue, P => P::login(credentials, wall, id))?;

@@ -373,10 +373,7 @@ impl<E: Drive> Shard<E> {
             let (stamp, source) = (socket.stamp(), socket.arrivals().source);
             match socket.step() {
                 Ok(Step::Message(payload)) => {
-                    let (shown, granted) = veil.as_ref().map_or((None, false), |veil| veil.admit(payload));
-                    if granted {
-                        *veil = None;
-                    }
+                    let shown = veil.as_ref().and_then(|veil| veil.frame(payload));
                     let payload = shown.as_deref().unwrap_or(payload);
                     self.engine.stamped_by(*conn, source);
                     self.engine.handle(stamp, Input::Frame { conn: *conn, payload });
@@ -416,7 +413,7 @@ impl<E: Drive> Shard<E> {
         }
         let conn = slot.conn;
         let mut down = down.clone();
-        if let Some(veil) = slot.veil.take() {
+        if let Some(veil) = &slot.veil {
             down.detail = veil.words(&down.detail);
         }
         slot.counts.last_down = Some(down.clone());
@@ -459,11 +456,11 @@ impl<E: Drive> Shard<E> {
         if self.engine.fault().is_some() {
             self.control.stop();
         }
-        while let Some(warning) = self.engine.poll_warning() {
-            self.queue.warn(warning);
-        }
         while let Some(action) = self.engine.poll_action() {
             self.carry_out(action);
+        }
+        while let Some(warning) = self.engine.poll_warning() {
+            self.queue.warn(warning);
         }
         while let Some(batch) = self.engine.poll_batch() {
             if self.blocked.is_empty() {

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::json;
+use xtrader_core::table::Table;
 use xtrader_runtime::live::{LiveOptions, LoginSource, Resolver};
 
 use crate::case::{Case, ProofOfLife};
@@ -304,4 +305,49 @@ pub fn a_login_opens_the_faster_books_and_a_wrong_one_fails(case: &'static Case)
     assert!(s.simulator.with_truth(|truth| truth.events_of(&faster).count() >= 10), "{faster}");
     let error = bad.unwrap().failure().to_string();
     assert!(error.contains("refused") && !error.contains("not-the-secret"), "{error}");
+}
+
+/// What an exchange says of a login long after it was granted, in a frame or in the words of a close, is recorded and told
+/// without the secrets that it quotes; and whoever was logged in is so again.
+// Fault: Z05
+pub fn a_secret_that_comes_back_late_is_shown_nowhere(case: &'static Case) {
+    let Some((speed, stream)) = case.login else { return };
+    let (key, secret) = ("canary-key-7f3a", "canary-secret-7f3a");
+    let file = std::env::temp_dir().join(format!("xtrader-late-{}-{}.login", case.venue.id(), std::process::id()));
+    std::fs::write(&file, json!({"key": key, "secret": secret, "passphrase": secret}).to_string()).unwrap();
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let account = json!([{"key": key, "secret": secret, "passphrase": secret, "tier": 9}]);
+    let mut s = Session::with(
+        case,
+        |config| config.accounts = serde_json::from_value(account).unwrap(),
+        |options| {
+            options.login = Some(LoginSource::File(file.clone()));
+            options.engine.depth_speed = speed;
+            options.engine.tables.extend([Table::Raw, Table::Connections]);
+        },
+    );
+    std::fs::remove_file(&file).unwrap();
+    s.until_live();
+    let stream = stream(case.subject().native);
+    let text = format!(r#"{{"event":"error","code":"60009","msg":"late: {key} and {secret}"}}"#);
+    s.inject(
+        json!({"kind": "malformed", "how": {"text": {"text": text}}, "before": true}),
+        json!({"stream": stream}),
+        json!({}),
+    );
+    s.until("the frame is recorded", |s| s.tables.payloads.iter().any(|text| text.contains("late: ***")));
+    let reason = format!("API key {key} was changed, {secret}");
+    s.inject(json!({"kind": "close", "code": 4007, "reason": reason}), json!({"family": case.family}), json!({}));
+    until_gaps_are_closed(&mut s);
+    s.until_live();
+    let ended = |text: &String| text.contains("API key ***") && text.contains(" was changed, ***");
+    s.until("the end is recorded and told", |s| {
+        s.tables.payloads.iter().any(ended) && s.tables.ends.iter().any(|(_, reason)| ended(reason))
+    });
+    let reasons = s.tables.ends.iter().map(|(_, reason)| reason);
+    let leaks: Vec<&String> = s.tables.payloads.iter().chain(reasons).filter(|text| text.contains("7f3a")).collect();
+    assert!(leaks.is_empty(), "{leaks:?}");
+    let report = s.report().to_string();
+    assert!(report.contains("was changed") && !report.contains("7f3a"), "{report}");
+    s.compare();
 }

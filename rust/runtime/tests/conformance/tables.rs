@@ -108,6 +108,8 @@ pub struct Tables {
     pub instruments: Vec<InstrumentRow>,
     /// Trades, quotes, samples of books, states and liquidations, whole.
     pub plain: Vec<PlainRow>,
+    /// Payloads of inputs that were recorded.
+    pub payloads: Vec<String>,
     /// Address and reason of each connection that has ended.
     pub ends: Vec<(String, String)>,
     /// How many rows a table has of a market and symbol.
@@ -143,6 +145,10 @@ impl Tables {
                     source: read.word("source", i),
                     key,
                 }),
+                Table::Raw => {
+                    let payload = read.column("payload").as_binary::<i32>().value(i);
+                    self.payloads.push(String::from_utf8_lossy(payload).into_owned());
+                }
                 Table::Trades => self.trades.push(read.trade(key, i)),
                 Table::Gaps => self.gaps.push(GapRow {
                     gap_id: read.value::<Int64Type>("gap_id", i),

@@ -131,6 +131,13 @@ pub(super) fn blank_secrets(frame: &[u8]) -> Option<Vec<u8>> {
     blanked
 }
 
+/// What comes on a channel, unless the exchange speaks of itself there.
+#[inline]
+pub(super) fn begins_as_data(frame: &[u8]) -> bool {
+    let channel = frame.strip_prefix(br#"{"jsonrpc":"2.0","method":"subscription","params":{"channel":""#);
+    channel.is_some_and(|channel| !channel.starts_with(b"platform_state") && !channel.starts_with(b"instrument."))
+}
+
 /// Reads an answer frame; `None` where it is none.
 pub(super) fn read_answer(frame: &[u8]) -> Option<Answer> {
     #[derive(Deserialize)]

@@ -6,6 +6,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use sha2::Sha256;
+use xtrader_scan::memchr;
 
 use super::families::{families_of, family_of};
 use super::instruments::index_of;
@@ -141,6 +142,15 @@ impl Argument {
         };
         Some(format!("{channel}:{}", of.unwrap_or_default()))
     }
+}
+
+/// `{"arg":{…},"data":[` or with an `action` between: an answer has an `event` there (§1).
+#[inline]
+pub(super) fn begins_as_data(frame: &[u8]) -> bool {
+    let Some(arg) = frame.strip_prefix(br#"{"arg":{"channel":""#) else { return false };
+    // The argument holds no braces.
+    let behind = memchr(b'}', arg).and_then(|end| arg.get(end..)).unwrap_or_default();
+    behind.starts_with(br#"},"data":["#) || behind.starts_with(br#"},"action":""#)
 }
 
 /// Reads an answer frame; `None` where it is none. Some errors name no channel, old answers no request.
