@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -295,6 +296,61 @@ def test_deribit_without_a_login_says_what_is_lost() -> None:
         with pytest.warns(xt.XTraderWarning, match="changed back within 100 ms is never seen"):
             xt.stream("deribit:BTC-PERPETUAL", endpoints=deribit.endpoints).close()
         xt.stream("deribit:BTC-PERPETUAL", depth_speed="100ms", endpoints=deribit.endpoints).close()
+
+
+def exchange_of_next(stream: xt.Stream) -> object:
+    batch = stream.next(timeout=10)
+    assert batch is not None
+    return batch.to_polars()["exchange"][0]
+
+
+@pytest.fixture
+def refused(simulator: xt.Simulator) -> Iterator[xt.Stream]:
+    """A stream of two exchanges, of which one has just come to refuse all that was asked of it."""
+    with xt.Simulator(exchange="deribit", symbols=["BTC-PERPETUAL"], book_levels=100) as deribit:
+        endpoints = {"binance-futures": simulator.endpoints, "deribit": deribit.endpoints}
+        stream = xt.stream(
+            BTC, "deribit:BTC-PERPETUAL", streams="trades", tables="trades", depth_speed="100ms", endpoints=endpoints
+        )
+        with stream:
+            while exchange_of_next(stream) != "deribit":
+                pass
+            deribit.inject("delist", target={"symbol": "BTC-PERPETUAL"})
+            deribit.inject("disconnect")
+            yield stream
+
+
+def read(stream: xt.Stream) -> None:
+    while stream.next(timeout=10) is not None:
+        pass
+
+
+@pytest.mark.fault("X17")
+def test_a_refusal_while_it_runs_is_a_warning_and_the_other_exchange_goes_on(refused: xt.Stream) -> None:
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        while not told:
+            assert refused.next(timeout=10) is not None
+    assert told[0].category is xt.XTraderWarning
+    assert "deribit refuses trades.BTC-PERPETUAL" in str(told[0].message)
+    assert told[0].filename == __file__
+    for _ in range(20):
+        assert exchange_of_next(refused) == "binance-futures"
+
+
+async def test_who_awaits_is_warned_too(refused: xt.Stream) -> None:
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        async for _ in refused:
+            if told:
+                break
+    assert "deribit refuses" in str(told[0].message)
+
+
+def test_a_warning_that_is_an_error_costs_no_batch(refused: xt.Stream) -> None:
+    with pytest.raises(xt.XTraderWarning, match="everything else goes on"):
+        read(refused)
+    assert refused.next(timeout=10) is not None
 
 
 @pytest.mark.fault("G08")

@@ -81,7 +81,7 @@ class Stream:
             StreamError: the stream failed.
 
         Warns:
-            XTraderWarning: an exchange refuses something while the stream runs: it is asked again, and all else goes on.
+            XTraderWarning: an exchange refuses something while the stream runs; it is asked again, all else goes on.
         """
         return self._native.wait(timeout)
 

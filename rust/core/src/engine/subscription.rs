@@ -356,7 +356,10 @@ impl Engine {
         let names: Vec<&str> = missing.iter().map(|channel| channel.name.as_str()).collect();
         let (first, more) = names.split_at(names.len().min(MOST_NAMED));
         let more = if more.is_empty() { String::new() } else { format!(" and {} more", more.len()) };
-        self.cx.warn(format!("{}{more}: {} (code {code}); asked for again", first.join(", "), escape(text)));
+        // What is silently left out of an answer has no code.
+        let code = if code == 0 { String::new() } else { format!(" (code {code})") };
+        let said = escape(text);
+        self.cx.warn(format!("{}{more}: {said}{code}; asked for again as long as it is listed", first.join(", ")));
         if self.was_granted {
             // It may be listed no more.
             self.cx.recheck_reference = true;
