@@ -398,6 +398,10 @@ class StreamConfig(Settings):
     """Bounds of REST."""
     reference_interval_s: int = Field(3600, ge=10, le=86_400)
     """Seconds between two fetches of the reference data while running, 10 to 86 400."""
+    open_interest_interval_s: int = Field(60, ge=0, le=3_600)
+    """Seconds between two requests for the open interest of an instrument of `derivatives`, where an exchange tells it
+    by REST alone (Binance USDⓈ-M), 1 to 3600; 0 asks for none. Each costs weight 1 of the exchange's 2400 a minute; so
+    many as would take more than half of that are spread over a longer time."""
     max_instruments: int = Field(65_536, ge=1, le=1 << 24)
     """Instruments that the engine may know, 1 to 16 777 216; more are ignored and counted."""
     seed: int | None = Field(None, ge=0, lt=1 << 64)
@@ -437,6 +441,7 @@ _ENGINE = (
     "l2_top",
     "deadlines",
     "reference_interval_s",
+    "open_interest_interval_s",
     "max_instruments",
 )
 
@@ -464,6 +469,7 @@ class StreamOptions(TypedDict, total=False):
     net: NetLimits | dict[str, int | str | Iterable[str] | None]
     rest: RestLimits | dict[str, int | None]
     reference_interval_s: int
+    open_interest_interval_s: int
     max_instruments: int
     seed: int | None
     pin_core: int | None

@@ -382,6 +382,11 @@ pub struct EngineConfig {
     /// Seconds between two fetches of the reference data while running, 10 … 86 400.
     #[serde(default = "default_reference_interval_s")]
     pub reference_interval_s: u64,
+    /// Seconds between two requests for the open interest of an instrument of `derivatives`, where an exchange tells it by
+    /// REST alone (Binance USDⓈ-M), 1 … 3600; 0 asks for none. Each costs weight 1 of the exchange's budget, of which so many
+    /// as would take more than half of it are spread over a longer time.
+    #[serde(default = "default_open_interest_interval_s")]
+    pub open_interest_interval_s: u64,
     /// Instruments that one engine may know; more are ignored and counted. 1 … 16 777 216.
     #[serde(default = "default_max_instruments")]
     pub max_instruments: usize,
@@ -402,6 +407,10 @@ const fn one() -> u16 {
 
 const fn default_reference_interval_s() -> u64 {
     3600
+}
+
+const fn default_open_interest_interval_s() -> u64 {
+    60
 }
 
 const fn default_max_instruments() -> usize {
@@ -623,6 +632,7 @@ impl EngineConfig {
             l2_top: TopLimits::default(),
             deadlines: Deadlines::default(),
             reference_interval_s: default_reference_interval_s(),
+            open_interest_interval_s: default_open_interest_interval_s(),
             max_instruments: default_max_instruments(),
         }
     }
@@ -642,7 +652,7 @@ impl EngineConfig {
     /// # Errors
     /// The first value that is out of its bounds, with its key and what it takes.
     pub fn check(&self) -> Result<(), ConfigError> {
-        let bounds: [(&'static str, u64, u64, u64, &'static str); 19] = [
+        let bounds: [(&'static str, u64, u64, u64, &'static str); 20] = [
             ("batch.max_rows", self.batch.max_rows as u64, 1, 1 << 20, "1 to 1048576 rows"),
             ("batch.max_bytes", self.batch.max_bytes as u64, 1 << 16, 1 << 30, "65536 to 1073741824 bytes"),
             ("batch.max_delay_ms", self.batch.max_delay_ms, 0, 60_000, "0 to 60000 ms"),
@@ -660,6 +670,7 @@ impl EngineConfig {
             ("l2_top.depth", self.l2_top.depth as u64, 1, 1000, "1 to 1000 levels"),
             ("l2_top.interval_ms", self.l2_top.interval_ms, 1, 3_600_000, "1 to 3600000 ms"),
             ("reference_interval_s", self.reference_interval_s, 10, 86_400, "10 to 86400 s"),
+            ("open_interest_interval_s", self.open_interest_interval_s, 0, 3_600, "0 (none) to 3600 s"),
             ("max_instruments", self.max_instruments as u64, 1, 1 << 24, "1 to 16777216 instruments"),
             ("connections", self.connections.into(), 1, 16, "1 to 16 connections"),
         ];

@@ -23,6 +23,7 @@ mod ledger;
 mod live;
 mod names;
 mod parking;
+mod polls;
 mod probe;
 mod quote_stream;
 mod raw;
@@ -566,6 +567,7 @@ impl Engine {
                 Timer::Top => self.on_top_timeout(),
                 Timer::Ledger => self.on_ledger_timeout(),
                 Timer::Scores => self.on_scores_timeout(),
+                Timer::Poll => self.on_poll_timeout(),
                 timer => self.on_judging_timeout(timer),
             }
         }

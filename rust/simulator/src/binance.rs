@@ -267,7 +267,7 @@ impl Venue for Binance {
         let depth = match depth {
             Depth::Wait => {
                 let (headers, body) = (Vec::new(), String::new());
-                return RestReply { status: 0, headers, body, snapshot_id: None, again: true };
+                return RestReply { status: 0, headers, body, snapshot_id: None, figures: Vec::new(), again: true };
             }
             Depth::Image(image) => Some(image),
             Depth::Unknown => None,

@@ -100,6 +100,7 @@ impl Venue for Deribit {
                     headers: Vec::new(),
                     body: String::new(),
                     snapshot_id: None,
+                    figures: Vec::new(),
                     again: true,
                 };
             }
@@ -121,7 +122,7 @@ impl Venue for Deribit {
         };
         let body = rpc::reply(None, &outcome, at_us);
         let headers = if status == 429 { vec![("Retry-After".to_owned(), "1".to_owned())] } else { Vec::new() };
-        RestReply { status, headers, body, snapshot_id: book_id, again: false }
+        RestReply { status, headers, body, snapshot_id: book_id, figures: Vec::new(), again: false }
     }
 
     fn error_body(&self, problem: &str) -> String {

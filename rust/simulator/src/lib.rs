@@ -61,7 +61,8 @@
 //!   Their ids are skipped by `f..l` of `@aggTrade`.
 //! * `!markPrice@arr` comes in two frames, of which neither is the universe: one also has a row of COIN-M (`st` 2), the
 //!   other has the dated contracts (`T` 0). Liquidations ([`SimulatorConfig::liquidations`]) are the latest of each
-//!   second. `/fapi/v1/premiumIndex` and `/fapi/v1/openInterest`.
+//!   second. `/fapi/v1/premiumIndex` and `/fapi/v1/openInterest`, whose figures are in
+//!   [`Truth::requests`].
 //!
 //! Spot:
 //!

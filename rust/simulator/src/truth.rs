@@ -20,7 +20,7 @@ pub use query::TruthQuery;
 use crate::SimulatorError;
 use crate::book::{Book, Scales, Side, decimal_text};
 use crate::config::TruthConfig;
-use crate::event::{Event, EventKind};
+use crate::event::{Event, EventKind, Figures};
 use crate::market::Change;
 
 /// The truth log of one simulator. Reached through [`crate::Simulator::with_truth`].
@@ -171,6 +171,9 @@ pub struct RequestRecord {
     pub status: u16,
     /// Id of a snapshot.
     pub snapshot_id: Option<u64>,
+    /// What it tells of instruments beside trades and levels; `time` is the answer's own, ms since the epoch.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub figures: Vec<Figures>,
     /// Faults that struck it.
     pub faults: Vec<String>,
 }

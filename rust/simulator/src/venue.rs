@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::clock::MarketTime;
 use crate::config::LoadKind;
-use crate::event::Event;
+use crate::event::{Event, Figures};
 use crate::fault::{Fault, Target};
 use crate::truth::Truth;
 
@@ -148,6 +148,8 @@ pub(crate) struct RestReply {
     pub headers: Vec<(String, String)>,
     pub body: String,
     pub snapshot_id: Option<u64>,
+    /// What it tells of instruments.
+    pub figures: Vec<Figures>,
     /// The answer must wait until the market has gone on: ask again then.
     pub again: bool,
 }

@@ -234,7 +234,7 @@ impl Engine {
         }
         cx.requests.retain(|_, purpose| match purpose {
             Purpose::Snapshot(id) | Purpose::Probe(id, _) => !ids.contains(id),
-            Purpose::Reference | Purpose::Trades => true,
+            Purpose::Reference | Purpose::Trades | Purpose::Poll(_) => true,
         });
         cx.resubscribe.retain(|id| !ids.contains(id));
     }

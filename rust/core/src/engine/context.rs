@@ -7,6 +7,7 @@ use hashbrown::HashMap;
 use super::input::{Action, RequestId};
 use super::jitter::Jitter;
 use super::ledger::Ledger;
+use super::polls::Polls;
 use super::recovery::Recovery;
 use super::timers::{Timer, Timers};
 use super::verify::Conflict;
@@ -87,6 +88,8 @@ pub(super) enum Purpose {
     Reference,
     Probe(InstrumentId, Stream),
     Trades,
+    /// `None` where a recording does not say whose state was asked for.
+    Poll(Option<InstrumentId>),
 }
 
 /// See the module.
@@ -131,6 +134,7 @@ pub(super) struct Context {
     /// The empty text, for rows of no instrument.
     pub no_symbol: SymbolId,
     pub recovery: Recovery,
+    pub polls: Polls,
     /// The latest conflicts, the oldest first.
     pub conflicts: VecDeque<Conflict>,
     /// The number of the newest gap.
@@ -181,6 +185,7 @@ impl Context {
             warnings: VecDeque::new(),
             no_symbol,
             recovery: Recovery::default(),
+            polls: Polls::default(),
             conflicts: VecDeque::new(),
             last_gap: 0,
             wanted,

@@ -77,6 +77,7 @@ impl Engine {
             | Timer::LateTrades(_)
             | Timer::Top
             | Timer::Ledger
+            | Timer::Poll
             | Timer::Scores => {}
         }
     }

@@ -1,4 +1,4 @@
-//! REST replies: snapshots, reference data, probes.
+//! REST replies: whose they are.
 
 use percent_encoding::percent_decode_str;
 
@@ -21,6 +21,7 @@ impl Engine {
             Purpose::Snapshot(id) => self.on_snapshot_reply(origin, id, reply),
             Purpose::Reference => self.on_reference_reply(origin, reply),
             Purpose::Trades => self.on_trades_reply(origin, reply),
+            Purpose::Poll(asked) => self.on_poll_reply(origin, asked, reply),
             Purpose::Probe(id, stream) => self.on_probe_reply(id, stream, reply),
         }
     }
@@ -32,6 +33,7 @@ impl Engine {
         }
         match with_protocol!(self.cx.config.venue, P => P::recorded(url))? {
             Recorded::Reference => Some(Purpose::Reference),
+            Recorded::State => Some(Purpose::Poll(None)),
             Recorded::Snapshot(native) => {
                 // Names may be of any script (Binance spot §1), which a URL spells in bytes.
                 let native = percent_decode_str(native).decode_utf8_lossy().to_uppercase();

@@ -103,6 +103,7 @@ impl Engine {
             engine.cx.arm_in_ms(0, Timer::Reference);
             engine.arm_ledger();
             engine.arm_scores();
+            engine.arm_polls();
         }
         Ok(engine)
     }

@@ -70,6 +70,30 @@ impl StateStream {
         if let Some(at) = self.untold.iter().position(|(feed, _)| *feed == row.feed) {
             self.untold.remove(at).1.close(cx, subject, origin, Repaired::None);
         }
+        self.emit(cx, subject, origin, row, is_last);
+        self.carriers.took(origin.ts_recv);
+        Outcome::Accepted
+    }
+
+    /// Takes a row that no connection brought: it says nothing of them, nor that what they lack is there again.
+    pub(super) fn take_polled(
+        &mut self,
+        cx: &mut Context,
+        subject: Subject,
+        origin: Origin,
+        row: &StateRow,
+        is_last: bool,
+    ) -> Outcome {
+        match row.times.event.map(|time| self.feed(row.feed).take(time, origin.conn, row.state)) {
+            Some(Latest::Duplicate) => return Outcome::Duplicate,
+            Some(Latest::Older) => return Outcome::Ignored(IgnoreReason::OlderState),
+            Some(Latest::Newer | Latest::SameId) | None => {}
+        }
+        self.emit(cx, subject, origin, row, is_last);
+        Outcome::Accepted
+    }
+
+    fn emit(&self, cx: &mut Context, subject: Subject, origin: Origin, row: &StateRow, is_last: bool) {
         let key = cx.key(subject, origin, row.times, if is_last { flags::LAST } else { 0 }, 1);
         let written = match &row.state {
             State::Derivative(derivative) => cx.batches.derivative(&key, derivative, &subject.conversion),
@@ -79,8 +103,6 @@ impl StateStream {
         if let Err(error) = written {
             gaps::row_refused(cx, subject, origin, self.stream, &self.carriers, error);
         }
-        self.carriers.took(origin.ts_recv);
-        Outcome::Accepted
     }
 
     /// What a row comes to by its head: `None` where it may be news, `Some(None)` where its feed never spoke.

@@ -19,6 +19,7 @@ mod ledger;
 mod merge;
 mod names;
 mod peers;
+mod polls;
 mod quotes;
 mod reader;
 mod recovery;

@@ -49,6 +49,8 @@ pub(super) enum Timer {
     Closed,
     /// Ask for the reference data (again).
     Reference,
+    /// Ask for the state of the next instrument that no socket tells.
+    Poll,
     /// A probed stream has had its time to catch up with REST.
     Recheck(InstrumentId, Stream),
 }

@@ -23,6 +23,7 @@ use std::borrow::Cow;
 use xtrader_scan::Isa;
 
 use super::document::{Document, Object, Value};
+use super::reader::WireReader;
 use super::{
     Answer, Cadence, Channel, Decoded, EventKind, Head, Heartbeat, Limits, Name, Peek, Protocol, Recorded, RestRequest,
     RestTold, SnapshotSource, StateHead, usual_merge,
@@ -106,6 +107,14 @@ pub trait Dialect {
     /// # Errors
     /// Why it cannot be taken.
     fn read_state(body: Object<'_, '_>, out: &mut StateRows) -> Result<Decoded<()>, RejectReason>;
+
+    /// [`Protocol::read_poll`], of the reply's object.
+    ///
+    /// # Errors
+    /// Why it cannot be taken.
+    fn read_poll(_body: Object<'_, '_>, _out: &mut StateRows) -> Result<(), RejectReason> {
+        Err(RejectReason::Schema)
+    }
 }
 
 impl<D: Dialect> Protocol for D {
@@ -283,6 +292,16 @@ impl<D: Dialect> Protocol for D {
         levels: &mut DecodedLevels,
     ) -> Result<RestTold, RejectReason> {
         request::read_probe::<D>(body, stream, aggregated, levels)
+    }
+
+    fn poll(rest: &str, native: &str, stream: Stream) -> Option<RestRequest> {
+        request::poll::<D>(rest, native, stream)
+    }
+
+    fn read_poll(body: &[u8], out: &mut StateRows) -> Result<(), RejectReason> {
+        let mut reader = WireReader::default();
+        let document = reader.document(body)?;
+        <D as Dialect>::read_poll(document.at(0).object().ok_or(RejectReason::Schema)?, out)
     }
 
     fn trades_page(rest: &str, native: &str, aggregated: bool, first: i64, last: i64) -> Option<RestRequest> {

@@ -12,7 +12,8 @@
 //! | `l2` | `GET /fapi/v1/depth` | – | snapshot, 1000 levels a side | `T`, `E` | `lastUpdateId` | §4 documented |
 //! | `bbo` | `<s>@bookTicker` on `/public` | `bookTicker` | best bid and offer | `T`, `E` | `latest` on `u` | §5 documented |
 //! | `derivatives` | `<s>@markPrice@1s` on `/market`, or `!markPrice@arr@1s` | `markPriceUpdate` | mark, index, funding and its next time (`T`, 0 is none) | `E` | `latest` on `E` | §5 documented, recordings |
-//! | `derivatives` | open interest, last price | – | not on a socket: null | – | – | §5 |
+//! | `derivatives` | `GET /fapi/v1/openInterest`, each symbol by turns | – | open interest, which no socket tells; in base units | `time` | `latest` on `time` | §2, §5 documented |
+//! | `derivatives` | last price | – | in no message about states: null | – | – | §5 |
 //! | `liquidations` | `<s>@forceOrder` on `/market`, or `!forceOrder@arr` | `forceOrder` | the latest closing order of each second, at its average price: incomplete by design | `o.T`, `E` | `opaque`: no id, told by all that it says but `E` | §5 documented |
 //! | `instruments` | `GET /fapi/v1/exchangeInfo` | – | reference data | – | – | §2 documented |
 //!
@@ -42,8 +43,15 @@ impl Dialect for BinanceFutures {
     const ENDPOINTS: (&'static str, &'static str) = ("wss://fstream.binance.com", "https://fapi.binance.com");
     const API: &'static str = "/fapi/v1";
     /// §2.
-    const WEIGHTS: Weights =
-        Weights { snapshot_levels: 1000, snapshot: 20, top: 2, aggregates: 20, fills: None, reference: 1 };
+    const WEIGHTS: Weights = Weights {
+        snapshot_levels: 1000,
+        snapshot: 20,
+        top: 2,
+        aggregates: 20,
+        fills: None,
+        reference: 1,
+        open_interest: Some(1),
+    };
     /// §1, §2. The exchange takes 1024 streams and cuts the whole connection at the 1025th; symbols are spread earlier,
     /// because one socket's latency grows with its streams (§6).
     const LIMITS: Limits = Limits {
@@ -112,5 +120,9 @@ impl Dialect for BinanceFutures {
 
     fn read_state(body: Object<'_, '_>, out: &mut StateRows) -> Result<Decoded<()>, RejectReason> {
         states::read(body, out)
+    }
+
+    fn read_poll(body: Object<'_, '_>, out: &mut StateRows) -> Result<(), RejectReason> {
+        states::read_open_interest(body, out)
     }
 }

@@ -42,8 +42,15 @@ impl Dialect for BinanceSpot {
     const ENDPOINTS: (&'static str, &'static str) = ("wss://stream.binance.com:9443", "https://api.binance.com");
     const API: &'static str = "/api/v3";
     /// §2–§4.
-    const WEIGHTS: Weights =
-        Weights { snapshot_levels: 5000, snapshot: 250, top: 5, aggregates: 4, fills: Some(25), reference: 20 };
+    const WEIGHTS: Weights = Weights {
+        snapshot_levels: 5000,
+        snapshot: 250,
+        top: 5,
+        aggregates: 4,
+        fills: Some(25),
+        reference: 20,
+        open_interest: None,
+    };
     /// §1, §2. Five messages a second count our pongs too, and the sixth costs the connection, more of them the address:
     /// hence the small burst. The exchange takes 1024 streams on a connection, a channel of trades being two; symbols are
     /// spread as on futures.

@@ -289,6 +289,20 @@ pub trait Protocol {
         Err(RejectReason::Schema)
     }
 
+    /// Asks for the state of an instrument that no socket tells (Binance futures: open interest). `None` where there is none
+    /// of the stream.
+    fn poll(_rest: &str, _native: &str, _stream: Stream) -> Option<RestRequest> {
+        None
+    }
+
+    /// Reads the reply to it. `out` was cleared.
+    ///
+    /// # Errors
+    /// Why it cannot be taken.
+    fn read_poll(_body: &[u8], _out: &mut StateRows) -> Result<(), RejectReason> {
+        Err(RejectReason::Schema)
+    }
+
     /// Asks for past trades by their ids, as the feed that is taken counts them: a page that begins at `first` and does
     /// not go beyond `last`. What is left of the range is asked for when the page is there. `None` where REST does not
     /// tell the rows of this feed.
@@ -451,6 +465,8 @@ pub enum Recorded<'a> {
     Snapshot(&'a str),
     /// The reference data.
     Reference,
+    /// The state of an instrument, which the reply names ([`Protocol::poll`]).
+    State,
 }
 
 /// Best bid and offer.

@@ -72,6 +72,8 @@ pub struct Case {
     pub times: Times,
     /// Quotes have ids; else their times order them.
     pub quotes_have_ids: bool,
+    /// Open interest is told by REST, not with other states.
+    pub open_interest_by_rest: bool,
     /// The simulator's kind of the trades that are subscribed by default.
     pub trades: EventKind,
     /// The ids by which trades follow one another: first and last of a row.
@@ -151,6 +153,7 @@ const BINANCE_FUTURES: Case = Case {
     ],
     times: |event, happened| [Some(happened), Some(event.emitted_ms)],
     quotes_have_ids: true,
+    open_interest_by_rest: true,
     trades: EventKind::AggTrade,
     trade_ids: |row| (row.id, row.id),
     book_stream: |native| format!("{}@depth@100ms", native.to_lowercase()),
@@ -235,6 +238,7 @@ const OKX: Case = Case {
     ],
     times: |_, happened| [Some(happened), None],
     quotes_have_ids: true,
+    open_interest_by_rest: false,
     trades: EventKind::AggTrade,
     trade_ids: |row| (row.first_id.unwrap(), row.last_id.unwrap()),
     book_stream: |native| format!("books:{native}"),
@@ -295,6 +299,7 @@ const DERIBIT: Case = Case {
     ],
     times: |_, happened| [Some(happened), None],
     quotes_have_ids: false,
+    open_interest_by_rest: false,
     trades: EventKind::Trade,
     trade_ids: |row| (row.seq.unwrap(), row.seq.unwrap()),
     book_stream: |native| format!("book.{native}.100ms"),

@@ -15,7 +15,7 @@ use xtrader_simulator::{Event, EventKind, Figures, SymbolConfig, Truth};
 
 use crate::case::{Case, Sample, Sizes};
 use crate::session::Session;
-use crate::tables::{Cell, Cells, Place, number};
+use crate::tables::{Cell, Cells, Place, PlainRow, number};
 use crate::truth::{Depth, compare_book};
 
 /// Sizes as the exchange counts them.
@@ -27,6 +27,12 @@ pub fn every_row_is_what_was_issued(case: &'static Case) {
 pub fn every_size_is_in_base_units(case: &'static Case) {
     compare(case, SizeUnit::Base);
 }
+
+/// Where [`Issued`] keeps what REST told.
+const BY_REST: &str = "by rest";
+
+/// Rows of it that are waited for.
+const POLLED: usize = 2;
 
 /// Rows of each stream of each instrument that are waited for; of liquidations, which are rare, one.
 const ROWS: usize = 5;
@@ -44,6 +50,7 @@ fn compare(case: &'static Case, unit: SizeUnit) {
             options.engine.symbols = case.samples.iter().map(|sample| sample.subject.native.to_owned()).collect();
             options.engine.streams.clone_from(&streams);
             options.engine.size_unit = unit;
+            options.engine.open_interest_interval_s = 1;
         },
     );
     let depth = xtrader_core::config::TopLimits::default().depth;
@@ -56,7 +63,8 @@ fn compare(case: &'static Case, unit: SizeUnit) {
     s.until("every stream of every instrument speaks", |s| {
         wanted.iter().all(|(sample, stream)| {
             let rows = if *stream == Stream::Liquidations { 1 } else { ROWS };
-            s.tables.count(stream.name(), sample.subject.key) >= rows
+            let polled = if is_polled(case, *stream) { POLLED } else { 0 };
+            s.tables.count(stream.name(), sample.subject.key) >= rows && polled_rows(s, sample).len() >= polled
         })
     });
     s.settle();
@@ -72,6 +80,9 @@ fn compare(case: &'static Case, unit: SizeUnit) {
             Stream::L2Top => s.simulator.with_truth(|truth| compare_tops(&s, truth, sample, unit, depth)),
             _ => compare_rows(&s, &issued, sample, stream),
         }
+        if is_polled(case, stream) {
+            compare_polled(&s, &issued, sample);
+        }
     }
     let named: BTreeSet<&str> = case.samples.iter().map(|sample| sample.subject.key).collect();
     let stray: Vec<_> = s.tables.plain.iter().filter(|row| !named.contains(&*row.key.name)).collect();
@@ -85,6 +96,29 @@ fn has(sample: &Sample, stream: Stream) -> bool {
     let (market, _) = sample.subject.key.split_once(':').unwrap();
     let market = Exchange::ALL.into_iter().find(|exchange| exchange.id() == market).unwrap();
     offers(market, stream) && (stream != Stream::Options || sample.is_option)
+}
+
+/// Whether REST tells something of a stream.
+fn is_polled(case: &Case, stream: Stream) -> bool {
+    case.open_interest_by_rest && stream == Stream::Derivatives
+}
+
+/// Its rows: no connection brought them.
+fn polled_rows(s: &Session, sample: &Sample) -> Vec<Cells> {
+    let rows = s.tables.plain.iter().filter(|row| is_by_rest(row) && row.key.name == sample.subject.key);
+    rows.map(|row| row.cells.clone()).collect()
+}
+
+fn is_by_rest(row: &PlainRow) -> bool {
+    row.table == "derivatives" && row.key.conn == 0
+}
+
+/// Each request that was answered is a row; the last one may be on its way.
+fn compare_polled(s: &Session, issued: &Issued, sample: &Sample) {
+    let (key, ours) = (sample.subject.key, polled_rows(s, sample));
+    let theirs: Vec<Cells> = issued.0[&(key, BY_REST)].iter().map(|row| row.cells.clone()).collect();
+    assert!((ours.len()..=ours.len() + 1).contains(&theirs.len()), "{key}: {} of {}", ours.len(), theirs.len());
+    assert_eq!(ours, theirs[..ours.len()], "{key}: open interest");
 }
 
 /// A row without what a time makes of it.
@@ -112,6 +146,13 @@ impl Issued {
         let mut issued = Self(BTreeMap::new());
         let mut lasts = Lasts::new();
         let handed = truth.frames(None).filter(|frame| frame.whole).filter_map(|frame| events.get(&frame.event?));
+        for figures in truth.requests().iter().flat_map(|request| &request.figures) {
+            for sample in case.samples.iter().filter(|sample| sample.subject.native == figures.symbol) {
+                let time = figures.values["time"].parse().unwrap();
+                let cells = in_columns(figures, &["open_interest"], &sample.sizes, unit);
+                issued.add(sample, BY_REST, timed(cells, [Some(time), None]), false);
+            }
+        }
         for event in handed {
             for sample in case.samples {
                 issued.hear(case, truth, unit, event, sample, &mut lasts);
@@ -276,7 +317,7 @@ fn timed(mut cells: Cells, times: [Option<i64>; 2]) -> Cells {
 /// instrument, and only within each of them there is an order: rows are in it where they say the same columns.
 fn compare_rows(s: &Session, issued: &Issued, sample: &Sample, stream: Stream) {
     let (key, table) = (sample.subject.key, stream.name());
-    let ours = s.tables.plain.iter().filter(|row| row.table == table && row.key.name == key);
+    let ours = s.tables.plain.iter().filter(|row| row.table == table && row.key.name == key && !is_by_rest(row));
     let ours = ours.map(|row| if table == "trades" { trade(&row.cells) } else { row.cells.clone() });
     let theirs = issued.0.get(&(key, table)).into_iter().flatten().cloned();
     let (ours, theirs) = (by_columns(ours, |row| row), by_columns(theirs, |row| &row.cells));

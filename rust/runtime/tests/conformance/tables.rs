@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use arrow_array::cast::AsArray;
-use arrow_array::types::{ArrowPrimitiveType, Float64Type, Int32Type, Int64Type, TimestampNanosecondType};
+use arrow_array::types::{ArrowPrimitiveType, Float64Type, Int32Type, Int64Type, TimestampNanosecondType, UInt16Type};
 use arrow_array::{Array, RecordBatch};
 use arrow_schema::DataType;
 use xtrader_core::batch::Batch;
@@ -18,6 +18,8 @@ pub struct Key {
     /// Market and symbol.
     pub name: String,
     pub place: Place,
+    /// The connection that brought it, 0 if none did.
+    pub conn: u16,
 }
 
 #[derive(Clone, Debug)]
@@ -274,6 +276,7 @@ impl Reader<'_> {
         Key {
             name: format!("{}:{}", self.word("exchange", i), self.text("symbol", i)),
             place: (self.value::<Int64Type>("msg_id", i), self.value::<Int32Type>("row", i)),
+            conn: self.value::<UInt16Type>("conn_id", i),
         }
     }
 }

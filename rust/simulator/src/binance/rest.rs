@@ -12,7 +12,7 @@ use crate::binance::messages::{self, MarkPrice};
 use crate::book::{Book, Scales, Side};
 use crate::clock::MS;
 use crate::config::SimulatorConfig;
-use crate::event::{Event, EventKind};
+use crate::event::{Event, EventKind, Figures};
 use crate::truth::{Roll, Truth};
 use crate::venue::{RestReply, RestRequest};
 pub(crate) use reference::Instrument;
@@ -160,7 +160,9 @@ impl Rest {
             "/openInterest" if !spot => {
                 let symbol = symbol()?;
                 let row = at_hand.contracts.first().ok_or_else(bad_symbol)?;
-                Ok(ok(json!({"symbol": symbol, "openInterest": row.open_interest, "time": now_ms}).to_string()))
+                let values = [("open_interest", row.open_interest.clone()), ("time", now_ms.to_string())];
+                let body = json!({"symbol": symbol, "openInterest": row.open_interest, "time": now_ms}).to_string();
+                Ok(RestReply { figures: vec![Figures::new(symbol, values)], ..ok(body) })
             }
             _ => Err(RestReply { status: 404, ..error(-5000, &format!("Path {}, Method GET is invalid", r.path)) }),
         }
@@ -237,7 +239,7 @@ fn bad_symbol() -> RestReply {
 }
 
 fn ok(body: String) -> RestReply {
-    RestReply { status: 200, headers: Vec::new(), body, snapshot_id: None, again: false }
+    RestReply { status: 200, headers: Vec::new(), body, snapshot_id: None, figures: Vec::new(), again: false }
 }
 
 pub(crate) fn error(code: i32, message: &str) -> RestReply {

@@ -38,7 +38,7 @@ pub(crate) fn error(code: u32, message: &str) -> RestReply {
 }
 
 fn reply(body: String) -> RestReply {
-    RestReply { status: 200, headers: Vec::new(), body, snapshot_id: None, again: false }
+    RestReply { status: 200, headers: Vec::new(), body, snapshot_id: None, figures: Vec::new(), again: false }
 }
 
 fn data(rows: &Value) -> RestReply {

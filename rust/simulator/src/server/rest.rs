@@ -51,35 +51,36 @@ async fn answer(
     let context = FrameContext { address, path, symbol: request.symbol(), ..FrameContext::default() };
     let struck = shared.state().faults.strike(Stage::Rest, &context, request.now);
     let faults: Vec<Fault> = struck.into_iter().map(|(_, f)| f).collect();
-    let record = |state: &mut State, status, snapshot_id| {
+    let record = |state: &mut State, status, snapshot_id, figures| {
         state.truth.request(RequestRecord {
             at_ns: wall_ns(),
             path: head.target.clone(),
             status,
             snapshot_id,
+            figures,
             faults: faults.iter().map(Fault::name).collect(),
         });
     };
     for fault in &faults {
         match fault {
             Fault::RestHang => {
-                record(&mut shared.state(), 0, None);
+                record(&mut shared.state(), 0, None, Vec::new());
                 return std::future::pending().await;
             }
             Fault::RestStatus { status, retry_after_s, body } => {
-                record(&mut shared.state(), *status, None);
+                record(&mut shared.state(), *status, None, Vec::new());
                 let retry = retry_after_s.map(|s| ("Retry-After".to_owned(), s.to_string()));
                 let headers: Vec<_> = retry.into_iter().collect();
                 let body = body.clone().unwrap_or_else(|| shared.state().venue.error_body("An error on request."));
                 return send(socket, &http::reply(*status, &headers, body.as_bytes())).await;
             }
             Fault::RestRedirect { location } => {
-                record(&mut shared.state(), 302, None);
+                record(&mut shared.state(), 302, None, Vec::new());
                 let headers = [("Location".to_owned(), location.clone())];
                 return send(socket, &http::reply(302, &headers, b"")).await;
             }
             Fault::RestGzipBomb { bytes } => {
-                record(&mut shared.state(), 200, None);
+                record(&mut shared.state(), 200, None, Vec::new());
                 let bytes = *bytes;
                 let body = tokio::task::spawn_blocking(move || bomb(bytes)).await.unwrap_or_default();
                 let headers = [("Content-Encoding".to_owned(), "gzip".to_owned())];
@@ -89,7 +90,7 @@ async fn answer(
         }
     }
     let reply = ask(shared, &request, &faults).await;
-    record(&mut shared.state(), reply.status, reply.snapshot_id);
+    record(&mut shared.state(), reply.status, reply.snapshot_id, reply.figures);
     let mut body = reply.body.into_bytes();
     for fault in &faults {
         match fault {
@@ -129,6 +130,7 @@ async fn ask(shared: &Arc<Shared>, request: &RestRequest<'_>, faults: &[Fault]) 
         headers: Vec::new(),
         body: shared.state().venue.error_body("The market never reached the position that the fault asks for."),
         snapshot_id: None,
+        figures: Vec::new(),
         again: false,
     })
 }

@@ -28,6 +28,8 @@ pub struct Weights {
     pub(crate) fills: Option<u32>,
     /// `exchangeInfo`.
     pub(crate) reference: u32,
+    /// `openInterest`, where there is such a thing.
+    pub(crate) open_interest: Option<u32>,
 }
 
 /// What stands behind `@depth` for a speed.
@@ -139,6 +141,12 @@ fn read_last_trade(body: &[u8]) -> Option<(i64, i64)> {
     rows.last().map(|row| (row.a, row.l))
 }
 
+/// Open interest, which no socket tells (futures §5).
+pub(super) fn poll<D: Dialect>(rest: &str, native: &str, stream: Stream) -> Option<RestRequest> {
+    let weight = D::WEIGHTS.open_interest.filter(|_| stream == Stream::Derivatives)?;
+    Some(request::<D>(rest, &format!("openInterest?symbol={native}"), weight))
+}
+
 /// A page of past trades (spot §3, futures §2). Single fills of futures have ids that `aggTrades` bounds only, and their
 /// own rows nobody tells without an account.
 pub(super) fn trades_page<D: Dialect>(
@@ -169,6 +177,7 @@ pub(super) fn recorded(url: &str) -> Option<Recorded<'_>> {
     match path.trim_end_matches('/').rsplit('/').next()? {
         "depth" => query.split('&').find_map(|pair| pair.strip_prefix("symbol=")).map(Recorded::Snapshot),
         "exchangeInfo" => Some(Recorded::Reference),
+        "openInterest" => Some(Recorded::State),
         _ => None,
     }
 }
@@ -217,6 +226,8 @@ mod tests {
         assert_eq!(recorded(depth), Some(Recorded::Snapshot("SUSHIUSDT")));
         assert_eq!(recorded("https://www.example/api/v1/depth?symbol=DOTUSDT"), Some(Recorded::Snapshot("DOTUSDT")));
         assert_eq!(recorded("https://x/fapi/v1/exchangeInfo"), Some(Recorded::Reference));
+        assert_eq!(recorded("https://x/fapi/v1/openInterest?symbol=BTCUSDT"), Some(Recorded::State));
+        assert_eq!(recorded("https://x/futures/data/openInterestHist?symbol=BTCUSDT"), None);
         assert_eq!(recorded("https://x/fapi/v1/time"), None);
     }
 
@@ -236,6 +247,12 @@ mod tests {
             Some(request("https://h/api/v3/aggTrades?symbol=BTCUSDT&limit=1", 4))
         );
         assert_eq!(BinanceFutures::probe("https://h", "BTCUSDT", Stream::Liquidations, false), None);
+        assert_eq!(
+            BinanceFutures::poll("https://h", "BTCUSDT", Stream::Derivatives),
+            Some(request("https://h/fapi/v1/openInterest?symbol=BTCUSDT", 1))
+        );
+        assert_eq!(BinanceFutures::poll("https://h", "BTCUSDT", Stream::Liquidations), None);
+        assert_eq!(BinanceSpot::poll("https://h", "BTCUSDT", Stream::Derivatives), None);
         assert_eq!(
             BinanceSpot::trades_page("https://h", "BTCUSDT", false, 7, 9),
             Some(request("https://h/api/v3/historicalTrades?symbol=BTCUSDT&fromId=7&limit=3", 25))

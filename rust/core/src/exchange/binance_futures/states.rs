@@ -18,6 +18,7 @@ use crate::time::ms_to_ns;
 /// Type of the events of `@markPrice`.
 pub(super) const MARK_PRICE: &str = "markPriceUpdate";
 const MARK_PRICE_FEED: u8 = 0;
+const OPEN_INTEREST_FEED: u8 = 1;
 
 /// §5: a mark price every second. Liquidations come when they come.
 pub(super) fn cadence(channel: &str) -> Option<Cadence> {
@@ -127,7 +128,7 @@ fn scan_mark_price(c: &mut Cursor<'_>, out: &mut StateRows) -> Option<()> {
         let derivative =
             Derivative { mark_price, index_price, funding_rate, next_funding_time, ..Derivative::default() };
         let times = EventTimes { event: sent, venue: sent, odd: sent.is_none() };
-        push(native, times, derivative, out);
+        push(native, MARK_PRICE_FEED, times, derivative, out);
     } else {
         out.ignored.push(IgnoreReason::OtherProduct);
     }
@@ -141,10 +142,24 @@ fn price(c: &mut Cursor<'_>) -> Option<Option<Decimal>> {
     if text.is_empty() { Some(None) } else { decimal(text, 0).ok().map(Some) }
 }
 
-fn push(native: &str, times: EventTimes, derivative: Derivative, out: &mut StateRows) {
+fn push(native: &str, feed: u8, times: EventTimes, derivative: Derivative, out: &mut StateRows) {
     let native = out.texts.add(native);
     let state = State::Derivative(derivative);
-    out.rows.push(StateRow { native, is_index: false, feed: MARK_PRICE_FEED, times, state });
+    out.rows.push(StateRow { native, is_index: false, feed, times, state });
+}
+
+/// Reads the reply that says the open interest of a symbol: `{"symbol","openInterest","time"}`.
+pub(super) fn read_open_interest(body: Object<'_, '_>, out: &mut StateRows) -> Result<(), RejectReason> {
+    let native =
+        body.get("symbol").and_then(Value::text).filter(|symbol| is_symbol(symbol)).ok_or(RejectReason::Schema)?;
+    let open_interest = Some(body.size("openInterest", 0)?);
+    let (event, odd) = body.millis("time")?;
+    if event.is_none() && !odd {
+        return Err(RejectReason::Schema);
+    }
+    let derivative = Derivative { open_interest, ..Derivative::default() };
+    push(native, OPEN_INTEREST_FEED, EventTimes { event, venue: None, odd }, derivative, out);
+    Ok(())
 }
 
 fn mark_price(body: Object<'_, '_>, out: &mut StateRows) -> Result<Decoded<()>, RejectReason> {
@@ -158,7 +173,7 @@ fn mark_price(body: Object<'_, '_>, out: &mut StateRows) -> Result<Decoded<()>, 
         ..Derivative::default()
     };
     // `T` is no time of this event.
-    push(binance::symbol(body)?, binance::sent::<BinanceFutures>(body)?, derivative, out);
+    push(binance::symbol(body)?, MARK_PRICE_FEED, binance::sent::<BinanceFutures>(body)?, derivative, out);
     Ok(Decoded::Event(()))
 }
 

@@ -27,6 +27,35 @@ fn number(text: &str) -> Option<Decimal> {
     Some(decimal(text.as_bytes(), 0).unwrap())
 }
 
+/// What the reader makes of a reply about open interest.
+fn open_interest(body: &str) -> Result<(String, StateRow), RejectReason> {
+    let mut out = StateRows::default();
+    <BinanceFutures as Protocol>::read_poll(body.as_bytes(), &mut out)?;
+    let row = out.rows.pop().expect("one row");
+    Ok((out.texts.get(row.native).to_owned(), row))
+}
+
+#[test]
+fn open_interest_as_the_manual_describes_it() {
+    let (symbol, row) =
+        open_interest(r#"{"symbol":"BTCUSDT","openInterest":"10659.509","time":1589437530011}"#).unwrap();
+    let derivative = Derivative { open_interest: number("10659.509"), ..Derivative::default() };
+    assert_eq!((symbol.as_str(), row.state), ("BTCUSDT", State::Derivative(derivative)));
+    assert_eq!(row.times, EventTimes { event: Some(1_589_437_530_011_000_000), venue: None, odd: false });
+    assert_ne!(row.feed, MARK_PRICE_FEED, "each is newer or older than its own kind");
+    for (bad, reason) in [
+        (r#"{"code":-1121,"msg":"Invalid symbol."}"#, RejectReason::Schema),
+        (r#"{"symbol":"","openInterest":"1","time":1}"#, RejectReason::Schema),
+        (r#"{"symbol":"BTCUSDT","time":1}"#, RejectReason::Schema),
+        (r#"{"symbol":"BTCUSDT","openInterest":"-1","time":1}"#, RejectReason::Range),
+        (r#"{"symbol":"BTCUSDT","openInterest":"1"}"#, RejectReason::Schema),
+        (r#"{"symbol":"BTCUSDT","openInterest":"1","time":"#, RejectReason::Json),
+        ("[]", RejectReason::Schema),
+    ] {
+        assert_eq!(open_interest(bad), Err(reason), "{bad}");
+    }
+}
+
 const FUNDED: &str = r#""i":"76885.25","r":"0.00008900","T":1789488000000,"st":1"#;
 
 #[test]
