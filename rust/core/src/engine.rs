@@ -581,8 +581,8 @@ impl Engine {
                 let id = ConnId(u16::try_from(self.connections.len() + 1).unwrap_or(u16::MAX));
                 self.connections.push(Connection::new(id, 0, url.to_owned()));
             }
-            self.cx.up.push(conn);
         }
+        self.cx.up.push(conn);
         let Self { cx, connections, .. } = self;
         if let Some(connection) = find(connections, conn) {
             connection.on_up(cx);

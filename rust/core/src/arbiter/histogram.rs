@@ -70,6 +70,13 @@ impl Histogram {
         Some(middle(BUCKETS - 1))
     }
 
+    /// All of them together, in nanoseconds, where none counts for more than `most`.
+    #[must_use]
+    pub fn sum(&self, most: u64) -> u128 {
+        let counted = self.counts.iter().enumerate().filter(|(_, count)| **count > 0);
+        counted.map(|(bucket, count)| u128::from(*count) * u128::from(middle(bucket).min(most))).sum()
+    }
+
     /// Takes in what another has counted.
     pub fn merge(&mut self, other: &Self) {
         for (count, more) in self.counts.iter_mut().zip(other.counts.iter()) {
@@ -133,6 +140,14 @@ mod tests {
         let one = of(&[1_000_000]);
         assert_eq!(one.quantile_after(1, 500_000), Some(0));
         assert!(one.quantile_after(1, 500_001) > Some(900_000));
+    }
+
+    #[test]
+    fn the_sum_is_that_of_the_durations_to_within_3_percent() {
+        let some = of(&[1_000_000, 2_000_000, 40_000_000]);
+        assert!((42_500_000..43_500_000).contains(&some.sum(u64::MAX)), "{}", some.sum(u64::MAX));
+        assert!((7_800_000..8_200_000).contains(&some.sum(5_000_000)), "{}", some.sum(5_000_000));
+        assert_eq!(Histogram::default().sum(u64::MAX), 0);
     }
 
     #[test]

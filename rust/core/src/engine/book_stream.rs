@@ -641,8 +641,8 @@ impl BookStream {
     /// A connection is gone. If it was the last, the book's continuity is, too.
     pub(super) fn on_conn_down(&mut self, cx: &mut Context, subject: Subject, origin: Origin, finding: Finding) {
         self.sync.forget(origin.conn);
-        // A snapshot may have come before anybody spoke.
-        let is_left_alone = self.carriers.conns().len() == 0 && cx.up.is_empty();
+        // In a recording a snapshot may have come before anybody spoke.
+        let is_left_alone = !cx.live && self.carriers.conns().len() == 0 && cx.up.is_empty();
         if self.carriers.forget(origin.conn) || is_left_alone {
             self.suspend(cx, subject, origin, finding);
         } else {

@@ -97,7 +97,7 @@ pub(super) struct Context {
     pub config: EngineConfig,
     /// False in a foreign recording: peers are not judged and nothing is expected of them.
     pub live: bool,
-    /// The connections that are up in a foreign recording, which does not tell what each of them carries.
+    /// The connections that are up. A foreign recording does not tell what each of them carries.
     pub up: Vec<ConnId>,
     pub now: Now,
     /// The last receive time known: inputs whose time was not recorded take it.

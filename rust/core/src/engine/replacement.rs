@@ -72,8 +72,8 @@ pub(crate) struct Replacements {
 }
 
 impl Engine {
-    /// Replaces a connection that is up. At most one of a lane at a time, unless its end was announced. False where
-    /// nothing was begun.
+    /// Replaces a connection that is up. At most one of a lane at a time, unless its end was announced; none for being the
+    /// worst while any other is replaced. False where nothing was begun.
     pub(super) fn replace(&mut self, conn: ConnId, why: Why) -> bool {
         let Self { cx, connections, .. } = self;
         let Some(old) = find(connections, conn).filter(|old| old.role == Role::Holder && old.is_open()) else {
@@ -81,7 +81,8 @@ impl Engine {
         };
         let (lane, place, family) = (old.lane, old.place, old.family);
         let on_trial = || connections.iter().filter_map(|c| c.trial().map(|trial| (c.lane, trial)));
-        if on_trial().any(|(of, trial)| trial.of == conn || of == lane && why != Why::Announced) {
+        let is_one_too_many = |of: u16| of == lane && why != Why::Announced || why == Why::Worse;
+        if on_trial().any(|(of, trial)| trial.of == conn || is_one_too_many(of)) {
             return false;
         }
         if lanes::seats(cx, connections) == Some(0) {

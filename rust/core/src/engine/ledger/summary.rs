@@ -34,6 +34,12 @@ impl Totals {
     fn all(&self) -> u64 {
         self.wins.saturating_add(self.losses).saturating_add(self.missed())
     }
+
+    /// By how many nanoseconds later than first an event came, on average; what never came as in [`crate::arbiter::Score`].
+    fn cost_ns(&self) -> u128 {
+        let lost = u128::from(self.missed()) * u128::from(LOST_NS);
+        (self.behind.sum(LOST_NS) + lost) / u128::from(self.all().max(1))
+    }
 }
 
 /// Milliseconds that half, 99 % and 99.9 % of all events do not exceed.
@@ -79,8 +85,8 @@ pub struct LaneReport {
     pub events: u64,
     /// Each place.
     pub connections: Vec<PlaceReport>,
-    /// The place of the best single connection: the lowest p99 among those that missed less than a hundredth, of those that
-    /// were there nearly all the time.
+    /// The place of the best single connection: of those that were there nearly all the time the one on which events came
+    /// earliest on average, if one that did not come counts as 250 ms late.
     pub best: u16,
     /// By how much later events would have come on it alone.
     pub gain_ms: Quantiles,
@@ -93,7 +99,8 @@ pub struct LaneReport {
 pub struct ArbitrationReport {
     /// Lanes that several connections have carried; none where nothing was carried twice.
     pub lanes: Vec<LaneReport>,
-    /// Holes of one connection that another filled in time.
+    /// Holes behind which events had come already, and which another connection filled in time. What was there before anybody
+    /// noticed is no such hole: that is in `missed` of each place.
     pub holes_healed: u64,
     /// Copies, of those that were compared, that said something else under the same id.
     pub conflicts: u64,
@@ -162,12 +169,8 @@ impl Engine {
             let longest = places.iter().map(|(_, totals)| totals.all()).max()?;
             let there = |totals: &Totals| u128::from(totals.all()) * 10 >= u128::from(longest.min(events)) * 9;
             let compared = places.iter().filter(|(_, totals)| totals.wins + totals.losses > 0 && there(totals));
-            let (best, gain) = compared
-                .min_by_key(|(seat, totals)| {
-                    let p99 = totals.behind.quantile_after(totals.wins, 990_000);
-                    (totals.missed() > events / 100, p99, totals.missed(), *seat)
-                })
-                .filter(|_| is_compared)?;
+            let (best, gain) =
+                compared.min_by_key(|(seat, totals)| (totals.cost_ns(), *seat)).filter(|_| is_compared)?;
             Some(LaneReport {
                 exchange: config.venue.id(),
                 shard: config.shard,

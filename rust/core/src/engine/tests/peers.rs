@@ -1,15 +1,15 @@
 //! Peers are judged: answers, first data, silence, backoff, snapshots that never fit.
 
-use super::harness::{A, B, World, agg_trade, agg_trade_at, depth, depth_at, quote, snapshot};
+use super::harness::{A, B, World, agg_trade, agg_trade_at, config, depth, depth_at, quote, snapshot};
 use crate::config::{BookLimits, EngineConfig, Stream};
-use crate::engine::{Action, ConnDown, DownReason, HttpReply, Input};
+use crate::engine::{Action, Command, ConnDown, DownReason, HttpReply, Input};
 use crate::symbol::Venue;
 use crate::table::Table;
 use crate::time::NS_PER_MS;
 
 #[test]
 fn streams_are_asked_for_on_the_half_of_the_exchange_that_delivers_them() {
-    let world = World::new(super::harness::config(&[Stream::Trades, Stream::L2, Stream::Bbo]));
+    let world = World::new(config(&[Stream::Trades, Stream::L2, Stream::Bbo]));
     let urls: Vec<&str> = world
         .actions
         .iter()
@@ -24,7 +24,7 @@ fn streams_are_asked_for_on_the_half_of_the_exchange_that_delivers_them() {
 // Fault: N07
 #[test]
 fn a_subscription_that_is_not_answered_costs_the_connection() {
-    let mut world = World::new(super::harness::config(&[Stream::L2]));
+    let mut world = World::new(config(&[Stream::L2]));
     let Some(Action::Open { conn, url, .. }) = world.actions.first().cloned() else { panic!("an open comes first") };
     world.input(Input::ConnUp { conn, url: &url, link: crate::engine::Link::default() });
     world.pass_ms(9_999);
@@ -105,7 +105,7 @@ fn a_stream_that_never_speaks_though_the_market_moves_is_named_and_asked_for_aga
 #[test]
 fn one_of_two_hundred_streams_that_dies_costs_the_others_nothing() {
     let symbols: Vec<String> = (0..200).map(|i| format!("X{i}USDT")).collect();
-    let mut world = World::new(EngineConfig { symbols: symbols.clone(), ..super::harness::config(&[Stream::Trades]) });
+    let mut world = World::new(EngineConfig { symbols: symbols.clone(), ..config(&[Stream::Trades]) });
     assert_eq!(world.opens(), 1, "one connection carries them all");
     world.connect_all();
     world.actions.clear();
@@ -225,6 +225,30 @@ fn a_half_open_connection_shows_itself_by_not_answering() {
     assert_eq!(world.closes(), 0);
     world.pass_ms(10_000);
     assert_eq!(world.closes(), 1);
+}
+
+// Fault: N14
+#[test]
+fn a_half_open_connection_opens_gaps_of_what_it_carried_and_of_nothing_else() {
+    let of = |stream: Stream| match stream {
+        Stream::Trades => agg_trade(1, "100.5", "2"),
+        Stream::Bbo => quote(1, "100.0", "100.5"),
+        _ => depth("BTCUSDT", (1, 2, 3), "", ""),
+    };
+    for stream in [Stream::Trades, Stream::Bbo, Stream::L2] {
+        let mut world =
+            World::new(EngineConfig { symbols: vec!["BTCUSDT".into(), "ETHUSDT".into()], ..config(&[stream]) });
+        world.connect_all();
+        // What is removed is nobody's loss any more.
+        world.frame(A, &of(stream).replace("BTCUSDT", "ETHUSDT").replace("btcusdt", "ethusdt"));
+        world.command(&Command::Remove(vec!["ETHUSDT".into()])).expect("it is there");
+        world.frame(A, &of(stream));
+        world.pass_ms(45_000);
+        assert_eq!(world.closes(), 1, "{stream:?}");
+        world.down(A, DownReason::Local);
+        let gaps = world.rows(Table::Gaps, &["symbol", "stream", "cause"]);
+        assert_eq!(gaps, [format!("BTCUSDT|{}|silence", stream.name())]);
+    }
 }
 
 // Fault: N13
@@ -352,7 +376,7 @@ fn a_snapshot_that_lags_is_bridged_by_what_was_held() {
 
 /// Connected, with no book yet, and with such limits.
 fn holding(limit: impl FnOnce(&mut BookLimits)) -> World {
-    let mut config = super::harness::config(&[Stream::L2]);
+    let mut config = config(&[Stream::L2]);
     limit(&mut config.book);
     let mut world = World::new(config);
     world.connect_all();
