@@ -127,12 +127,6 @@ impl Placed {
         self.conn
     }
 
-    /// Nothing but its time and a checksum says what comes before it.
-    #[must_use]
-    pub fn has_no_ids(&self) -> bool {
-        !self.linked
-    }
-
     /// The same diff, on whichever connection.
     #[must_use]
     pub fn is_copy_of(&self, other: &Self) -> bool {

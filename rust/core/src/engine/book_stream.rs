@@ -77,8 +77,6 @@ enum Broken {
     Crossed,
     /// The exchange's checksum is another.
     Checksum,
-    /// The same, of a message without ids: what comes before it another connection may bring. The book is as it was.
-    Early,
 }
 
 impl Broken {
@@ -86,7 +84,7 @@ impl Broken {
         match self {
             Self::Range => Finding::new(GapCause::Overflow, GapEvidence::Count),
             Self::Crossed => Finding::new(GapCause::Missed, GapEvidence::Crossed),
-            Self::Checksum | Self::Early => Finding::new(GapCause::Checksum, GapEvidence::Checksum),
+            Self::Checksum => Finding::new(GapCause::Checksum, GapEvidence::Checksum),
         }
     }
 }
@@ -263,8 +261,6 @@ impl BookStream {
     /// bring what is missing, too.
     fn judge(&self, cx: &Context, diff: &Placed) -> Verdict {
         match self.sync.judge(diff) {
-            // It follows what its connection brought, which waits.
-            Verdict::Apply if diff.has_no_ids() && self.waits_behind(diff) => Verdict::Hold,
             Verdict::Gap if self.sync.is_early(diff) && self.has_mute(cx, diff.conn()) => Verdict::Hold,
             verdict => verdict,
         }
@@ -293,10 +289,9 @@ impl BookStream {
     ) -> Outcome {
         match verdict {
             Verdict::Apply => {
-                match self.attempt(&diff, &cx.levels, book_head.checksum) {
+                match self.apply(&cx.levels, book_head.checksum) {
                     Ok(unknown) => cx.counters.unknown_deletes += unknown as u64,
                     Err(Broken::Range) => return Outcome::Rejected(RejectReason::Range),
-                    Err(Broken::Early) => return self.keep_or_leave(cx, subject, origin, diff, book_head),
                     Err(broken) => {
                         cx.recheck_reference |= broken == Broken::Crossed;
                         self.refute(cx, subject, origin, broken.finding());
@@ -341,7 +336,7 @@ impl BookStream {
             return Outcome::Ignored(IgnoreReason::BeforeSnapshot);
         }
         let levels = std::mem::take(&mut cx.levels);
-        let (since, breaks_chain) = (cx.now.at.mono, diff.has_no_ids() || self.sync.breaks_chain(&diff));
+        let (since, breaks_chain) = (cx.now.at.mono, self.sync.breaks_chain(&diff));
         self.hold(cx, Held { diff, head: *book_head, origin, levels, since, breaks_chain, is_told: false, copies: 0 });
         if is_early {
             self.wait_for_bridge(cx, subject);
@@ -349,19 +344,6 @@ impl BookStream {
             self.ask_snapshot(cx, subject);
         }
         Outcome::Held
-    }
-
-    /// Brings a diff into the book. One without ids only its checksum proves: where that is another, and a connection lags
-    /// that may bring what comes before it, the book stays as it was.
-    fn attempt(&mut self, diff: &Placed, levels: &DecodedLevels, checksum: Option<i32>) -> Result<usize, Broken> {
-        if !(diff.has_no_ids() && checksum.is_some() && self.sync.may_heal(diff.conn())) {
-            return self.apply(levels, checksum);
-        }
-        let before = (self.book.clone(), self.checksum.clone(), self.stats);
-        self.apply(levels, checksum).map_err(|broken| {
-            (self.book, self.checksum, self.stats) = before;
-            if broken == Broken::Range { broken } else { Broken::Early }
-        })
     }
 
     /// Brings the levels into the book. Yields how many unknown ones were deleted.
@@ -555,7 +537,7 @@ impl BookStream {
             self.retry_at = None;
             self.retry_snapshot(cx, subject, 0);
             return Outcome::Rejected(match broken {
-                Broken::Checksum | Broken::Early => RejectReason::Checksum,
+                Broken::Checksum => RejectReason::Checksum,
                 Broken::Crossed => RejectReason::Crossed,
                 Broken::Range => RejectReason::Range,
             });
@@ -578,9 +560,6 @@ impl BookStream {
     /// Ids in a chain cannot be counted, only bounded: whatever is missing ends in `(book's id, prev]`.
     /// Where ids have fallen meanwhile, not even that.
     fn hole_before(&self, diff: &Placed) -> Finding {
-        if diff.has_no_ids() {
-            return Broken::Early.finding();
-        }
         let ids = self.sync.id().map(|id| (id.saturating_add(1), diff.key.prev)).filter(|(first, last)| first <= last);
         Finding { ids, ..Finding::new(GapCause::Missed, GapEvidence::Chain) }
     }

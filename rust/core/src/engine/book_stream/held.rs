@@ -1,6 +1,6 @@
 //! Events that wait for a snapshot or for the bridge over a hole.
 
-use super::{BookStream, Broken, Finding};
+use super::{BookStream, Finding};
 use crate::book::sync::{BookSync, Placed, SyncState, Verdict};
 use crate::config::Stream;
 use crate::engine::context::{Context, Origin, Subject};
@@ -67,13 +67,12 @@ impl BookStream {
                     self.settle(cx, subject, &held);
                     continue;
                 }
-                Verdict::Apply => match self.attempt(&held.diff, &held.levels, held.head.checksum) {
+                Verdict::Apply => match self.apply(&held.levels, held.head.checksum) {
                     Ok(_) => {
                         self.hole_is_filled(cx, subject, bringer);
                         self.settle(cx, subject, &held);
                         continue;
                     }
-                    Err(Broken::Early) => None,
                     Err(broken) => {
                         self.held.push_front(held);
                         return self.refute(cx, subject, origin, broken.finding());
@@ -139,11 +138,6 @@ impl BookStream {
         self.held.push_back(held);
     }
 
-    /// Something of its connection is held that comes before it.
-    pub(super) fn waits_behind(&self, diff: &Placed) -> bool {
-        self.held.iter().any(|held| held.diff.conn() == diff.conn() && held.diff.order() < diff.order())
-    }
-
     /// It is held already, mostly from another connection. Which may have left out the same.
     pub(super) fn holds(&mut self, diff: &Placed) -> bool {
         let Some(held) = self.held.iter_mut().rev().find(|held| held.diff.is_copy_of(diff)) else { return false };
@@ -184,7 +178,6 @@ impl BookStream {
     /// What is held follows a hole that nobody filled: names it.
     pub(super) fn declare_hole(&mut self, cx: &mut Context, subject: Subject, origin: Origin) {
         let first = self.held.iter().min_by_key(|held| held.diff.order());
-        self.stats.checksum_fail += u64::from(first.is_some_and(|held| held.diff.has_no_ids()));
         let finding = match first {
             Some(held) => self.hole_before(&held.diff),
             None => Finding::new(GapCause::Missed, GapEvidence::Chain),

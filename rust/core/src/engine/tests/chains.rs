@@ -20,8 +20,6 @@ use crate::table::Table;
 enum Dialect {
     Okx,
     OkxOld,
-    /// The same with its checksums.
-    OkxProven,
     Deribit,
     Spot,
     Futures,
@@ -30,7 +28,7 @@ enum Dialect {
 impl Dialect {
     fn venue(self) -> Venue {
         match self {
-            Self::Okx | Self::OkxOld | Self::OkxProven => Venue::Okx,
+            Self::Okx | Self::OkxOld => Venue::Okx,
             Self::Deribit => Venue::Deribit,
             Self::Spot => Venue::BinanceSpot,
             Self::Futures => Venue::BinanceFutures,
@@ -39,7 +37,7 @@ impl Dialect {
 
     /// OKX says that its messages are the same on every connection (§4); of the others nobody says so.
     fn cuts_alike(self) -> bool {
-        matches!(self, Self::Okx | Self::OkxOld | Self::OkxProven)
+        matches!(self, Self::Okx | Self::OkxOld)
     }
 }
 
@@ -129,15 +127,6 @@ impl Truth {
         (texts(bids), texts(asks))
     }
 
-    /// What OKX says that proves a state (§4): its levels as texts, best first, a bid and an offer in turn.
-    fn checksum(&self, state: usize) -> i32 {
-        let line = |level: usize| format!("{}:{}", PRICES[level], self.books[state][&level]);
-        let side = |levels: [usize; 4]| levels.into_iter().filter(|level| self.books[state][level] > 0).map(line);
-        let (mut bids, mut asks) = (side([3, 2, 1, 0]), side([4, 5, 6, 7]));
-        let turns: Vec<String> = (0..4).flat_map(|_| [bids.next(), asks.next()]).flatten().collect();
-        crc32fast::hash(turns.join(":").as_bytes()).cast_signed()
-    }
-
     /// The message of a state that follows another; `None` is a snapshot.
     fn message(&self, dialect: Dialect, conn: usize, from: Option<usize>, to: usize) -> String {
         let (bids, asks) = self.levels(from, to);
@@ -152,7 +141,6 @@ impl Truth {
         match (dialect, prev) {
             (Dialect::Okx, _) => okx_book("BTC-USDT", (prev.unwrap_or(-1), id), time, bids, asks, 0),
             (Dialect::OkxOld, _) => okx_old_book("BTC-USDT", prev.is_none(), time, bids, asks, 0),
-            (Dialect::OkxProven, _) => okx_old_book("BTC-USDT", prev.is_none(), time, bids, asks, self.checksum(to)),
             (Dialect::Deribit, _) => deribit_book("BTC-PERPETUAL", (prev, id), time, bids, asks),
             (Dialect::Spot, None) => spot_snapshot(id, bids, asks),
             // The clocks of its gateways differ by more than the time between two messages.
@@ -186,7 +174,7 @@ impl Reader {
         let last = self.last;
         if !self.is_synced {
             self.before_snapshot += 1;
-        } else if matches!(dialect, Dialect::OkxOld | Dialect::OkxProven) {
+        } else if dialect == Dialect::OkxOld {
             self.accepted += 1;
         } else if dialect == Dialect::Okx && Some(id) == last && Some(prev) != last
             || dialect == Dialect::Deribit && Some(id) <= last
@@ -324,7 +312,6 @@ fn dialect() -> impl Strategy<Value = Dialect> {
     prop_oneof![
         Just(Dialect::Okx),
         Just(Dialect::OkxOld),
-        Just(Dialect::OkxProven),
         Just(Dialect::Deribit),
         Just(Dialect::Spot),
         Just(Dialect::Futures)
@@ -342,7 +329,7 @@ proptest! {
         acts in acts(3),
         survivor in 0usize..3,
     ) {
-        // Without ids nothing but a checksum tells a loss.
+        // Without ids nothing but a checksum tells a loss: there is none here.
         let loses = dialect != Dialect::OkxOld;
         let mut play = Play::new(dialect, &changes, connections);
         for (conn, act) in &acts {
@@ -365,7 +352,7 @@ proptest! {
         let end = play.truth.ids[play.end];
         if let Some(book) = play.world.engine.books().first() {
             prop_assert_ne!(&book.state, "holding");
-            if book.state == "live" && !matches!(dialect, Dialect::OkxOld | Dialect::OkxProven) {
+            if book.state == "live" && dialect != Dialect::OkxOld {
                 prop_assert_eq!(book.last_id, Some(end), "{:?}", dialect);
             }
         }
@@ -405,36 +392,6 @@ proptest! {
         }
     }
 }
-// Fault: X02, X15
-#[test]
-fn what_a_checksum_shows_to_be_missing_another_connection_may_bring() {
-    let changes: Vec<Change> = (1..=20).map(|size| Change::Step(1, size as usize % 8, size)).collect();
-    // Who is ahead loses something, and who lags something else, by less and by more than is waited for.
-    for lag_ms in [20, 200, 300] {
-        let mut play = Play::new(Dialect::OkxProven, &changes, 2);
-        play.act(0, &Act::Snapshot);
-        play.act(1, &Act::Snapshot);
-        for state in 0..20 {
-            play.act(0, &if state == 4 { Act::Lose(1) } else { Act::Deliver(1) });
-            if state % 2 == 1 {
-                play.world.pass_ms(lag_ms);
-                play.act(1, &if state == 11 { Act::Lose(1) } else { Act::Deliver(1) });
-                play.act(1, &Act::Deliver(1));
-            }
-        }
-        play.check_rows().expect("every row is true");
-        let book = &play.world.engine.books()[0];
-        let told = play.world.rows(Table::Gaps, &["cause", "repaired", "conn_ids"]);
-        if lag_ms < 250 {
-            assert_eq!((book.state.as_str(), book.gaps, book.checksum_fail), ("live", 0, 0), "{lag_ms}");
-            assert_eq!(told, ["checksum|none|[1]", "checksum|connection|[1]"], "{lag_ms}");
-        } else {
-            assert_eq!((book.state.as_str(), book.gaps, book.checksum_fail), ("resyncing", 1, 1), "{lag_ms}");
-            assert_eq!(told, ["checksum|none|[1]"], "{lag_ms}");
-        }
-    }
-}
-
 /// The frames of a recording with the connections that they came on; `None` where the shared set is not here.
 fn recorded(name: &str) -> Option<Vec<(ConnId, String)>> {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("../../../shared/captures/{name}"));
