@@ -202,6 +202,28 @@ impl Engine {
         self.end(&orphans);
     }
 
+    /// A name that was added before its reference data had come, and that they do not have, ends with a word: others run.
+    pub(super) fn end_unlisted(&mut self) {
+        let mut unlisted = Vec::new();
+        for text in &self.cx.config.symbols {
+            let Ok(selection) = Selection::parse(self.cx.config.venue, text) else { continue };
+            // Under a name that another has taken from it, it is listed all the same.
+            let native = self.named(&selection).ok().flatten();
+            let is_listed = native.is_none_or(|native| self.registry.get(&native).is_some());
+            if !is_listed && self.registry.natives_of(&selection).is_empty() && self.is_told(text) {
+                unlisted.push((text.clone(), self.not_listed(&selection, text)));
+            }
+        }
+        if unlisted.is_empty() || unlisted.len() == self.cx.config.symbols.len() {
+            return;
+        }
+        let texts: Vec<String> = unlisted.iter().map(|(text, _)| text.clone()).collect();
+        self.remove_symbols(&texts);
+        for (_, error) in unlisted {
+            self.cx.warn(error.to_string());
+        }
+    }
+
     /// Whether a selection means an instrument: as it is listed, or by the name that it had before another asked for it.
     fn means(&self, selection: &Selection, native: &str) -> bool {
         self.registry.get(native).is_some_and(|listed| selection.means(listed))

@@ -141,6 +141,7 @@ impl Engine {
         self.added.clear();
         self.subscribe_notices();
         self.subscribe_new();
+        self.end_unlisted();
         self.end_closed();
         Ok(())
     }

@@ -388,6 +388,25 @@ fn a_market_whose_reference_data_nobody_asked_for_is_asked_for_first() {
     assert_eq!(world.engine.fault(), None);
 }
 
+// Fault: X17
+#[test]
+fn a_name_that_was_added_and_turns_out_not_to_be_listed_ends_with_a_word() {
+    let rows = [okx_spot("BTC", "USDT", "live"), super::frames::okx_swap("ETH", "USDT", "live")];
+    let mut world = resolved(Venue::Okx, &["okx-spot:BTCUSDT"], &okx_instruments(&rows[..1]));
+    world.command(&add("okx:NOPE-USDT")).expect("who knows");
+    assert!(world.sent(ConnId(1)).concat().contains("NOPE-USDT"));
+    world.tell_reference(200, &okx_instruments(&rows));
+    let warning = world.engine.poll_warning().expect("a word");
+    assert!(warning.contains("lists no instrument \"NOPE-USDT\""), "{warning}");
+    let last = world.sent(ConnId(1)).pop().expect("a request");
+    assert!(last.contains("unsubscribe") && last.contains("NOPE-USDT"), "{last}");
+    world.pass_ms(120_000);
+    assert_eq!(world.engine.fault(), None);
+    assert_eq!(world.rows(Table::Gaps, &["symbol"]), [""; 0]);
+    // The others are as they were.
+    assert!(world.command(&remove("okx:NOPE-USDT")).is_err(), "it is not there");
+}
+
 // Fault: X23
 #[test]
 fn what_is_listed_no_more_ends_once_it_is_silent_and_begins_when_it_is_listed_again() {
