@@ -192,8 +192,8 @@ FAULTS = {
     ),
     "X17": Fault(
         "One subscription of many is refused, silently left out of the answer, or acknowledged and never served",
-        "Named as a gap, a warning and counted, asked for again with backoff; the others run, and what is listed no more "
-        "ends. Where all is refused before anything was granted, the stream ends with the exchange's own words.",
+        "Named as a gap, a warning and counted, asked for again with backoff; the others run, and what is listed no "
+        "more ends. Where all is refused before anything was granted, the stream ends with the exchange's own words.",
     ),
     "X18": Fault(
         "Data of an instrument that nobody subscribed",
