@@ -136,19 +136,18 @@ impl Carriers {
             return true;
         }
         let now = cx.now.at.mono;
-        let limit = cx.config.deadlines.stream_silence_ms.saturating_mul(NS_PER_MS.unsigned_abs());
+        let limit = silence_limit(cx);
         // One that was silent as long itself, as all are of a quiet market, has not gone on.
         let goes_on = |(since, last): &(u64, u64)| Some(*since) > self.seen && now.saturating_sub(*last) < limit;
         let rival = self.rival.filter(goes_on).map(|(since, _)| since);
         self.rival = Some((rival.unwrap_or(now), now));
-        let since = if begins { self.seen } else { rival };
-        !cx.live && since.is_some_and(|since| now.saturating_sub(since) >= limit)
+        let has_gone_on = rival.is_some_and(|since| now.saturating_sub(since) >= limit);
+        !cx.live && if begins { self.are_silent(cx) } else { has_gone_on }
     }
 
     /// None of them has spoken for as long as a stream may be silent.
     pub(super) fn are_silent(&self, cx: &Context) -> bool {
-        let limit = cx.config.deadlines.stream_silence_ms.saturating_mul(NS_PER_MS.unsigned_abs());
-        self.seen.is_some_and(|seen| cx.now.at.mono.saturating_sub(seen) >= limit)
+        self.seen.is_some_and(|seen| cx.now.at.mono.saturating_sub(seen) >= silence_limit(cx))
     }
 
     /// What they carried is over: another feed begins.
@@ -191,4 +190,9 @@ impl Carriers {
     pub(super) fn others(&self, conn: ConnId) -> bool {
         self.conns().any(|other| other != conn)
     }
+}
+
+/// For as many nanoseconds a stream may be silent.
+fn silence_limit(cx: &Context) -> u64 {
+    cx.config.deadlines.stream_silence_ms.saturating_mul(NS_PER_MS.unsigned_abs())
 }

@@ -58,10 +58,8 @@ impl StateStream {
         } else if let Some(time) = row.times.event {
             let verdict = self.feed(row.feed).take(time, origin.conn, row.state);
             self.carriers.compare(cx, origin.conn, Self::key(row.feed, time), None, verdict == Latest::Newer);
-            match verdict {
-                Latest::Newer | Latest::SameId => {}
-                Latest::Duplicate => return Outcome::Duplicate,
-                Latest::Older => return Outcome::Ignored(IgnoreReason::OlderState),
+            if let Some(outcome) = dropped(verdict) {
+                return outcome;
             }
         }
         if let Some(gap) = self.gap.take() {
@@ -84,10 +82,9 @@ impl StateStream {
         row: &StateRow,
         is_last: bool,
     ) -> Outcome {
-        match row.times.event.map(|time| self.feed(row.feed).take(time, origin.conn, row.state)) {
-            Some(Latest::Duplicate) => return Outcome::Duplicate,
-            Some(Latest::Older) => return Outcome::Ignored(IgnoreReason::OlderState),
-            Some(Latest::Newer | Latest::SameId) | None => {}
+        let verdict = row.times.event.map(|time| self.feed(row.feed).take(time, origin.conn, row.state));
+        if let Some(outcome) = verdict.and_then(dropped) {
+            return outcome;
         }
         self.emit(cx, subject, origin, row, is_last);
         Outcome::Accepted
@@ -110,9 +107,7 @@ impl StateStream {
     pub(super) fn outcome_of(&self, feed: u8, time: i64, conn: ConnId) -> Option<Option<Outcome>> {
         match self.check(feed, time, conn) {
             None => Some(None),
-            Some(Latest::Newer | Latest::SameId) => None,
-            Some(Latest::Duplicate) => Some(Some(Outcome::Duplicate)),
-            Some(Latest::Older) => Some(Some(Outcome::Ignored(IgnoreReason::OlderState))),
+            Some(verdict) => dropped(verdict).map(Some),
         }
     }
 
@@ -202,5 +197,15 @@ impl StateStream {
         }
         self.copies.end(cx);
         *self = Self::new(self.stream);
+    }
+}
+
+/// What a row comes to that is no news.
+#[inline]
+fn dropped(verdict: Latest) -> Option<Outcome> {
+    match verdict {
+        Latest::Newer | Latest::SameId => None,
+        Latest::Duplicate => Some(Outcome::Duplicate),
+        Latest::Older => Some(Outcome::Ignored(IgnoreReason::OlderState)),
     }
 }

@@ -112,6 +112,10 @@ impl Epochs {
         self.past.len()
     }
 
+    fn epoch(&self, place: usize) -> &Epoch {
+        self.past.get(place).unwrap_or(&self.now)
+    }
+
     pub(super) fn at(&mut self, place: usize) -> &mut Epoch {
         self.past.get_mut(place).unwrap_or(&mut self.now)
     }
@@ -132,14 +136,15 @@ impl Epochs {
         if ids.0 > ids.1 {
             return Place::At(self.present());
         }
-        let place = if self.past.is_empty() { 0 } else { self.place_among(conn, ids, event).unwrap_or(usize::MAX) };
-        match self.epoch(place) {
-            None => Place::Forgotten,
-            Some(epoch) if self.are_of_before(epoch, conn, ids, event) => {
-                // It would be the first to be forgotten.
-                if place == 0 && self.past.len() == PAST { Place::Forgotten } else { Place::Before(place) }
-            }
-            Some(_) => Place::At(place),
+        let place = if self.past.is_empty() { Some(0) } else { self.place_among(conn, ids, event) };
+        let Some(place) = place else { return Place::Forgotten };
+        if !self.are_of_before(self.epoch(place), conn, ids, event) {
+            Place::At(place)
+        } else if place == 0 && self.past.len() == PAST {
+            // It would be the first to be forgotten.
+            Place::Forgotten
+        } else {
+            Place::Before(place)
         }
     }
 
@@ -148,19 +153,18 @@ impl Epochs {
         let lowest = heard.map_or(0, |heard| self.past.iter().take_while(|epoch| epoch.number < heard.epoch).count());
         let Some(event) = event else { return Some(if heard.is_some() { lowest } else { self.present() }) };
         let rises = heard.is_some_and(|heard| heard.last < ids.0);
-        let epoch = |place: usize| self.past.get(place).unwrap_or(&self.now);
         let is_before = |place: usize| {
-            epoch(place).begin.is_some_and(|begin| event < begin || event == begin && rises && lowest < place)
+            self.epoch(place).begin.is_some_and(|begin| event < begin || event == begin && rises && lowest < place)
         };
         let mut place = self.present();
         while place > lowest && is_before(place) {
             place -= 1;
         }
-        if place == 0 && heard.is_none() && epoch(0).number > 0 && is_before(0) {
+        if place == 0 && heard.is_none() && self.epoch(0).number > 0 && is_before(0) {
             return None;
         }
         // The trade that showed the fall was not the first behind it.
-        while place < self.present() && epoch(place).is_over(ids, Some(event)) {
+        while place < self.present() && self.epoch(place).is_over(ids, Some(event)) {
             place += 1;
         }
         Some(place)
@@ -173,10 +177,6 @@ impl Epochs {
         epoch.window.high().is_some_and(|high| first.saturating_sub(high) > DEFAULT_BITS as i64)
             && is_later(epoch.begin, event, 0)
             && self.heard.iter().all(|heard| heard.conn != conn || heard.epoch < epoch.number)
-    }
-
-    fn epoch(&self, place: usize) -> Option<&Epoch> {
-        if place == self.present() { Some(&self.now) } else { self.past.get(place) }
     }
 
     /// There was an epoch before this one, of which nothing was seen: it has this place now. Yields one that is forgotten.
